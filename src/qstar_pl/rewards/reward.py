@@ -1,0 +1,22 @@
+"""What a sampled answer is worth."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from qstar_pl.types import Rollout
+
+
+class Reward(nn.Module, ABC):
+    """Scores finished answers. Weights, where there are any, load in `build` and stay frozen."""
+
+    def build(self, tokenizer: PreTrainedTokenizerBase) -> None:  # noqa: B027 (most rewards have nothing to load)
+        """Load what is needed; called once, from the LightningModule's `configure_model`."""
+
+    @abstractmethod
+    def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
+        """Return the rewards [rows] float32 of the answers; `completions` are their decoded texts."""

@@ -1,0 +1,51 @@
+"""The sampler interface: tokens with the exact log-probabilities of the law they were drawn from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from qstar_pl.errors import UserError
+from qstar_pl.rollout.next_token import NextToken
+from qstar_pl.types import PromptBatch, Rollout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler(ABC):
+    """Draws answers from some q built of π_θ and π_t.
+
+    Temperature and truncation apply to q itself (never to each model on its own, which would leave q empty where the
+    kept tokens differ), so that `Rollout.behavior_logprobs` is the law the tokens were drawn from.
+    """
+
+    max_new_tokens: int = 48
+    """Longest answer, in tokens, EOS included."""
+    temperature: float = 1.0
+    """q is raised to 1/temperature and renormalised; 1 leaves it as it is. Must be positive."""
+    top_k: int | None = None
+    """Keep only the k most probable tokens of q. Truncation makes importance weights biased: see weights/uncovered_mass."""
+    top_p: float | None = None
+    """Keep the smallest set of tokens whose mass under q reaches top_p, in (0, 1]."""
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise UserError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+        if not self.temperature > 0:
+            raise UserError(f"temperature must be positive, got {self.temperature}")
+        if self.top_k is not None and self.top_k < 1:
+            raise UserError(f"top_k must be at least 1, got {self.top_k}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise UserError(f"top_p must lie in (0, 1], got {self.top_p}")
+
+    @property
+    @abstractmethod
+    def exact(self) -> bool:
+        """Whether the tokens follow `behavior_logprobs` exactly, up to rounding."""
+
+    @abstractmethod
+    def draw(self, prompts: PromptBatch, policy: NextToken, target: NextToken, *, samples: int, seed: int) -> Rollout:
+        """Sample `samples` answers to each prompt.
+
+        Every row has its own random stream, derived from (`seed`, the prompt's key, the sample's number), so a row's
+        text does not depend on what shares its batch (up to floating-point ties).
+        """

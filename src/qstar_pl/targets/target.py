@@ -1,0 +1,27 @@
+"""π_t, the behaviour we want, as a strategy."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from qstar_pl.rollout.next_token import NextToken
+
+
+class Target(nn.Module, NextToken):
+    """A frozen distribution over answers. Weights load in `build`, so that a bad option costs no model load."""
+
+    @abstractmethod
+    def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Load the weights and freeze them; called once, from the LightningModule's `configure_model`.
+
+        Args:
+            reference: frozen π_init, for targets that tilt it.
+            tokenizer: the policy's tokenizer; a target must share its vocabulary.
+
+        Raises:
+            UserError: if the target's vocabulary is another one.
+
+        """

@@ -1,0 +1,237 @@
+"""What passes between the stages: frozen dataclasses whose shapes, units and masks are stated once, here.
+
+Every mask is bool and True means "counts". Log-probabilities are in nats. Prompts are padded on the left,
+completions on the right, so that a sequence is `cat([prompt, completion], dim=1)` without a gap in between.
+
+Each stage of a training step wraps the one before, so that no field is ever "not there yet":
+`PromptBatch` → `Rollout` → `ScoredRollout` → `WeightedRollout` → `RolloutReport`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+from torch import Tensor
+
+
+def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, TensorFields):
+        return value.map_tensors(function)
+    if isinstance(value, Mapping) and any(isinstance(item, Tensor) for item in value.values()):
+        return {key: _map(item, function) for key, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True)
+class TensorFields:
+    """A frozen dataclass that moves as one: Lightning's device transfer calls `.to(device)` on a batch."""
+
+    def map_tensors(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Return a copy in which `function` was applied to each tensor, also inside nested fields."""
+        return replace(self, **{f.name: _map(getattr(self, f.name), function) for f in fields(self)})
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Return a copy whose tensors are moved as by `Tensor.to`."""
+        return self.map_tensors(lambda tensor: tensor.to(*args, **kwargs))
+
+    def pin_memory(self) -> Self:
+        """Return a copy in page-locked memory, for DataLoader(pin_memory=True)."""
+        return self.map_tensors(lambda tensor: tensor.pin_memory())
+
+    def detach(self) -> Self:
+        """Return a copy cut from the autograd graph."""
+        return self.map_tensors(lambda tensor: tensor.detach())
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message of a dialogue."""
+
+    role: str
+    """"system", "user" or "assistant"."""
+    content: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row of a dataset in the project's own form, whatever file it came from."""
+
+    key: int
+    """Non-negative 63-bit hash of the prompt's text: splits and row seeds depend on it, never on file order."""
+    turns: tuple[Turn, ...]
+    """The prompt; the last turn is the user's."""
+    chosen: str | None = None
+    """The preferred answer, or the demonstration."""
+    rejected: str | None = None
+    """The answer that lost; None where the dataset has no comparisons."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What only a reward needs: task, tests, entry point, gold facts, source file and line."""
+
+
+@dataclass(frozen=True)
+class PromptBatch(TensorFields):
+    """Prompts, padded on the left."""
+
+    prompt_ids: Tensor
+    """[prompts, plen] int64."""
+    prompt_mask: Tensor
+    """[prompts, plen] bool; the Trues of a row are its last ones."""
+    keys: Tensor
+    """[prompts] int64, `Example.key`."""
+    examples: tuple[Example, ...]
+
+    def __len__(self) -> int:
+        return int(self.prompt_ids.shape[0])
+
+
+@dataclass(frozen=True)
+class DemonstrationBatch(TensorFields):
+    """Prompts with one answer each, padded on the right and ended by EOS."""
+
+    prompts: PromptBatch
+    completion_ids: Tensor
+    """[prompts, time] int64."""
+    completion_mask: Tensor
+    """[prompts, time] bool; EOS counts, pads do not."""
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+@dataclass(frozen=True)
+class PreferenceBatch(TensorFields):
+    """Prompts with the preferred and the other answer, each padded on the right and ended by EOS."""
+
+    prompts: PromptBatch
+    chosen_ids: Tensor
+    """[prompts, time_c] int64."""
+    chosen_mask: Tensor
+    """[prompts, time_c] bool."""
+    rejected_ids: Tensor
+    """[prompts, time_r] int64."""
+    rejected_mask: Tensor
+    """[prompts, time_r] bool."""
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+@dataclass(frozen=True)
+class SamplerInfo:
+    """How a rollout was drawn."""
+
+    exact: bool
+    """The tokens follow `behavior_logprobs` exactly (up to rounding)."""
+    seed: int
+    """From which every row's generator was derived."""
+    drafted: int = 0
+    """Tokens proposed by a drafter (speculative samplers)."""
+    accepted: int = 0
+    """Drafted tokens that were kept."""
+
+
+@dataclass(frozen=True)
+class Rollout(TensorFields):
+    """Sampled answers with exact log-probabilities; `rows` = prompts × samples, rows of one prompt adjacent.
+
+    At positions where `completion_mask` is False every float field is 0 and no reader may use it.
+    """
+
+    prompts: PromptBatch
+    prompt_index: Tensor
+    """[rows] int64: the row of `prompts` that each answer belongs to."""
+    completion_ids: Tensor
+    """[rows, time] int64."""
+    completion_mask: Tensor
+    """[rows, time] bool: sampled tokens, EOS included."""
+    ended_mask: Tensor
+    """[rows] bool: the answer ended with EOS (False: cut at max_new_tokens)."""
+    behavior_logprobs: Tensor
+    """[rows, time]: log q(y_t), after temperature, top-k and top-p: the law the token was drawn from."""
+    policy_logprobs: Tensor
+    """[rows, time]: log π_θ(y_t) of the untempered, untruncated policy."""
+    target_logprobs: Tensor
+    """[rows, time]: log π_t(y_t)."""
+    alpha: Tensor
+    """[rows, time]: exponent of π_θ in the mixture (1: the policy itself, 0: the target)."""
+    log_z: Tensor
+    """[rows, time]: log Z_α of the mixture (≤ 0; −log_z at the KL-symmetric α is the Chernoff information)."""
+    ess_policy: Tensor
+    """[rows, time]: per-token ESS_θ = 1/Σ_y π_θ(y)²/q(y) over the vocabulary, in (0, 1]."""
+    ess_target: Tensor
+    """[rows, time]: per-token ESS_t = 1/Σ_y π_t(y)²/q(y)."""
+    kl_behavior_policy: Tensor
+    """[rows, time]: D(q‖π_θ), exact over the vocabulary."""
+    kl_behavior_target: Tensor
+    """[rows, time]: D(q‖π_t)."""
+    uncovered_mass: Tensor
+    """[rows, time]: Σ π_θ(y) over tokens with q(y) = 0; 0 unless the sampler truncates."""
+    info: SamplerInfo
+
+    def __len__(self) -> int:
+        return int(self.completion_ids.shape[0])
+
+
+@dataclass(frozen=True)
+class ScoredRollout(TensorFields):
+    """A rollout with its rewards."""
+
+    rollout: Rollout
+    rewards: Tensor
+    """[rows]: what the method maximises."""
+    components: Mapping[str, Tensor]
+    """[rows] each, for the logs: "proxy", "gold", …"""
+
+
+@dataclass(frozen=True)
+class WeightedRollout(TensorFields):
+    """A scored rollout with what enters the loss."""
+
+    scored: ScoredRollout
+    log_weights: Tensor
+    """[rows, time]: raw log π_θ(y_t)/q(y_t), untreated; diagnostics read these."""
+    weights: Tensor
+    """[rows, time]: treated weights; constant along a row at sequence level."""
+    advantages: Tensor
+    """[rows, time]."""
+
+
+@dataclass(frozen=True)
+class LossReport:
+    """A loss with the parts it is made of."""
+
+    loss: Tensor
+    """[] with gradient."""
+    terms: Mapping[str, Tensor]
+    """[] each, detached; logged as `loss/<name>`."""
+
+
+@dataclass(frozen=True)
+class StepReport(TensorFields):
+    """What one micro-step tells the callbacks; detached, since Lightning detaches only "loss"."""
+
+    loss: Tensor
+    """[]: mean over the micro-batch."""
+    terms: Mapping[str, Tensor]
+    """[] each."""
+    samples: int
+    """Answers (RL) or pairs or demonstrations that the step trained on, on this rank."""
+    tokens: int
+    """Completion tokens that counted, on this rank."""
+    histograms: Mapping[str, Tensor] = field(default_factory=dict)
+    """1-D each: per-row quantities that are worth more than a mean (margins, learnt β)."""
+
+
+@dataclass(frozen=True)
+class RolloutReport(StepReport):
+    """The report of a method that samples."""
+
+    weighted: WeightedRollout = field(kw_only=True)
+    reference_logprobs: Tensor = field(kw_only=True)
+    """[rows, time]: log π_init(y_t)."""
+    completions: tuple[str, ...] = field(kw_only=True)
+    """The decoded answers, for the sample table."""
