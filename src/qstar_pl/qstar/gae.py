@@ -1,0 +1,33 @@
+"""Generalised advantage estimation."""
+
+import torch
+from torch import Tensor
+
+
+def generalised_advantages(
+    rewards: Tensor, values: Tensor, mask: Tensor, *, gamma: float = 1.0, lam: float = 0.95
+) -> tuple[Tensor, Tensor]:
+    """Return (advantages, returns), both [rows, time] (Schulman et al. 2016, eq. 16).
+
+    δ_t = r_t + γ V_{t+1} − V_t and A_t = δ_t + γ λ A_{t+1}, with V = 0 after the last counted token: an answer is a
+    whole episode. Returns are A + V. Both are 0 where `mask` is False.
+
+    Args:
+        rewards: [rows, time] reward of each token.
+        values: [rows, time] V(x, y_<t), before the token was chosen; no gradient flows into the result.
+        mask: [rows, time] bool; the Trues of a row are its first ones.
+        gamma: discount per token.
+        lam: λ; 1 gives Monte-Carlo returns, 0 one-step differences.
+
+    """
+    values = torch.where(mask, values.detach(), 0.0)
+    rewards = torch.where(mask, rewards, 0.0)
+    next_values = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], dim=1)
+    deltas = rewards + gamma * next_values - values
+    steps: list[Tensor] = []
+    running = torch.zeros_like(deltas[:, 0])
+    for step in range(deltas.shape[1] - 1, -1, -1):
+        running = deltas[:, step] + gamma * lam * running
+        steps.append(running)
+    advantages = torch.where(mask, torch.stack(steps[::-1], dim=1), 0.0)
+    return advantages, torch.where(mask, advantages + values, 0.0)

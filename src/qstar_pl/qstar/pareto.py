@@ -1,0 +1,58 @@
+"""Pareto-smoothed importance sampling (Vehtari, Simpson, Gelman, Yao & Gabry 2024, JMLR 25(72))."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def fit_generalised_pareto(excesses: Tensor) -> tuple[float, float]:
+    """Fit (k, σ) of a generalised Pareto law to sorted positive `excesses` [n] (Zhang & Stephens 2009).
+
+    k is their quasi-Bayesian estimate, then shrunk towards ½ by the weight of 10 observations as in the PSIS paper
+    (appendix C), since tails are fitted to few points. k > 0 is a heavy tail; moments of order above 1/k are infinite.
+    """
+    x = excesses.double()
+    n = x.numel()
+    candidates = 30 + int(math.sqrt(n))
+    quartile = x[int(n / 4 + 0.5) - 1]
+    grid = torch.arange(1, candidates + 1, dtype=torch.float64, device=x.device)
+    theta = 1 / x[-1] + (1 - torch.sqrt(candidates / (grid - 0.5))) / (3 * quartile)
+    shape = torch.log1p(-theta.unsqueeze(1) * x).mean(1)
+    profile = n * (torch.log(-theta / shape) - shape - 1)
+    theta_mean = (profile.softmax(0) * theta).sum()
+    k = torch.log1p(-theta_mean * x).mean()
+    sigma = -k / theta_mean
+    k = (k * n + 0.5 * 10) / (n + 10)
+    return float(k), float(sigma)
+
+
+def pareto_smooth(log_weights: Tensor) -> tuple[Tensor, float]:
+    """Return (smoothed log-weights [n], k̂): the largest weights replaced by order statistics of a fitted tail.
+
+    The M = ⌈min(n/5, 3√n)⌉ largest raw weights become quantiles (z−½)/M of the fitted law, never above the largest raw
+    weight. k̂ < 0.7 says that the smoothed estimate can be trusted; above, no treatment can save the weights. With
+    fewer than 5 tail values, or a constant tail, there is nothing to fit: the weights come back unchanged and k̂ is inf
+    (few) or −inf (constant).
+    """
+    n = log_weights.numel()
+    tail = math.ceil(min(0.2 * n, 3 * math.sqrt(n)))
+    if tail < 5:
+        return log_weights, math.inf
+    values, order = log_weights.double().sort()
+    highest = values[-1]
+    values = values - highest
+    cutoff = values[-tail - 1].clamp(min=math.log(torch.finfo(torch.float64).tiny))
+    excesses = values[-tail:].exp() - cutoff.exp()
+    if excesses[-1] - excesses[0] < torch.finfo(torch.float64).eps or excesses[0] <= 0:
+        return log_weights, -math.inf if excesses[-1] - excesses[0] < torch.finfo(torch.float64).eps else math.inf
+    k, sigma = fit_generalised_pareto(excesses)
+    quantile = (torch.arange(tail, dtype=torch.float64, device=values.device) + 0.5) / tail
+    if abs(k) < torch.finfo(torch.float64).eps:
+        smoothed = -sigma * torch.log1p(-quantile)
+    else:
+        smoothed = sigma * torch.expm1(-k * torch.log1p(-quantile)) / k
+    values[-tail:] = torch.log(smoothed + cutoff.exp()).clamp(max=0.0)
+    result = torch.empty_like(values)
+    result[order] = values + highest
+    return result.to(log_weights.dtype), k

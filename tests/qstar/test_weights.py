@@ -1,0 +1,92 @@
+import math
+
+import pytest
+import torch
+
+from qstar_pl.errors import UserError
+from qstar_pl.qstar.weights import (
+    ClippedWeights,
+    MeanNormalisedWeights,
+    RawWeights,
+    SelfNormalisedWeights,
+    Unweighted,
+)
+
+LOG_WEIGHTS = torch.tensor([[0.5, -0.25, 9.0], [1.0, 9.0, 9.0], [-2.0, 0.0, 1.0], [0.1, 0.2, 9.0]])
+MASK = torch.tensor([[True, True, False], [True, False, False], [True, True, True], [True, True, False]])
+PROMPT = torch.tensor([0, 0, 1, 1])
+SEQUENCE = [math.exp(0.25), math.exp(1.0), math.exp(-1.0), math.exp(0.3)]
+
+
+def rows(weights: torch.Tensor) -> list[float]:
+    """The one weight of each row; it must be the same at every counted position, and 0 elsewhere."""
+    assert (weights[~MASK] == 0).all()
+    first = weights[:, :1]
+    torch.testing.assert_close(weights[MASK], first.expand_as(weights)[MASK])
+    return first.squeeze(-1).tolist()
+
+
+def test_sequence_level_weights_are_products_over_counted_tokens():
+    assert rows(RawWeights()(LOG_WEIGHTS, MASK, PROMPT)) == pytest.approx(SEQUENCE, rel=1e-6)
+
+
+def test_token_level_weights_are_per_token():
+    weights = RawWeights(level="token")(LOG_WEIGHTS, MASK, PROMPT)
+    torch.testing.assert_close(weights[MASK], LOG_WEIGHTS[MASK].exp())
+    assert (weights[~MASK] == 0).all()
+
+
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_unweighted_is_one(level):
+    weights = Unweighted(level=level)(LOG_WEIGHTS, MASK, PROMPT)
+    assert torch.equal(weights, MASK.float())
+
+
+def test_clipping_bounds_both_sides():
+    assert rows(ClippedWeights(low=0.5, high=2.0)(LOG_WEIGHTS, MASK, PROMPT)) == pytest.approx(
+        [SEQUENCE[0], 2.0, 0.5, SEQUENCE[3]], rel=1e-6
+    )
+
+
+def test_mean_normalised_weights_average_to_one_over_the_batch():
+    mean = sum(SEQUENCE) / 4
+    expected = [weight / mean for weight in SEQUENCE]
+    assert rows(MeanNormalisedWeights()(LOG_WEIGHTS, MASK, PROMPT)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_self_normalised_weights_average_to_one_per_prompt():
+    means = [(SEQUENCE[0] + SEQUENCE[1]) / 2] * 2 + [(SEQUENCE[2] + SEQUENCE[3]) / 2] * 2
+    expected = [weight / mean for weight, mean in zip(SEQUENCE, means, strict=True)]
+    assert rows(SelfNormalisedWeights()(LOG_WEIGHTS, MASK, PROMPT)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_self_normalised_weights_do_not_depend_on_what_shares_the_micro_batch():
+    treatment = SelfNormalisedWeights()
+    whole = treatment(LOG_WEIGHTS, MASK, PROMPT)
+    halves = [treatment(LOG_WEIGHTS[i : i + 2], MASK[i : i + 2], PROMPT[i : i + 2]) for i in (0, 2)]
+    torch.testing.assert_close(whole, torch.cat(halves))
+
+
+def test_normalised_weights_survive_log_weights_that_overflow_exp():
+    for treatment in (SelfNormalisedWeights(), MeanNormalisedWeights()):
+        weights = treatment(torch.tensor([[500.0], [499.0]]), torch.ones(2, 1, dtype=torch.bool), torch.zeros(2).long())
+        assert weights.isfinite().all()
+        assert weights.mean().item() == pytest.approx(1.0)
+
+
+def test_extra_pads_change_nothing():
+    padded = torch.cat([LOG_WEIGHTS, torch.full((4, 50), 7.0)], dim=1)
+    mask = torch.cat([MASK, torch.zeros(4, 50, dtype=torch.bool)], dim=1)
+    for level in ("token", "sequence"):
+        for kind in (RawWeights, ClippedWeights, MeanNormalisedWeights, SelfNormalisedWeights):
+            treatment = kind(level=level)
+            torch.testing.assert_close(treatment(padded, mask, PROMPT)[:, :3], treatment(LOG_WEIGHTS, MASK, PROMPT))
+
+
+def test_weights_are_constants_of_the_loss():
+    assert not RawWeights()(LOG_WEIGHTS.clone().requires_grad_(), MASK, PROMPT).requires_grad
+
+
+def test_bad_bounds_are_named():
+    with pytest.raises(UserError, match="low=2"):
+        ClippedWeights(low=2, high=1)
