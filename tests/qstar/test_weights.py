@@ -7,8 +7,10 @@ from qstar_pl.errors import UserError
 from qstar_pl.qstar.weights import (
     ClippedWeights,
     MeanNormalisedWeights,
+    ParetoSmoothedWeights,
     RawWeights,
     SelfNormalisedWeights,
+    TruncatedWeights,
     Unweighted,
 )
 
@@ -65,6 +67,25 @@ def test_self_normalised_weights_do_not_depend_on_what_shares_the_micro_batch():
     whole = treatment(LOG_WEIGHTS, MASK, PROMPT)
     halves = [treatment(LOG_WEIGHTS[i : i + 2], MASK[i : i + 2], PROMPT[i : i + 2]) for i in (0, 2)]
     torch.testing.assert_close(whole, torch.cat(halves))
+
+
+def test_truncated_weights_are_cut_at_root_n_times_the_prompts_mean():
+    log_weights = torch.tensor([0.0, 0.0, 0.0, 3.0, 0.5, 0.5]).unsqueeze(-1)
+    prompt = torch.tensor([0, 0, 0, 0, 1, 1])
+    cap = 2 * (3 + math.exp(3)) / 4
+    weights = TruncatedWeights()(log_weights, torch.ones(6, 1, dtype=torch.bool), prompt).squeeze(-1)
+    assert weights.tolist() == pytest.approx([1, 1, 1, cap, math.exp(0.5), math.exp(0.5)], rel=1e-6)
+
+
+def test_pareto_smoothing_shortens_the_tail_and_leaves_the_rest():
+    log_weights = 2 * torch.randn(400, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    mask, prompt = torch.ones(400, 1, dtype=torch.bool), torch.zeros(400).long()
+    raw = RawWeights()(log_weights, mask, prompt)
+    smoothed = ParetoSmoothedWeights()(log_weights, mask, prompt)
+    tail = raw >= raw.flatten().sort().values[-60]
+    torch.testing.assert_close(smoothed[~tail], raw[~tail])
+    assert smoothed.max() <= raw.max()
+    assert not torch.equal(smoothed[tail], raw[tail])
 
 
 def test_normalised_weights_survive_log_weights_that_overflow_exp():

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.masking import masked_sum
+from qstar_pl.qstar.pareto import pareto_smooth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +102,41 @@ class SelfNormalisedWeights(WeightTreatment):
 
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
         """See `WeightTreatment.treat`."""
-        prompts, group = prompt_index.unique(return_inverse=True)
-        highest = log_weights.new_full((len(prompts),), -torch.inf)
-        highest = highest.scatter_reduce(0, group, log_weights, "amax")
-        weights = (log_weights - highest[group]).exp()
-        totals = weights.new_zeros(len(prompts)).index_add(0, group, weights)
-        counts = weights.new_zeros(len(prompts)).index_add(0, group, torch.ones_like(weights))
-        return weights / totals[group] * counts[group]
+        relative, _ = _relative_to_prompt(log_weights, prompt_index)
+        return relative
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruncatedWeights(WeightTreatment):
+    """w cut at √n times the mean weight of its prompt's n samples (Ionides 2008, truncated importance sampling).
+
+    Unlike a fixed bound the cut loosens as samples grow, so the estimate is consistent.
+    """
+
+    def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
+        """See `WeightTreatment.treat`."""
+        relative, counts = _relative_to_prompt(log_weights, prompt_index)
+        return log_weights.exp() * torch.clamp(counts.sqrt() / relative, max=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParetoSmoothedWeights(WeightTreatment):
+    """The largest weights of the micro-batch replaced by quantiles of a fitted tail (PSIS; see `pareto_smooth`).
+
+    Needs at least 25 samples in a micro-batch to have a tail to fit; with fewer the weights stay raw.
+    """
+
+    def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
+        """See `WeightTreatment.treat`."""
+        return pareto_smooth(log_weights)[0].exp()
+
+
+def _relative_to_prompt(log_weights: Tensor, prompt_index: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each weight over the mean weight of its prompt, and the number of samples of that prompt."""
+    prompts, group = prompt_index.unique(return_inverse=True)
+    highest = log_weights.new_full((len(prompts),), -torch.inf)
+    highest = highest.scatter_reduce(0, group, log_weights, "amax")
+    weights = (log_weights - highest[group]).exp()
+    totals = weights.new_zeros(len(prompts)).index_add(0, group, weights)
+    counts = weights.new_zeros(len(prompts)).index_add(0, group, torch.ones_like(weights))
+    return weights / totals[group] * counts[group], counts[group]
