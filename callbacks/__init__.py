@@ -2,3 +2,27 @@
 
 if __name__ != "qstar_pl.callbacks":
     raise ImportError("import the callbacks as qstar_pl.callbacks: this folder is the package's own, through a link")
+
+from .alpha import AlphaDiagnostic as AlphaDiagnostic
+from .defaults import default_diagnostics as default_diagnostics
+from .diagnostic import Diagnostic as Diagnostic
+from .diagnostic import RolloutDiagnostic as RolloutDiagnostic
+from .ess import ESSDiagnostic as ESSDiagnostic
+from .gradient_variance import GradientDiagnostic as GradientDiagnostic
+from .guards import Guards as Guards
+from .histograms import Histograms as Histograms
+from .kl import KLDiagnostic as KLDiagnostic
+from .lengths import LengthsDiagnostic as LengthsDiagnostic
+from .loss import LossDiagnostic as LossDiagnostic
+from .memory import MemoryDiagnostic as MemoryDiagnostic
+from .metrics_bus import MetricsListener as MetricsListener
+from .reductions import LOGSUMEXP as LOGSUMEXP
+from .reductions import MAX as MAX
+from .reductions import MIN as MIN
+from .reductions import SUM as SUM
+from .reductions import Reduction as Reduction
+from .reward import RewardDiagnostic as RewardDiagnostic
+from .run_report import RunReport as RunReport
+from .sample_table import SampleTable as SampleTable
+from .throughput import ThroughputDiagnostic as ThroughputDiagnostic
+from .weights import WeightsDiagnostic as WeightsDiagnostic

@@ -26,9 +26,7 @@ def test_equals_the_published_implementation(n, k, seed):
     expected, expected_shape = published.psislw(-np.asarray(raw), axis=-1)  # it takes log-likelihoods, as LOO does
     assert shape == pytest.approx(float(expected_shape), abs=1e-6)
     # The published function returns normalised weights.
-    torch.testing.assert_close(
-        smoothed.log_softmax(0), torch.as_tensor(expected).double(), atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(smoothed.log_softmax(0), torch.as_tensor(expected).double(), atol=1e-6, rtol=0)
 
 
 def test_shape_of_a_known_tail_is_recovered():

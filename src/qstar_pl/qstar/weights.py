@@ -133,7 +133,7 @@ class ParetoSmoothedWeights(WeightTreatment):
 
 def _relative_to_prompt(log_weights: Tensor, prompt_index: Tensor) -> tuple[Tensor, Tensor]:
     """Return each weight over the mean weight of its prompt, and the number of samples of that prompt."""
-    prompts, group = prompt_index.unique(return_inverse=True)
+    prompts, group = torch.unique(prompt_index, return_inverse=True)
     highest = log_weights.new_full((len(prompts),), -torch.inf)
     highest = highest.scatter_reduce(0, group, log_weights, "amax")
     weights = (log_weights - highest[group]).exp()

@@ -26,9 +26,7 @@ def ipo(x: float) -> float:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.3])
 def test_values_with_label_smoothing(loss, formula, smoothing):
     """Each formula is of β·m; smoothing mixes in the loss of the flipped label, for every loss alike."""
-    expected = [
-        (1 - smoothing) * formula(BETA * m) + smoothing * formula(-BETA * m) for m in MARGINS.tolist()
-    ]
+    expected = [(1 - smoothing) * formula(BETA * m) + smoothing * formula(-BETA * m) for m in MARGINS.tolist()]
     assert loss(label_smoothing=smoothing)(MARGINS, BETA).tolist() == pytest.approx(expected, abs=1e-12)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 def clipped_policy_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> tuple[Tensor, Tensor]:
     """Return (loss, clipped_mask), both of the inputs' shape (Schulman et al. 2017, eq. 7).
 
-    loss = max(−A ρ, −A clip(ρ, 1−ε, 1+ε)) with ρ = exp(log_ratio); `clipped_mask` is True where the second term is
+    loss = max(−A ρ, −A clip(ρ, 1−ε, 1+ε)), ρ = exp(log_ratio); `clipped_mask` is True where the second term is
     the larger one, so that no gradient flows.
 
     Args:

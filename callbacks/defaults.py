@@ -1,0 +1,43 @@
+"""The set that a training run has unless it asks for another."""
+
+from __future__ import annotations
+
+from lightning.pytorch import Callback
+
+from .alpha import AlphaDiagnostic
+from .ess import ESSDiagnostic
+from .gradient_variance import GradientDiagnostic
+from .guards import Guards
+from .histograms import Histograms
+from .kl import KLDiagnostic
+from .lengths import LengthsDiagnostic
+from .loss import LossDiagnostic
+from .memory import MemoryDiagnostic
+from .reward import RewardDiagnostic
+from .run_report import RunReport
+from .sample_table import SampleTable
+from .throughput import ThroughputDiagnostic
+from .weights import WeightsDiagnostic
+
+
+def default_diagnostics() -> list[Callback]:
+    """Return a new instance of every callback of this package, with its defaults.
+
+    Each of them is silent about what a method does not have, so the set fits all methods.
+    """
+    return [
+        RunReport(),
+        LossDiagnostic(),
+        RewardDiagnostic(),
+        AlphaDiagnostic(),
+        ESSDiagnostic(),
+        WeightsDiagnostic(),
+        KLDiagnostic(),
+        LengthsDiagnostic(),
+        GradientDiagnostic(),
+        ThroughputDiagnostic(),
+        MemoryDiagnostic(),
+        Guards(),
+        SampleTable(),
+        Histograms(),
+    ]

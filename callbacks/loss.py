@@ -1,0 +1,60 @@
+"""What is minimised, and with which learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from lightning.pytorch import LightningModule, Trainer
+
+from qstar_pl.types import StepReport
+
+from .diagnostic import Diagnostic
+from .reductions import mean_of, present
+
+
+class LossDiagnostic(Diagnostic):
+    """The loss, its terms and the learning rate.
+
+    With M micro-steps of all ranks in the window, loss_m the mean over micro-batch m:
+
+    - `loss/total`  = 1/M Σ_m loss_m, which is the objective that was optimised (Lightning averages micro-steps so).
+    - `loss/<term>` = the mean of that term over the micro-steps that had it.
+    - `lr`          = learning rate of the window's last optimizer step; `lr/<group>` if there are several parameter
+      groups (named by their "name", else optimizer.group numbers).
+
+    Args:
+        prog_bar: show `loss/total` in the progress bar.
+
+    """
+
+    prog_bar_keys: ClassVar[tuple[str, ...]] = ("loss/total",)
+
+    def __init__(self, prog_bar: bool = True) -> None:
+        super().__init__(prog_bar)
+        self._learning_rates: dict[str, float] = {}
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Note the learning rates that the step uses: when it has ended, the scheduler has set the next one's."""
+        rates: dict[str, float] = {}
+        for i, optimizer in enumerate(trainer.optimizers):
+            for j, group in enumerate(optimizer.param_groups):
+                rates[f"lr/{group.get('name', f'{i}.{j}')}"] = float(group["lr"])
+        self._learning_rates = {"lr": next(iter(rates.values()))} if len(rates) == 1 else rates
+
+    def observe(self, trainer: Trainer, report: StepReport) -> None:
+        """See `Diagnostic.observe`."""
+        self.add("loss", report.loss)
+        self.add("micro_steps", 1.0)
+        for name, term in report.terms.items():
+            self.add(f"term/{name}", term)
+            self.add(f"term_steps/{name}", 1.0)
+
+    def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
+        """See `Diagnostic.compute`."""
+        metrics = {"loss/total": mean_of(stats, "loss", "micro_steps")}
+        for statistic in stats:
+            kind, _, name = statistic.partition("/")
+            if kind == "term":
+                metrics[f"loss/{name}"] = mean_of(stats, statistic, f"term_steps/{name}")
+        return present(metrics) | self._learning_rates

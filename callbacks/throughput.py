@@ -1,0 +1,116 @@
+"""How fast training goes, and how much data and time it has used: the x-axes of learning curves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+
+from qstar_pl.types import StepReport
+
+from .diagnostic import Diagnostic
+from .reductions import MAX
+
+
+class ThroughputDiagnostic(Diagnostic):
+    """Time, samples and tokens of training; validation's time is left out.
+
+    Counts are sums over all ranks. A window ends when the statistics have reached the host, so no extra
+    synchronisation is needed for a true time.
+
+    - `time/step_s` = seconds of the window / optimizer steps in it
+    - `tokens/per_s` = completion tokens of the window / its seconds
+    - `samples/total`, `tokens/total` = answers (or pairs, or demonstrations) and completion tokens trained on so far
+    - `time/wall_s` = seconds of training so far
+
+    The totals and the unfinished window are part of the checkpoint: a resumed run continues them.
+
+    Args:
+        prog_bar: show nothing.
+
+    """
+
+    def __init__(self, prog_bar: bool = False) -> None:
+        super().__init__(prog_bar)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._samples, self._tokens, self._wall_s = 0.0, 0.0, 0.0
+        self._window_s = 0.0
+        self._window_step: int | None = None
+        self._clock: float | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See `Diagnostic.on_train_start`."""
+        super().on_train_start(trainer, pl_module)
+        if trainer.global_step == 0:
+            self._begin()
+        if self._window_step is None:
+            self._window_step = trainer.global_step
+        self._clock = time.perf_counter()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock."""
+        self._stop()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the clock run again, unless it was the check before training."""
+        if not trainer.sanity_checking and trainer.state.fn == "fit":
+            self._clock = time.perf_counter()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Stop the clock."""
+        self._stop()
+
+    def _elapsed(self) -> float:
+        """Return the seconds of the present window."""
+        return self._window_s + (0.0 if self._clock is None else time.perf_counter() - self._clock)
+
+    def _stop(self) -> None:
+        self._window_s, self._clock = self._elapsed(), None
+
+    def observe(self, trainer: Trainer, report: StepReport) -> None:
+        """See `Diagnostic.observe`."""
+        self.add("samples", float(report.samples))
+        self.add("tokens", float(report.tokens))
+
+    def before_flush(self, trainer: Trainer) -> None:
+        """See `Diagnostic.before_flush`."""
+        self.add("step", float(trainer.global_step), MAX)
+
+    def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
+        """See `Diagnostic.compute`."""
+        seconds, step = self._elapsed(), int(stats["step"])
+        steps, tokens = step - (self._window_step or 0), stats.get("tokens", 0.0)
+        self._samples += stats.get("samples", 0.0)
+        self._tokens += tokens
+        self._wall_s += seconds
+        self._window_s, self._window_step = 0.0, step
+        self._clock = time.perf_counter()
+        metrics = {
+            "samples/total": self._samples,
+            "tokens/total": self._tokens,
+            "time/wall_s": self._wall_s,
+        }
+        if steps > 0 and seconds > 0:
+            metrics |= {"time/step_s": seconds / steps, "tokens/per_s": tokens / seconds}
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the totals up to the last log and how far the unfinished window has come."""
+        return {
+            "samples": self._samples,
+            "tokens": self._tokens,
+            "wall_s": self._wall_s,
+            "window_s": self._elapsed(),
+            "window_step": self._window_step,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self._begin()
+        self._samples, self._tokens = state_dict["samples"], state_dict["tokens"]
+        self._wall_s, self._window_s = state_dict["wall_s"], state_dict["window_s"]
+        self._window_step = state_dict["window_step"]

@@ -1,0 +1,152 @@
+"""Strategies for the exponent α of the mixture, as YAML names them."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from qstar_pl.errors import UserError
+from qstar_pl.qstar.bisection import bisect_kl_symmetry
+from qstar_pl.qstar.entropy import entropy_alpha
+from qstar_pl.qstar.ess_balance import solve_ess_balance
+from qstar_pl.qstar.kl_symmetry import mix_kl_symmetric, solve_kl_symmetry
+from qstar_pl.qstar.mixture import Mixture, geometric_mixture
+from qstar_pl.qstar.snr import solve_snr
+from qstar_pl.qstar.solution import AlphaSolution
+
+
+@dataclass(frozen=True)
+class AlphaStrategy(ABC):
+    """Chooses the exponent of the policy in the geometric mixture, per context."""
+
+    @abstractmethod
+    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:
+        """Return α [...] in [0, 1] (1: the policy, 0: the target) for log-probabilities [..., V]; no gradient flows."""
+
+    def mix(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> tuple[Tensor, Mixture]:
+        """Return α [...] and the mixture at it; strategies that know log Z already do this in fewer passes."""
+        alpha = self(policy_logprobs, target_logprobs)
+        return alpha, geometric_mixture(policy_logprobs, target_logprobs, alpha)
+
+
+@dataclass(frozen=True)
+class FixedAlpha(AlphaStrategy):
+    """The same α in every context."""
+
+    value: float = 0.5
+    """Exponent of the policy, in [0, 1]: 1 samples the policy, 0 the target."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= 1:
+            raise UserError(f"value must lie in [0, 1], got {self.value}")
+
+    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:
+        """See `AlphaStrategy.__call__`."""
+        dtype = torch.promote_types(policy_logprobs.dtype, torch.float32)
+        return torch.full(policy_logprobs.shape[:-1], self.value, dtype=dtype, device=policy_logprobs.device)
+
+
+@dataclass(frozen=True)
+class EntropyAlpha(AlphaStrategy):
+    """α = H(π_θ)/(H(π_θ) + H(π_t)), see `entropy_alpha`."""
+
+    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:
+        """See `AlphaStrategy.__call__`."""
+        with torch.no_grad():
+            return entropy_alpha(policy_logprobs, target_logprobs)
+
+
+@dataclass(frozen=True)
+class SolvedAlpha(AlphaStrategy, ABC):
+    """An α that is the root of a criterion."""
+
+    tol: float = 1e-4
+    """How far from 0 the criterion may be left (KL gap in nats, log ESS ratio, slope of the log second moment)."""
+    max_iter: int = 20
+    """Most passes over the vocabulary per context; a warning tells of contexts that needed more."""
+    on_disjoint: Literal["raise", "policy", "target"] = "raise"
+    """What to sample where policy and target share no token: an error, the policy (α = 1) or the target (α = 0)."""
+
+    def __post_init__(self) -> None:
+        if not self.tol > 0:
+            raise UserError(f"tol must be positive, got {self.tol}")
+        if self.max_iter < 1:
+            raise UserError(f"max_iter must be at least 1, got {self.max_iter}")
+        if self.on_disjoint not in ("raise", "policy", "target"):
+            raise UserError(f"on_disjoint must be raise, policy or target, got {self.on_disjoint}")
+
+    @abstractmethod
+    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> AlphaSolution:
+        """Return α [...] with how well it solves the criterion."""
+
+    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:
+        """See `AlphaStrategy.__call__`; warns of rows that did not converge."""
+        return self._reported(self.solve(policy_logprobs, target_logprobs))
+
+    def _reported(self, solution: AlphaSolution) -> Tensor:
+        unfinished = solution.converged.numel() - int(solution.converged.sum())
+        if unfinished:
+            warnings.warn(
+                f"{type(self).__name__}: {unfinished} of {solution.converged.numel()} contexts are not within "
+                f"tol={self.tol} after max_iter={self.max_iter} passes",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        return solution.alpha
+
+
+@dataclass(frozen=True)
+class KLSymmetricAlpha(SolvedAlpha):
+    """α* with D(q‖π_θ) = D(q‖π_t), see `solve_kl_symmetry`: the q* of this project."""
+
+    solver: Literal["newton", "bisection"] = "newton"
+    """newton: safeguarded third-order steps, 1–3 passes. bisection: max_iter halvings, the slow reference."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.solver not in ("newton", "bisection"):
+            raise UserError(f"solver must be newton or bisection, got {self.solver}")
+
+    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> AlphaSolution:
+        """See `SolvedAlpha.solve`."""
+        solver = solve_kl_symmetry if self.solver == "newton" else bisect_kl_symmetry
+        return solver(
+            policy_logprobs, target_logprobs, tol=self.tol, max_iter=self.max_iter, on_disjoint=self.on_disjoint
+        )
+
+    def mix(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> tuple[Tensor, Mixture]:
+        """See `AlphaStrategy.mix`; the solver's log Z saves a pass where no gradient is asked for."""
+        needs_grad = torch.is_grad_enabled() and (policy_logprobs.requires_grad or target_logprobs.requires_grad)
+        if needs_grad or self.solver != "newton":
+            return super().mix(policy_logprobs, target_logprobs)
+        solution, mixture = mix_kl_symmetric(
+            policy_logprobs, target_logprobs, tol=self.tol, max_iter=self.max_iter, on_disjoint=self.on_disjoint
+        )
+        return self._reported(solution), mixture
+
+
+@dataclass(frozen=True)
+class ESSBalanceAlpha(SolvedAlpha):
+    """α with ESS_θ = ESS_t, see `solve_ess_balance`."""
+
+    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> AlphaSolution:
+        """See `SolvedAlpha.solve`."""
+        return solve_ess_balance(
+            policy_logprobs, target_logprobs, tol=self.tol, max_iter=self.max_iter, on_disjoint=self.on_disjoint
+        )
+
+
+@dataclass(frozen=True)
+class SNRAlpha(SolvedAlpha):
+    """α of the least second moment of the importance-weighted gradient, see `solve_snr`."""
+
+    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> AlphaSolution:
+        """See `SolvedAlpha.solve`."""
+        return solve_snr(
+            policy_logprobs, target_logprobs, tol=self.tol, max_iter=self.max_iter, on_disjoint=self.on_disjoint
+        )

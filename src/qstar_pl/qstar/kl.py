@@ -1,0 +1,37 @@
+"""Kullback–Leibler divergence between two distributions over the vocabulary."""
+
+import torch
+from torch import Tensor
+
+
+def kl_divergence(p_logprobs: Tensor, q_logprobs: Tensor) -> Tensor:
+    """Return D(p‖q) = Σ p (log p − log q) in nats, over the last dimension.
+
+    Args:
+        p_logprobs: [..., V] normalised log-probabilities; -inf means probability 0.
+        q_logprobs: [..., V] likewise.
+
+    Returns:
+        [...]: ≥ 0 up to rounding; +inf where p has a token that q has not, 0 · log 0 counting as 0. Half precision is
+        computed in float32. Differentiable in both where finite.
+
+    """
+    p_logprobs, q_logprobs = _at_least_float32(p_logprobs), _at_least_float32(q_logprobs)
+    log_ratio = (p_logprobs - q_logprobs).masked_fill(p_logprobs == -torch.inf, 0.0)
+    # exp(log p) may underflow to 0 where log p is finite; 0 · inf would then hide the missing token in a NaN.
+    uncovered_mask = log_ratio == torch.inf
+    divergence = (p_logprobs.exp() * log_ratio.masked_fill(uncovered_mask, 0.0)).sum(-1)
+    return divergence.masked_fill(uncovered_mask.any(-1), torch.inf)
+
+
+def mixture_kls(alpha: Tensor, kl_gap: Tensor, log_z: Tensor) -> tuple[Tensor, Tensor]:
+    """Return D(q_α‖π_θ) and D(q_α‖π_t) [...] of a geometric mixture from what its solver already knows.
+
+    With m = Λ'(α) = −kl_gap: D(q‖π_θ) = (α − 1) m − log Z and D(q‖π_t) = α m − log Z; no pass over the vocabulary.
+    Valid where q lies in both supports (status OK or IDENTICAL).
+    """
+    return (1 - alpha) * kl_gap - log_z, -alpha * kl_gap - log_z
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

@@ -1,0 +1,63 @@
+"""The geometric mixture q_α ∝ π_θ^α π_t^(1−α)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qstar_pl.errors import UserError
+from qstar_pl.qstar.logsumexp import logsumexp
+from qstar_pl.qstar.solution import DisjointSupportError
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A normalised geometric mixture."""
+
+    logprobs: Tensor
+    """[..., V] log q_α, nats."""
+    log_z: Tensor
+    """[...] log Z_α = log Σ π_θ^α π_t^(1−α), nats, ≤ 0 (Hölder)."""
+
+
+def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: Tensor | float) -> Mixture:
+    """Return q_α(y) = π_θ(y)^α π_t(y)^(1−α) / Z_α.
+
+    Args:
+        policy_logprobs: [..., V] log π_θ: normalised log-probabilities, not raw logits (with logits, log_z is the log
+            of another number). -inf means probability 0.
+        target_logprobs: [..., V] log π_t.
+        alpha: [...] (or anything that broadcasts to it) in [0, 1], the exponent of the policy.
+
+    Returns:
+        `Mixture`; half precision is computed and returned in float32. Where alpha is exactly 0 or 1 the
+        log-probabilities are π_t's or π_θ's bit for bit and log_z is 0, also where the supports differ. Differentiable
+        in all arguments.
+
+    Raises:
+        UserError: alpha is NaN or outside [0, 1].
+        DisjointSupportError: a row with 0 < alpha < 1 has no token of positive probability under both.
+
+    """
+    dtype = torch.promote_types(torch.promote_types(policy_logprobs.dtype, target_logprobs.dtype), torch.float32)
+    policy, target = policy_logprobs.to(dtype), target_logprobs.to(dtype)
+    alpha = torch.as_tensor(alpha, dtype=dtype, device=policy.device).expand(policy.shape[:-1])
+    inner_mask = (alpha > 0) & (alpha < 1)
+    inner = bool(inner_mask.all())
+    if not inner and not bool(((alpha >= 0) & (alpha <= 1)).all()):
+        raise UserError(f"alpha must lie in [0, 1], got {alpha[~((alpha >= 0) & (alpha <= 1))][0].item()}")
+    # Two products instead of b + α(a − b): 0 < α < 1 times -inf stays -inf, where -inf − (-inf) would be NaN.
+    exponent = alpha.unsqueeze(-1)
+    unnormalised = torch.addcmul(policy * exponent, target, 1 - exponent)
+    if not inner:
+        end = torch.where((alpha == 1).unsqueeze(-1), policy, target)
+        unnormalised = torch.where(inner_mask.unsqueeze(-1), unnormalised, end)
+    log_z = logsumexp(unnormalised)
+    if not inner:
+        log_z = torch.where(inner_mask, log_z, 0.0)
+    disjoint_mask = log_z == -torch.inf
+    if bool(disjoint_mask.any()):
+        raise DisjointSupportError.from_mask(disjoint_mask)
+    return Mixture(logprobs=unnormalised - log_z.unsqueeze(-1), log_z=log_z)

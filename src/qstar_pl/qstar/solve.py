@@ -1,0 +1,175 @@
+"""From a root problem to a solution for any shape, dtype and support: what the α solvers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from qstar_pl.errors import UserError
+from qstar_pl.qstar.logsumexp import logsumexp
+from qstar_pl.qstar.root import RootProblem, find_root_refined
+from qstar_pl.qstar.solution import AlphaSolution, AlphaStatus, DisjointSupportError
+from qstar_pl.qstar.tilt import cumulants
+
+OnDisjoint = Literal["raise", "policy", "target"]
+
+# Rows are solved in blocks whose few [rows, V] buffers stay in a CPU's cache: 10 rows of GPT-2's vocabulary.
+BLOCK_ELEMENTS = 2**19
+
+# How far log Σ p may lie above 0 before a row counts as not normalised, nats: bfloat16 rounding stays below it.
+SLACK = 0.05
+
+
+def solve(
+    problem_type: type[RootProblem],
+    policy_logprobs: Tensor,
+    target_logprobs: Tensor,
+    *,
+    tol: float,
+    max_iter: int,
+    on_disjoint: OnDisjoint,
+) -> AlphaSolution:
+    """Solve `problem_type` for every row of [..., V] log-probabilities; no gradient flows."""
+    blocks = solve_blocks(problem_type, policy_logprobs, target_logprobs, tol, max_iter, on_disjoint)
+    return finish([block.solution for block in blocks], policy_logprobs.shape[:-1], on_disjoint)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some solved rows, with what the solver had at hand ([rows, V] each, in the dtype of the computation)."""
+
+    solution: AlphaSolution
+    restricted_rows: Tensor
+    """int64: rows solved on their common support; elsewhere `direction` is finite."""
+    policy: Tensor
+    target: Tensor
+    direction: Tensor
+    """log π_θ − log π_t."""
+
+
+def solve_blocks(
+    problem_type: type[RootProblem],
+    policy_logprobs: Tensor,
+    target_logprobs: Tensor,
+    tol: float,
+    max_iter: int,
+    on_disjoint: OnDisjoint,
+) -> Iterator[Block]:
+    """Yield the rows of [..., V] log-probabilities in solved blocks, at least one."""
+    check(policy_logprobs, target_logprobs, tol, max_iter)
+    vocab = policy_logprobs.shape[-1]
+    dtype = torch.promote_types(torch.promote_types(policy_logprobs.dtype, target_logprobs.dtype), torch.float32)
+    all_policy, all_target = policy_logprobs.detach().reshape(-1, vocab), target_logprobs.detach().reshape(-1, vocab)
+    rows, fallback = all_policy.shape[0], 1.0 if on_disjoint == "policy" else 0.0
+    size = max(1, BLOCK_ELEMENTS // vocab) if all_policy.device.type == "cpu" else max(1, rows)
+    for first in range(0, max(1, rows), size):
+        policy, target = all_policy[first : first + size].to(dtype), all_target[first : first + size].to(dtype)
+        direction = policy - target
+        problem = problem_type.build(target, direction)
+        if problem_type.ends_known and rows > 0:
+            solution, restricted_mask = _solve_full(problem, tol, max_iter)
+        else:
+            solution, restricted_mask = None, torch.ones(policy.shape[0], dtype=torch.bool, device=policy.device)
+        restricted = restricted_mask.nonzero().squeeze(-1)
+        if solution is None or restricted.numel() > 0:
+            pair = (policy[restricted], target[restricted])
+            mended = _solve_restricted(problem_type, *pair, tol, max_iter, fallback)
+            solution = mended if solution is None else solution.index_copy(restricted, mended)
+        yield Block(solution, restricted, policy, target, direction)
+
+
+def check(policy_logprobs: Tensor, target_logprobs: Tensor, tol: float, max_iter: int) -> None:
+    """Raise a UserError for arguments that no solver takes."""
+    if policy_logprobs.shape != target_logprobs.shape or policy_logprobs.dim() == 0 or policy_logprobs.shape[-1] == 0:
+        shapes = f"{tuple(policy_logprobs.shape)} and {tuple(target_logprobs.shape)}"
+        raise UserError(f"policy_logprobs and target_logprobs must have one shape [..., V] with V > 0, got {shapes}")
+    if not tol > 0:
+        raise UserError(f"tol must be positive, got {tol}")
+    if max_iter < 1:
+        raise UserError(f"max_iter must be at least 1, got {max_iter}")
+
+
+def finish(parts: list[AlphaSolution], shape: torch.Size, on_disjoint: OnDisjoint) -> AlphaSolution:
+    """Join the blocks, restore the leading shape and raise for disjoint rows if they must raise."""
+    solution = AlphaSolution.cat(parts).reshape(shape)
+    if on_disjoint == "raise":
+        disjoint_mask = solution.status == AlphaStatus.DISJOINT
+        if bool(disjoint_mask.any()):
+            raise DisjointSupportError.from_mask(disjoint_mask)
+    return solution
+
+
+def _solve_full(problem: RootProblem, tol: float, max_iter: int) -> tuple[AlphaSolution, Tensor]:
+    """Solve as if all rows had full support; also return the mask [rows] of those for which that was wrong."""
+    root = find_root_refined(problem, tol=tol, max_iter=max_iter)
+    if problem.value_is_mean:
+        log_z, kl_gap, rms = root.last.log_z, -root.last.value, root.last.rms
+    else:
+        here = cumulants(problem.base, problem.direction, root.alpha)
+        log_z, kl_gap, rms = here.log_z, -here.mean, here.rms
+    status = torch.where(_identical(rms), int(AlphaStatus.IDENTICAL), int(AlphaStatus.OK))
+    # An infinite log-probability anywhere makes 0 · inf = NaN of its row's mean: no pass is spent on looking for one.
+    # log Z > 0 shows that a row is not normalised, and so may a root that is not found.
+    sound_mask = rms.isfinite() & root.last.value.isfinite() & (log_z < SLACK) & root.converged
+    return AlphaSolution(root.alpha, kl_gap, root.iterations, root.converged, status, log_z), ~sound_mask
+
+
+def _solve_restricted(
+    problem_type: type[RootProblem], policy: Tensor, target: Tensor, tol: float, max_iter: int, fallback: float
+) -> AlphaSolution:
+    """Solve rows on their common support, where a root need not exist."""
+    _check_logprobs(policy, target)
+    common_mask = (policy > -torch.inf) & (target > -torch.inf)
+    base = target.masked_fill(~common_mask, -torch.inf)
+    direction = (policy - target).masked_fill(~common_mask, 0.0)
+    problem = problem_type.build_restricted(base, direction)
+    if policy.shape[0] == 0:
+        empty = policy.new_empty(0)
+        counts = torch.empty(0, dtype=torch.int64, device=policy.device)
+        return AlphaSolution(empty, empty, counts, counts.bool(), counts, empty)
+    zeros = torch.zeros_like(base[:, 0])
+    at_zero, at_one = problem.evaluate(zeros), problem.evaluate(zeros + 1)
+    zero_mask = at_zero.value > at_zero.noise.clamp_min(tol)
+    one_mask = at_one.value < -at_one.noise.clamp_min(tol)
+    alpha = zeros.masked_fill(one_mask, 1.0)
+    iterations = torch.zeros_like(alpha, dtype=torch.int64)
+    converged = torch.ones_like(zero_mask)
+    inner = (~(zero_mask | one_mask)).nonzero().squeeze(-1)
+    if inner.numel() > 0:
+        root = find_root_refined(problem.select(inner), tol=tol, max_iter=max_iter)
+        alpha = alpha.index_copy(0, inner, root.alpha)
+        iterations = iterations.index_copy(0, inner, root.iterations)
+        converged = converged.index_copy(0, inner, root.converged)
+    here = cumulants(base, direction, alpha)
+    identical_mask, disjoint_mask = _identical(here.rms), ~common_mask.any(-1)
+    status = torch.where(zero_mask | one_mask, int(AlphaStatus.BOUNDARY), int(AlphaStatus.OK))
+    status = status.masked_fill(identical_mask, int(AlphaStatus.IDENTICAL))
+    status = status.masked_fill(disjoint_mask, int(AlphaStatus.DISJOINT))
+    return AlphaSolution(
+        alpha=alpha.masked_fill(disjoint_mask, fallback),
+        kl_gap=(-here.mean).masked_fill(disjoint_mask, -torch.inf if fallback == 1.0 else torch.inf),
+        iterations=iterations,
+        converged=converged | (status != AlphaStatus.OK),
+        status=status,
+        # At an end the mixture is π_θ or π_t itself.
+        log_z=here.log_z.masked_fill(zero_mask | one_mask | disjoint_mask, 0.0),
+    )
+
+
+def _identical(rms: Tensor) -> Tensor:
+    """Whether the root mean square of log π_θ/π_t is no more than rounding."""
+    return rms <= 16 * torch.finfo(rms.dtype).eps
+
+
+def _check_logprobs(policy: Tensor, target: Tensor) -> None:
+    """Name the first row that holds something else than log-probabilities; only rows that look wrong come here."""
+    for name, logprobs in (("policy_logprobs", policy), ("target_logprobs", target)):
+        total = logsumexp(logprobs)
+        wrong_mask = ~(total < SLACK)  # also True for NaN
+        if bool(wrong_mask.any()):
+            found = total[wrong_mask][0].item()
+            raise UserError(f"{name} must be log-probabilities (log_softmax of logits), got log Σ exp = {found:.4g}")

@@ -1,0 +1,46 @@
+"""The exponential family log π_t + α log(π_θ/π_t): one pass over the vocabulary gives Λ and its derivatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Cumulants:
+    """Λ(α) = log Σ exp(base + α direction) and its derivatives, [rows] each."""
+
+    log_z: Tensor
+    """Λ: log Z, nats."""
+    mean: Tensor
+    """Λ' = E_q[direction]."""
+    variance: Tensor
+    """Λ'' = Var_q[direction]."""
+    third: Tensor
+    """Λ''' = E_q[(direction − mean)³]."""
+    rms: Tensor
+    """sqrt(E_q[direction²])."""
+
+
+def cumulants(base: Tensor, direction: Tensor, alpha: Tensor) -> Cumulants:
+    """Evaluate the family at `alpha` [rows] in one pass over `base` and `direction` [rows, V].
+
+    `direction` must be finite; `base` may be -inf (a token outside the common support).
+    """
+    exponents = torch.addcmul(base, alpha.unsqueeze(-1), direction)
+    terms = exponents.softmax(-1)
+    # softmax is a single fused loop, faster on a CPU than exp alone; what it divided by is recovered at the mode.
+    log_z = exponents.amax(-1) - terms.amax(-1).log()
+    mean = terms.mul_(direction).sum(-1)  # terms is this function's own buffer
+    second = terms.mul_(direction).sum(-1)
+    third = terms.mul_(direction).sum(-1)
+    square = mean * mean
+    return Cumulants(
+        log_z=log_z,
+        mean=mean,
+        variance=(second - square).clamp_min(0),
+        third=third - mean * (3 * second - 2 * square),
+        rms=second.sqrt(),
+    )
