@@ -1,0 +1,58 @@
+"""What became of the rows: printed once, and kept as `datamodule.report`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """Counts of one `setup`. `rows_used` + all of `rejected` = `rows_read`."""
+
+    source: str
+    """Path and adapter."""
+    rows_read: int
+    rows_used: int
+    rejected: Mapping[str, int]
+    """Rows left out, per reason."""
+    prompts_cut: int
+    """Used rows whose prompt lost turns or tokens."""
+    answers_cut: int
+    """Answers that were cut and so have no EOS."""
+    max_prompt_tokens: int
+    max_completion_tokens: int
+    train: int
+    """Rows in the split, as of the two below."""
+    val: int
+    test: int
+    kind: str
+    """What a training batch is made of: the batch class's name."""
+    train_items: int
+    """Training rows that can be made into that (for prompts: distinct prompts)."""
+    batch_size: int
+    """Per process and micro-step; smaller than asked for if the training split is."""
+    accumulate: int
+    world_size: int
+
+    @property
+    def effective_batch(self) -> int:
+        """Rows per optimiser step: batch size × accumulation × processes."""
+        return self.batch_size * self.accumulate * self.world_size
+
+    def lines(self) -> list[str]:
+        """Return the report, one fact per line."""
+        reasons = [f"  {count} left out: {reason}" for reason, count in sorted(self.rejected.items())]
+        return [
+            f"Data: {self.source}: {self.rows_read} rows read, {self.rows_used} used",
+            *reasons,
+            f"  {self.prompts_cut} prompts cut to {self.max_prompt_tokens} tokens, "
+            f"{self.answers_cut} answers cut to {self.max_completion_tokens}",
+            f"  train {self.train}, val {self.val}, test {self.test} rows (disjoint by prompt); "
+            f"training on {self.train_items} as {self.kind}",
+            f"  effective batch {self.effective_batch} = {self.batch_size} per step "
+            f"× {self.accumulate} accumulated × {self.world_size} processes",
+        ]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())

@@ -1,0 +1,30 @@
+"""The gold reward of the tiny world as a `Reward`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from qstar_pl.rewards.reward import Reward
+from qstar_pl.tiny_world.gold_formula import gold_reward
+from qstar_pl.types import Rollout
+
+
+class GoldReward(Reward):
+    """A programmatic reward in [0, 1]; `qstar_pl.tiny_world.gold_formula` and its neighbours state its formulas.
+
+    For rows of the tiny world it knows the facts, the story or the tests. For any other dialogue or post it is a stated
+    heuristic of the text alone (on topic, complete, polite, neither repetitive nor copied, of a sensible length): good
+    for trying methods out, no measure of helpfulness.
+    """
+
+    def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
+        """See `Reward.score`; reads the user's last turn and the metadata of each answer's example."""
+        examples = [rollout.prompts.examples[index] for index in rollout.prompt_index.tolist()]
+        rewards = [
+            gold_reward(example.turns[-1].content, completion, example.metadata)
+            for example, completion in zip(examples, completions, strict=True)
+        ]
+        return torch.tensor(rewards, dtype=torch.float32, device=rollout.completion_ids.device)
