@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,32 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return REPOSITORY
+
+
+@pytest.fixture
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder; the seed that Lightning puts into the environment does not leak into other tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")
+    monkeypatch.setenv("PL_SEED_WORKERS", "0")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def lightning() -> None:
+    """Lightning's log handler keeps the stderr of its import, which must not be that of a single test."""
+    import lightning.pytorch  # noqa: F401
+
+
+@pytest.fixture
+def qstar(lightning: None, isolated: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Call the `qstar` command in this process, in an empty folder: words → (exit code, stdout, stderr)."""
+    from qstar_pl.cli import main
+
+    def call(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(list(words))
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call

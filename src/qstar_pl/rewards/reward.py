@@ -14,7 +14,7 @@ from qstar_pl.types import Rollout
 class Reward(nn.Module, ABC):
     """Scores finished answers. Weights, where there are any, load in `build` and stay frozen."""
 
-    def build(self, tokenizer: PreTrainedTokenizerBase) -> None:  # noqa: B027 (most rewards have nothing to load)
+    def build(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Load what is needed; called once, from the LightningModule's `configure_model`."""
 
     @abstractmethod

@@ -30,6 +30,11 @@ class NextToken(ABC):
     def vocab_size(self) -> int:
         """Number of token ids that have a probability."""
 
+    @property
+    def eos_token_ids(self) -> tuple[int, ...]:
+        """Ids that end an answer. The decode engine asks π_θ only; without any, answers end at max_new_tokens."""
+        return ()
+
     @abstractmethod
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """Read the prompts and return a session of prompts × `samples` rows, rows of one prompt adjacent."""

@@ -23,7 +23,7 @@ class Sampler(ABC):
     temperature: float = 1.0
     """q is raised to 1/temperature and renormalised; 1 leaves it as it is. Must be positive."""
     top_k: int | None = None
-    """Keep only the k most probable tokens of q. Truncation makes importance weights biased: see weights/uncovered_mass."""
+    """Keep only the k most probable tokens of q. Truncation biases importance weights: see weights/uncovered_mass."""
     top_p: float | None = None
     """Keep the smallest set of tokens whose mass under q reaches top_p, in (0, 1]."""
 

@@ -24,7 +24,7 @@ def clipped_policy_loss(log_ratio: Tensor, advantages: Tensor, clip: float) -> t
 
 
 def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: float | None) -> Tensor:
-    """Return ½ max((V − R)², (V_old + clip(V − V_old, ±ε) − R)²), of the inputs' shape; ½ (V − R)² if `clip` is None."""
+    """Return ½ max((V − R)², (V_old + clip(V − V_old, ±ε) − R)²); ½ (V − R)² if `clip` is None. Shapes as given."""
     plain = (values - returns).square()
     if clip is None:
         return plain / 2

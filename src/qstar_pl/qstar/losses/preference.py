@@ -29,7 +29,7 @@ class PreferenceLoss(ABC):
             raise UserError(f"label_smoothing must lie in [0, 0.5), got {self.label_smoothing}")
 
     def __call__(self, margins: Tensor, beta: Tensor | float) -> Tensor:
-        """Return the loss [pairs] of `margins` [pairs]; `beta` [] or [pairs] is the inverse temperature of the reward."""
+        """Return the loss [pairs] of `margins` [pairs]; `beta` [] or [pairs], positive, scales them to rewards."""
         smoothing = self.label_smoothing
         return (1 - smoothing) * self.of_margin(margins, beta) + smoothing * self.of_margin(-margins, beta)
 

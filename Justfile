@@ -1,0 +1,32 @@
+# Recipes run in the activated environment: pip install -c constraints.txt -e '.[dev]'
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# Train q* on the tiny world: a summary and a figure in a few minutes (e.g. `just quickstart --seeds 5`).
+quickstart *args:
+    @python -m qstar_pl quickstart {{args}}
+
+# Lint, types and tests; words after it go to pytest (e.g. `just test -k solver`, `just test -m slow`).
+test *args: lint
+    OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile {{args}}
+
+# Ruff (rules and format) and mypy.
+lint:
+    ruff check .
+    ruff format --check .
+    mypy
+
+# One of the measurements in benchmarks/ (e.g. `just bench solver`); without a name, what there is.
+bench name="" *args:
+    @if [ -z "{{name}}" ]; then grep -l __main__ benchmarks/*.py; else python "benchmarks/{{name}}.py" {{args}}; fi
+
+# Rebuild the embedded data, tokenizer and models.
+tiny-world *args:
+    python -m qstar_pl tiny-world {{args}}
+
+# Remove what tools leave behind; runs/ and wandb/ stay.
+clean:
+    rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
+    find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

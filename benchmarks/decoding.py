@@ -1,0 +1,141 @@
+"""What q* costs beside the two models it mixes: time per token of decoding, on this machine, in one run.
+
+    python benchmarks/decoding.py [--repeats 7] [--threads 2] [--device cuda] [--spread 0.02]
+
+Three ways to make 48 tokens for 8 prompts with two random GPT-2s (4 layers × 256 and 6 layers × 384, V = 50257):
+
+- bare: the cached Hugging Face forwards of both models, one after the other, on tokens given beforehand;
+- q*: `GeometricSampler` with all that a rollout reports (α, log Z, ESS, KL, log-probabilities);
+- generate: `transformers`' generate() on the policy, with a LogitsProcessor that runs the target beside it and finds α
+  by 20 bisections of the KL gap, as one would write it without this package.
+
+The three take turns, so that a busy machine slows all of them; medians over the repeats are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    DynamicCache,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+)
+
+from qstar_pl.rollout import LanguageModel
+from qstar_pl.samplers import GeometricSampler
+from qstar_pl.types import PromptBatch
+
+VOCAB, ROWS, PROMPT, TOKENS, BISECTIONS = 50257, 8, 16, 48, 20
+
+
+def random_gpt2(layers: int, width: int, seed: int, spread: float) -> PreTrainedModel:
+    """Make a GPT-2 without EOS, so that every answer has the full length."""
+    torch.manual_seed(seed)
+    config = AutoConfig.for_model(
+        "gpt2", n_layer=layers, n_embd=width, n_head=width // 64, vocab_size=VOCAB, initializer_range=spread
+    )
+    config.bos_token_id = config.eos_token_id = None
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config).eval()
+    model.generation_config.eos_token_id = None
+    model.generation_config.pad_token_id = 0
+    return model
+
+
+@torch.no_grad()
+def bare(models: tuple[PreTrainedModel, ...], prompts: Tensor, tokens: Tensor) -> None:
+    """Run the forwards that any sampler of both models needs, and nothing else."""
+    for model in models:
+        cache = model(prompts, use_cache=True, logits_to_keep=1).past_key_values
+        for column in tokens.T[: TOKENS - 1]:
+            cache = model(column.unsqueeze(-1), past_key_values=cache, use_cache=True).past_key_values
+
+
+class BisectingProcessor(LogitsProcessor):
+    """Replace the policy's scores by log q*, α found by halving [0, 1]."""
+
+    def __init__(self, target: PreTrainedModel) -> None:
+        self.target, self.cache, self.seen = target, DynamicCache(config=target.config), 0
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        output = self.target(input_ids[:, self.seen :], past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+        self.seen = input_ids.shape[1]
+        policy, target = scores.log_softmax(-1), output.logits[:, -1].log_softmax(-1)
+        low, high = torch.zeros(len(scores), 1).to(scores), torch.ones(len(scores), 1).to(scores)
+        for _ in range(BISECTIONS):
+            alpha = (low + high) / 2
+            mixture: Tensor = (alpha * policy + (1 - alpha) * target).log_softmax(-1)
+            probs = mixture.exp()
+            to_policy = (probs * (mixture - policy)).sum(-1, keepdim=True)
+            to_target = (probs * (mixture - target)).sum(-1, keepdim=True)
+            nearer_target = to_policy > to_target  # then q must move towards the policy
+            low, high = torch.where(nearer_target, alpha, low), torch.where(nearer_target, high, alpha)
+        return mixture
+
+
+@torch.no_grad()
+def generate(policy: PreTrainedModel, target: PreTrainedModel, prompts: Tensor) -> None:
+    """Sample as one would with transformers alone."""
+    policy.generate(
+        prompts,
+        attention_mask=torch.ones_like(prompts),
+        do_sample=True,
+        max_new_tokens=TOKENS,
+        top_k=0,
+        logits_processor=LogitsProcessorList([BisectingProcessor(target)]),
+    )
+
+
+def timed(call: Callable[[], object], device: str) -> float:
+    """Return milliseconds per token."""
+    started = time.perf_counter()
+    call()
+    if device != "cpu":
+        torch.accelerator.synchronize()
+    return (time.perf_counter() - started) / TOKENS * 1e3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time per token of q* decoding beside the bare forwards.")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--spread", type=float, default=0.02, help="standard deviation of the random weights")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    policy = random_gpt2(4, 256, 0, options.spread).to(options.device)
+    target = random_gpt2(6, 384, 1, options.spread).to(options.device)
+    ids = torch.randint(VOCAB, (ROWS, PROMPT + TOKENS)).to(options.device)
+    prompts = PromptBatch(ids[:, :PROMPT], torch.ones_like(ids[:, :PROMPT], dtype=torch.bool), torch.arange(ROWS), ())
+    sampler = GeometricSampler(max_new_tokens=TOKENS)
+    models = LanguageModel(policy), LanguageModel(target)
+    calls: dict[str, Callable[[], object]] = {
+        "bare forwards": lambda: bare((policy, target), prompts.prompt_ids, ids[:, PROMPT:]),
+        "q* decode": lambda: sampler.draw(prompts, *models, samples=1, seed=0),
+        "generate + bisection": lambda: generate(policy, target, prompts.prompt_ids),
+    }
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for repeat in range(options.repeats + 1):
+        for name, call in calls.items():
+            elapsed = timed(call, options.device)
+            if repeat > 0:  # the first round warms up
+                times[name].append(elapsed)
+    rollout = sampler.draw(prompts, *models, samples=1, seed=0)
+    print(f"batch {ROWS}, {TOKENS} tokens, V = {VOCAB}, {options.threads} threads, {options.repeats} repeats; ", end="")
+    print(f"mean alpha {rollout.alpha.mean():.3f}, mean -log Z {-rollout.log_z.mean():.4f} nats")
+    base = statistics.median(times["bare forwards"])
+    for name, values in times.items():
+        middle = statistics.median(values)
+        print(f"{name:22s} {middle:7.2f} ms per token  {middle / base:5.2f} x bare  (fastest {min(values):.2f})")
+
+
+if __name__ == "__main__":
+    main()

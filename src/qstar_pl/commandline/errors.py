@@ -1,0 +1,132 @@
+"""From an exception to one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+
+from qstar_pl.errors import UserError
+
+MISTAKE = 2
+INTERRUPTED = 130
+EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "sentencepiece": "sentencepiece", "protobuf": "sentencepiece"}
+"""What a user may ask for without having it → the extra of this project that brings it."""
+
+_REQUIREMENT = re.compile(r"Requirement '|No module named|is available\. Try `pip install`")
+
+
+def debugging() -> bool:
+    """Return whether the user asked for tracebacks."""
+    return os.environ.get("QSTAR_DEBUG", "0") not in ("", "0")
+
+
+def say(message: str) -> None:
+    """Print one line on stderr, whatever the message looked like before."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+
+def one_line_errors(run: Callable[[], int]) -> int:
+    """Call `run` and return its exit code; a mistake that the user can mend becomes one line and exit code 2.
+
+    Anything else is a bug of ours and keeps its traceback.
+    """
+    try:
+        return run()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except SystemExit as stop:
+        # Lightning turns Ctrl-C into exit(1), which does not tell the shell what happened.
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            return _interrupted()
+        if isinstance(stop.code, str):
+            say(stop.code)
+            return MISTAKE
+        return int(stop.code or 0)
+    except Exception as error:
+        message = explain(error)
+        if message is None or debugging():
+            raise
+        say(message)
+        return MISTAKE
+
+
+def _interrupted() -> int:
+    if debugging():
+        traceback.print_exc()
+    print("\ninterrupted", file=sys.stderr, flush=True)
+    return INTERRUPTED
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def user_error(error: BaseException) -> str | None:
+    """Return the message of the first `UserError` among the causes of an exception."""
+    return next((str(link) for link in _chain(error) if isinstance(link, UserError)), None)
+
+
+def explain(error: BaseException) -> str | None:
+    """Return the one line for a mistake that the user can mend, None for anything else.
+
+    A `UserError` counts wherever it stands in the chain of causes: jsonargparse and Lightning wrap what they catch.
+    """
+    if (own := user_error(error)) is not None:
+        return own
+    for link in (error, error.__cause__):
+        if link is not None and (message := _explain_one(link)) is not None:
+            return message
+    return None
+
+
+def _explain_one(error: BaseException) -> str | None:
+    match error:
+        case ImportError():
+            return _missing_extra(f"{error.name or ''} {error}")
+        case OSError():
+            return _explain_os(error)
+    text = str(error)
+    kind = type(error).__name__
+    if "file write failed" in text and "PytorchStreamWriter" in text:
+        return f"no space left on the device, or the file cannot be written: {text.splitlines()[0]}"
+    if kind == "OutOfMemoryError":
+        return f"not enough memory: {first_sentence(text)} Lower data.batch_size or model.samples_per_prompt."
+    if kind == "MisconfigurationException":
+        return first_sentence(text)
+    if kind == "ValueError" and "Does not validate against any of the Union subtypes" in text:
+        from qstar_pl.commandline.messages import essence
+
+        line = essence(text)
+        return (_missing_extra(line) if _REQUIREMENT.search(line) else None) or line
+    return None
+
+
+def _explain_os(error: OSError) -> str | None:
+    where = f": {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the device{where}"
+    if error.errno is not None and error.strerror:
+        return f"{error.strerror}{where}"
+    return None
+
+
+def _missing_extra(text: str) -> str | None:
+    for module, extra in EXTRAS.items():
+        if re.search(rf"\b{module}", text.lower()):
+            return f"{module} is not installed: pip install 'qstar-pl[{extra}]'"
+    return None
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text of any number of lines."""
+    flat = " ".join(text.split())
+    return re.split(r"(?<=[.!?])\s", flat, maxsplit=1)[0]

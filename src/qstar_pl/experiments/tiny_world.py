@@ -1,0 +1,152 @@
+"""`qstar tiny-world`: make the embedded tokenizer and models anew, from nothing but the project's own code and seeds.
+
+Three models are trained with the project's own methods on the tiny world's own text:
+
+- policy: a small GPT-2, by `SFT`, in the end on answers of which only some are good, so that something is left to do;
+- expert: a larger one, by `SFT` on good answers only;
+- reward: the policy's backbone, by `RewardModeling` on comparisons: a proxy of the gold reward, fallible as they are.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningModule, Trainer, seed_everything
+from rich.console import Console
+from transformers import PreTrainedModel
+
+from qstar_pl.data import RLHFDataModule, TinyWorld
+from qstar_pl.methods import SFT, RewardModeling
+from qstar_pl.models import FromConfig, ModelSource, Pretrained
+from qstar_pl.models.tiny import ASSETS
+from qstar_pl.tiny_world.tokenizer import VOCAB_SIZE, build_tokenizer
+
+
+@dataclass(frozen=True)
+class Course:
+    """One stretch of supervised training."""
+
+    tasks: tuple[str, ...]
+    quality: float
+    """Share of good answers among the demonstrations."""
+    steps: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one of the language models is made."""
+
+    embedding: int
+    layers: int
+    courses: tuple[Course, ...]
+
+
+TASKS = ("dialogue", "summary", "code")
+# Dialogues first and alone: a model this small learns to answer about the creature that was asked for only after some
+# hundred steps, and never while two other tasks take most of its batches.
+POLICY = Recipe(64, 3, (Course(("dialogue",), 1.0, 1500, 3e-3), Course(TASKS, 0.4, 1800, 2e-3)))
+EXPERT = Recipe(96, 4, (Course(("dialogue",), 1.0, 1500, 3e-3), Course(TASKS, 1.0, 1500, 1e-3)))
+REWARD_STEPS = 800
+BATCH_SIZE = 32
+SIZE = 12_000
+
+
+def architecture(recipe: Recipe) -> FromConfig:
+    """Return the GPT-2 of a recipe, with random weights."""
+    return FromConfig(
+        model_type="gpt2",
+        overrides={
+            "n_embd": recipe.embedding,
+            "n_layer": recipe.layers,
+            "n_head": 4,
+            "n_positions": 256,
+            "vocab_size": VOCAB_SIZE,
+        },
+        tokenizer_name="tiny",
+    )
+
+
+def fit(module: LightningModule, adapter: TinyWorld, steps: int) -> None:
+    """Train `module` for a fixed number of steps, with nothing written to disk."""
+    data = RLHFDataModule(path="tiny", adapter=adapter, tokenizer="tiny", batch_size=BATCH_SIZE, seed=0)
+    trainer = Trainer(
+        max_steps=steps,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        gradient_clip_val=1.0,
+    )
+    trainer.fit(module, datamodule=data)
+
+
+def one_cycle(learning_rate: float, steps: int) -> tuple[object, object]:
+    """Return (optimizer, schedule) factories: AdamW, warm-up over 5% of the steps, then cosine to zero."""
+    return (
+        lambda parameters: torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01),
+        lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=learning_rate, total_steps=steps + 1, pct_start=0.05
+        ),
+    )
+
+
+def save(model: PreTrainedModel, folder: Path) -> None:
+    """Write a Hugging Face folder in half precision: the shipped assets must stay small."""
+    shutil.rmtree(folder, ignore_errors=True)
+    model.half().save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+
+
+def train_language_model(recipe: Recipe, folder: Path) -> None:
+    """Train one language model on demonstrations, course after course, and write it."""
+    source: ModelSource = architecture(recipe)
+    with tempfile.TemporaryDirectory() as work:
+        for course in recipe.courses:
+            seed_everything(0)
+            optimizer, schedule = one_cycle(course.learning_rate, course.steps)
+            module = SFT(policy=source, reward=None, gold=None, optimizer=optimizer, lr_scheduler=schedule)
+            fit(module, TinyWorld(tasks=course.tasks, size=SIZE, quality=course.quality), course.steps)
+            module.policy.save_pretrained(work)
+            module.tokenizer.save_pretrained(work)
+            source = Pretrained(work)
+    save(module.policy, folder)
+
+
+def train_reward(folder: Path) -> None:
+    """Train the proxy reward on comparisons, from the policy's backbone, and write it."""
+    seed_everything(0)
+    optimizer, schedule = one_cycle(1e-3, REWARD_STEPS)
+    module = RewardModeling(model=Pretrained("tiny/policy"), optimizer=optimizer, lr_scheduler=schedule)
+    fit(module, TinyWorld(tasks=TASKS, size=SIZE), REWARD_STEPS)
+    save(module.model.model, folder)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="qstar tiny-world", description="Make the tiny world's tokenizer and models.")
+    parser.add_argument("--only", choices=("policy", "expert", "reward"), help="make only this model again")
+    only = parser.parse_args(argv).only
+    console = Console()
+    build_tokenizer(ASSETS / "tokenizer")
+    for name, recipe in (("policy", POLICY), ("expert", EXPERT)):
+        if only not in (None, name):
+            continue
+        console.print(f"training {name}: {recipe}")
+        train_language_model(recipe, ASSETS / name)
+    if only in (None, "reward"):
+        console.print("training reward")
+        train_reward(ASSETS / "reward")
+    size = sum(file.stat().st_size for file in ASSETS.rglob("*") if file.is_file())
+    console.print(f"{ASSETS}: {size / 2**20:.2f} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""What every method shares: optimiser, checkpoints without frozen weights, and the seed of its samples."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.types import StepReport, TensorFields
+
+
+class RLHFModule(LightningModule):
+    """Base of all methods.
+
+    A subclass builds its models in `configure_model` (so that a bad option costs no model load, and a strategy may
+    shard them there), and its `training_step` returns `{"loss": …, "report": StepReport}` for the diagnostics.
+    """
+
+    batch_type: ClassVar[type[TensorFields]]
+    """What a training batch is: RLHFDataModule reads it."""
+    frozen: ClassVar[tuple[str, ...]] = ()
+    """Names of submodules that never train: rebuilt from their source, never written to a checkpoint."""
+    tokenizer: PreTrainedTokenizerBase
+
+    def __init__(
+        self,
+        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
+        lr_scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__()
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
+        # Frozen weights are absent from checkpoints on purpose; load_state_dict checks the rest.
+        self.strict_loading = False
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser over what trains, and the schedule, which is stepped once per optimiser step."""
+        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = self.optimizer(trainable)
+        if self.lr_scheduler is None:
+            return optimizer
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"},
+        }
+
+    @property
+    def sampling_seed(self) -> int:
+        """The seed of every rollout: the run's own (`--seed_everything`), so that one number sets all."""
+        return int(os.environ.get("PL_GLOBAL_SEED", "0"))
+
+    def step_output(self, report: StepReport, loss: Tensor) -> dict[str, Any]:
+        """Return what `training_step` must: the loss, and the report cut from the graph."""
+        return {"loss": loss, "report": report.detach()}
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return what trains; see `frozen`."""
+        state = super().state_dict(*args, **kwargs)
+        prefix = kwargs.get("prefix", args[1] if len(args) > 1 else "")
+        frozen = tuple(f"{prefix}{name}." for name in self.frozen)
+        return {key: value for key, value in state.items() if not key.startswith(frozen)} if frozen else state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load what trains.
+
+        Raises:
+            UserError: if the checkpoint lacks a trainable weight, has one that this method does not know, or one of
+                another shape.
+
+        """
+        try:
+            result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise UserError(f"ckpt_path must hold weights of this model's shape: {reason}") from error
+        missing = [key for key in result.missing_keys if not key.startswith(tuple(f"{n}." for n in self.frozen))]
+        if missing or result.unexpected_keys:
+            unknown = result.unexpected_keys
+            raise UserError(
+                f"ckpt_path must hold the weights of {type(self).__name__}, got one with {len(missing)} missing "
+                f"{missing[:2]} and {len(unknown)} unknown {unknown[:2]}"
+            )
+        return result

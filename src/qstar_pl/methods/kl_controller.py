@@ -1,0 +1,45 @@
+"""How PPO's price of a nat moves during training."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from qstar_pl.errors import UserError
+
+
+@dataclass(frozen=True)
+class KLController(ABC):
+    """Updates the KL coefficient; the coefficient itself is the method's state and travels with its checkpoint."""
+
+    @abstractmethod
+    def next(self, coefficient: float, kl: float, samples: int) -> float:
+        """Return the next coefficient, given the measured D(π_θ‖π_init) in nats per answer and the answers drawn."""
+
+
+@dataclass(frozen=True)
+class FixedKL(KLController):
+    """The coefficient stays what it was."""
+
+    def next(self, coefficient: float, kl: float, samples: int) -> float:
+        """See `KLController.next`."""
+        return coefficient
+
+
+@dataclass(frozen=True)
+class AdaptiveKL(KLController):
+    """coefficient ← coefficient · (1 + clip(kl/target − 1, ±0.2) · samples/horizon) (Ziegler et al. 2019, §2.2)."""
+
+    target: float = 6.0
+    """Wanted D(π_θ‖π_init), nats per answer; positive."""
+    horizon: int = 10_000
+    """Answers over which an error of 20% moves the coefficient by 20%; positive."""
+
+    def __post_init__(self) -> None:
+        if not self.target > 0:
+            raise UserError(f"target must be positive, got {self.target}")
+        if self.horizon < 1:
+            raise UserError(f"horizon must be at least 1, got {self.horizon}")
+
+    def next(self, coefficient: float, kl: float, samples: int) -> float:
+        """See `KLController.next`."""
+        error = min(max(kl / self.target - 1, -0.2), 0.2)
+        return coefficient * (1 + error * samples / self.horizon)

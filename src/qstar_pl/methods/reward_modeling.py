@@ -1,0 +1,116 @@
+"""Reward modelling from comparisons."""
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from torchmetrics import MeanMetric
+from transformers import PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.methods.base import RLHFModule
+from qstar_pl.methods.metrics import take
+from qstar_pl.models import Pretrained
+from qstar_pl.models.reward_model import RewardModel
+from qstar_pl.models.source import ModelSource
+from qstar_pl.qstar.losses import bradley_terry_loss
+from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport
+
+
+class RewardModeling(RLHFModule):
+    """Fit r(x, y) to comparisons by the Bradley–Terry likelihood: loss = mean of −log σ(r_chosen − r_rejected).
+
+    The likelihood leaves the mean reward free; `centring` (r_chosen + r_rejected)² pins it near zero (Eisenstein et
+    al. 2023). `validate` and `test` report `preference_accuracy` (a tie counts one half).
+    """
+
+    batch_type = PreferenceBatch
+
+    def __init__(
+        self,
+        model: ModelSource = Pretrained("tiny/policy"),
+        centring: float = 0.01,
+        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
+        lr_scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        """Describe the method.
+
+        Args:
+            model: the backbone; it gets one scalar output.
+            centring: weight of (r_chosen + r_rejected)², at least 0.
+            optimizer: torch optimiser.
+            lr_scheduler: torch schedule, stepped once per optimiser step.
+
+        """
+        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler)
+        if centring < 0:
+            raise UserError(f"centring must be at least 0, got {centring}")
+        self.model_source = model
+        self.centring = centring
+        self.preference_accuracy = MeanMetric()
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:  # type: ignore[override]
+        """The backbone's tokenizer, which the data is encoded with."""
+        return self.model_source.tokenizer()
+
+    def configure_model(self) -> None:
+        """Load the backbone with its scalar head."""
+        if "model" not in self._modules:
+            self.model = RewardModel(self.model_source.load_reward())
+
+    def on_train_start(self) -> None:
+        """Hugging Face loads in eval mode and Lightning leaves it so: dropout that was asked for must be on."""
+        self.model.train()
+
+    def rewards(self, batch: PreferenceBatch) -> tuple[Tensor, Tensor]:
+        """Return r [pairs] of the preferred and of the other answers."""
+        index = torch.arange(len(batch), device=batch.chosen_ids.device)
+        chosen = self.model(batch.prompts, index, batch.chosen_ids, batch.chosen_mask)
+        rejected = self.model(batch.prompts, index, batch.rejected_ids, batch.rejected_mask)
+        return chosen, rejected
+
+    def training_step(self, batch: PreferenceBatch, batch_idx: int) -> dict[str, Any]:
+        """One gradient of the comparison's likelihood."""
+        chosen, rejected = self.rewards(batch)
+        likelihood = bradley_terry_loss(chosen, rejected).mean()
+        loss = likelihood + self.centring * (chosen + rejected).square().mean()
+        report = StepReport(
+            loss=loss,
+            terms={
+                "nats_per_pair": likelihood,
+                "accuracy": (((chosen - rejected).sign() + 1) / 2).mean(),
+                "margin": (chosen - rejected).mean(),
+            },
+            samples=len(batch),
+            tokens=int(batch.chosen_mask.sum() + batch.rejected_mask.sum()),
+        )
+        return self.step_output(report, loss)
+
+    def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
+        """Count the pairs that are ranked as labelled; prompts and demonstrations say nothing about a reward model."""
+        if isinstance(batch, PreferenceBatch):
+            chosen, rejected = self.rewards(batch)
+            self.preference_accuracy.update(((chosen - rejected).sign() + 1) / 2)
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Measure one batch."""
+        self.evaluate(batch)
+
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Measure one batch."""
+        self.evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what was measured."""
+        self._flush("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log what was measured."""
+        self._flush("test")
+
+    def _flush(self, prefix: str) -> None:
+        if (value := take(self.preference_accuracy)) is not None:
+            self.log(f"{prefix}/preference_accuracy", value)

@@ -1,0 +1,137 @@
+"""A method that samples: from prompts to answers, rewards, weights and advantages."""
+
+from typing import Any, ClassVar
+
+import torch
+from jsonargparse import lazy_instance
+from torch import Tensor
+
+from qstar_pl.errors import UserError
+from qstar_pl.methods.policy_module import PolicyModule
+from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
+from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
+from qstar_pl.rollout.logprobs import completion_logprobs
+from qstar_pl.samplers import GeometricSampler, Sampler
+from qstar_pl.targets import Expert
+from qstar_pl.targets.target import Target
+from qstar_pl.types import LossReport, PromptBatch, Rollout, RolloutReport, ScoredRollout, WeightedRollout
+
+
+class RolloutModule(PolicyModule):
+    """The stages that all sampling methods share; each wraps the one before (see `qstar_pl.types`)."""
+
+    batch_type = PromptBatch
+    frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold", "target")
+    has_critic: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        target: Target = lazy_instance(Expert),
+        sampler: Sampler = GeometricSampler(),
+        weights: WeightTreatment = ClippedWeights(),
+        advantage: Advantage = LeaveOneOut(),
+        samples_per_prompt: int = 4,
+        kl_coefficient: float = 0.05,
+        missing_eos_penalty: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        """Describe the method.
+
+        Args:
+            target: π_t, the behaviour we want.
+            sampler: q, the distribution that answers are drawn from.
+            weights: what is done to the raw weights π_θ/q before they enter the loss.
+            advantage: the baseline.
+            samples_per_prompt: answers to each prompt in a step.
+            kl_coefficient: price of one nat of log π_θ/π_init, in units of reward; at least 0.
+            missing_eos_penalty: subtracted from the reward of an answer that was cut at max_new_tokens.
+            **kwargs: see `PolicyModule`.
+
+        """
+        super().__init__(**kwargs)
+        if self.reward is None:
+            raise UserError(f"reward must be given for {type(self).__name__}, got None")
+        if samples_per_prompt < 1:
+            raise UserError(f"samples_per_prompt must be at least 1, got {samples_per_prompt}")
+        if kl_coefficient < 0:
+            raise UserError(f"kl_coefficient must be at least 0, got {kl_coefficient}")
+        if advantage.critic and not self.has_critic:
+            raise UserError(f"advantage must not need a critic for {type(self).__name__}, got {advantage}")
+        advantage.check(samples_per_prompt)
+        self.target = target
+        self.sampler = sampler
+        self.weights = weights
+        self.advantage = advantage
+        self.samples_per_prompt = samples_per_prompt
+        self.kl_coefficient = kl_coefficient
+        self.missing_eos_penalty = missing_eos_penalty
+
+    def configure_model(self) -> None:
+        """See `PolicyModule.configure_model`; also loads π_t."""
+        if "policy" in self._modules:
+            return
+        super().configure_model()
+        self.target.build(self.reference, self.tokenizer)
+
+    def on_train_start(self) -> None:
+        """Keep dropout off: the policy that samples must be the policy that learns."""
+        self.policy.eval()
+
+    def draw(self, prompts: PromptBatch) -> Rollout:
+        """Sample from q. The seed follows the optimiser step, so micro-batches of one step split the same draw."""
+        seed = (self.sampling_seed << 32) + self.global_step
+        return self.sampler.draw(
+            prompts, self.policy_tokens, self.target, samples=self.samples_per_prompt, seed=seed % 2**63
+        )
+
+    @torch.no_grad()
+    def score(self, rollout: Rollout, completions: list[str]) -> ScoredRollout:
+        """Judge the answers by the proxy, which is maximised, and by the gold reward, which is only watched."""
+        components = self.score_answers(rollout, completions)
+        return ScoredRollout(rollout=rollout, rewards=components["proxy"], components=components)
+
+    @torch.no_grad()
+    def reference_logprobs(self, rollout: Rollout) -> Tensor:
+        """Return log π_init(y_t) [rows, time] of the sampled tokens."""
+        return completion_logprobs(
+            self.reference_tokens,
+            rollout.prompts,
+            rollout.prompt_index,
+            rollout.completion_ids,
+            rollout.completion_mask,
+        )
+
+    def shaped_rewards(self, scored: ScoredRollout, reference_logprobs: Tensor) -> Tensor:
+        """Return the reward of each token [rows, time]: −kl_coefficient · log π_θ/π_init, and r on the last one."""
+        rollout, mask = scored.rollout, scored.rollout.completion_mask
+        rewards = -self.kl_coefficient * (rollout.policy_logprobs - reference_logprobs)
+        last = mask & ~torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
+        of_answers = scored.rewards - self.missing_eos_penalty * (~rollout.ended_mask).to(scored.rewards.dtype)
+        return torch.where(mask, rewards, 0.0) + torch.where(last, of_answers.unsqueeze(-1), 0.0)
+
+    def weigh(self, scored: ScoredRollout, reference_logprobs: Tensor) -> WeightedRollout:
+        """Form weights π_θ/q, and the advantages of the shaped rewards."""
+        rollout, mask = scored.rollout, scored.rollout.completion_mask
+        rewards = self.shaped_rewards(scored, reference_logprobs)
+        advantages, _ = self.advantage.estimate(rewards, None, mask, rollout.prompt_index)
+        log_weights = rollout.policy_logprobs - rollout.behavior_logprobs
+        return WeightedRollout(
+            scored=scored,
+            log_weights=log_weights,
+            weights=self.weights(log_weights, mask, rollout.prompt_index),
+            advantages=advantages,
+        )
+
+    def rollout_report(
+        self, weighted: WeightedRollout, loss: LossReport, reference_logprobs: Tensor, completions: list[str]
+    ) -> RolloutReport:
+        """Collect what the diagnostics read."""
+        return RolloutReport(
+            loss=loss.loss,
+            terms=loss.terms,
+            samples=len(weighted.scored.rollout),
+            tokens=int(weighted.scored.rollout.completion_mask.sum()),
+            weighted=weighted,
+            reference_logprobs=reference_logprobs,
+            completions=tuple(completions),
+        )

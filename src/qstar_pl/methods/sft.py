@@ -1,0 +1,35 @@
+"""Supervised fine-tuning."""
+
+from typing import Any
+
+import torch
+
+from qstar_pl.methods.policy_module import PolicyModule
+from qstar_pl.qstar.losses import likelihood_loss
+from qstar_pl.rollout.logprobs import completion_logprobs
+from qstar_pl.types import DemonstrationBatch, StepReport
+
+
+class SFT(PolicyModule):
+    """Maximise the likelihood of demonstrations: loss = mean over answers of −Σ_t log π_θ(y_t), in nats per answer.
+
+    Only answers (EOS included) are learned, never prompts. `loss/nats_per_token` is the same quantity per token.
+    """
+
+    batch_type = DemonstrationBatch
+
+    def training_step(self, batch: DemonstrationBatch, batch_idx: int) -> dict[str, Any]:
+        """One gradient of the negative log-likelihood."""
+        index = torch.arange(len(batch), device=batch.completion_ids.device)
+        logprobs = completion_logprobs(
+            self.policy_tokens, batch.prompts, index, batch.completion_ids, batch.completion_mask
+        )
+        nats = likelihood_loss(logprobs, batch.completion_mask)
+        tokens = batch.completion_mask.sum()
+        report = StepReport(
+            loss=nats.mean(),
+            terms={"nats_per_token": nats.sum() / tokens},
+            samples=len(batch),
+            tokens=int(tokens),
+        )
+        return self.step_output(report, nats.mean())

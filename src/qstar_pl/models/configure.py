@@ -1,0 +1,59 @@
+"""Options that Pretrained and FromConfig share: dtype, dropout, and quiet loading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from huggingface_hub.utils import logging as hub_logging
+from transformers import PretrainedConfig
+from transformers.utils import logging
+
+from qstar_pl.errors import UserError
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def check_options(dtype: str, dropout: float) -> None:
+    """Raise UserError for a dtype that is not known or a dropout outside [0, 1)."""
+    if dtype not in DTYPES:
+        raise UserError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    if not 0 <= dropout < 1:
+        raise UserError(f"dropout must lie in [0, 1), got {dropout}")
+
+
+def set_dropout(config: PretrainedConfig, dropout: float) -> None:
+    """Set every dropout probability of a model's configuration, whatever its architecture calls them.
+
+    With any dropout the policy that is differentiated is not the policy that was sampled from, and the ratio of the
+    two is not 1 on the first pass.
+    """
+    for name, value in config.to_dict().items():
+        if "drop" in name and isinstance(value, float | int) and not isinstance(value, bool):
+            setattr(config, name, dropout)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from a generator seeded with `seed` inside the block; the global generator is left as it was found."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would also reseed the accelerators.
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' progress bars and loading reports off the screen; what matters is raised, not printed."""
+    verbosity, bars, hub = logging.get_verbosity(), logging.is_progress_bar_enabled(), hub_logging.get_verbosity()
+    logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        hub_logging.set_verbosity(hub)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,86 @@
+"""Models with random weights, for smoke tests at full size without a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from qstar_pl.errors import UserError
+from qstar_pl.models.configure import DTYPES, check_options, seeded, set_dropout
+from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tokenizers import first_line, load_tokenizer, vocabulary_size
+
+
+@dataclass(frozen=True)
+class FromConfig(ModelSource):
+    """Random weights of a known architecture: `FromConfig()` is GPT-2 at its full 124M parameters."""
+
+    model_type: str = "gpt2"
+    """Architecture: gpt2, llama, gpt_neox, qwen2 or another one that transformers knows."""
+    overrides: dict[str, Any] = field(default_factory=dict)
+    """Fields of its configuration to set, e.g. {n_layer: 2, n_embd: 64, n_head: 2}; the rest keep their defaults."""
+    seed: int = 0
+    """Of the weights; the global random state is not touched."""
+    tokenizer_name: str = "tiny"
+    """"tiny" (comes with the package), a local folder or a hub id; may have fewer tokens than the embedding."""
+    dtype: str = "float32"
+    """float32, bfloat16, float16 or float64."""
+    attn_implementation: str | None = None
+    """eager, sdpa, flash_attention_2, …; None: what transformers chooses."""
+    dropout: float = 0.0
+    """Every dropout probability of the model, in train mode; 0 keeps π_θ the policy that was sampled from."""
+
+    def __post_init__(self) -> None:
+        check_options(self.dtype, self.dropout)
+        self._config()
+
+    def load(self) -> PreTrainedModel:
+        """See `ModelSource.load`."""
+        return self._load(AutoModelForCausalLM)
+
+    def load_reward(self) -> PreTrainedModel:
+        """See `ModelSource.load_reward`."""
+        return self._load(AutoModelForSequenceClassification, num_labels=1)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """See `ModelSource.tokenizer`."""
+        return load_tokenizer(self.tokenizer_name)
+
+    def _config(self, **options: Any) -> PretrainedConfig:
+        try:
+            default = AutoConfig.for_model(self.model_type)
+            unknown = [name for name in self.overrides if not hasattr(default, name)]
+            if unknown:
+                raise UserError(f"overrides must name fields of a {self.model_type} configuration, got {unknown[0]!r}")
+            return AutoConfig.for_model(self.model_type, **{**self.overrides, **options})
+        except UserError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"model_type must be an architecture, got {self.model_type!r}: {first_line(error)}"
+            ) from error
+
+    def _load(self, auto_class: Any, **options: Any) -> PreTrainedModel:
+        tokenizer = self.tokenizer()
+        ids = {f"{role}_token_id": getattr(tokenizer, f"{role}_token_id") for role in ("bos", "eos", "pad")}
+        config = self._config(**ids, **options)
+        if vocabulary_size(tokenizer) > config.vocab_size:
+            raise UserError(
+                f"overrides.vocab_size must hold the tokenizer's {vocabulary_size(tokenizer)} tokens, "
+                f"got {config.vocab_size}"
+            )
+        set_dropout(config, self.dropout)
+        with seeded(self.seed):
+            model: PreTrainedModel = auto_class.from_config(
+                config, dtype=DTYPES[self.dtype], attn_implementation=self.attn_implementation
+            )
+        return model.eval()

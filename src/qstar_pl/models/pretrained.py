@@ -1,0 +1,89 @@
+"""Models from the Hugging Face hub, from a local folder, or embedded in the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from qstar_pl.errors import UserError
+from qstar_pl.models.configure import DTYPES, check_options, quiet, seeded, set_dropout
+from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tiny import check_folder, resolve
+from qstar_pl.models.tokenizers import first_line, load_tokenizer
+
+
+@dataclass(frozen=True)
+class Pretrained(ModelSource):
+    """Weights that exist already. Only safetensors are read, never pickles."""
+
+    name: str
+    """Hub id, local folder, or one of tiny/policy, tiny/expert, tiny/reward, which come with the package."""
+    dtype: str = "float32"
+    """float32, bfloat16, float16 or float64."""
+    attn_implementation: str | None = None
+    """eager, sdpa, flash_attention_2, …; None: what transformers chooses."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub repository."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model."""
+    dropout: float = 0.0
+    """Every dropout probability of the model, in train mode; 0 keeps π_θ the policy that was sampled from."""
+
+    def __post_init__(self) -> None:
+        check_options(self.dtype, self.dropout)
+
+    def load(self) -> PreTrainedModel:
+        """See `ModelSource.load`; raises UserError if there is no such model or it does not fit the Auto classes."""
+        return self._load(AutoModelForCausalLM)
+
+    def load_reward(self) -> PreTrainedModel:
+        """See `ModelSource.load_reward`; a head that the weights do not have is drawn from a fixed seed."""
+        pad = self.tokenizer().pad_token_id
+        return self._load(AutoModelForSequenceClassification, num_labels=1, pad_token_id=pad)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """See `ModelSource.tokenizer` and `ensure_pad` for where the pad token comes from."""
+        return load_tokenizer(self.name, **self._hub_options())
+
+    def _hub_options(self) -> dict[str, Any]:
+        revision = {} if self.revision is None else {"revision": self.revision}
+        return {"trust_remote_code": self.trust_remote_code, **revision}
+
+    def _load(self, auto_class: Any, **config_options: Any) -> PreTrainedModel:
+        path, options = resolve(self.name), self._hub_options()
+        check_folder(path)
+        try:
+            with quiet(), seeded(0):
+                config = AutoConfig.from_pretrained(path, **options)
+                config.update(config_options)
+                set_dropout(config, self.dropout)
+                model: PreTrainedModel = auto_class.from_pretrained(
+                    path,
+                    config=config,
+                    dtype=DTYPES[self.dtype],
+                    attn_implementation=self.attn_implementation,
+                    use_safetensors=True,
+                    **options,
+                )
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+            raise UserError(self._failure(path, error)) from error
+        return model.eval()
+
+    def _failure(self, path: str, error: BaseException) -> str:
+        if path != self.name or Path(path).is_dir():
+            return (
+                f"name must be a folder with a model that transformers can load, got {self.name!r}: {first_line(error)}"
+            )
+        return (
+            f"name must be a local folder, a model on the Hugging Face hub, or one of tiny/policy, tiny/expert, "
+            f"tiny/reward, got {self.name!r}: no folder {Path(path).resolve()}, and from the hub: {first_line(error)}"
+        )

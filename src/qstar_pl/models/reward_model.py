@@ -1,0 +1,67 @@
+"""One number per answer, from a Hugging Face sequence classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from qstar_pl.models.inputs import check_length, fill_masked, join, last_position, position_ids
+from qstar_pl.types import PromptBatch
+
+
+class RewardModel(nn.Module):
+    """r(x, y): the scalar head at the last token that counts.
+
+    Hugging Face's own pooling looks for the last token that is not the pad *id*, so it reads the wrong position where
+    the pad token is also text (or EOS), and takes positions from the padding. Here the mask says what counts. The
+    weights are those of `AutoModelForSequenceClassification`, which loads what `save_pretrained` writes.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        """Wrap a classifier.
+
+        Args:
+            model: a sequence classifier with one label whose head is called `score`, as in GPT-2, Llama, GPT-NeoX
+                and Qwen2.
+
+        """
+        super().__init__()
+        self.model = model
+        if self.model.config.pad_token_id is None:
+            self.model.config.pad_token_id = 0  # never looked for: it only lets Hugging Face accept a batch
+
+    def forward(
+        self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
+    ) -> Tensor:
+        """Return the rewards [rows] float32 of the answers; row i answers prompt `prompt_index[i]`."""
+        ids, mask = join(prompts, prompt_index, completion_ids, completion_mask)
+        return self.score(ids, mask)
+
+    def score(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the rewards [rows] of token sequences [rows, length] padded on either side or both."""
+        return self.prefix_scores(ids, mask).gather(-1, last_position(mask).unsqueeze(-1)).squeeze(-1)
+
+    def prefix_scores(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the head's value [rows, length] float32 at every position, i.e. the reward of every prefix."""
+        check_length(self.model, mask)
+        captured: list[Tensor] = []
+        head: nn.Module = self.model.score
+        # Through the model's own forward, not its parts: sharded parameters are gathered by the root's hooks.
+        handle = head.register_forward_hook(lambda _module, _inputs, output: captured.append(output))
+        try:
+            self.model(
+                input_ids=fill_masked(ids, mask),
+                attention_mask=mask,
+                position_ids=position_ids(mask),
+                use_cache=False,
+            )
+        finally:
+            handle.remove()
+        return captured[0].squeeze(-1).to(torch.float32)
+
+    def save_pretrained(self, folder: str, **kwargs: Any) -> None:
+        """Write a folder that `Pretrained(folder).load_reward()` and `AutoModelForSequenceClassification` read."""
+        self.model.save_pretrained(folder, **kwargs)

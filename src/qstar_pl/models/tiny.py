@@ -1,0 +1,36 @@
+"""What the name of a model stands for: a folder, a hub repository, or a model of the tiny world in the package."""
+
+from pathlib import Path
+
+from qstar_pl.errors import UserError
+
+ASSETS = Path(__file__).resolve().parents[1] / "tiny_world" / "assets"
+PREFIX = "tiny/"
+
+
+def resolve(name: str) -> str:
+    """Return the folder of an embedded model ("tiny/policy", "tiny/expert", "tiny/reward"); other names unchanged.
+
+    Raises:
+        UserError: if the name begins with "tiny/" and the package has no such folder.
+
+    """
+    if not name.startswith(PREFIX):
+        return name
+    folder = ASSETS / name.removeprefix(PREFIX)
+    if not folder.is_dir():
+        known = sorted(path.name for path in ASSETS.glob("*/") if path.name != "tokenizer")
+        raise UserError(f"name must be one of {', '.join(PREFIX + n for n in known) or 'no tiny model'}, got {name!r}")
+    return str(folder)
+
+
+def resolve_tokenizer(name: str) -> str:
+    """Return the folder of a model's tokenizer: all embedded models share "tiny/tokenizer", others carry their own."""
+    return resolve(f"{PREFIX}tokenizer") if name == "tiny" or name.startswith(PREFIX) else name
+
+
+def check_folder(path: str) -> None:
+    """Raise UserError for what can only be a folder but is none, before a hub is asked for it over and over."""
+    only_a_path = path.startswith((".", "/", "~")) or path.count("/") > 1
+    if only_a_path and not Path(path).is_dir():
+        raise UserError(f"name must be an existing folder, got {path!r} ({Path(path).resolve()} does not exist)")

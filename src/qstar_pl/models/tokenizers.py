@@ -1,0 +1,84 @@
+"""Tokenizers with a pad token of their own, and how many of their ids a model can produce."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.models.configure import quiet
+from qstar_pl.models.tiny import check_folder, resolve_tokenizer
+
+APPENDED_PAD = "<|pad|>"
+
+
+def load_tokenizer(name: str, **kwargs: Any) -> PreTrainedTokenizerBase:
+    """Load a tokenizer by hub id, local folder or "tiny", padding on the left, and see that it has a pad token.
+
+    Raises:
+        UserError: if there is no such tokenizer.
+
+    """
+    folder = resolve_tokenizer(name)
+    check_folder(folder)
+    try:
+        with quiet():
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **kwargs)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UserError(f"name must lead to a tokenizer, got {name!r}: {first_line(error)}") from error
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"name must lead to a tokenizer with an EOS token, got {name!r} without one")
+    tokenizer.padding_side = "left"
+    return ensure_pad(tokenizer)
+
+
+def ensure_pad(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Give the tokenizer a pad token that is not EOS, if it has none; returns the same tokenizer.
+
+    Taken in this order: another special token that is named for padding ("<|padding|>" of GPT-NeoX), the unknown
+    token if it is neither EOS nor BOS, or else "<|pad|>" appended as the last id. An appended pad is no token of the
+    model (see `vocabulary_size`); masks keep it from ever being embedded, sampled or scored.
+    """
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
+        return tokenizer
+    named = [
+        str(token)
+        for token in [*tokenizer.all_special_tokens, *map(str, tokenizer.added_tokens_decoder.values())]
+        if "pad" in str(token).lower() and token != tokenizer.eos_token
+    ]
+    if named:
+        tokenizer.pad_token = named[0]
+    elif tokenizer.unk_token is not None and tokenizer.unk_token not in (tokenizer.eos_token, tokenizer.bos_token):
+        tokenizer.pad_token = tokenizer.unk_token
+    else:
+        tokenizer.add_special_tokens({"pad_token": APPENDED_PAD})
+    return tokenizer
+
+
+def vocabulary_size(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the number of ids that stand for text or for control tokens, an appended pad left out."""
+    size = len(tokenizer)
+    appended = tokenizer.pad_token == APPENDED_PAD and tokenizer.pad_token_id == size - 1
+    return size - 1 if appended else size
+
+
+def vocabulary_difference(policy: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase) -> str | None:
+    """Return in words how two vocabularies differ, None if every id means the same in both."""
+    sizes = vocabulary_size(policy), vocabulary_size(other)
+    if sizes[0] != sizes[1]:
+        return f"{sizes[1]} tokens where the policy has {sizes[0]}"
+    mine, theirs = ({i: token for token, i in t.get_vocab().items() if i < sizes[0]} for t in (policy, other))
+    if mine == theirs:
+        return None
+    first = min(i for i in mine.keys() | theirs.keys() if mine.get(i) != theirs.get(i))
+    return (
+        f"{sizes[1]} tokens, as the policy has, but id {first} is {theirs.get(first)!r} where the policy's is "
+        f"{mine.get(first)!r}"
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message: the rest repeats or advises on other things."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,44 @@
+"""Several rewards as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.rewards.reward import Reward
+from qstar_pl.types import Rollout
+
+
+class WeightedSum(Reward):
+    """Σ_i weights_i · rewards_i, e.g. a learned reward with a programmatic one."""
+
+    def __init__(self, rewards: list[Reward], weights: list[float]) -> None:
+        """Describe the sum.
+
+        Args:
+            rewards: the terms.
+            weights: one factor per term.
+
+        """
+        super().__init__()
+        if not rewards or len(rewards) != len(weights):
+            raise UserError(f"weights must have one factor for each of rewards, got {len(weights)} for {len(rewards)}")
+        self.rewards = nn.ModuleList(rewards)
+        self.weights = tuple(weights)
+
+    def build(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """See `Reward.build`."""
+        for reward in self.rewards:
+            assert isinstance(reward, Reward)
+            reward.build(tokenizer)
+
+    def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
+        """See `Reward.score`."""
+        total = rollout.behavior_logprobs.new_zeros(len(rollout)).float()
+        for weight, reward in zip(self.weights, self.rewards, strict=True):
+            assert isinstance(reward, Reward)
+            total = total + weight * reward.score(rollout, completions)
+        return total

@@ -1,0 +1,92 @@
+"""A learned reward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.models.freeze import freeze
+from qstar_pl.models.pretrained import Pretrained
+from qstar_pl.models.reward_model import RewardModel
+from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tokenizers import vocabulary_difference
+from qstar_pl.rewards.reward import Reward
+from qstar_pl.types import Rollout
+
+
+class RewardModelReward(Reward):
+    """The scalar of a frozen reward model at the last token of the answer.
+
+    With the policy's vocabulary the model reads the very ids that were sampled, EOS included. With another one the
+    texts are encoded anew: the prompt's, as the policy's tokenizer decodes it without special tokens, and then the
+    answer's.
+    """
+
+    scorer: RewardModel
+
+    def __init__(
+        self,
+        model: ModelSource = Pretrained("tiny/reward"),
+        rows_per_chunk: int = 64,
+    ) -> None:
+        """Describe the reward; nothing is loaded yet.
+
+        Args:
+            model: where the reward model comes from.
+            rows_per_chunk: answers scored in one forward pass, at least 1.
+
+        """
+        super().__init__()
+        if rows_per_chunk < 1:
+            raise UserError(f"rows_per_chunk must be at least 1, got {rows_per_chunk}")
+        self.model = model
+        self.rows_per_chunk = rows_per_chunk
+        self._policy_tokenizer: PreTrainedTokenizerBase | None = None
+        self._own_tokenizer: PreTrainedTokenizerBase | None = None
+
+    def build(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """See `Reward.build`.
+
+        Raises:
+            UserError: if the weights are a language model's, whose scalar head would be random.
+
+        """
+        own = self.model.tokenizer()
+        network = self.model.load_reward()
+        architectures = network.config.architectures or []
+        if architectures and not any(name.endswith("ForSequenceClassification") for name in architectures):
+            raise UserError(f"reward.model must be a reward model with a trained scalar head, got {architectures[0]}")
+        self.scorer = freeze(RewardModel(network))
+        self._policy_tokenizer = tokenizer
+        self._own_tokenizer = None if vocabulary_difference(tokenizer, own) is None else own
+
+    @torch.no_grad()
+    def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
+        """See `Reward.score`."""
+        if self._policy_tokenizer is None:
+            raise RuntimeError("RewardModelReward.build must be called before anything is scored")
+        if self._own_tokenizer is not None:
+            ids, mask = self._encode(rollout, completions, self._policy_tokenizer, self._own_tokenizer)
+            chunks = zip(ids.split(self.rows_per_chunk), mask.split(self.rows_per_chunk), strict=True)
+            return torch.cat([self.scorer.score(*chunk) for chunk in chunks])
+        columns = (rollout.prompt_index, rollout.completion_ids, rollout.completion_mask)
+        chunks = zip(*(column.split(self.rows_per_chunk) for column in columns), strict=True)
+        return torch.cat([self.scorer(rollout.prompts, *chunk) for chunk in chunks])
+
+    @staticmethod
+    def _encode(
+        rollout: Rollout, completions: Sequence[str], policy: PreTrainedTokenizerBase, own: PreTrainedTokenizerBase
+    ) -> tuple[Tensor, Tensor]:
+        rows = zip(rollout.prompts.prompt_ids, rollout.prompts.prompt_mask, strict=True)
+        prompts = [policy.decode(ids[mask], skip_special_tokens=True) for ids, mask in rows]
+        texts = [
+            prompts[index] + completion
+            for index, completion in zip(rollout.prompt_index.tolist(), completions, strict=True)
+        ]
+        encoded = own(texts, padding=True, return_tensors="pt")
+        device = rollout.completion_ids.device
+        return encoded["input_ids"].to(device), encoded["attention_mask"].bool().to(device)

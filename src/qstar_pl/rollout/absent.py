@@ -1,0 +1,51 @@
+"""What the model that did not take part in decoding says about the finished answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from qstar_pl.rollout.divergence import divergence
+from qstar_pl.rollout.law import Law
+from qstar_pl.rollout.next_token import NextToken
+from qstar_pl.rollout.trace import Trace
+from qstar_pl.rollout.truncation import Truncation
+from qstar_pl.types import PromptBatch
+
+MAX_ELEMENTS = 2**25
+"""Logits held at a time, over rows × time × vocabulary: 128 MiB in float32, a few times that with intermediates."""
+
+
+def chunk_rows(rows: int, time: int, vocab: int) -> int:
+    """Return how many rows' logits may be held at a time, at least 1."""
+    return max(1, min(rows, MAX_ELEMENTS // max(1, time * vocab)))
+
+
+def fill_absent(
+    trace: Trace,
+    prompts: PromptBatch,
+    prompt_index: Tensor,
+    law: Law,
+    truncation: Truncation,
+    models: Mapping[str, NextToken],
+    *,
+    role: str,
+) -> None:
+    """Write the columns of `role`, a model that `law` does not need, exactly and in two forward passes.
+
+    Both models read the answers once (the deciding one again, since its logits at every position are too many to
+    keep), in chunks of rows. On 48 tokens that is far cheaper than running both in lockstep.
+    """
+    (leader,) = law.roles
+    size = chunk_rows(len(trace.ids), trace.ids.shape[1], models[role].vocab_size)
+    for rows in torch.arange(len(trace.ids), device=trace.ids.device).split(size):
+        mask = trace.mask[rows]
+        answers = (prompts, prompt_index[rows], trace.ids[rows], mask)
+        law_logprobs = truncation(models[leader].completion_logits(*answers)[mask].log_softmax(-1))
+        logprobs = models[role].completion_logits(*answers)[mask].log_softmax(-1)
+        row, time = mask.nonzero(as_tuple=True)
+        where = (rows[row], time)
+        trace.write(f"{role}_logprobs", where, logprobs.gather(-1, trace.ids[where].unsqueeze(-1)).squeeze(-1))
+        trace.write_divergence(role, where, divergence(logprobs, law_logprobs, law_logprobs.exp()))

@@ -1,0 +1,49 @@
+"""How far a law q lies from a model p, summed exactly over the vocabulary."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Divergence(NamedTuple):
+    """Each [n], one per token position."""
+
+    kl: Tensor
+    """D(q‖p) in nats; +inf where q has mass that p has not."""
+    ess: Tensor
+    """1 / Σ p²/q in [0, 1]; 0 where p has mass that q has not, since the sum then diverges."""
+    uncovered: Tensor
+    """Σ p over tokens with q = 0."""
+
+
+def divergence(model_logprobs: Tensor, law_logprobs: Tensor, law_probs: Tensor) -> Divergence:
+    """Compare a model with the law that tokens are drawn from.
+
+    Args:
+        model_logprobs: [n, vocab] log p.
+        law_logprobs: [n, vocab] log q.
+        law_probs: [n, vocab] q, which the caller has at hand.
+
+    """
+    log_ratio = model_logprobs - law_logprobs
+    # One reduction tells whether a −inf is about (−inf − −inf and 0 · inf are NaN), which full supports never have.
+    if not bool(log_ratio.sum().isfinite()):
+        return _restricted(model_logprobs, law_logprobs, law_probs)
+    kl = -torch.linalg.vecdot(law_probs, log_ratio)
+    # Σ q (p/q)². On a CPU exp2 is vectorised and takes a third of exp's time; 1e-6 relative is what it costs.
+    second_moment = torch.add(law_logprobs, log_ratio, alpha=2).mul_(math.log2(math.e)).exp2_().sum(-1)
+    return Divergence(kl.clamp_min_(0.0), second_moment.reciprocal_(), torch.zeros_like(kl))
+
+
+def _restricted(model_logprobs: Tensor, law_logprobs: Tensor, law_probs: Tensor) -> Divergence:
+    inside = law_logprobs > -torch.inf
+    log_ratio = torch.where(inside, model_logprobs - law_logprobs, 0.0)
+    kl = -torch.where(law_probs > 0, law_probs * log_ratio, 0.0).sum(-1)
+    second_moment = torch.where(inside, (law_logprobs + 2 * log_ratio).exp(), 0.0).sum(-1)
+    uncovered = torch.where(inside, 0.0, model_logprobs.exp()).sum(-1)
+    missed_mask = ((model_logprobs > -torch.inf) & ~inside).any(-1)  # also mass too small for `uncovered` to show
+    return Divergence(kl.clamp_min_(0.0), torch.where(missed_mask, 0.0, second_moment.reciprocal()), uncovered)

@@ -1,0 +1,124 @@
+"""The decode loop that all samplers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from qstar_pl.errors import UserError
+from qstar_pl.rollout.absent import fill_absent
+from qstar_pl.rollout.divergence import divergence
+from qstar_pl.rollout.heap import keep_freed_memory
+from qstar_pl.rollout.inverse_cdf import inverse_cdf
+from qstar_pl.rollout.law import POLICY, TARGET, Law
+from qstar_pl.rollout.next_token import NextToken
+from qstar_pl.rollout.streams import row_uniforms
+from qstar_pl.rollout.trace import Trace
+from qstar_pl.rollout.truncation import Truncation
+from qstar_pl.types import PromptBatch, Rollout, SamplerInfo
+
+
+@torch.no_grad()
+def decode(
+    prompts: PromptBatch,
+    policy: NextToken,
+    target: NextToken,
+    law: Law,
+    *,
+    samples: int,
+    seed: int,
+    max_new_tokens: int,
+    truncation: Truncation = Truncation(),
+) -> Rollout:
+    """Draw `samples` answers to each prompt from `law`, token by token.
+
+    The models that the law needs run in lockstep over their caches; one that it does not need reads the finished
+    answers in a single pass. One uniform number per token and row comes from the row's own stream, so a row's text
+    depends on (seed, prompt key, sample number) alone: two equal prompts of one batch get equal answers.
+
+    Args:
+        prompts: padded on the left.
+        policy: π_θ, whose EOS ids end an answer.
+        target: π_t.
+        law: makes q of what they say.
+        samples: answers per prompt.
+        seed: of the draw; another step needs another seed.
+        max_new_tokens: longest answer, EOS included.
+        truncation: temperature, top-k and top-p of q.
+
+    """
+    if policy.vocab_size != target.vocab_size:
+        raise UserError(
+            f"target must share the policy's vocabulary of {policy.vocab_size} tokens, got {target.vocab_size}"
+        )
+    keep_freed_memory()
+    models: Mapping[str, NextToken] = {POLICY: policy, TARGET: target}
+    sessions = {role: models[role].start(prompts, samples) for role in law.roles}
+    like = sessions[law.roles[0]].logits
+    uniforms = row_uniforms(prompts.keys, samples, max_new_tokens, seed=seed).to(like.device)
+    trace = Trace(len(like), max_new_tokens, like)
+    eos = torch.tensor(policy.eos_token_ids, dtype=torch.int64, device=like.device)
+    ended = torch.zeros(len(like), dtype=torch.bool, device=like.device)
+    live = torch.arange(len(like), device=like.device)
+    for time in range(max_new_tokens):
+        logprobs = {role: _pick(session.logits, live).log_softmax(-1) for role, session in sessions.items()}
+        token = _draw(trace, time, live, logprobs, law, truncation, uniforms[live, time])
+        ended[live] = torch.isin(token, eos)
+        live = (~ended).nonzero().squeeze(-1)
+        if len(live) == 0 or time + 1 == max_new_tokens:
+            break
+        for session in sessions.values():
+            session.advance(trace.ids[:, time])
+    trace.cut(time + 1)
+    prompt_index = torch.arange(len(prompts), device=like.device).repeat_interleave(samples)
+    _check_finite(trace)
+    if absent := {POLICY, TARGET}.difference(law.roles):
+        fill_absent(trace, prompts, prompt_index, law, truncation, models, role=absent.pop())
+    return Rollout(
+        prompts=prompts,
+        prompt_index=prompt_index,
+        completion_ids=trace.ids,
+        completion_mask=trace.mask,
+        ended_mask=ended,
+        info=SamplerInfo(exact=True, seed=seed),
+        **trace.columns,
+    )
+
+
+def _pick(logits: Tensor, live: Tensor) -> Tensor:
+    """Return the rows that still run: ended rows cost no arithmetic and cannot fail for want of a common support."""
+    return logits if len(live) == len(logits) else logits[live]
+
+
+def _draw(
+    trace: Trace,
+    time: int,
+    live: Tensor,
+    logprobs: Mapping[str, Tensor],
+    law: Law,
+    truncation: Truncation,
+    uniforms: Tensor,
+) -> Tensor:
+    """Draw one token for every live row, write all that is known of it, and return the tokens [live]."""
+    where = (live, time)
+    mixed = law(logprobs)
+    law_logprobs = truncation(mixed.logprobs)
+    law_probs = law_logprobs.softmax(-1)  # one fused loop, faster on a CPU than exp
+    token = inverse_cdf(law_probs, uniforms)
+    trace.ids[where], trace.mask[where] = token, torch.ones_like(token, dtype=torch.bool)
+    index = token.unsqueeze(-1)
+    trace.write("behavior_logprobs", where, law_logprobs.gather(-1, index).squeeze(-1))
+    trace.write("alpha", where, mixed.alpha)
+    trace.write("log_z", where, mixed.log_z)
+    for role, model_logprobs in logprobs.items():
+        trace.write(f"{role}_logprobs", where, model_logprobs.gather(-1, index).squeeze(-1))
+        trace.write_divergence(role, where, divergence(model_logprobs, law_logprobs, law_probs))
+    return token
+
+
+def _check_finite(trace: Trace) -> None:
+    """A NaN in a model's logits would otherwise come out as a token like any other."""
+    if not bool(trace.columns["behavior_logprobs"].isfinite().all()):
+        raise FloatingPointError("a model gave NaN or infinite logits while decoding; its weights may have diverged")

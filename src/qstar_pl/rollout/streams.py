@@ -1,0 +1,41 @@
+"""Random numbers that belong to a row, not to a batch."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import torch
+from torch import Tensor
+
+
+def row_seed(seed: int, key: int, sample: int, purpose: str = "token") -> int:
+    """Mix (seed, prompt key, sample number, purpose) into a 63-bit seed, the same on every machine and version.
+
+    Different purposes (drawing tokens, drafting, accepting) get unrelated streams: a stream that two decisions share
+    makes them dependent, and speculative decoding that does so samples from another distribution.
+    """
+    digest = blake2b(f"{purpose}/{seed}/{key}/{sample}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def row_uniforms(keys: Tensor, samples: int, count: int, *, seed: int, purpose: str = "token") -> Tensor:
+    """Draw `count` numbers in [0, 1) for each of prompts × `samples` rows, from one generator per row.
+
+    Args:
+        keys: [prompts] int64, what identifies each prompt.
+        samples: rows of one prompt, which lie side by side.
+        count: numbers per row; a longer stream begins with the shorter one.
+        seed: of the whole draw.
+        purpose: see `row_seed`.
+
+    Returns:
+        [prompts × samples, count] float64 on the CPU; float32 has too few digits to reach improbable tokens.
+
+    """
+    generator = torch.Generator()
+    rows = [
+        torch.rand(count, generator=generator.manual_seed(row_seed(seed, key, sample, purpose)), dtype=torch.float64)
+        for key in keys.tolist()
+        for sample in range(samples)
+    ]
+    return torch.stack(rows) if rows else torch.empty(0, count, dtype=torch.float64)

@@ -1,0 +1,55 @@
+"""The columns of a rollout while it is being written."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from qstar_pl.rollout.divergence import Divergence
+from qstar_pl.rollout.law import POLICY
+
+COLUMNS = (
+    "behavior_logprobs",
+    "policy_logprobs",
+    "target_logprobs",
+    "alpha",
+    "log_z",
+    "ess_policy",
+    "ess_target",
+    "kl_behavior_policy",
+    "kl_behavior_target",
+    "uncovered_mass",
+)
+
+
+class Trace:
+    """One [rows, time] tensor per float field of `Rollout`, zero where nothing was written."""
+
+    def __init__(self, rows: int, time: int, like: Tensor) -> None:
+        """Make the columns.
+
+        Args:
+            rows: number of answers.
+            time: longest answer.
+            like: a tensor with the dtype and device of the columns.
+
+        """
+        self.columns: dict[str, Tensor] = {name: like.new_zeros(rows, time) for name in COLUMNS}
+        self.ids = torch.zeros(rows, time, dtype=torch.int64, device=like.device)
+        self.mask = torch.zeros(rows, time, dtype=torch.bool, device=like.device)
+
+    def write(self, name: str, where: tuple[Tensor | slice | int, ...], values: Tensor) -> None:
+        """Set one column at (rows, time)."""
+        self.columns[name][where] = values
+
+    def write_divergence(self, role: str, where: tuple[Tensor | slice | int, ...], values: Divergence) -> None:
+        """Set the columns that compare q with one model."""
+        self.write(f"kl_behavior_{role}", where, values.kl)
+        self.write(f"ess_{role}", where, values.ess)
+        if role == POLICY:
+            self.write("uncovered_mass", where, values.uncovered)
+
+    def cut(self, time: int) -> None:
+        """Drop the columns from `time` on."""
+        self.columns = {name: column[:, :time] for name, column in self.columns.items()}
+        self.ids, self.mask = self.ids[:, :time], self.mask[:, :time]

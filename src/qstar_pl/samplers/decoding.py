@@ -1,0 +1,41 @@
+"""Samplers that draw token by token, straight from q."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from qstar_pl.rollout.engine import decode
+from qstar_pl.rollout.law import Law
+from qstar_pl.rollout.next_token import NextToken
+from qstar_pl.rollout.truncation import Truncation
+from qstar_pl.samplers.sampler import Sampler
+from qstar_pl.types import PromptBatch, Rollout
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingSampler(Sampler):
+    """Exact: every token is drawn from the very tensor that `behavior_logprobs` is read from."""
+
+    @property
+    @abstractmethod
+    def law(self) -> Law:
+        """q as a function of the two models' log-probabilities."""
+
+    @property
+    def exact(self) -> bool:
+        """See `Sampler.exact`."""
+        return True
+
+    def draw(self, prompts: PromptBatch, policy: NextToken, target: NextToken, *, samples: int, seed: int) -> Rollout:
+        """See `Sampler.draw`."""
+        return decode(
+            prompts,
+            policy,
+            target,
+            self.law,
+            samples=samples,
+            seed=seed,
+            max_new_tokens=self.max_new_tokens,
+            truncation=Truncation(self.temperature, self.top_k, self.top_p),
+        )

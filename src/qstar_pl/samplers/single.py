@@ -1,0 +1,28 @@
+"""Sampling from one of the two models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qstar_pl.rollout.law import POLICY, TARGET, Alone, Law
+from qstar_pl.samplers.decoding import DecodingSampler
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySampler(DecodingSampler):
+    """q = π_θ: on-policy. α is 1 and log Z is 0; π_t reads the finished answers in one pass."""
+
+    @property
+    def law(self) -> Law:
+        """See `DecodingSampler.law`."""
+        return Alone(POLICY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetSampler(DecodingSampler):
+    """q = π_t: fully off-policy. α is 0 and log Z is 0; π_θ reads the finished answers in one pass."""
+
+    @property
+    def law(self) -> Law:
+        """See `DecodingSampler.law`."""
+        return Alone(TARGET)

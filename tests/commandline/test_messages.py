@@ -1,0 +1,92 @@
+"""What is left of jsonargparse's messages; their texts were printed by jsonargparse 4.53."""
+
+import pytest
+
+from qstar_pl.commandline.messages import essence
+
+OPTIONS = ["model", "data", "trainer.max_steps", "trainer.max_epochs", "ckpt_path"]
+
+
+def test_a_value_of_the_wrong_type_deep_in_the_configuration() -> None:
+    message = """Parser key "model":
+  Does not validate against any of the Union subtypes
+  Subtypes: [<class 'qstar_pl.methods.base.RLHFModule'>, <class 'NoneType'>]
+  Errors:
+    - Problem with given class_path 'qstar_pl.methods.q_star.QStar':
+        Parser key "sampler":
+          Problem with given class_path 'qstar_pl.samplers.geometric.GeometricSampler':
+            Parser key "alpha":
+              Problem with given class_path 'qstar_pl.qstar.alpha.FixedAlpha':
+                Parser key "value":
+                  Expected a <class 'float'>. Got value: abc
+    - Expected a <class 'NoneType'>
+  Given value type: <class 'jsonargparse._util.NestedArg'>
+  Given value: NestedArg(key='sampler.alpha.value', val='abc')"""
+    assert essence(message) == "--model.sampler.alpha.value: expected float, got abc"
+
+
+def test_an_unknown_argument_names_its_class_and_a_near_one() -> None:
+    message = """Parser key "model":
+  Does not validate against any of the Union subtypes
+  Errors:
+    - Problem with given class_path 'qstar_pl.methods.q_star.QStar':
+        Option 'samplr' is not accepted
+    - Expected a <class 'NoneType'>"""
+    assert essence(message) == "--model.samplr: QStar has no such option; did you mean sampler?"
+
+
+def test_an_unknown_class_names_near_ones_of_the_right_kind() -> None:
+    message = """Parser key "model":
+
+  - Expected a path but {name} either not accessible or invalid
+  - Does not validate against any of the Union subtypes
+  Subtypes: [<class 'qstar_pl.methods.base.RLHFModule'>, <class 'NoneType'>]
+  Errors:
+    - Expected a dot import path string: {name}
+    - Expected a <class 'NoneType'>
+  Given value type: <class 'str'>
+  Given value: {name}"""
+    assert essence(message.format(name="QStarr")) == "--model: unknown class QStarr; did you mean QStar?"
+    none_near = essence(message.format(name="Xyzzy"))
+    assert none_near.startswith("--model: unknown class Xyzzy; known: ")
+    assert "DPO" in none_near
+    assert "RLHFModule" not in none_near, "a base class is no method"
+
+
+def test_a_missing_group_file() -> None:
+    message = """Parser key "model":
+  Does not validate against any of the Union subtypes
+  Errors:
+    - Problem with given class_path 'qstar_pl.methods.q_star.QStar':
+        Parser key "sampler":
+
+          - Expected a path but ../nope.yaml either not accessible or invalid
+          - Unexpected import path format: ../nope.yaml
+    - Expected a <class 'NoneType'>"""
+    assert essence(message) == "--model.sampler: no such file: ../nope.yaml"
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("unrecognized arguments: --modell=QStar", "unknown option --modell; did you mean --model?"),
+        ("unrecognized arguments: junk", "unexpected word junk"),
+        (
+            "Subcommand 'fit' does not accept option 'modell.class_path'",
+            "unknown option --modell; did you mean --model?",
+        ),
+        (
+            "Parser key \"trainer.max_steps\":\n  Expected a <class 'int'>. Got value: a",
+            "--trainer.max_steps: expected int, got a",
+        ),
+        ("argument --ckpt_path: expected one argument", "argument --ckpt_path: expected one argument"),
+        (
+            'Parser key "trainer.precision":\n  Does not validate against any of the Union subtypes\n  Errors:\n'
+            "    - Expected a typing.Literal[64, 32]\n    - Expected a typing.Literal['16-mixed']\n  Given value: 7",
+            "--trainer.precision: must be one of 64, 32, '16-mixed', got 7",
+        ),
+        ("Something new\nin two lines", "Something new"),
+    ],
+)
+def test_short_messages(message: str, line: str) -> None:
+    assert essence(message, OPTIONS) == line

@@ -1,0 +1,43 @@
+"""Names of runs, and nothing deleted."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from jsonargparse import Namespace
+
+from qstar_pl.commandline.run_folder import keep_earlier, resolve_loggers, snake_case, write_predictions
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("QStar", "q_star"), ("DPO", "dpo"), ("SFT", "sft"), ("RewardModeling", "reward_modeling"), ("LEDPO", "ledpo")],
+)
+def test_snake_case(name: str, expected: str) -> None:
+    assert snake_case(name) == expected
+
+
+def test_earlier_files_are_kept_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    assert keep_earlier(path) is None
+    for run in range(3):
+        keep_earlier(path)
+        path.write_text(str(run))
+    contents = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert contents == {"config.1.yaml": "0", "config.2.yaml": "1", "config.yaml": "2"}
+
+
+def test_loggers_get_the_name_of_the_run_unless_they_have_one() -> None:
+    default = resolve_loggers(True, "elsewhere", "dpo")
+    assert (default.init_args.save_dir, default.init_args.name) == ("elsewhere", "dpo")
+    several = [Namespace(class_path="A", init_args=Namespace(name=name)) for name in (None, "lightning_logs", "mine")]
+    assert [logger.init_args.name for logger in resolve_loggers(several, "runs", "dpo")] == ["dpo", "dpo", "mine"]
+    assert resolve_loggers(False, "runs", "dpo") is False
+
+
+def test_predictions_are_json_lines(tmp_path: Path) -> None:
+    trainer = SimpleNamespace(global_rank=1, world_size=2, log_dir=str(tmp_path))
+    path = write_predictions(trainer, [[{"text": "α"}], [{"text": "b"}, {"text": "c"}]])
+    assert path.name == "predictions.1.jsonl"
+    assert [json.loads(line)["text"] for line in path.read_text().splitlines()] == ["α", "b", "c"]

@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from qstar_pl.errors import UserError
+from qstar_pl.methods import DPO, SFT, QStar
+
+
+def test_checkpoints_hold_what_trains_and_nothing_else(fit, small_data, rollout_options, tmp_path):
+    module = QStar(**rollout_options)
+    trainer = fit(module, small_data(), max_steps=1)
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    state = torch.load(tmp_path / "one.ckpt", weights_only=True)["state_dict"]
+    assert {key.split(".")[0] for key in state} == {"policy"}
+    assert set(state) == {f"policy.{name}" for name in module.policy.state_dict()}
+
+
+def test_frozen_models_come_from_their_source_and_never_train(fit, small_data, rollout_options):
+    module = QStar(**rollout_options)
+    module.configure_model()
+    before = {name: value.clone() for name, value in module.reference.state_dict().items()}
+    optimised = module.configure_optimizers().param_groups[0]["params"]
+    assert {id(p) for p in optimised} == {id(p) for p in module.policy.parameters()}
+    fit(module, small_data(), max_steps=2)
+    assert all(torch.equal(value, before[name]) for name, value in module.reference.state_dict().items())
+    assert not module.reference.training
+    assert not any(part.training for part in module.target.expert.modules())
+
+
+def test_a_checkpoint_without_some_weights_is_refused(rollout_options):
+    module = QStar(**rollout_options)
+    module.configure_model()
+    state = module.state_dict()
+    state.pop(next(iter(state)))
+    with pytest.raises(UserError, match=r"ckpt_path must hold the weights of QStar, got one with 1 missing"):
+        module.load_state_dict(state)
+    with pytest.raises(UserError, match="1 unknown"):
+        module.load_state_dict({**module.state_dict(), "policy.extra": torch.zeros(1)})
+
+
+def test_a_checkpoint_of_another_shape_is_refused(rollout_options):
+    module = QStar(**rollout_options)
+    module.configure_model()
+    state = dict(module.state_dict())
+    name = next(iter(state))
+    state[name] = torch.zeros(3, 3)
+    with pytest.raises(UserError, match="this model's shape"):
+        module.load_state_dict(state)
+
+
+def test_the_schedule_is_stepped_once_per_optimiser_step(fit, small_data, policy_options):
+    policy_options["optimizer"] = lambda p: torch.optim.SGD(p, lr=1.0)
+    policy_options["lr_scheduler"] = lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    trainer = fit(SFT(**policy_options), small_data(batch_size=2), max_steps=3, accumulate_grad_batches=2)
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.125)
+
+
+def test_dropout_that_was_asked_for_is_on_only_where_the_policy_does_not_sample(
+    fit, small_data, policy_options, rollout_options
+):
+    fitted = DPO(**policy_options)
+    fit(fitted, small_data(), max_steps=1)
+    assert fitted.policy.training
+    sampling = QStar(**rollout_options)
+    fit(sampling, small_data(), max_steps=1)
+    assert not sampling.policy.training

@@ -1,0 +1,43 @@
+import pytest
+import torch
+from recorder import Recorder
+
+from qstar_pl.methods import SFT
+from qstar_pl.types import DemonstrationBatch
+
+
+def test_loss_is_the_negative_log_likelihood_of_the_answers(fit, small_data, policy_options):
+    recorder = Recorder()
+    module = SFT(**{**policy_options, "optimizer": lambda p: torch.optim.SGD(p, lr=0.0)})
+    fit(module, small_data(), callbacks=[recorder], max_steps=1)
+    batch: DemonstrationBatch = recorder.batches[0]
+    nats = []
+    for row in range(len(batch)):
+        prompt = batch.prompts.prompt_ids[row][batch.prompts.prompt_mask[row]]
+        answer = batch.completion_ids[row][batch.completion_mask[row]]
+        ids = torch.cat([prompt, answer]).unsqueeze(0)
+        labels = ids.clone()
+        labels[:, : len(prompt)] = -100
+        # Hugging Face's own loss, on one unpadded row at a time, is a mean over the answer's tokens.
+        nats.append(float(module.policy(input_ids=ids, labels=labels).loss) * len(answer))
+        assert answer[-1] == module.tokenizer.eos_token_id
+    report = recorder.reports[0]
+    assert float(report.loss) == pytest.approx(sum(nats) / len(nats), rel=1e-5)
+    assert float(report.terms["nats_per_token"]) == pytest.approx(sum(nats) / report.tokens, rel=1e-5)
+
+
+def test_training_lowers_the_loss(fit, small_data, policy_options):
+    recorder = Recorder()
+    policy_options["optimizer"] = lambda p: torch.optim.AdamW(p, lr=1e-2)
+    fit(SFT(**policy_options), small_data(), callbacks=[recorder], max_steps=25)
+    losses = [float(report.terms["nats_per_token"]) for report in recorder.reports]
+    assert sum(losses[-3:]) / 3 < 0.8 * losses[0]
+
+
+def test_accumulation_does_not_change_the_step(fit, small_data, policy_options):
+    results = []
+    for batch_size, accumulate in ((8, 1), (1, 8)):
+        module = SFT(**policy_options)
+        fit(module, small_data(batch_size=batch_size), max_steps=1, accumulate_grad_batches=accumulate)
+        results.append(torch.cat([p.detach().flatten() for p in module.policy.parameters()]))
+    torch.testing.assert_close(results[0], results[1], atol=1e-6, rtol=1e-5)

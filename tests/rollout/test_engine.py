@@ -1,0 +1,196 @@
+"""The decode loop on Markov tables, where every distribution is known beforehand."""
+
+from dataclasses import dataclass, fields
+
+import pytest
+import torch
+from reference.tiny_models import TableModel, prompt_batch
+from torch import Tensor
+
+from qstar_pl.errors import UserError
+from qstar_pl.qstar import FixedAlpha, KLSymmetricAlpha, ess, geometric_mixture, kl_divergence, solve_kl_symmetry
+from qstar_pl.rollout import Alone, Geometric, Truncation, decode
+from qstar_pl.rollout.law import Law
+from qstar_pl.rollout.trace import COLUMNS
+from qstar_pl.types import Rollout
+
+VOCAB = 7
+
+
+def table(seed: int, spread: float = 1.5) -> Tensor:
+    return torch.randn(VOCAB, VOCAB, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * spread
+
+
+@dataclass(frozen=True)
+class Setting:
+    policy: TableModel
+    target: TableModel
+
+    def draw(self, law: Law, **options: object) -> Rollout:
+        given = {"samples": 8, "seed": 3, "max_new_tokens": 12, **options}
+        return decode(prompt_batch([[3, 4], [5], [6]]), self.policy, self.target, law, **given)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return Setting(TableModel(table(0), eos=(1,)), TableModel(table(1), eos=(2,)))
+
+
+def previous(rollout: Rollout) -> Tensor:
+    first = rollout.prompts.prompt_ids[rollout.prompt_index, -1:]
+    return torch.cat([first, rollout.completion_ids[:, :-1]], dim=1)
+
+
+def test_every_column_of_the_mixture_is_what_the_tables_say(setting: Setting) -> None:
+    rollout = setting.draw(Geometric(KLSymmetricAlpha(tol=1e-9)))
+    mask, last = rollout.completion_mask, previous(rollout)
+    policy, target = setting.policy.table[last].log_softmax(-1), setting.target.table[last].log_softmax(-1)
+    alpha = solve_kl_symmetry(policy, target, tol=1e-9).alpha
+    mixture = geometric_mixture(policy, target, alpha)
+
+    def token(logprobs: Tensor) -> Tensor:
+        return logprobs.gather(-1, rollout.completion_ids.unsqueeze(-1)).squeeze(-1)
+
+    expected = {
+        "behavior_logprobs": token(mixture.logprobs),
+        "policy_logprobs": token(policy),
+        "target_logprobs": token(target),
+        "alpha": alpha,
+        "log_z": mixture.log_z,
+        "ess_policy": ess(policy, mixture.logprobs),
+        "ess_target": ess(target, mixture.logprobs),
+        "kl_behavior_policy": kl_divergence(mixture.logprobs, policy),
+        "kl_behavior_target": kl_divergence(mixture.logprobs, target),
+        "uncovered_mass": torch.zeros_like(alpha),
+    }
+    assert set(expected) == set(COLUMNS)
+    for name, values in expected.items():
+        column = getattr(rollout, name)
+        torch.testing.assert_close(column[mask], values[mask], rtol=1e-6, atol=1e-7, msg=lambda m, n=name: f"{n}: {m}")
+        assert not column[~mask].any()
+    # The identity behind importance weights per token: log π_θ/q = (1 − α) ℓ + log Z.
+    ratio = (1 - alpha) * (rollout.policy_logprobs - rollout.target_logprobs) + mixture.log_z
+    torch.testing.assert_close((rollout.policy_logprobs - rollout.behavior_logprobs)[mask], ratio[mask])
+
+
+def test_an_answer_ends_at_the_policys_eos_and_nothing_after_it_counts(setting: Setting) -> None:
+    rollout = setting.draw(Geometric(KLSymmetricAlpha()))
+    ids, mask, ended = rollout.completion_ids, rollout.completion_mask, rollout.ended_mask
+    assert ended.any()
+    assert not ended.all()
+    for row in range(len(rollout)):
+        length = int(mask[row].sum())
+        assert mask[row, :length].all()  # no holes
+        assert (ids[row, : length - 1] != 1).all()
+        assert bool(ids[row, length - 1] == 1) == bool(ended[row])
+        assert bool(ended[row]) or length == ids.shape[1]
+        assert not ids[row, length:].any()
+    assert (ids[mask] == 2).any()  # the target's EOS is a token like any other
+
+
+def test_decoding_stops_when_all_rows_have_ended() -> None:
+    always_ends = torch.full((VOCAB, VOCAB), -30.0, dtype=torch.float64)
+    always_ends[:, 1], always_ends[3, 1], always_ends[3, 4] = 30.0, -30.0, 30.0
+    setting = Setting(TableModel(always_ends, eos=(1,)), TableModel(table(1)))
+    prompts = prompt_batch([[3], [6]])
+    rollout = decode(prompts, *vars(setting).values(), Alone("policy"), samples=2, seed=0, max_new_tokens=50)
+    assert rollout.completion_ids.tolist() == [[4, 1], [4, 1], [1, 0], [1, 0]]
+    assert rollout.completion_mask.tolist() == [[True, True], [True, True], [True, False], [True, False]]
+    assert (setting.policy.steps, setting.target.steps) == (1, 0)
+    longest = setting.draw(Alone("target"), max_new_tokens=4)
+    assert longest.completion_ids.shape == (24, 4)
+    assert setting.target.steps == 3  # nothing is asked for after the last token
+
+
+def test_several_eos_ids(setting: Setting) -> None:
+    rollout = Setting(TableModel(table(0), eos=(1, 5)), setting.target).draw(Alone("policy"))
+    final = {int(row[mask][-1]) for row, mask in zip(rollout.completion_ids, rollout.completion_mask, strict=True)}
+    assert {1, 5} <= final
+
+
+@pytest.mark.parametrize(("alpha", "role"), [(1.0, "policy"), (0.0, "target")])
+@pytest.mark.parametrize("truncation", [Truncation(), Truncation(0.7, 5, 0.9)])
+def test_the_ends_of_the_mixture_are_the_models_themselves(
+    setting: Setting, alpha: float, role: str, truncation: Truncation
+) -> None:
+    mixed = setting.draw(Geometric(FixedAlpha(alpha)), truncation=truncation)
+    alone = setting.draw(Alone(role), truncation=truncation)
+    for name in ("completion_ids", "completion_mask", "ended_mask", "behavior_logprobs", "alpha", "log_z"):
+        assert torch.equal(getattr(mixed, name), getattr(alone, name)), name
+    # The model that did not take part filled its columns from the finished answers.
+    for name in COLUMNS:
+        torch.testing.assert_close(getattr(mixed, name), getattr(alone, name), rtol=1e-9, atol=1e-9)
+
+
+def test_the_absent_model_reads_the_answers_once_and_takes_no_steps(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = setting.draw(Alone("policy"))
+    assert setting.target.steps == 0
+    assert setting.target.passes == 1
+    # In chunks of five of the 24 rows the columns are the same.
+    monkeypatch.setattr("qstar_pl.rollout.absent.MAX_ELEMENTS", 5 * whole.completion_ids.shape[1] * VOCAB)
+    chunked = setting.draw(Alone("policy"))
+    assert setting.target.passes == 6
+    for name in COLUMNS:
+        torch.testing.assert_close(getattr(chunked, name), getattr(whole, name), rtol=1e-12, atol=1e-14)
+
+
+def test_truncation_is_told_by_the_columns(setting: Setting) -> None:
+    rollout = setting.draw(Geometric(FixedAlpha(0.5)), truncation=Truncation(top_k=3))
+    mask, last = rollout.completion_mask, previous(rollout)
+    policy, target = setting.policy.table[last].log_softmax(-1), setting.target.table[last].log_softmax(-1)
+    law = Truncation(top_k=3)(geometric_mixture(policy, target, 0.5).logprobs)
+    outside = (policy.exp() * (law == -torch.inf)).sum(-1)
+    torch.testing.assert_close(rollout.uncovered_mass[mask], outside[mask])
+    assert (rollout.uncovered_mass[mask] > 0).all()
+    assert not rollout.ess_policy.any()
+    assert not rollout.ess_target.any()
+    torch.testing.assert_close(rollout.kl_behavior_policy[mask], kl_divergence(law, policy)[mask])
+
+
+def test_an_ended_row_cannot_fail_for_want_of_a_common_support() -> None:
+    policy, target = table(0), table(1)
+    policy[0, 3:] = policy[1, 3:] = -torch.inf  # after EOS (and after the filler) the supports are disjoint
+    target[0, :3] = target[1, :3] = -torch.inf
+    policy[3, 1] = target[3, 1] = 30.0  # the first prompt ends at once
+    models = TableModel(policy, eos=(1,)), TableModel(target)
+    prompts = prompt_batch([[3], [6]])
+    rollout = decode(prompts, *models, Geometric(KLSymmetricAlpha()), samples=1, seed=1, max_new_tokens=2)
+    assert rollout.completion_mask.tolist() == [[True, False], [True, True]]
+    with pytest.raises(UserError, match="disjoint"):
+        decode(prompt_batch([[1]]), *models, Geometric(KLSymmetricAlpha()), samples=1, seed=0, max_new_tokens=2)
+
+
+def test_a_diverged_model_is_not_sampled_from(setting: Setting) -> None:
+    setting.policy.table[4, 2] = torch.nan
+    with pytest.raises(FloatingPointError, match="NaN"):
+        setting.draw(Alone("policy"), samples=64)
+
+
+def test_another_vocabulary_is_one_line(setting: Setting) -> None:
+    other = Setting(setting.policy, TableModel(torch.zeros(9, 9)))
+    with pytest.raises(UserError, match="target must share the policy's vocabulary of 7 tokens, got 9"):
+        other.draw(Alone("policy"))
+
+
+def test_rows_of_one_prompt_lie_side_by_side_and_seeds_matter(setting: Setting) -> None:
+    rollout = setting.draw(Geometric(FixedAlpha(0.5)))
+    assert rollout.prompt_index.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    assert rollout.info.exact
+    assert rollout.info.seed == 3
+    again = setting.draw(Geometric(FixedAlpha(0.5)))
+    other = setting.draw(Geometric(FixedAlpha(0.5)), seed=4)
+    assert torch.equal(again.completion_ids, rollout.completion_ids)
+    assert again.completion_ids.shape != other.completion_ids.shape or not torch.equal(
+        again.completion_ids, other.completion_ids
+    )
+
+
+def test_no_gradient_is_recorded() -> None:
+    model = TableModel(table(0).requires_grad_(), eos=(1,))
+    rollout = decode(prompt_batch([[3]]), model, model, Alone("policy"), samples=2, seed=0, max_new_tokens=3)
+    tensors = [getattr(rollout, f.name) for f in fields(rollout)]
+    assert not any(t.requires_grad for t in tensors if isinstance(t, Tensor))
+    # no_grad and not inference_mode: a loss multiplies these tensors with ones that have gradients.
+    assert not any(t.is_inference() for t in tensors if isinstance(t, Tensor))

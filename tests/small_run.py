@@ -1,0 +1,16 @@
+"""Options that make a run of the real command as short as it can be."""
+
+SMALL = (
+    "--trainer.accelerator=cpu",
+    "--trainer.devices=1",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+    "--trainer.num_sanity_val_steps=0",
+    "--trainer.limit_val_batches=1",
+    "--trainer.limit_test_batches=1",
+    "--trainer.limit_predict_batches=1",
+    "--trainer.log_every_n_steps=1",
+    "--data.batch_size=2",
+    "--data.val_limit=4",
+    "--data.test_limit=4",
+)

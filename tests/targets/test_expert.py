@@ -1,0 +1,67 @@
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from reference.tiny_models import prompt_batch, random_model, word_tokenizer
+from torch import nn
+
+from qstar_pl.errors import UserError
+from qstar_pl.models import Pretrained
+from qstar_pl.rollout import LanguageModel, NextToken
+from qstar_pl.targets import Expert
+
+
+def expert_folder(folder: Path, vocab: int = 11) -> Path:
+    random_model("llama", vocab=vocab, seed=4).float().save_pretrained(folder)
+    word_tokenizer(folder, vocab=vocab)
+    return folder
+
+
+def test_an_expert_is_its_language_model_frozen(tmp_path: Path) -> None:
+    expert = Expert(Pretrained(str(expert_folder(tmp_path))))
+    assert not list(expert.parameters())  # nothing is loaded before build
+    with pytest.raises(RuntimeError, match="build"):
+        _ = expert.vocab_size
+    expert.build(random_model(), word_tokenizer())
+    nn.ModuleList([expert]).train()
+    assert list(expert.parameters())
+    assert not any(p.requires_grad for p in expert.parameters())
+    assert not any(m.training for m in expert.expert.modules())
+    assert isinstance(expert, NextToken)
+    assert (expert.vocab_size, expert.eos_token_ids) == (11, (1,))
+
+    model = LanguageModel(random_model("llama", seed=4).float())
+    prompts = prompt_batch([[3, 4], [5]])
+    torch.testing.assert_close(expert.start(prompts, 2).logits, model.start(prompts, 2).logits)
+    given = (prompts, torch.tensor([0, 1]), torch.tensor([[6, 7], [8, 1]]), torch.ones(2, 2, dtype=torch.bool))
+    torch.testing.assert_close(expert.completion_logits(*given), model.completion_logits(*given).detach())
+
+
+def test_another_vocabulary_is_one_line(tmp_path: Path) -> None:
+    expert = Expert(Pretrained(str(expert_folder(tmp_path, vocab=9))))
+    message = "target.model must share the policy's vocabulary, got 9 tokens where the policy has 11"
+    with pytest.raises(UserError, match=re.escape(message)):
+        expert.build(random_model(), word_tokenizer())
+
+
+def test_the_same_number_of_other_tokens_is_another_vocabulary(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="id 3 is 'w3' where the policy's is 'v3'"):
+        Expert(Pretrained(str(expert_folder(tmp_path)))).build(random_model(), word_tokenizer(words="v"))
+
+
+def test_a_padded_embedding_is_cut_to_the_policys_tokens(tmp_path: Path) -> None:
+    expert_folder(tmp_path, vocab=16)
+    word_tokenizer(tmp_path, vocab=11)
+    expert = Expert(Pretrained(str(tmp_path)))
+    expert.build(random_model(), word_tokenizer())
+    assert expert.start(prompt_batch([[3]]), 1).logits.shape == (1, 11)
+
+
+def test_two_real_llamas(real_data: Path) -> None:
+    folder = real_data / "tiny_models"
+    policy = Pretrained(str(folder / "babyllama_a"))
+    expert = Expert(Pretrained(str(folder / "babyllama_b")))
+    expert.build(policy.load(), policy.tokenizer())
+    assert expert.vocab_size == 105
+    assert expert.eos_token_ids == (1, 2)
