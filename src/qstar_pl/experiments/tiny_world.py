@@ -14,9 +14,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from rich.console import Console
 from transformers import PreTrainedModel
 
@@ -26,12 +28,14 @@ from qstar_pl.models import FromConfig, ModelSource, Pretrained
 from qstar_pl.models.tiny import ASSETS
 from qstar_pl.tiny_world.tokenizer import VOCAB_SIZE, build_tokenizer
 
+Task = Literal["dialogue", "summary", "code"]
+
 
 @dataclass(frozen=True)
 class Course:
     """One stretch of supervised training."""
 
-    tasks: tuple[str, ...]
+    tasks: tuple[Task, ...]
     quality: float
     """Share of good answers among the demonstrations."""
     steps: int
@@ -47,7 +51,7 @@ class Recipe:
     courses: tuple[Course, ...]
 
 
-TASKS = ("dialogue", "summary", "code")
+TASKS: tuple[Task, ...] = ("dialogue", "summary", "code")
 # Dialogues first and alone: a model this small learns to answer about the creature that was asked for only after some
 # hundred steps, and never while two other tasks take most of its batches.
 POLICY = Recipe(64, 3, (Course(("dialogue",), 1.0, 1500, 3e-3), Course(TASKS, 0.4, 1800, 2e-3)))
@@ -87,7 +91,7 @@ def fit(module: LightningModule, adapter: TinyWorld, steps: int) -> None:
     trainer.fit(module, datamodule=data)
 
 
-def one_cycle(learning_rate: float, steps: int) -> tuple[object, object]:
+def one_cycle(learning_rate: float, steps: int) -> tuple[OptimizerCallable, LRSchedulerCallable]:
     """Return (optimizer, schedule) factories: AdamW, warm-up over 5% of the steps, then cosine to zero."""
     return (
         lambda parameters: torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01),

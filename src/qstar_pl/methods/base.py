@@ -58,10 +58,9 @@ class RLHFModule(LightningModule):
         """Return what `training_step` must: the loss, and the report cut from the graph."""
         return {"loss": loss, "report": report.detach()}
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def state_dict(self, *, prefix: str = "", **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Return what trains; see `frozen`."""
-        state = super().state_dict(*args, **kwargs)
-        prefix = kwargs.get("prefix", args[1] if len(args) > 1 else "")
+        state: dict[str, Any] = super().state_dict(prefix=prefix, **kwargs)
         frozen = tuple(f"{prefix}{name}." for name in self.frozen)
         return {key: value for key, value in state.items() if not key.startswith(frozen)} if frozen else state
 

@@ -65,7 +65,7 @@ class PolicyModule(RLHFModule):
         self.metrics = EvaluationMetrics()
 
     @cached_property
-    def tokenizer(self) -> PreTrainedTokenizerBase:  # type: ignore[override]
+    def tokenizer(self) -> PreTrainedTokenizerBase:
         """The policy's tokenizer, which the data is encoded with."""
         return self.policy_source.tokenizer()
 
@@ -101,7 +101,7 @@ class PolicyModule(RLHFModule):
     def decode(self, rollout: Rollout) -> list[str]:
         """Return the texts of the answers, without special tokens."""
         ids = [row[mask].tolist() for row, mask in zip(rollout.completion_ids, rollout.completion_mask, strict=True)]
-        return self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [str(text) for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     def log_ratios(self, prompts: PromptBatch, ids: Tensor, mask: Tensor) -> Tensor:
         """Return log π_θ/π_init [prompts, time] of one given answer per prompt, in nats."""

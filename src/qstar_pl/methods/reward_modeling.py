@@ -52,7 +52,7 @@ class RewardModeling(RLHFModule):
         self.preference_accuracy = MeanMetric()
 
     @cached_property
-    def tokenizer(self) -> PreTrainedTokenizerBase:  # type: ignore[override]
+    def tokenizer(self) -> PreTrainedTokenizerBase:
         """The backbone's tokenizer, which the data is encoded with."""
         return self.model_source.tokenizer()
 

@@ -1,0 +1,67 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from qstar_pl.experiments.quickstart import SeedResult, print_summary, read_series, save_figure
+
+
+def result(seed: int, before: float, after: float) -> SeedResult:
+    metrics = {"val/reward_proxy": 0.0, "val/kl_policy_reference": 1.0}
+    return SeedResult(
+        seed,
+        {**metrics, "val/reward_gold": before},
+        {**metrics, "val/reward_gold": after},
+        {key: [(1, 0.4), (2, 0.6)] for key in ("alpha/mean", "ess/ratio", "weights/cv", "reward/gold")},
+        3.0,
+    )
+
+
+def test_summary_counts_the_seeds_that_rose_and_does_not_hide_those_that_fell():
+    text = io.StringIO()
+    rose = print_summary([result(0, 0.5, 0.7), result(1, 0.5, 0.4)], Console(file=text, width=160))
+    assert rose == 1
+    assert "rose in 1 of 2 seeds, by +0.050" in text.getvalue()
+    assert "0.700" in text.getvalue()
+    assert "0.400" in text.getvalue()
+
+
+def test_training_means_are_over_logged_steps():
+    assert result(0, 0, 0).training_mean("alpha/mean") == pytest.approx(0.5)
+
+
+def test_series_skip_empty_cells(tmp_path):
+    file = tmp_path / "metrics.csv"
+    file.write_text("epoch,step,alpha/mean,val/reward_gold\n0,1,0.5,\n0,2,,0.25\n0,3,0.75,\n")
+    assert read_series(file) == {"alpha/mean": [(1, 0.5), (3, 0.75)], "val/reward_gold": [(2, 0.25)]}
+
+
+def test_figure_is_a_picture(tmp_path):
+    save_figure([result(0, 0, 1), result(1, 0, 1)], tmp_path / "new" / "figure.png")
+    assert (tmp_path / "new" / "figure.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_command_trains_prints_and_draws(qstar, repository, tmp_path):
+    code, out, err = qstar(
+        "quickstart",
+        f"--config={repository}/configs/experiment/quickstart.yaml",
+        f"--output={tmp_path}",
+        "--trainer.max_steps=2",
+        "--data.val_limit=4",
+        "--model.sampler.max_new_tokens=6",
+    )
+    assert code == 0, err
+    assert "gold reward rose in" in out
+    assert (tmp_path / "quickstart.png").is_file()
+    assert (tmp_path / "seed_0").is_dir()
+
+
+def test_mistakes_are_one_line(qstar):
+    for words, message in (
+        (("--seeds=0",), "seeds must be at least 1, got 0"),
+        (("--config=nowhere.yaml",), "config must be an existing file"),
+    ):
+        code, _, err = qstar("quickstart", *words)
+        assert code == 2
+        assert message in err
+        assert err.count("\n") == 1

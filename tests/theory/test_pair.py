@@ -1,0 +1,72 @@
+import dataclasses
+
+import pytest
+import torch
+from reference import mixtures as brute
+
+from qstar_pl.theory.pair import bisect_alpha, compare, pair_statistics
+
+
+def laws(rows: int = 6, vocab: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return tuple(
+        torch.randn(rows, vocab, generator=generator, dtype=torch.float64).mul(1.5).log_softmax(-1) for _ in range(2)
+    )
+
+
+def test_bisection_finds_the_root_of_the_kl_gap():
+    policy, target = laws()
+    for row, alpha in enumerate(bisect_alpha(policy, target).tolist()):
+        p, t = (brute.as_probabilities(logprobs[row]) for logprobs in (policy, target))
+        assert brute.kl_gap(p, t, alpha) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_statistics_equal_a_computation_row_by_row():
+    policy, target = laws()
+    alpha = bisect_alpha(policy, target)
+    statistics = pair_statistics(policy, target, alpha)
+    ess_policy = ess_target = acceptance = chernoff = divergence = 0.0
+    for row in range(6):
+        p, t = (brute.as_probabilities(logprobs[row]) for logprobs in (policy, target))
+        q, z = brute.mixture(p, t, float(alpha[row]))
+        ess_policy += brute.effective_size(p, q) / 6
+        ess_target += brute.effective_size(t, q) / 6
+        acceptance += sum(min(a, b) for a, b in zip(p, q, strict=True)) / 6
+        chernoff -= float(torch.tensor(z).log()) / 6
+        divergence += brute.kl(p, t) / 6
+    assert statistics.ess_ratio == pytest.approx(ess_policy / ess_target, abs=1e-10)
+    assert statistics.acceptance == pytest.approx(acceptance, abs=1e-10)
+    assert statistics.chernoff == pytest.approx(chernoff, abs=1e-6)
+    assert statistics.kl_policy_target == pytest.approx(divergence, abs=1e-10)
+    assert statistics.alpha_mean == pytest.approx(float(alpha.mean()))
+    assert statistics.kl_gap < 1e-10
+
+
+def test_two_real_models_agree_with_the_float64_reference(real_data):
+    folder = real_data / "tiny_models"
+    measured, reference, contexts = compare(
+        str(folder / "babyllama_a"), str(folder / "babyllama_b"), ["Once upon a time", "He"], 2, 24, 0
+    )
+    assert contexts == 2 * 2 * 24
+    for field in dataclasses.fields(measured):
+        assert getattr(measured, field.name) == pytest.approx(getattr(reference, field.name), abs=1e-4), field.name
+    assert 0.3 < reference.alpha_mean < 0.7
+    assert 0.8 < reference.acceptance < 1.0
+    # A wrong exponent is far outside that tolerance.
+    assert abs(reference.alpha_mean - 0.5) > 1e-3
+
+
+def test_the_command_prints_the_table(qstar, real_data):
+    folder = real_data / "tiny_models"
+    words = ["--samples=1", "--max_new_tokens=4", "--prompt=One day"]
+    code, out, _ = qstar("theory", f"--policy={folder}/babyllama_a", f"--target={folder}/babyllama_b", *words)
+    assert code == 0
+    for label in ("mean α*", "ESS ratio", "acceptance of π_θ drafts"):
+        assert label in out
+
+
+def test_models_with_other_vocabularies_are_refused_in_one_line(qstar, real_data):
+    code, _, err = qstar("theory", f"--policy={real_data}/tiny_models/babyllama_a", "--target=tiny/expert")
+    assert code == 2
+    assert "target must share the policy's vocabulary" in err
+    assert err.count("\n") == 1
