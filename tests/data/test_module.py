@@ -452,7 +452,7 @@ def test_user_errors(pairs_file, tokenizer, tmp_path):
         pl.Trainer(**QUIET).test(Toy(tokenizer), datamodule=data(pairs_file, test_fraction=0.0), verbose=False)
     with pytest.raises(UserError, match=r"val_fraction must leave a row in the val split, got 0.0"):
         pl.Trainer(**QUIET).validate(Toy(tokenizer), datamodule=data(pairs_file, val_fraction=0.0), verbose=False)
-    with pytest.raises(UserError, match=r"tokenizer must be a folder or hub id of a tokenizer, got .*nothing"):
+    with pytest.raises(UserError, match=r"tokenizer must be an existing folder, got .*nothing"):
         data(pairs_file, tokenizer=str(tmp_path / "nothing")).setup()
     with pytest.raises(UserError, match="tokenizer must be given where no model"):
         data(pairs_file).setup()

@@ -20,8 +20,8 @@ from qstar_pl.data.order import Share, TrainOrder, evaluation_batches
 from qstar_pl.data.report import DataReport
 from qstar_pl.data.rows import Rows, encode_all, read_examples
 from qstar_pl.data.splits import Splits, check_fractions, split_by_prompt
-from qstar_pl.data.tokenizer import load_tokenizer
 from qstar_pl.errors import UserError
+from qstar_pl.models.tokenizers import load_tokenizer
 
 
 class RLHFDataModule(LightningDataModule):
@@ -159,7 +159,7 @@ class RLHFDataModule(LightningDataModule):
             return tokenizer
         if self._encoder is not None:
             return self._encoder.tokenizer
-        return load_tokenizer(self.tokenizer)
+        return load_tokenizer(self.tokenizer, argument="tokenizer")
 
     def _encode(self, rows: Rows, tokenizer: PreTrainedTokenizerBase) -> None:
         encoder = Encoder(tokenizer, self.max_prompt_tokens, self.max_completion_tokens, self.drop_long_answers)

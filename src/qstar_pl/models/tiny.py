@@ -29,8 +29,8 @@ def resolve_tokenizer(name: str) -> str:
     return resolve(f"{PREFIX}tokenizer") if name == "tiny" or name.startswith(PREFIX) else name
 
 
-def check_folder(path: str) -> None:
+def check_folder(path: str, argument: str = "name") -> None:
     """Raise UserError for what can only be a folder but is none, before a hub is asked for it over and over."""
     only_a_path = path.startswith((".", "/", "~")) or path.count("/") > 1
     if only_a_path and not Path(path).is_dir():
-        raise UserError(f"name must be an existing folder, got {path!r} ({Path(path).resolve()} does not exist)")
+        raise UserError(f"{argument} must be an existing folder, got {path!r} ({Path(path).resolve()} does not exist)")

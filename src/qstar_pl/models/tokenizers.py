@@ -13,22 +13,30 @@ from qstar_pl.models.tiny import check_folder, resolve_tokenizer
 APPENDED_PAD = "<|pad|>"
 
 
-def load_tokenizer(name: str, **kwargs: Any) -> PreTrainedTokenizerBase:
+def load_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTrainedTokenizerBase:
     """Load a tokenizer by hub id, local folder or "tiny", padding on the left, and see that it has a pad token.
 
+    Args:
+        name: what the user gave.
+        argument: under which name the user gave it, for error messages.
+        **kwargs: for `AutoTokenizer.from_pretrained`.
+
     Raises:
-        UserError: if there is no such tokenizer.
+        UserError: if there is no such tokenizer, or a folder without the files of one.
 
     """
     folder = resolve_tokenizer(name)
-    check_folder(folder)
+    check_folder(folder, argument)
     try:
         with quiet():
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **kwargs)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise UserError(f"name must lead to a tokenizer, got {name!r}: {first_line(error)}") from error
+        raise UserError(f"{argument} must lead to a tokenizer, got {name!r}: {first_line(error)}") from error
+    # A folder with a model but no tokenizer gives an empty one instead of an error.
+    if len(tokenizer) < 2:
+        raise UserError(f"{argument} must lead to a tokenizer, got {name!r}, which has no tokenizer files")
     if tokenizer.eos_token_id is None:
-        raise UserError(f"name must lead to a tokenizer with an EOS token, got {name!r} without one")
+        raise UserError(f"{argument} must lead to a tokenizer with an EOS token, got {name!r} without one")
     tokenizer.padding_side = "left"
     return ensure_pad(tokenizer)
 
