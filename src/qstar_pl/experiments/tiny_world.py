@@ -4,7 +4,7 @@ Three models are trained with the project's own methods on the tiny world's own 
 
 - policy: a small GPT-2, by `SFT`, in the end on answers of which only some are good, so that something is left to do;
 - expert: a larger one, by `SFT` on good answers only;
-- reward: the policy's backbone, by `RewardModeling` on comparisons: a proxy of the gold reward, fallible as they are.
+- reward: the expert's backbone, by `RewardModeling` on comparisons: a proxy of the gold reward, fallible as they are.
 """
 
 import argparse
@@ -124,10 +124,10 @@ def train_language_model(recipe: Recipe, folder: Path) -> None:
 
 
 def train_reward(folder: Path) -> None:
-    """Train the proxy reward on comparisons, from the policy's backbone, and write it."""
+    """Train the proxy reward on comparisons, from the expert's backbone, which knows the facts, and write it."""
     seed_everything(0)
     optimizer, schedule = one_cycle(1e-3, REWARD_STEPS)
-    module = RewardModeling(model=Pretrained("tiny/policy"), optimizer=optimizer, lr_scheduler=schedule)
+    module = RewardModeling(model=Pretrained("tiny/expert"), optimizer=optimizer, lr_scheduler=schedule)
     fit(module, TinyWorld(tasks=TASKS, size=SIZE), REWARD_STEPS)
     save(module.model.model, folder)
 
