@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -165,6 +166,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"seeds must be at least 1, got {arguments.seeds}")
     if not arguments.config.is_file():
         raise UserError(f"config must be an existing file (run this in the repository), got {arguments.config}")
+    # Models of some hundred thousand parameters gain nothing from more threads, and where the cores are shared with
+    # other work, threads that wait for each other at every small operation cost several times the run.
+    torch.set_num_threads(1)
     console = Console()
     results = [run_seed(seed, arguments.config, arguments.output, overrides) for seed in range(arguments.seeds)]
     print_summary(results, console)
