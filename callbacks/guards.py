@@ -22,6 +22,8 @@ class Guards(Callback, MetricsListener):
     """Checks the logged metrics, on every rank alike, at each logging step (so after `log_every_n_steps` at most).
 
     A range is open, (low, high): low < value < high is fine. A metric that a method does not log is not checked.
+    Nor are `alpha/mean` and `ess/ratio` where α is exactly 0 or 1 at every token: the sampler is then one of the
+    policies by choice (PPO, off-policy), and no mixture has left its range.
     A `loss/total` that is not finite always stops the run, with an error, since nothing after it can be right.
 
     Args:
@@ -71,7 +73,10 @@ class Guards(Callback, MetricsListener):
                 f"loss/total must be finite, got {loss} at step {step}: training has diverged. A lower learning rate, "
                 "gradient clipping or clipped importance weights may help; earlier checkpoints are still good."
             )
+        unmixed = metrics.get("alpha/min") == metrics.get("alpha/max") in (0.0, 1.0)
         for key, (low, high) in self.ranges.items():
+            if unmixed and key in ("alpha/mean", "ess/ratio"):
+                continue
             value = metrics.get(key)
             if value is not None and not low < value < high:
                 self._react(trainer, f"{key} left ({low:g}, {high:g}): {value:.4g} at step {step}", key)

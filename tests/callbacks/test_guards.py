@@ -40,6 +40,13 @@ def test_warns_of_alpha_once_per_n_occurrences() -> None:
     assert [text.partition("at step ")[2].split()[0] for text in said] == ["1", "4", "7"]
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_a_sampler_that_is_one_of_the_policies_has_no_mixture_to_watch(alpha: float) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*left")
+        train(with_alpha(alpha), 3, watched(Guards(ess_ratio=None)))
+
+
 def test_warns_of_the_ess_ratio() -> None:
     def reports(number: int, loss: Tensor) -> StepReport:
         return report_of({**ROWS, "ess_policy": ROWS["ess_policy"] * 0 + 0.2}, loss)

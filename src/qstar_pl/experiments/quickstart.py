@@ -21,6 +21,7 @@ from qstar_pl.commandline.build import build
 from qstar_pl.errors import UserError
 
 CONFIG = Path("configs/experiment/quickstart.yaml")
+REWARDS = ("gold", "proxy")
 Series = dict[str, list[tuple[int, float]]]
 
 
@@ -37,6 +38,18 @@ class SeedResult:
     """Training metrics by step."""
     seconds: float
     """Wall time of this seed, evaluation included."""
+
+    def points(self, key: str) -> list[tuple[int, float]]:
+        """(step, value) pairs in the order of steps; of a validation metric, those before and after training too."""
+        points = dict(self.series.get(key, []))
+        if key in self.before:
+            points[0], points[self.last_step] = self.before[key], self.after[key]
+        return sorted(points.items())
+
+    @property
+    def last_step(self) -> int:
+        """The last step that was logged."""
+        return max(step for points in self.series.values() for step, _ in points)
 
     def training_mean(self, key: str) -> float:
         """Mean of a training metric over all logged steps."""
@@ -77,30 +90,14 @@ def run_seed(seed: int, config: Path, output: Path, overrides: Sequence[str]) ->
 def print_summary(results: Sequence[SeedResult], console: Console) -> int:
     """Print a line per seed and return how many of them raised the gold reward."""
     table = Table(title="q* on the tiny world", title_justify="left")
-    headings = (
-        "seed",
-        "gold before",
-        "gold after",
-        "proxy before",
-        "proxy after",
-        "mean α",
-        "ESS ratio",
-        "weight CV",
-        "KL(π_θ‖π_init)",
-        "s",
-    )
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    for heading in ("seed", "gold", "proxy", "mean α", "ESS ratio", "weight CV", "KL(θ‖init)", "s"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
+        change = [(result.before[f"val/reward_{name}"], result.after[f"val/reward_{name}"]) for name in REWARDS]
         table.add_row(
             str(result.seed),
-            f"{result.before['val/reward_gold']:.3f}",
-            f"{result.after['val/reward_gold']:.3f}",
-            f"{result.before['val/reward_proxy']:.3f}",
-            f"{result.after['val/reward_proxy']:.3f}",
-            f"{result.training_mean('alpha/mean'):.3f}",
-            f"{result.training_mean('ess/ratio'):.3f}",
-            f"{result.training_mean('weights/cv'):.3f}",
+            *(f"{before:.3f} → {after:.3f}" for before, after in change),
+            *(f"{result.training_mean(key):.3f}" for key in ("alpha/mean", "ess/ratio", "weights/cv")),
             f"{result.after['val/kl_policy_reference']:.2f}",
             f"{result.seconds:.0f}",
         )
@@ -120,7 +117,14 @@ def save_figure(results: Sequence[SeedResult], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     panels = (
-        ("reward per answer", (("reward/gold", "gold", "C0"), ("reward/proxy", "proxy", "C1"))),
+        (
+            "reward per answer",
+            (
+                ("val/reward_gold", "gold, π_θ on held-out prompts", "black"),
+                ("reward/gold", "gold, answers of q*", "C0"),
+                ("reward/proxy", "proxy, answers of q*", "C1"),
+            ),
+        ),
         ("α", (("alpha/mean", "mean α*", "C2"),)),
         (
             "effective sample size",
@@ -132,7 +136,7 @@ def save_figure(results: Sequence[SeedResult], path: Path) -> None:
     for axis, (title, lines) in zip(axes.flat, panels, strict=True):
         for key, label, colour in lines:
             for index, result in enumerate(results):
-                points = result.series.get(key, [])
+                points = result.points(key)
                 axis.plot(
                     [step for step, _ in points],
                     [value for _, value in points],
