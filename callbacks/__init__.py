@@ -4,6 +4,7 @@ if __name__ != "qstar_pl.callbacks":
     raise ImportError("import the callbacks as qstar_pl.callbacks: this folder is the package's own, through a link")
 
 from .alpha import AlphaDiagnostic as AlphaDiagnostic
+from .beta import BetaDiagnostic as BetaDiagnostic
 from .defaults import default_diagnostics as default_diagnostics
 from .diagnostic import Diagnostic as Diagnostic
 from .diagnostic import RolloutDiagnostic as RolloutDiagnostic
@@ -12,6 +13,7 @@ from .gradient_variance import GradientDiagnostic as GradientDiagnostic
 from .guards import Guards as Guards
 from .histograms import Histograms as Histograms
 from .kl import KLDiagnostic as KLDiagnostic
+from .lagged_reference import LaggedReference as LaggedReference
 from .lengths import LengthsDiagnostic as LengthsDiagnostic
 from .loss import LossDiagnostic as LossDiagnostic
 from .memory import MemoryDiagnostic as MemoryDiagnostic

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lightning.pytorch import Callback
 
 from .alpha import AlphaDiagnostic
+from .beta import BetaDiagnostic
 from .ess import ESSDiagnostic
 from .gradient_variance import GradientDiagnostic
 from .guards import Guards
@@ -21,7 +22,7 @@ from .weights import WeightsDiagnostic
 
 
 def default_diagnostics() -> list[Callback]:
-    """Return a new instance of every callback of this package, with its defaults.
+    """Return a new instance of every callback that only watches, with its defaults.
 
     Each of them is silent about what a method does not have, so the set fits all methods.
     """
@@ -34,6 +35,7 @@ def default_diagnostics() -> list[Callback]:
         WeightsDiagnostic(),
         KLDiagnostic(),
         LengthsDiagnostic(),
+        BetaDiagnostic(),
         GradientDiagnostic(),
         ThroughputDiagnostic(),
         MemoryDiagnostic(),

@@ -21,9 +21,13 @@ class ThroughputDiagnostic(Diagnostic):
     synchronisation is needed for a true time.
 
     - `time/step_s` = seconds of the window / optimizer steps in it
-    - `tokens/per_s` = completion tokens of the window / its seconds
-    - `samples/total`, `tokens/total` = answers (or pairs, or demonstrations) and completion tokens trained on so far
+    - `tokens/per_s` = completion tokens trained on in the window / its seconds
+    - `samples/total` = answers drawn (kept or not), or pairs, or demonstrations so far
+    - `tokens/total` = completion tokens trained on so far, once per pass
+    - `generated/total` = completion tokens sampled so far; 0 for methods that learn from data
     - `time/wall_s` = seconds of training so far
+
+    These four are the x-axes of learning curves at equal budget; see `StepReport` for what counts.
 
     The totals and the unfinished window are part of the checkpoint: a resumed run continues them.
 
@@ -37,7 +41,7 @@ class ThroughputDiagnostic(Diagnostic):
         self._begin()
 
     def _begin(self) -> None:
-        self._samples, self._tokens, self._wall_s = 0.0, 0.0, 0.0
+        self._samples, self._tokens, self._generated, self._wall_s = 0.0, 0.0, 0.0, 0.0
         self._window_s = 0.0
         self._window_step: int | None = None
         self._clock: float | None = None
@@ -75,6 +79,7 @@ class ThroughputDiagnostic(Diagnostic):
         """See `Diagnostic.observe`."""
         self.add("samples", float(report.samples))
         self.add("tokens", float(report.tokens))
+        self.add("generated", float(report.generated))
 
     def before_flush(self, trainer: Trainer) -> None:
         """See `Diagnostic.before_flush`."""
@@ -86,12 +91,14 @@ class ThroughputDiagnostic(Diagnostic):
         steps, tokens = step - (self._window_step or 0), stats.get("tokens", 0.0)
         self._samples += stats.get("samples", 0.0)
         self._tokens += tokens
+        self._generated += stats.get("generated", 0.0)
         self._wall_s += seconds
         self._window_s, self._window_step = 0.0, step
         self._clock = time.perf_counter()
         metrics = {
             "samples/total": self._samples,
             "tokens/total": self._tokens,
+            "generated/total": self._generated,
             "time/wall_s": self._wall_s,
         }
         if steps > 0 and seconds > 0:
@@ -103,6 +110,7 @@ class ThroughputDiagnostic(Diagnostic):
         return {
             "samples": self._samples,
             "tokens": self._tokens,
+            "generated": self._generated,
             "wall_s": self._wall_s,
             "window_s": self._elapsed(),
             "window_step": self._window_step,
@@ -112,5 +120,6 @@ class ThroughputDiagnostic(Diagnostic):
         """Continue from a checkpoint."""
         self._begin()
         self._samples, self._tokens = state_dict["samples"], state_dict["tokens"]
+        self._generated = state_dict["generated"]
         self._wall_s, self._window_s = state_dict["wall_s"], state_dict["window_s"]
         self._window_step = state_dict["window_step"]

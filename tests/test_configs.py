@@ -24,6 +24,8 @@ PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
     "policy": ("--model.policy", ("model", "init_args", "policy")),
     "target": ("--model.target", ("model", "init_args", "target")),
     "sampler": ("--model.sampler", ("model", "init_args", "sampler")),
+    "optimizer": ("--model.optimizer", ("model", "init_args", "optimizer")),
+    "lr_scheduler": ("--model.lr_scheduler", ("model", "init_args", "lr_scheduler")),
     "reward": ("--model.reward", ("model", "init_args", "reward")),
     "trainer": ("--trainer", ("trainer",)),
     "logger": ("--trainer.logger", ("trainer", "logger")),

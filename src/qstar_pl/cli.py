@@ -27,6 +27,13 @@ class Command:
 
 
 COMMANDS = (
+    Command("curves", "qstar_pl.experiments.curves", "plot a metric of several runs against steps, samples or time"),
+    Command("experiment", "qstar_pl.experiments.comparison", "several configurations under the same seeds, one table"),
+    Command(
+        "export",
+        "qstar_pl.commandline.export",
+        "write a checkpoint's model as a folder that Hugging Face's classes load",
+    ),
     Command(
         "quickstart", "qstar_pl.experiments.quickstart", "train q* on the tiny world, print a summary, save a figure"
     ),

@@ -212,18 +212,25 @@ class LossReport:
 
 @dataclass(frozen=True)
 class StepReport(TensorFields):
-    """What one micro-step tells the callbacks; detached, since Lightning detaches only "loss"."""
+    """What one micro-step tells the callbacks; detached, since Lightning detaches only "loss".
+
+    `samples`, `tokens` and `generated` are the budget, counted alike in every method: what was consumed, what was
+    learned from, what was sampled. A sampled answer that no loss sees is in `samples` and `generated` only; four
+    epochs over one rollout are four times its tokens, once its samples. Speculative drafts are in `SamplerInfo`.
+    """
 
     loss: Tensor
     """[]: mean over the micro-batch."""
     terms: Mapping[str, Tensor]
     """[] each."""
     samples: int
-    """Answers (RL) or pairs or demonstrations that the step trained on, on this rank."""
+    """Answers that the step drew (kept or not), or pairs or demonstrations that it read, each once; on this rank."""
     tokens: int
-    """Completion tokens that counted, on this rank."""
+    """Completion tokens that passed through the loss, once per pass (both answers of a pair); on this rank."""
     histograms: Mapping[str, Tensor] = field(default_factory=dict)
     """1-D each: per-row quantities that are worth more than a mean (margins, learnt β)."""
+    generated: int = 0
+    """Completion tokens that the step sampled, kept or not, EOS included; 0 if its answers were data; on this rank."""
 
 
 @dataclass(frozen=True)

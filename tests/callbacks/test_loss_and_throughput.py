@@ -15,7 +15,7 @@ from qstar_pl.types import StepReport
 
 def plain(number: int, loss: Tensor) -> StepReport:
     terms = {"kl": loss.detach() / 2} if number % 2 else {}
-    return StepReport(loss.detach(), terms, samples=4, tokens=10 + number)
+    return StepReport(loss.detach(), terms, samples=4, tokens=10 + number, generated=3)
 
 
 def fit_with(optimizers: Any, callbacks: list[Callback], micro_steps: int) -> Memory:
@@ -80,6 +80,7 @@ def test_totals_grow_and_speeds_are_those_of_the_window() -> None:
     first, second = (metrics for _, metrics in logger.calls)
     assert (first["samples/total"], second["samples/total"]) == (8, 16)
     assert (first["tokens/total"], second["tokens/total"]) == (21, 46)
+    assert (first["generated/total"], second["generated/total"]) == (6, 12)
     assert second["time/step_s"] >= 0.02
     assert second["tokens/per_s"] == pytest.approx(25 / (2 * second["time/step_s"]))
     assert second["time/wall_s"] == pytest.approx(2 * first["time/step_s"] + 2 * second["time/step_s"])
@@ -120,7 +121,8 @@ def test_state_continues_totals_and_the_unfinished_window() -> None:
     state = before.state_dict()
     after = ThroughputDiagnostic()
     after.load_state_dict({**state, "window_s": 10.0, "window_step": 3})
-    metrics = after.compute({"samples": 4.0, "tokens": 20.0, "step": 5.0})
+    metrics = after.compute({"samples": 4.0, "tokens": 20.0, "generated": 5.0, "step": 5.0})
+    assert metrics["generated/total"] == 3 * 3 + 5
     assert metrics["samples/total"] == 16
     assert metrics["time/wall_s"] == pytest.approx(state["wall_s"] + 10, abs=0.1)
     assert metrics["time/step_s"] == pytest.approx(5, abs=0.1)

@@ -1,9 +1,9 @@
 import io
 
-import pytest
 from rich.console import Console
 
-from qstar_pl.experiments.quickstart import SeedResult, print_summary, read_series, save_figure
+from qstar_pl.experiments.quickstart import print_summary, save_figure
+from qstar_pl.experiments.seeds import SeedResult
 
 
 def result(seed: int, before: float, after: float) -> SeedResult:
@@ -24,22 +24,6 @@ def test_summary_counts_the_seeds_that_rose_and_does_not_hide_those_that_fell():
     assert "rose in 1 of 2 seeds, by +0.050" in text.getvalue()
     assert "0.700" in text.getvalue()
     assert "0.400" in text.getvalue()
-
-
-def test_training_means_are_over_logged_steps():
-    assert result(0, 0, 0).training_mean("alpha/mean") == pytest.approx(0.5)
-
-
-def test_points_of_a_validation_metric_include_before_and_after():
-    points = result(0, 0.25, 0.75).points("val/reward_gold")
-    assert points == [(0, 0.25), (2, 0.75)]
-    assert result(0, 0.25, 0.75).points("alpha/mean") == [(1, 0.4), (2, 0.6)]
-
-
-def test_series_skip_empty_cells(tmp_path):
-    file = tmp_path / "metrics.csv"
-    file.write_text("epoch,step,alpha/mean,val/reward_gold\n0,1,0.5,\n0,2,,0.25\n0,3,0.75,\n")
-    assert read_series(file) == {"alpha/mean": [(1, 0.5), (3, 0.75)], "val/reward_gold": [(2, 0.25)]}
 
 
 def test_figure_is_a_picture(tmp_path):

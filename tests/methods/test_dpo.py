@@ -43,11 +43,14 @@ def test_margins_are_differences_of_sequence_log_ratios(fit, small_data, policy_
         logprobs = model(input_ids=torch.cat([prompt, answer]).unsqueeze(0)).logits[0].log_softmax(-1)
         return float(logprobs[len(prompt) - 1 : -1].gather(-1, answer.unsqueeze(-1)).sum())
 
+    margins = module.margins(batch)
     for row in range(2):
+        ratios = []
         for ids, mask in ((batch.chosen_ids, batch.chosen_mask), (batch.rejected_ids, batch.rejected_mask)):
             ratio = module.log_ratios(batch.prompts, ids, mask)[row]
-            expected = sequence(module.policy, row, ids, mask) - sequence(module.reference, row, ids, mask)
-            assert float(ratio.sum()) == pytest.approx(expected, abs=1e-4)
+            ratios.append(sequence(module.policy, row, ids, mask) - sequence(module.reference, row, ids, mask))
+            assert float(ratio.sum()) == pytest.approx(ratios[-1], abs=1e-4)
+        assert float(margins[row]) == pytest.approx(ratios[0] - ratios[1], abs=1e-4)
 
 
 def test_accumulation_does_not_change_the_step(fit, small_data, policy_options):

@@ -59,3 +59,14 @@ def test_the_arguments_are_not_written_to() -> None:
     before = [x.clone() for x in (model, law, probs)]
     divergence(model, law, probs)
     assert all(torch.equal(a, b) for a, b in zip((model, law, probs), before, strict=True))
+
+
+def test_autocast_leaves_it_in_single_precision() -> None:
+    """A rollout is drawn inside the training step, whose autocast takes a dot product for a matrix product."""
+    law = torch.randn(3, 50, generator=torch.Generator().manual_seed(0)).log_softmax(-1)
+    model = torch.randn(3, 50, generator=torch.Generator().manual_seed(1)).log_softmax(-1)
+    expected = divergence(model, law, law.softmax(-1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = divergence(model, law, law.softmax(-1))
+    for value, wanted in zip(found, expected, strict=True):
+        assert torch.equal(value, wanted)

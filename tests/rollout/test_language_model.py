@@ -137,3 +137,19 @@ def test_running_out_of_learnt_positions_is_one_line() -> None:
     with pytest.raises(UserError, match="128 positions, got 129"):
         session.advance(torch.tensor([3]))
     tokens.start(prompt_batch([[3] * 100], pads=50), 1)  # pads take no positions
+
+
+@pytest.mark.parametrize("family", SIZES)
+def test_states_stand_where_the_token_is_predicted(family: str) -> None:
+    """The output head makes the logits of the states, and a state has not read the token that it predicts."""
+    model = random_model(family)
+    tokens, prompts = LanguageModel(model), prompt_batch(PROMPTS, pads=3)
+    mask = torch.ones_like(COMPLETION, dtype=torch.bool)
+    logits, states = tokens.completion_states(prompts, INDEX, COMPLETION, mask)
+    assert torch.equal(logits, tokens.completion_logits(prompts, INDEX, COMPLETION, mask))
+    torch.testing.assert_close(model.get_output_embeddings()(states), logits)
+    changed = COMPLETION.clone()
+    changed[:, 1] = 7
+    _, others = tokens.completion_states(prompts, INDEX, changed, mask)
+    assert torch.equal(others[:, :2], states[:, :2])
+    assert not torch.equal(others[:, 2], states[:, 2])

@@ -3,6 +3,7 @@ import torch
 from reference.tiny_models import TableModel, prompt_batch, random_model
 
 from qstar_pl.rollout import LanguageModel, completion_logprobs, completion_logprobs_and_entropy
+from qstar_pl.rollout.logprobs import logits_to_logprobs_and_entropy
 
 IDS = torch.tensor([[4, 9, 2, 0], [5, 3, 0, 0], [2, 6, 6, 1], [8, 1, 0, 0], [3, 3, 3, 3]])
 MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
@@ -67,3 +68,19 @@ def test_chunks_bound_what_is_alive() -> None:
     model.completion_logits = watched  # type: ignore[method-assign,assignment]
     completion_logprobs(model, prompt_batch([[3], [4]]), INDEX, IDS, MASK, rows_per_chunk=2)
     assert sizes == [2, 2, 1]
+
+
+def test_logits_give_the_same_numbers_with_or_without_a_gradient_of_the_entropy() -> None:
+    logits = torch.randn(5, 4, 11, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    gradients = []
+    for wanted in (True, False):
+        leaf = logits.clone().requires_grad_()
+        logprobs, entropy = logits_to_logprobs_and_entropy(leaf, IDS, MASK, entropy_gradient=wanted)
+        laws = logits.log_softmax(-1)
+        expected = torch.where(MASK, laws.gather(-1, IDS.unsqueeze(-1)).squeeze(-1), 0.0)
+        torch.testing.assert_close(logprobs.detach(), expected)
+        torch.testing.assert_close(entropy.detach(), torch.where(MASK, -(laws.exp() * laws).sum(-1), 0.0))
+        assert entropy.requires_grad is wanted
+        logprobs.sum().backward()
+        gradients.append(leaf.grad)
+    assert torch.equal(*gradients)

@@ -10,6 +10,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.models import Pretrained
 from qstar_pl.rollout import LanguageModel, NextToken
 from qstar_pl.targets import Expert
+from qstar_pl.targets.prompt_template import PromptTemplate
 
 
 def expert_folder(folder: Path, vocab: int = 11) -> Path:
@@ -65,3 +66,42 @@ def test_two_real_llamas(real_data: Path) -> None:
     expert.build(policy.load(), policy.tokenizer())
     assert expert.vocab_size == 105
     assert expert.eos_token_ids == (1, 2)
+
+
+def test_a_prompt_template_changes_the_prompt_and_nothing_else(tmp_path: Path) -> None:
+    """Both ways of asking equal the bare language model on prompts that were written out by hand."""
+    expert_folder(tmp_path)
+    expert = Expert(Pretrained(str(tmp_path)), prompt_template="w9 {prompt} w10")
+    expert.build(random_model(), word_tokenizer())
+    bare = LanguageModel(random_model("llama", seed=4).float())
+    prompts, by_hand = prompt_batch([[3, 4], [5]], pads=2), prompt_batch([[9, 3, 4, 10], [9, 5, 10]])
+    session, expected = expert.start(prompts, 2), bare.start(by_hand, 2)
+    torch.testing.assert_close(session.logits, expected.logits)
+    token = torch.tensor([6, 7, 8, 3])
+    session.advance(token)
+    expected.advance(token)
+    torch.testing.assert_close(session.logits, expected.logits)
+    answer = (
+        torch.tensor([1, 0, 1]),
+        torch.tensor([[6, 7], [8, 1], [4, 0]]),
+        torch.tensor([[1, 1], [1, 1], [1, 0]]) > 0,
+    )
+    given, wanted = expert.completion_logits(prompts, *answer), bare.completion_logits(by_hand, *answer).detach()
+    torch.testing.assert_close(given[answer[2]], wanted[answer[2]])
+    without = Expert(Pretrained(str(tmp_path)))
+    without.build(random_model(), word_tokenizer())
+    assert not torch.allclose(without.start(prompts, 2).logits, expert.start(prompts, 2).logits, atol=1e-2)
+
+
+def test_prompts_are_rendered_once_per_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expert = Expert(Pretrained(str(expert_folder(tmp_path))), prompt_template="w9 {prompt}")
+    expert.build(random_model(), word_tokenizer())
+    calls = []
+    original = PromptTemplate.apply
+    monkeypatch.setattr(PromptTemplate, "apply", lambda *a: calls.append(1) or original(*a))
+    prompts = prompt_batch([[3, 4], [5]])
+    for _ in range(3):
+        expert.start(prompts, 1)
+    assert len(calls) == 1
+    expert.start(prompt_batch([[3, 4], [5]]), 1)
+    assert len(calls) == 2

@@ -15,7 +15,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-import qstar_pl.callbacks  # noqa: F401 (makes the short names of the callbacks known to the parser)
+import qstar_pl.callbacks
+import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks and optimisers known to the parser)
 from qstar_pl.cli import TRAINER_COMMANDS
 from qstar_pl.commandline.checkpoints import checkpoint_layer
 from qstar_pl.commandline.defaults import MAX_STEPS, RUNS, defaults, wanted_callbacks

@@ -38,10 +38,13 @@ class RLHFModule(LightningModule):
         # Frozen weights are absent from checkpoints on purpose; load_state_dict checks the rest.
         self.strict_loading = False
 
+    def parameter_groups(self) -> list[Any]:
+        """Return what the optimiser is built over: parameters that train, or torch's dicts of them with options."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
     def configure_optimizers(self) -> Any:
         """Build the optimiser over what trains, and the schedule, which is stepped once per optimiser step."""
-        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = self.optimizer(trainable)
+        optimizer = self.optimizer(self.parameter_groups())
         if self.lr_scheduler is None:
             return optimizer
         return {

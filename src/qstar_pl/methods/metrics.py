@@ -26,6 +26,7 @@ class EvaluationMetrics(nn.Module):
         self.ended_fraction = MeanMetric()
         self.nats_per_token = MeanMetric()
         self.preference_accuracy = MeanMetric()
+        self.beta = MeanMetric()
 
     def update_preferences(self, margins: Tensor) -> None:
         """Count a pair as right if its margin [pairs] is positive, as half right if it is zero."""

@@ -13,7 +13,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.methods.base import RLHFModule
 from qstar_pl.methods.metrics import take
 from qstar_pl.models import Pretrained
-from qstar_pl.models.reward_model import RewardModel
+from qstar_pl.models.reward_parametrisation import RewardParametrisation, SequenceHead
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar.losses import bradley_terry_loss
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport
@@ -23,7 +23,8 @@ class RewardModeling(RLHFModule):
     """Fit r(x, y) to comparisons by the Bradley–Terry likelihood: loss = mean of −log σ(r_chosen − r_rejected).
 
     The likelihood leaves the mean reward free; `centring` (r_chosen + r_rejected)² pins it near zero (Eisenstein et
-    al. 2023). `validate` and `test` report `preference_accuracy` (a tie counts one half).
+    al. 2023). `parametrisation` says what r is a function of. `validate` and `test` report `preference_accuracy` (a
+    tie counts one half).
     """
 
     batch_type = PreferenceBatch
@@ -31,24 +32,29 @@ class RewardModeling(RLHFModule):
     def __init__(
         self,
         model: ModelSource = Pretrained("tiny/policy"),
-        centring: float = 0.01,
+        parametrisation: RewardParametrisation = SequenceHead(),
+        centring: float | None = None,
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable | None = None,
     ) -> None:
         """Describe the method.
 
         Args:
-            model: the backbone; it gets one scalar output.
-            centring: weight of (r_chosen + r_rejected)², at least 0.
+            model: the backbone.
+            parametrisation: SequenceHead gives it one scalar output, the ordinary reward model; Autoregressive and
+                TokenRewards sum over tokens, for `RewardTilted`.
+            centring: weight of (r_chosen + r_rejected)², at least 0; None: 0.01, or 0 for Autoregressive, whose mean
+                is not free.
             optimizer: torch optimiser.
             lr_scheduler: torch schedule, stepped once per optimiser step.
 
         """
         super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler)
-        if centring < 0:
+        if centring is not None and centring < 0:
             raise UserError(f"centring must be at least 0, got {centring}")
         self.model_source = model
-        self.centring = centring
+        self.parametrisation = parametrisation
+        self.centring = parametrisation.centring if centring is None else centring
         self.preference_accuracy = MeanMetric()
 
     @cached_property
@@ -57,9 +63,9 @@ class RewardModeling(RLHFModule):
         return self.model_source.tokenizer()
 
     def configure_model(self) -> None:
-        """Load the backbone with its scalar head."""
+        """Load the backbone."""
         if "model" not in self._modules:
-            self.model = RewardModel(self.model_source.load_reward())
+            self.model = self.parametrisation.build(self.model_source)
 
     def on_train_start(self) -> None:
         """Hugging Face loads in eval mode and Lightning leaves it so: dropout that was asked for must be on."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from qstar_pl.errors import UserError
 from qstar_pl.methods.policy_module import PolicyModule
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
+from qstar_pl.qstar.kl_estimators import K1, KLEstimator
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
 from qstar_pl.rollout.logprobs import completion_logprobs
 from qstar_pl.samplers import GeometricSampler, Sampler
@@ -23,6 +24,9 @@ class RolloutModule(PolicyModule):
     batch_type = PromptBatch
     frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold", "target")
     has_critic: ClassVar[bool] = False
+    kl_estimator: KLEstimator = K1()
+    epochs: int = 1
+    """Passes over each rollout; every pass counts its tokens."""
 
     def __init__(
         self,
@@ -102,18 +106,21 @@ class RolloutModule(PolicyModule):
         )
 
     def shaped_rewards(self, scored: ScoredRollout, reference_logprobs: Tensor) -> Tensor:
-        """Return the reward of each token [rows, time]: −kl_coefficient · log π_θ/π_init, and r on the last one."""
+        """Return the reward of each token [rows, time]: −kl_coefficient · k(log π_θ/π_init), and r on the last one.
+
+        k is `kl_estimator`; K1, the log-ratio itself, unless the method offers another.
+        """
         rollout, mask = scored.rollout, scored.rollout.completion_mask
-        rewards = -self.kl_coefficient * (rollout.policy_logprobs - reference_logprobs)
+        rewards = -self.kl_coefficient * self.kl_estimator(rollout.policy_logprobs - reference_logprobs)
         last = mask & ~torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
         of_answers = scored.rewards - self.missing_eos_penalty * (~rollout.ended_mask).to(scored.rewards.dtype)
         return torch.where(mask, rewards, 0.0) + torch.where(last, of_answers.unsqueeze(-1), 0.0)
 
-    def weigh(self, scored: ScoredRollout, reference_logprobs: Tensor) -> WeightedRollout:
-        """Form weights π_θ/q, and the advantages of the shaped rewards."""
+    def weigh(self, scored: ScoredRollout, reference_logprobs: Tensor, values: Tensor | None = None) -> WeightedRollout:
+        """Form weights π_θ/q, and the advantages of the shaped rewards (from `values` [rows, time], with a critic)."""
         rollout, mask = scored.rollout, scored.rollout.completion_mask
         rewards = self.shaped_rewards(scored, reference_logprobs)
-        advantages, _ = self.advantage.estimate(rewards, None, mask, rollout.prompt_index)
+        advantages, _ = self.advantage.estimate(rewards, values, mask, rollout.prompt_index)
         log_weights = rollout.policy_logprobs - rollout.behavior_logprobs
         return WeightedRollout(
             scored=scored,
@@ -126,11 +133,13 @@ class RolloutModule(PolicyModule):
         self, weighted: WeightedRollout, loss: LossReport, reference_logprobs: Tensor, completions: list[str]
     ) -> RolloutReport:
         """Collect what the diagnostics read."""
+        generated = int(weighted.scored.rollout.completion_mask.sum())
         return RolloutReport(
             loss=loss.loss,
             terms=loss.terms,
             samples=len(weighted.scored.rollout),
-            tokens=int(weighted.scored.rollout.completion_mask.sum()),
+            tokens=self.epochs * generated,
+            generated=generated,
             weighted=weighted,
             reference_logprobs=reference_logprobs,
             completions=tuple(completions),

@@ -1,6 +1,7 @@
 """Where models come from, and the heads that go on top of them."""
 
 from qstar_pl.models.freeze import freeze as freeze
+from qstar_pl.models.from_checkpoint import FromCheckpoint as FromCheckpoint
 from qstar_pl.models.from_config import FromConfig as FromConfig
 from qstar_pl.models.pretrained import Pretrained as Pretrained
 from qstar_pl.models.reward_model import RewardModel as RewardModel

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from qstar_pl.errors import UserError
 from qstar_pl.models.inputs import check_length, fill_masked, join, last_position, position_ids
+from qstar_pl.models.source import ModelSource
 from qstar_pl.types import PromptBatch
 
 
@@ -33,6 +35,21 @@ class RewardModel(nn.Module):
         if self.model.config.pad_token_id is None:
             self.model.config.pad_token_id = 0  # never looked for: it only lets Hugging Face accept a batch
 
+    @classmethod
+    def load(cls, source: ModelSource, argument: str) -> Self:
+        """Load a trained reward model.
+
+        Raises:
+            UserError: naming the user's `argument`, if the weights are a language model's, whose scalar head would be
+                random.
+
+        """
+        network = source.load_reward()
+        architectures = network.config.architectures or []
+        if architectures and not any(name.endswith("ForSequenceClassification") for name in architectures):
+            raise UserError(f"{argument} must be a reward model with a trained scalar head, got {architectures[0]}")
+        return cls(network)
+
     def forward(
         self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
     ) -> Tensor:
@@ -47,20 +64,24 @@ class RewardModel(nn.Module):
     def prefix_scores(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return the head's value [rows, length] float32 at every position, i.e. the reward of every prefix."""
         check_length(self.model, mask)
+        return self.head_values(
+            input_ids=fill_masked(ids, mask),
+            attention_mask=mask,
+            position_ids=position_ids(mask),
+            use_cache=False,
+        )[0]
+
+    def head_values(self, **inputs: Any) -> tuple[Tensor, Any]:
+        """Return the head's value [rows, length] float32 at every position, and the model's output for `inputs`."""
         captured: list[Tensor] = []
         head: nn.Module = self.model.score
         # Through the model's own forward, not its parts: sharded parameters are gathered by the root's hooks.
         handle = head.register_forward_hook(lambda _module, _inputs, output: captured.append(output))
         try:
-            self.model(
-                input_ids=fill_masked(ids, mask),
-                attention_mask=mask,
-                position_ids=position_ids(mask),
-                use_cache=False,
-            )
+            output = self.model(**inputs)
         finally:
             handle.remove()
-        return captured[0].squeeze(-1).to(torch.float32)
+        return captured[0].squeeze(-1).to(torch.float32), output
 
     def save_pretrained(self, folder: str, **kwargs: Any) -> None:
         """Write a folder that `Pretrained(folder).load_reward()` and `AutoModelForSequenceClassification` read."""

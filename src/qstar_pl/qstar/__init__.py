@@ -8,6 +8,12 @@ from qstar_pl.qstar.alpha import KLSymmetricAlpha as KLSymmetricAlpha
 from qstar_pl.qstar.alpha import SNRAlpha as SNRAlpha
 from qstar_pl.qstar.alpha import SolvedAlpha as SolvedAlpha
 from qstar_pl.qstar.bisection import bisect_kl_symmetry as bisect_kl_symmetry
+from qstar_pl.qstar.candidate_laws import BestOfN as BestOfN
+from qstar_pl.qstar.candidate_laws import CandidateLaw as CandidateLaw
+from qstar_pl.qstar.candidate_laws import HighRewardConditional as HighRewardConditional
+from qstar_pl.qstar.candidates import CandidateMixture as CandidateMixture
+from qstar_pl.qstar.candidates import mix_candidates as mix_candidates
+from qstar_pl.qstar.candidates import normalise_candidates as normalise_candidates
 from qstar_pl.qstar.entropy import entropy as entropy
 from qstar_pl.qstar.entropy import entropy_alpha as entropy_alpha
 from qstar_pl.qstar.ess import ess as ess

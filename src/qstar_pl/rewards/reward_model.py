@@ -56,11 +56,7 @@ class RewardModelReward(Reward):
 
         """
         own = self.model.tokenizer()
-        network = self.model.load_reward()
-        architectures = network.config.architectures or []
-        if architectures and not any(name.endswith("ForSequenceClassification") for name in architectures):
-            raise UserError(f"reward.model must be a reward model with a trained scalar head, got {architectures[0]}")
-        self.scorer = freeze(RewardModel(network))
+        self.scorer = freeze(RewardModel.load(self.model, "reward.model"))
         self._policy_tokenizer = tokenizer
         self._own_tokenizer = None if vocabulary_difference(tokenizer, own) is None else own
 

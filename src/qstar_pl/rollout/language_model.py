@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,16 +58,40 @@ class LanguageModel(NextToken):
         self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
     ) -> Tensor:
         """See `NextToken.completion_logits`; the output head runs on the completion's positions only."""
+        return self._logits(self._read(prompts, prompt_index, completion_ids, completion_mask).logits)
+
+    def completion_states(
+        self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return (logits [rows, time, vocab], last hidden states [rows, time, width]) of one forward pass.
+
+        Both stand where the token is predicted: the state at `time` has read the prompt and y_<time, not y_time, so a
+        value head on it gives V(x, y_<t). The logits are bitwise those of `completion_logits`.
+        """
+        output = self._read(prompts, prompt_index, completion_ids, completion_mask, output_hidden_states=True)
+        return self._logits(output.logits), output.hidden_states[-1][:, -completion_ids.shape[1] :]
+
+    def _read(
+        self,
+        prompts: PromptBatch,
+        prompt_index: Tensor,
+        completion_ids: Tensor,
+        completion_mask: Tensor,
+        **options: bool,
+    ) -> Any:
         ids, mask = join(prompts, prompt_index, completion_ids, completion_mask)
         # The last token predicts nothing that was asked for; dropping it leaves exactly the positions that do.
         ids, mask = ids[:, :-1], mask[:, :-1]
         check_length(self.model, mask)
-        options = {"input_ids": ids, "attention_mask": mask, "position_ids": position_ids(mask), "use_cache": False}
-        keep = completion_ids.shape[1]
-        if torch.is_grad_enabled():
-            return self._logits(self.model(**options, logits_to_keep=keep).logits)
-        with eval_mode(self.model):
-            return self._logits(self.model(**options, logits_to_keep=keep).logits)
+        with nullcontext() if torch.is_grad_enabled() else eval_mode(self.model):
+            return self.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=position_ids(mask),
+                use_cache=False,
+                logits_to_keep=completion_ids.shape[1],
+                **options,
+            )
 
     def _logits(self, logits: Tensor) -> Tensor:
         return logits[..., : self._vocab_size].to(torch.promote_types(logits.dtype, torch.float32))

@@ -71,14 +71,8 @@ def _statistics(
     def chunk(index: Tensor, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         logits = model.completion_logits(prompts, index, ids, mask)
         log_normaliser = logits.logsumexp(-1)
-        picked = logits.gather(-1, fill_masked(ids, mask).unsqueeze(-1)).squeeze(-1)
-        # Pads have logits too, which may be anything: they are replaced, not multiplied by zero.
-        logprobs = torch.where(mask, picked - log_normaliser, 0.0)
-        if not entropy:
-            return (logprobs,)
-        probs = (logits - log_normaliser.unsqueeze(-1)).exp()
-        mean_logit = (probs * logits.masked_fill(logits == -torch.inf, 0.0)).sum(-1)
-        return logprobs, torch.where(mask, log_normaliser - mean_logit, 0.0)
+        logprobs = _picked(logits, log_normaliser, ids, mask)
+        return (logprobs, _entropy(logits, log_normaliser, mask)) if entropy else (logprobs,)
 
     size = max(1, len(completion_ids) if rows_per_chunk is None else rows_per_chunk)
     parts = [part.split(size) for part in (prompt_index, completion_ids, completion_mask)]
@@ -87,3 +81,29 @@ def _statistics(
     else:
         pieces = [checkpoint(chunk, *part, use_reentrant=False) for part in zip(*parts, strict=True)]
     return tuple(torch.cat(column) for column in zip(*pieces, strict=True))
+
+
+def logits_to_logprobs_and_entropy(
+    logits: Tensor, ids: Tensor, mask: Tensor, *, entropy_gradient: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Return log π(y_t) and H(π) [rows, time] in nats from logits [rows, time, vocab], 0 where `mask` is False.
+
+    Without `entropy_gradient` the entropy is a constant, and no probabilities are kept for a backward pass.
+    """
+    log_normaliser = logits.logsumexp(-1)
+    logprobs = _picked(logits, log_normaliser, ids, mask)
+    if not entropy_gradient:
+        logits, log_normaliser = logits.detach(), log_normaliser.detach()
+    return logprobs, _entropy(logits, log_normaliser, mask)
+
+
+def _picked(logits: Tensor, log_normaliser: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+    picked = logits.gather(-1, fill_masked(ids, mask).unsqueeze(-1)).squeeze(-1)
+    # Pads have logits too, which may be anything: they are replaced, not multiplied by zero.
+    return torch.where(mask, picked - log_normaliser, 0.0)
+
+
+def _entropy(logits: Tensor, log_normaliser: Tensor, mask: Tensor) -> Tensor:
+    probs = (logits - log_normaliser.unsqueeze(-1)).exp()
+    mean_logit = (probs * logits.masked_fill(logits == -torch.inf, 0.0)).sum(-1)
+    return torch.where(mask, log_normaliser - mean_logit, 0.0)

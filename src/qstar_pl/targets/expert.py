@@ -5,13 +5,13 @@ from __future__ import annotations
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qstar_pl.errors import UserError
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.pretrained import Pretrained
+from qstar_pl.models.shared import check_vocabulary
 from qstar_pl.models.source import ModelSource
-from qstar_pl.models.tokenizers import vocabulary_difference
 from qstar_pl.rollout.language_model import LanguageModel
 from qstar_pl.rollout.next_token import DecodeSession
+from qstar_pl.targets.prompt_template import PromptTemplate
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch
 
@@ -20,26 +20,32 @@ class Expert(Target):
     """A frozen causal language model with the policy's vocabulary.
 
     A DPO checkpoint is one: it is π_ref · exp(r/β)/Z of its implicit reward r in closed form (Rafailov et al. 2023).
+
+    With a prompt template the expert reads the prompts in its own words, e.g. behind an instruction that the policy
+    is to do without; the answers stay the same tokens.
     """
 
     expert: PreTrainedModel
 
-    def __init__(self, model: ModelSource = Pretrained("tiny/expert")) -> None:
+    def __init__(self, model: ModelSource = Pretrained("tiny/expert"), prompt_template: str | None = None) -> None:
         """Describe the expert; nothing is loaded yet.
 
         Args:
             model: where it comes from.
+            prompt_template: what it reads instead of the policy's prompt: a text with {prompt} where the policy's
+                rendered prompt goes, or a chat template in Jinja for the turns of the dialogue; None: the prompt as
+                the policy reads it.
 
         """
         super().__init__()
         self.model = model
+        self.template = None if prompt_template is None else PromptTemplate(prompt_template)
         self._tokenizer: PreTrainedTokenizerBase | None = None
+        self._rendered: tuple[PromptBatch, PromptBatch] | None = None
 
     def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """See `Target.build`."""
-        difference = vocabulary_difference(tokenizer, self.model.tokenizer())
-        if difference is not None:
-            raise UserError(f"target.model must share the policy's vocabulary, got {difference}")
+        check_vocabulary(self.model, tokenizer, "target.model")
         self.expert = freeze(self.model.load())
         self._tokenizer = tokenizer
 
@@ -49,6 +55,15 @@ class Expert(Target):
         if self._tokenizer is None:
             raise RuntimeError("Expert.build must be called before the expert is asked for anything")
         return LanguageModel(self.expert, self._tokenizer)
+
+    def read_by_expert(self, prompts: PromptBatch) -> PromptBatch:
+        """Return the prompts as the expert reads them."""
+        if self.template is None or self._tokenizer is None:
+            return prompts
+        # Finished answers come in chunks of rows that share one batch of prompts: it is rendered once.
+        if self._rendered is None or self._rendered[0] is not prompts:
+            self._rendered = prompts, self.template.apply(prompts, self._tokenizer)
+        return self._rendered[1]
 
     @property
     def vocab_size(self) -> int:
@@ -62,10 +77,11 @@ class Expert(Target):
 
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """See `NextToken.start`."""
-        return self.tokens.start(prompts, samples)
+        return self.tokens.start(self.read_by_expert(prompts), samples)
 
     def completion_logits(
         self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
     ) -> Tensor:
         """See `NextToken.completion_logits`."""
-        return self.tokens.completion_logits(prompts, prompt_index, completion_ids, completion_mask)
+        own = self.read_by_expert(prompts)
+        return self.tokens.completion_logits(own, prompt_index, completion_ids, completion_mask)

@@ -1,0 +1,92 @@
+"""A reference that follows the policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from qstar_pl.errors import UserError
+
+from .schedule import EveryNSteps
+
+_CHECKPOINT_KEY = "qstar_pl_lagged_reference"
+
+
+class LaggedReference(Callback):
+    """Moves π_init towards π_θ: reference ← decay · reference + (1 − decay) · policy, every n optimizer steps.
+
+    With decay 0 (default) the reference is a copy of the policy as it was up to n steps ago (the iterated reference of
+    online DPO and of REINFORCE++); with n = 1 and a decay near 1 it is an exponential moving average (WARP, Ramé et al.
+    2024). KL terms, DPO's margins and `kl/policy_reference` are then with respect to the moved reference, and so is a
+    target that tilts the reference.
+
+    The reference is left out of a method's own checkpoints, since it normally comes from its source; this callback
+    adds it, so that a resumed run equals the uninterrupted one, and `validate` with the same callback sees it too.
+
+    Args:
+        every_n_steps: optimizer steps between two updates.
+        decay: share of the old reference that stays, in [0, 1).
+
+    Raises:
+        UserError: if an argument is out of range, or the method has no reference.
+
+    """
+
+    def __init__(self, every_n_steps: int = 100, decay: float = 0.0) -> None:
+        if every_n_steps < 1:
+            raise UserError(f"every_n_steps must be at least 1, got {every_n_steps}")
+        if not 0 <= decay < 1:
+            raise UserError(f"decay must lie in [0, 1), got {decay}")
+        self.decay = decay
+        self._schedule = EveryNSteps(every_n_steps)
+        self._loaded: dict[str, Tensor] | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count from the step that training starts or resumes at."""
+        _models(pl_module)
+        self._restore(pl_module)
+        self._schedule.start(trainer.global_step)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure against the reference of the checkpoint."""
+        self._restore(pl_module)
+
+    on_test_start = on_validation_start
+    on_predict_start = on_validation_start
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the reference when it is due."""
+        if not self._schedule.is_due(trainer.global_step):
+            return
+        policy, reference = _models(pl_module)
+        for old, new in zip(reference.parameters(), policy.parameters(), strict=True):
+            old.lerp_(new.to(old), 1 - self.decay)
+        for fixed, current in zip(reference.buffers(), policy.buffers(), strict=True):
+            fixed.copy_(current)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Save the reference."""
+        _, reference = _models(pl_module)
+        checkpoint[_CHECKPOINT_KEY] = dict(reference.state_dict())
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the reference until it has its place: on validation Lightning calls this before the model is built."""
+        self._loaded = checkpoint.get(_CHECKPOINT_KEY)
+
+    def _restore(self, pl_module: LightningModule) -> None:
+        if self._loaded is not None:
+            _models(pl_module)[1].load_state_dict(self._loaded)
+            self._loaded = None
+
+
+def _models(pl_module: LightningModule) -> tuple[nn.Module, nn.Module]:
+    policy, reference = (getattr(pl_module, name, None) for name in ("policy", "reference"))
+    if not isinstance(policy, nn.Module) or not isinstance(reference, nn.Module):
+        raise UserError(f"callbacks must fit the method: {type(pl_module).__name__} has no reference that could follow")
+    return policy, reference

@@ -1,0 +1,97 @@
+"""`qstar experiment`: the same seeds for several configurations, and a table of what each gained at what cost."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from qstar_pl.errors import UserError
+from qstar_pl.experiments.seeds import SeedResult, run_seed
+
+FOLDER = Path("configs/experiment")
+COSTS = {"samples": "samples/total", "tokens": "tokens/total", "time, s": "time/wall_s"}
+
+
+def objective(name: str, result: SeedResult) -> str:
+    """Return the metric a configuration is judged by: what it optimises, or the gold reward behind it.
+
+    Methods that learn from comparisons are judged by preference accuracy, all others by the gold reward.
+    """
+    compared = not any(key.startswith("reward/") for key in result.series) and "loss/accuracy" in result.series
+    metric = "preference_accuracy" if compared else "reward_gold"
+    if f"val/{metric}" not in result.after:
+        raise UserError(f"config must train a method that reports val/{metric}, got {name}")
+    return metric
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str:
+    """Return "mean ± s.d." over seeds (n−1; no ± for one seed)."""
+    text = f"{mean(values):.{digits}f}"
+    return f"{text} ± {stdev(values):.{digits}f}" if len(values) > 1 else text
+
+
+def print_comparison(results: dict[str, list[SeedResult]], console: Console) -> None:
+    """Print one line per configuration."""
+    table = Table(title="held-out, mean ± s.d. over seeds", title_justify="left")
+    for heading in ("experiment", "metric", "before", "after", "gain", "rose", "KL(θ‖init)", *COSTS):
+        table.add_column(heading, justify="left" if heading in ("experiment", "metric") else "right", no_wrap=True)
+    for name, seeds in results.items():
+        metric = objective(name, seeds[0])
+        before = [seed.before[f"val/{metric}"] for seed in seeds]
+        after = [seed.after[f"val/{metric}"] for seed in seeds]
+        gains = [late - early for early, late in zip(before, after, strict=True)]
+        key = "val/kl_policy_reference"
+        divergence = [seed.after[key] for seed in seeds if key in seed.after]
+        table.add_row(
+            name,
+            metric,
+            spread(before),
+            spread(after),
+            spread(gains),
+            f"{sum(gain > 0 for gain in gains)}/{len(gains)}",
+            spread(divergence, 2) if divergence else "",
+            *(spread([seed.series[key][-1][1] for seed in seeds], 0) for key in COSTS.values()),
+        )
+    console.print(table)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="qstar experiment",
+        description="Run configurations under the same seeds and print one table; unknown options go to every run.",
+    )
+    parser.add_argument(
+        "--config", type=Path, action="append", help=f"may be given several times; default {FOLDER}/tiny_*.yaml"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default 3)")
+    parser.add_argument("--output", type=Path, default=Path("runs/experiment"), help="default runs/experiment")
+    arguments, overrides = parser.parse_known_args(argv)
+    if arguments.seeds < 1:
+        raise UserError(f"seeds must be at least 1, got {arguments.seeds}")
+    configs = arguments.config or sorted(FOLDER.glob("tiny_*.yaml"))
+    for config in configs or [FOLDER / "tiny_*.yaml"]:
+        if not config.is_file():
+            raise UserError(f"config must be an existing file (run this in the repository), got {config}")
+    torch.set_num_threads(1)  # see quickstart: these models are too small to share
+    results: dict[str, list[SeedResult]] = {}
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for config in configs:
+        folder = arguments.output / config.stem
+        results[config.stem] = [run_seed(seed, config, folder, overrides) for seed in range(arguments.seeds)]
+        # After every configuration, so that a run that is stopped keeps what it has.
+        kept = {name: [asdict(seed) for seed in seeds] for name, seeds in results.items()}
+        (arguments.output / "results.json").write_text(json.dumps(kept))
+    print_comparison(results, Console(width=160))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""`qstar curves`: one metric of several runs in one figure.
+
+    qstar curves runs/*/version_0/metrics.csv --key beta/mean --output beta.png
+    qstar curves a/metrics.csv b/metrics.csv --key reward/gold --x generated/total --output budget.png
+
+The x-axis is the optimiser step, or any metric that is logged in the same rows: the budgets `samples/total`,
+`generated/total`, `tokens/total` and `time/wall_s` mean the same in every method.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from qstar_pl.errors import UserError
+
+
+def read_curve(metrics_csv: Path, key: str, x: str = "step") -> list[tuple[float, float]]:
+    """Return (x, y) of the rows of a CSVLogger's file that have both.
+
+    Validation has rows of its own, without the training's budgets; such a row takes x from the row before it.
+
+    Raises:
+        UserError: if the file is not there or has no such column.
+
+    """
+    if not metrics_csv.is_file():
+        raise UserError(f"metrics must be files that a CSVLogger wrote, got {metrics_csv}, which does not exist")
+    with metrics_csv.open(newline="") as file:
+        rows = csv.DictReader(file)
+        columns = rows.fieldnames or []
+        for option, name in (("key", key), ("x", x)):
+            if name not in columns:
+                raise UserError(f"{option} must be a column of {metrics_csv}, got {name!r}; there are {list(columns)}")
+        points, last = [], ""
+        for row in rows:
+            last = row[x] or last
+            if row[key] and last:
+                points.append((float(last), float(row[key])))
+        return points
+
+
+def run_name(metrics_csv: Path) -> str:
+    """Return e.g. "ledpo/version_0" for runs/ledpo/version_0/metrics.csv."""
+    return "/".join(metrics_csv.absolute().parent.parts[-2:])
+
+
+def save_curves(files: Sequence[Path], keys: Sequence[str], x: str, output: Path) -> None:
+    """Draw a panel per metric with a line per run."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    curves = {(file, key): read_curve(file, key, x) for file in files for key in keys}
+    figure, axes = plt.subplots(1, len(keys), figsize=(3 + 5 * len(keys), 4), layout="constrained", squeeze=False)
+    colours = plt.get_cmap("tab20").colors  # type: ignore[attr-defined, unused-ignore]
+    for axis, key in zip(axes.flat, keys, strict=True):
+        for number, file in enumerate(files):
+            colour, dashed = colours[number % len(colours)], number >= len(colours)
+            points = zip(*curves[file, key], strict=True)
+            axis.plot(*points, label=run_name(file), color=colour, linestyle="--" if dashed else "-", linewidth=1.2)
+        axis.set_xlabel("optimiser step" if x == "step" else x)
+        axis.set_ylabel(key)
+        axis.grid(alpha=0.25)
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=8, frameon=False)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output, dpi=150)
+    plt.close(figure)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="qstar curves", description="Plot a metric of several runs in one figure.")
+    parser.add_argument("metrics", type=Path, nargs="+", help="metrics.csv of each run")
+    parser.add_argument("--key", action="append", required=True, help="metric, e.g. beta/mean; once per panel")
+    parser.add_argument("--x", default="step", help="step (default), samples/total, generated/total, time/wall_s, …")
+    parser.add_argument("--output", type=Path, required=True, help="figure; its suffix says the format")
+    arguments = parser.parse_args(argv)
+    save_curves(arguments.metrics, arguments.key, arguments.x, arguments.output)
+    print(f"figure: {arguments.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""One run of a configuration under one seed: evaluate, train, evaluate."""
+
+import csv
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from qstar_pl.commandline.build import build
+
+Series = dict[str, list[tuple[int, float]]]
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """What one seed gave."""
+
+    seed: int
+    before: dict[str, float]
+    """`val/…` metrics of the untrained policy."""
+    after: dict[str, float]
+    """The same metrics after training."""
+    series: Series
+    """Training metrics by step."""
+    seconds: float
+    """Wall time of this seed, evaluation included."""
+
+    def points(self, key: str) -> list[tuple[int, float]]:
+        """(step, value) pairs in the order of steps; of a validation metric, those before and after training too."""
+        points = dict(self.series.get(key, []))
+        if key in self.before:
+            points[0], points[self.last_step] = self.before[key], self.after[key]
+        return sorted(points.items())
+
+    @property
+    def last_step(self) -> int:
+        """The last step that was logged."""
+        return max(step for points in self.series.values() for step, _ in points)
+
+    def training_mean(self, key: str) -> float:
+        """Mean of a training metric over all logged steps."""
+        return mean(value for _, value in self.series[key])
+
+
+def read_series(metrics_csv: Path) -> Series:
+    """Read a CSVLogger's file into (step, value) pairs per metric."""
+    series: Series = {}
+    with metrics_csv.open(newline="") as file:
+        for row in csv.DictReader(file):
+            for key, value in row.items():
+                if key not in {"step", "epoch"} and value:
+                    series.setdefault(key, []).append((int(row["step"]), float(value)))
+    return series
+
+
+def run_seed(seed: int, config: Path, output: Path, overrides: Sequence[str]) -> SeedResult:
+    """Evaluate, train, evaluate."""
+    started = time.perf_counter()
+    folder = output / f"seed_{seed}"
+    run = build(
+        [
+            f"--config={config}",
+            f"--seed_everything={seed}",
+            f"--trainer.default_root_dir={folder}",
+            *overrides,
+        ]
+    )
+    (before,) = run.trainer.validate(run.module, run.data, verbose=False)[:1]
+    run.trainer.fit(run.module, run.data)
+    (after,) = run.trainer.validate(run.module, run.data, verbose=False)[:1]
+    assert run.trainer.log_dir is not None
+    series = read_series(Path(run.trainer.log_dir) / "metrics.csv")
+    return SeedResult(seed, dict(before), dict(after), series, time.perf_counter() - started)

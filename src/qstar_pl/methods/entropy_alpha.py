@@ -1,0 +1,24 @@
+"""Reinforcement learning on samples of a geometric mixture whose exponent follows two entropies."""
+
+from typing import Any
+
+from qstar_pl.methods.q_star import QStar
+from qstar_pl.qstar import EntropyAlpha
+from qstar_pl.samplers import GeometricSampler, Sampler
+
+
+class EntropyAlphaRL(QStar):
+    """The algorithm of `QStar` with α = H(π_θ)/(H(π_θ) + H(π_t)) at every token.
+
+    What differs is the default of `sampler`, GeometricSampler(EntropyAlpha()).
+    """
+
+    def __init__(self, sampler: Sampler = GeometricSampler(alpha=EntropyAlpha()), **kwargs: Any) -> None:
+        """Describe the method.
+
+        Args:
+            sampler: q, the distribution that answers are drawn from.
+            **kwargs: see `RolloutModule`.
+
+        """
+        super().__init__(sampler=sampler, **kwargs)

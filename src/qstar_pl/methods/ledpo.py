@@ -1,0 +1,119 @@
+"""DPO with a learnt β."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qstar_pl.errors import UserError
+from qstar_pl.methods.beta_head import BetaActivation, BetaHead, Softplus
+from qstar_pl.methods.preference_module import PreferenceModule
+from qstar_pl.types import DemonstrationBatch, LossReport, PreferenceBatch, PromptBatch
+
+
+class LEDPO(PreferenceModule):
+    """DPO whose β is learnt, for every prompt on its own: β(x) = beta_min + beta_scale · act(w·ĥ(x) + b).
+
+    h is the policy's last hidden state at the prompt's last token, before any answer; ĥ has length 1.
+
+    The preference loss alone does not fix β: ∂/∂β of −log σ(β m) is −m σ(−β m), so β grows as long as the pairs are
+    ranked right, and the policy can trade margin for β. So the loss has a prior that holds β where it started,
+
+        loss = mean of ℓ(β m) + prior_weight · (log β − log initial_beta)²,
+
+    that is a log-normal prior whose standard deviation of log β is 1/√(2 prior_weight) if every pair is one
+    observation. With prior_weight = 0 the drift is all that is left of β.
+
+    Terms: `loss/prior` (the second term), beside DPO's; `beta/*` by `BetaDiagnostic`; `validate` reports `val/beta`,
+    the mean β of the comparisons' prompts.
+    """
+
+    def __init__(
+        self,
+        initial_beta: float = 0.1,
+        beta_min: float = 0.01,
+        beta_scale: float = 1.0,
+        activation: BetaActivation = Softplus(),
+        dynamic: bool = True,
+        detach_hidden: bool = True,
+        prior_weight: float = 0.1,
+        beta_lr: float = 1e-3,
+        **kwargs: Any,
+    ) -> None:
+        """Describe β.
+
+        Args:
+            initial_beta: β of every prompt before the first step, in units of reward per nat.
+            beta_min: smallest β, positive.
+            beta_scale: factor of the activation, positive; 1 or 10 are usual.
+            activation: Sigmoid, Softplus or ReLU.
+            dynamic: β depends on the prompt; false: it is one learnt number.
+            detach_hidden: the policy does not learn to move β through the hidden state.
+            prior_weight: pull of log β towards log initial_beta, at least 0.
+            beta_lr: learning rate of β's own parameters, which schedules scale like the policy's; never decayed.
+            **kwargs: see `PreferenceModule`.
+
+        """
+        super().__init__(**kwargs)
+        for name, value in {"beta_min": beta_min, "beta_scale": beta_scale, "beta_lr": beta_lr}.items():
+            if not value > 0:
+                raise UserError(f"{name} must be positive, got {value}")
+        if prior_weight < 0:
+            raise UserError(f"prior_weight must be at least 0, got {prior_weight}")
+        activation.inverse((initial_beta - beta_min) / beta_scale)  # a bad combination must not cost a model load
+        self.initial_beta = initial_beta
+        self.beta_min = beta_min
+        self.beta_scale = beta_scale
+        self.activation = activation
+        self.dynamic = dynamic
+        self.detach_hidden = detach_hidden
+        self.prior_weight = prior_weight
+        self.beta_lr = beta_lr
+
+    def configure_model(self) -> None:
+        """See `PolicyModule.configure_model`; also makes β's head."""
+        super().configure_model()
+        if "beta_head" not in self._modules:
+            self.beta_head = BetaHead(
+                self.policy.config.get_text_config().hidden_size,
+                self.activation,
+                initial=self.initial_beta,
+                minimum=self.beta_min,
+                scale=self.beta_scale,
+                fixed=not self.dynamic,
+            )
+
+    def parameter_groups(self) -> list[Any]:
+        """Return the policy's parameters, and β's with their own rate and without decay, a prior of its own."""
+        policy = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
+        beta = {"params": list(self.beta_head.parameters()), "name": "beta", "lr": self.beta_lr, "weight_decay": 0.0}
+        return [{"params": policy, "name": "policy"}, beta]
+
+    def betas(self, prompts: PromptBatch) -> Tensor:
+        """Return β(x) [prompts]."""
+        # Of an answer's first token nothing is read: the state that predicts it is the prompt's last one.
+        ids = prompts.prompt_ids.new_zeros(len(prompts), 1)
+        index = torch.arange(len(prompts), device=ids.device)
+        with torch.no_grad() if self.detach_hidden else nullcontext():
+            _, states = self.policy_tokens.completion_states(
+                prompts, index, ids, torch.ones_like(ids, dtype=torch.bool)
+            )
+        betas: Tensor = self.beta_head(states[:, 0])
+        return betas
+
+    def training_step(self, batch: PreferenceBatch, batch_idx: int) -> dict[str, Any]:
+        """One gradient of the preference loss and the prior, for the policy and for β."""
+        margins, betas = self.margins(batch), self.betas(batch.prompts)
+        prior = self.prior_weight * (betas / self.initial_beta).log().square().mean()
+        loss = self.loss(margins, betas).mean() + prior
+        report = self.preference_report(batch, LossReport(loss, {"prior": prior}), margins, betas)
+        return self.step_output(replace(report, histograms={**report.histograms, "beta": betas}), loss)
+
+    @torch.no_grad()
+    def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
+        """See `PolicyModule.evaluate`; of comparisons also the mean β."""
+        super().evaluate(batch)
+        if isinstance(batch, PreferenceBatch):
+            self.metrics.beta.update(self.betas(batch.prompts))

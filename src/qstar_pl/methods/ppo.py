@@ -1,0 +1,174 @@
+"""Proximal policy optimisation with a learnt critic."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qstar_pl.errors import UserError
+from qstar_pl.methods.kl_controller import FixedKL, KLController
+from qstar_pl.methods.minibatches import Experience
+from qstar_pl.methods.ranks import sum_over_ranks
+from qstar_pl.methods.several_steps import SeveralStepsModule, sum_of
+from qstar_pl.models import ValueHead
+from qstar_pl.qstar.advantages import GAE, Advantage
+from qstar_pl.qstar.kl_estimators import K1, K3, KLEstimator
+from qstar_pl.qstar.losses.clipped import clipped_policy_loss, clipped_value_loss
+from qstar_pl.qstar.masking import masked_sum
+from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
+from qstar_pl.qstar.whitening import whiten
+from qstar_pl.rollout.logprobs import logits_to_logprobs_and_entropy
+from qstar_pl.samplers import PolicySampler, Sampler
+from qstar_pl.types import LossReport, PromptBatch, Rollout, WeightedRollout
+
+
+class PPO(SeveralStepsModule):
+    """Clipped policy gradient on answers of π_θ itself, several epochs of minibatches per rollout.
+
+    1. Draw answers; the policy that drew them is π_old.
+    2. Token rewards: −kl_coefficient · k(log π_old/π_init), and the answer's reward on its last token.
+    3. Advantages by GAE from the critic's values, whitened over all tokens of the rollout on all ranks.
+    4. For every minibatch of every epoch: loss = mean over tokens of w max(−A ρ, −A clip(ρ)), plus the critic's and
+       the entropy's part, with ρ = π_θ/π_old (Schulman et al. 2017). The weight w = π_old/q is 1 unless the sampler
+       draws from something else than π_old.
+
+    One `training_step` is one rollout and `epochs` × `minibatches` optimiser steps, which max_steps, schedules and
+    logs count; a rollout that was begun is finished.
+
+    Terms, means over the optimiser steps: `loss/policy`, `loss/value` (reward²), `loss/entropy` (nats per token),
+    `loss/clip_fraction` (share of tokens), `loss/approximate_kl` (k3 of π_old against π_θ, nats per token),
+    `loss/ratio_deviation` (mean |log ρ|); `loss/ratio_first`, the same in the first minibatch: 0 exactly;
+    `loss/kl_coefficient`.
+    """
+
+    has_critic = True
+
+    def __init__(
+        self,
+        sampler: Sampler = PolicySampler(),
+        advantage: Advantage = GAE(),
+        weights: WeightTreatment = ClippedWeights(level="token"),
+        clip: float = 0.2,
+        value_clip: float | None = 0.2,
+        value_coefficient: float = 0.5,
+        entropy_coefficient: float = 0.0,
+        kl_estimator: KLEstimator = K1(),
+        kl_controller: KLController = FixedKL(),
+        **kwargs: Any,
+    ) -> None:
+        """Describe the method.
+
+        Args:
+            sampler: q.
+            advantage: GAE, or a strategy without a critic.
+            weights: treatment of π_old/q.
+            clip: ε of the policy's ratio, positive.
+            value_clip: ε of the critic's change, in units of reward; None: unclipped.
+            value_coefficient: weight of the critic's loss.
+            entropy_coefficient: reward of one nat of entropy per token.
+            kl_estimator: K1, K2 or K3, in the reward.
+            kl_controller: FixedKL, or AdaptiveKL, which starts from kl_coefficient.
+            **kwargs: see `SeveralStepsModule`.
+
+        """
+        super().__init__(sampler=sampler, advantage=advantage, weights=weights, **kwargs)
+        for name, bound in (("clip", clip), ("value_clip", value_clip)):
+            if bound is not None and not bound > 0:
+                raise UserError(f"{name} must be positive, got {bound}")
+        self.clip = clip
+        self.value_clip = value_clip
+        self.value_coefficient = value_coefficient
+        self.entropy_coefficient = entropy_coefficient
+        self.kl_estimator = kl_estimator
+        self.kl_controller = kl_controller
+
+    def configure_model(self) -> None:
+        """See `RolloutModule.configure_model`; also makes the critic, a head on the policy's last hidden state."""
+        super().configure_model()
+        if self.advantage.critic and "critic" not in self._modules:
+            self.critic = ValueHead(self.policy.config.get_text_config().hidden_size)
+
+    def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
+        """One rollout, `epochs` × `minibatches` optimiser steps."""
+        rollout = self.draw(batch)
+        completions = self.decode(rollout)
+        reference_logprobs = self.reference_logprobs(rollout)
+        epochs = self.deal(rollout.completion_mask)
+        old_logprobs, old_values = self.old_outputs(rollout, epochs[0])
+        weighted = self.weigh(self.score(rollout, completions), reference_logprobs, old_values)
+        returns = weighted.advantages + old_values
+        whitened = whiten(weighted.advantages, rollout.completion_mask, all_sum=sum_over_ranks)
+        weighted = replace(weighted, advantages=whitened)
+        experience = Experience.of(weighted, old_logprobs, old_values, returns)
+        steps = self.take_steps(
+            epochs, rollout.completion_mask, lambda rows, scale: self.loss_of(batch, experience.rows(rows), scale)
+        )
+        report = sum_of(steps, len(steps))
+        terms = {
+            **report.terms,
+            "ratio_first": steps[0].terms["ratio_deviation"],
+            "kl_coefficient": torch.tensor(self.kl_coefficient),
+        }
+        self.update_kl_coefficient(weighted, reference_logprobs)
+        report = LossReport(report.loss, terms)
+        return self.step_output(self.rollout_report(weighted, report, reference_logprobs, completions), report.loss)
+
+    def outputs(
+        self, prompts: PromptBatch, prompt_index: Tensor, ids: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log π_θ(y_t), entropy and V(x, y_<t) [rows, time] of one forward pass; without a critic V = 0."""
+        logits, hidden = self.policy_tokens.completion_states(prompts, prompt_index, ids, mask)
+        logprobs, entropy = logits_to_logprobs_and_entropy(
+            logits, ids, mask, entropy_gradient=self.entropy_coefficient != 0
+        )
+        values = self.critic(hidden) if self.advantage.critic else torch.zeros_like(logprobs)
+        return logprobs, entropy, torch.where(mask, values, 0.0)
+
+    @torch.no_grad()
+    def old_outputs(self, rollout: Rollout, minibatches: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return log π_old and V_old [rows, time].
+
+        The passes have the rows and shapes of the first epoch's, so that ρ is 1 to the last bit in the first minibatch;
+        log π_old from the decode loop, with its cache, would differ in rounding.
+        """
+        logprobs, values = torch.zeros_like(rollout.policy_logprobs), torch.zeros_like(rollout.policy_logprobs)
+        for rows in (rows for minibatch in minibatches for rows in self.split(minibatch)):
+            ids, mask = rollout.completion_ids[rows], rollout.completion_mask[rows]
+            logprobs[rows], _, values[rows] = self.outputs(rollout.prompts, rollout.prompt_index[rows], ids, mask)
+        return logprobs, values
+
+    def loss_of(self, prompts: PromptBatch, rows: Experience, scale: Tensor) -> LossReport:
+        """Return the loss summed over the tokens of some rows, times `scale`."""
+        mask = rows.completion_mask
+        logprobs, entropy, values = self.outputs(prompts, rows.prompt_index, rows.completion_ids, mask)
+        log_ratio = logprobs - rows.old_logprobs
+        policy, clipped_mask = clipped_policy_loss(log_ratio, rows.weights * rows.advantages, self.clip)
+        parts = {
+            "policy": policy,
+            "entropy": entropy,
+            "clip_fraction": clipped_mask.to(policy.dtype),
+            "approximate_kl": K3()(-log_ratio),
+            "ratio_deviation": log_ratio.abs(),
+        }
+        if self.advantage.critic:
+            parts["value"] = clipped_value_loss(values, rows.old_values, rows.returns, self.value_clip)
+        sums = {name: masked_sum(part, mask) * scale for name, part in parts.items()}
+        prices = {"policy": 1.0, "value": self.value_coefficient, "entropy": -self.entropy_coefficient}
+        loss = torch.stack([price * sums[name] for name, price in prices.items() if price and name in sums]).sum()
+        return LossReport(loss, {name: part.detach() for name, part in sums.items()})
+
+    def update_kl_coefficient(self, weighted: WeightedRollout, reference_logprobs: Tensor) -> None:
+        """Let the controller see D(π_old‖π_init) of this rollout, over all ranks, in nats per answer."""
+        rollout = weighted.scored.rollout
+        nats = masked_sum(weighted.weights * (rollout.policy_logprobs - reference_logprobs), rollout.completion_mask)
+        total, answers = sum_over_ranks(torch.stack([nats, torch.full_like(nats, len(rollout))])).tolist()
+        self.kl_coefficient = self.kl_controller.next(self.kl_coefficient, total / answers, int(answers))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the coefficient: a buffer would be rounded under bf16-true, and then never move."""
+        checkpoint["kl_coefficient"] = self.kl_coefficient
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the coefficient; a checkpoint of another method has none."""
+        self.kl_coefficient = checkpoint.get("kl_coefficient", self.kl_coefficient)

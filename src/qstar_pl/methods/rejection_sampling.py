@@ -1,0 +1,88 @@
+"""Rejection sampling: draw, throw away, imitate what is left."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qstar_pl.methods.keep import AcceptReject, Keep, Kept
+from qstar_pl.methods.rollout_module import RolloutModule
+from qstar_pl.qstar.advantages import RawReward
+from qstar_pl.qstar.losses import likelihood_loss
+from qstar_pl.qstar.weights import Unweighted
+from qstar_pl.rollout.logprobs import completion_logprobs
+from qstar_pl.samplers import PolicySampler, Sampler
+from qstar_pl.types import LossReport, PromptBatch, WeightedRollout
+
+
+class RejectionSampling(RolloutModule):
+    """Maximum likelihood on those of π_θ's own answers that were kept.
+
+    1. Draw `samples_per_prompt` answers from q, which is π_θ.
+    2. Keep some: so that they are samples of π_t (AcceptReject), or the best by reward (KeepBest).
+    3. loss = mean over prompts of the mean over the prompt's kept answers of −Σ_t log π_θ(y_t), in nats per answer. A
+       prompt of which nothing was kept adds 0, so a step that keeps nothing has loss 0 and gradient 0.
+
+    In the report an answer's weight is what it has in the loss, 0 if it was not kept, and all advantages are 1. Terms:
+    `loss/acceptance` (share of answers kept), `loss/prompts_kept` (share of prompts with any), and those of `keep`.
+    The reward is only watched, unless `keep` goes by it.
+    """
+
+    def __init__(self, keep: Keep = AcceptReject(), sampler: Sampler = PolicySampler(), **kwargs: Any) -> None:
+        """Describe the method.
+
+        Args:
+            keep: AcceptReject, KeepBest or KeepAll.
+            sampler: q.
+            **kwargs: see `RolloutModule`.
+
+        """
+        super().__init__(
+            sampler=sampler,
+            weights=Unweighted(),
+            advantage=RawReward(),
+            kl_coefficient=0.0,
+            missing_eos_penalty=0.0,
+            **kwargs,
+        )
+        self.keep = keep
+
+    def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
+        """One rollout, one gradient of the likelihood of what was kept."""
+        rollout = self.draw(batch)
+        completions = self.decode(rollout)
+        scored = self.score(rollout, completions)
+        kept = self.keep(scored)
+        weights = torch.where(rollout.completion_mask, self.answer_weights(kept.mask).unsqueeze(-1), 0.0)
+        weighted = WeightedRollout(
+            scored=scored,
+            log_weights=rollout.policy_logprobs - rollout.behavior_logprobs,
+            weights=weights,
+            advantages=rollout.completion_mask.to(weights.dtype),
+        )
+        report = self.loss(weighted, kept)
+        full = self.rollout_report(weighted, report, self.reference_logprobs(rollout), completions)
+        tokens = int(rollout.completion_mask[kept.mask].sum())
+        return self.step_output(replace(full, tokens=tokens), report.loss)
+
+    def answer_weights(self, kept: Tensor) -> Tensor:
+        """Return the weights [rows] whose mean over rows is the mean over prompts of the mean over kept answers."""
+        by_prompt = kept.view(-1, self.samples_per_prompt).float()
+        counts = by_prompt.sum(-1, keepdim=True).clamp_min(1.0)
+        return (by_prompt * self.samples_per_prompt / counts).flatten()
+
+    def loss(self, weighted: WeightedRollout, kept: Kept) -> LossReport:
+        """Return the negative log-likelihood of what was kept; only that is run through the model again."""
+        rollout = weighted.scored.rollout
+        # With nothing kept the first answer is run at weight 0: the gradient is then 0 and not absent, as ranks that
+        # share a gradient need it.
+        rows = kept.mask.nonzero().squeeze(-1) if bool(kept.mask.any()) else kept.mask.new_zeros(1, dtype=torch.long)
+        mask = rollout.completion_mask[rows]
+        logprobs = completion_logprobs(
+            self.policy_tokens, rollout.prompts, rollout.prompt_index[rows], rollout.completion_ids[rows], mask
+        )
+        nats = likelihood_loss(weighted.weights[rows] * logprobs, mask)
+        by_prompt = kept.mask.view(len(rollout.prompts), -1)
+        terms = {"acceptance": by_prompt.float().mean(), "prompts_kept": by_prompt.any(-1).float().mean()}
+        return LossReport(loss=nats.sum() / len(kept.mask), terms={**terms, **kept.terms})

@@ -1,0 +1,24 @@
+"""Reinforcement learning on samples of a geometric mixture with one exponent for all tokens."""
+
+from typing import Any
+
+from qstar_pl.methods.q_star import QStar
+from qstar_pl.qstar import FixedAlpha
+from qstar_pl.samplers import GeometricSampler, Sampler
+
+
+class UniformAlpha(QStar):
+    """The algorithm of `QStar` with the same α at every token, 0.5 by default; 1 is on-policy, 0 is `OffPolicy`.
+
+    What differs is the default of `sampler`, GeometricSampler(FixedAlpha(0.5)).
+    """
+
+    def __init__(self, sampler: Sampler = GeometricSampler(alpha=FixedAlpha(0.5)), **kwargs: Any) -> None:
+        """Describe the method.
+
+        Args:
+            sampler: q, the distribution that answers are drawn from.
+            **kwargs: see `RolloutModule`.
+
+        """
+        super().__init__(sampler=sampler, **kwargs)

@@ -1,0 +1,139 @@
+"""Models that an earlier run trained: how one stage starts where another ended."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError, ArgumentParser
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tokenizers import first_line
+
+CONFIG_KEY = "qstar_config"
+"""Under this `qstar fit` stores the run's resolved configuration in its checkpoints."""
+PLACES = {"policy.": "policy", "model.model.": "model"}
+"""Prefix of the model's weights in a checkpoint → argument of the method that says where the model came from: of a
+policy, and of a reward model (a classifier, or a causal language model if its rewards are token-wise)."""
+
+
+@dataclass(frozen=True)
+class FromCheckpoint(ModelSource):
+    """The policy of a checkpoint of any method, or the model of a reward model's; no code in it is run.
+
+    The architecture, its options (dtype, dropout, …) and the tokenizer come from the source that the run itself had,
+    which is stored in the checkpoint and must still be there; the weights are then replaced by the checkpoint's.
+    """
+
+    path: str
+    """A .ckpt file. A sharded folder is made one by `python -m lightning.pytorch.utilities.consolidate_checkpoint`."""
+    base: ModelSource | None = None
+    """Where architecture and tokenizer come from; null: from where the run had them."""
+
+    def load(self) -> PreTrainedModel:
+        """See `ModelSource.load`.
+
+        Raises:
+            UserError: if the checkpoint cannot be read, holds no policy, or one of another architecture.
+
+        """
+        contents = self._contents()
+        model = self._source(contents).load()
+        self._fill(model, self._weights(contents), optional=())
+        return model
+
+    def load_reward(self) -> PreTrainedModel:
+        """See `ModelSource.load_reward`; a causal language model lends its backbone, its head comes from its source.
+
+        Raises:
+            UserError: as `load` does.
+
+        """
+        contents = self._contents()
+        model, state = self._source(contents).load_reward(), self._weights(contents)
+        backbone = f"{model.base_model_prefix}."
+        if _is_classifier(state):
+            self._fill(model, state, optional=())
+        else:
+            heads = [key for key in model.state_dict() if not key.startswith(backbone)]
+            self._fill(model, {k: v for k, v in state.items() if k.startswith(backbone)}, optional=heads)
+        return model
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """See `ModelSource.tokenizer`."""
+        return self._source(self._contents()).tokenizer()
+
+    def holds_classifier(self) -> bool:
+        """Return whether `load_reward` gives what was trained, and not `load`."""
+        return _is_classifier(self._weights(self._contents()))
+
+    def _contents(self) -> Mapping[str, Any]:
+        file = Path(self.path)
+        if file.is_dir():
+            raise UserError(
+                f"path must be a file, got the folder {file}; python -m "
+                f"lightning.pytorch.utilities.consolidate_checkpoint {file} makes one"
+            )
+        if not file.exists():
+            raise UserError(f"path must name a checkpoint that exists, got {file}")
+        try:
+            # mmap: what is not needed, such as the optimiser's state, is not read.
+            contents = torch.load(file, weights_only=True, map_location="cpu", mmap=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+            raise UserError(
+                f"path must be a Lightning checkpoint without code in it, got {file}: {first_line(error)}"
+            ) from error
+        if not isinstance(contents, Mapping) or "state_dict" not in contents:
+            raise UserError(f"path must be a Lightning checkpoint, got {file}, which has no state_dict")
+        return contents
+
+    def _prefix(self, contents: Mapping[str, Any]) -> str:
+        for prefix in PLACES:
+            if any(key.startswith(prefix) for key in contents["state_dict"]):
+                return prefix
+        raise UserError(f"path must be a checkpoint with a policy or a reward model, got {self.path}")
+
+    def _weights(self, contents: Mapping[str, Any]) -> dict[str, Tensor]:
+        prefix = self._prefix(contents)
+        return {key.removeprefix(prefix): v for key, v in contents["state_dict"].items() if key.startswith(prefix)}
+
+    def _source(self, contents: Mapping[str, Any]) -> ModelSource:
+        if self.base is not None:
+            return self.base
+        options = (contents.get(CONFIG_KEY) or {}).get("model", {}).get("init_args", {})
+        argument = PLACES[self._prefix(contents)]
+        if argument not in options:
+            raise UserError(f"base must be given, since {self.path} was not written by `qstar fit` and does not say it")
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_argument("--source", type=ModelSource)
+        try:
+            source: ModelSource = parser.instantiate_classes(parser.parse_object({"source": options[argument]})).source
+        except (ArgumentError, TypeError, ValueError) as error:
+            raise UserError(
+                f"path must say which model it holds, got {self.path} with {options[argument]}: {first_line(error)}"
+            ) from error
+        return source
+
+    def _fill(self, model: PreTrainedModel, state: Mapping[str, Tensor], optional: Any) -> None:
+        try:
+            result = model.load_state_dict(state, strict=False)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise UserError(f"path must hold weights of the shape of its source, got {self.path}: {reason}") from error
+        missing = sorted(set(result.missing_keys) - set(optional))
+        if missing or result.unexpected_keys:
+            raise UserError(
+                f"path must hold the weights of its source, got {self.path} with {len(missing)} missing {missing[:2]} "
+                f"and {len(result.unexpected_keys)} unknown {result.unexpected_keys[:2]}"
+            )
+
+
+def _is_classifier(state: Mapping[str, Tensor]) -> bool:
+    return any(key.startswith("score.") for key in state)  # the head that `RewardModel` asks for

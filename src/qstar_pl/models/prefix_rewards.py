@@ -1,0 +1,83 @@
+"""Rewards of many one-token extensions of growing sequences, from one reading of what they share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qstar_pl.models.freeze import eval_mode
+from qstar_pl.models.inputs import check_length, fill_masked
+from qstar_pl.models.reward_model import RewardModel
+
+
+class PrefixRewards:
+    """The reward model's value of `prefix + token` for chosen tokens behind chosen prefixes.
+
+    Every candidate token enters the forward pass as a query of its own that sees its prefix and itself, at the
+    position behind the prefix. The prefix lies in a key-value cache and is read once, however many candidates extend
+    it; the candidates' own entries are dropped from the cache again. The attention must take a mask per query (eager,
+    sdpa), and the cache must hold the whole prefix (no sliding window).
+    """
+
+    def __init__(self, scorer: RewardModel) -> None:
+        """Begin with empty sequences.
+
+        Args:
+            scorer: a model with key-value cache.
+
+        """
+        self._scorer = scorer
+        self._cache: Any = None
+        self._mask: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """Columns read so far, pads included."""
+        return 0 if self._mask is None else self._mask.shape[1]
+
+    @torch.no_grad()
+    def read(self, ids: Tensor, mask: Tensor, candidates: Tensor, prefix_ends: Tensor) -> Tensor:
+        """Append `ids` to the sequences and return the rewards [rows, candidates] float32 of the extended prefixes.
+
+        Args:
+            ids: [rows, n] int64; n may be 0 after the first call.
+            mask: [rows, n] bool.
+            candidates: [rows, candidates] int64, the tokens that extend a prefix.
+            prefix_ends: [candidates] int64, the last column of each one's prefix, counted from the first call on.
+
+        """
+        before = self.length
+        columns_mask = mask if self._mask is None else torch.cat([self._mask, mask], dim=1)
+        model, (rows, count) = self._scorer.model, candidates.shape
+        check_length(model, torch.cat([columns_mask, columns_mask.new_ones(rows, 1)], dim=1))
+        columns = torch.arange(columns_mask.shape[1], device=ids.device)
+        ends = torch.cat([columns[before:], prefix_ends])
+        seen = (columns <= ends.unsqueeze(-1)) & columns_mask.unsqueeze(1)
+        own = torch.eye(len(ends), dtype=torch.bool, device=ids.device)[:, len(ends) - count :]
+        seen = torch.cat([seen, own.expand(rows, -1, -1)], dim=-1)
+        tokens_so_far = columns_mask.long().cumsum(-1)
+        positions = torch.cat([tokens_so_far[:, before:] - 1, tokens_so_far[:, prefix_ends]], dim=1).clamp_min_(0)
+        # Finite, since a pad's query sees nothing and softmax of −inf alone is NaN; still finite in the float32 that
+        # eager attention computes its softmax in, and with a score added to it.
+        hidden = max(torch.finfo(model.dtype).min, torch.finfo(torch.float32).min) / 2
+        additive = torch.zeros((), dtype=model.dtype, device=ids.device).expand_as(seen)
+        additive = additive.masked_fill(~seen, hidden)
+        with eval_mode(model):
+            values, output = self._scorer.head_values(
+                input_ids=torch.cat([fill_masked(ids, mask), candidates], dim=1),
+                attention_mask=additive.unsqueeze(1),
+                position_ids=positions,
+                past_key_values=self._cache,
+                use_cache=True,
+            )
+        self._cache, self._mask = output.past_key_values, columns_mask
+        self._cache.crop(-count)
+        return values[:, -count:]
+
+    def repeat(self, times: int) -> None:
+        """Repeat every sequence, copies adjacent."""
+        if times != 1 and self._mask is not None:
+            self._cache.batch_repeat_interleave(times)
+            self._mask = self._mask.repeat_interleave(times, dim=0)

@@ -1,0 +1,142 @@
+"""Sampling from the sequence-level mixture by resampling a set of candidates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from qstar_pl.errors import UserError
+from qstar_pl.qstar import AlphaStrategy, KLSymmetricAlpha
+from qstar_pl.qstar.candidates import (
+    CandidateMixture,
+    first_copies,
+    mix_candidates,
+    normalise_candidates,
+    uncovered_by_candidates,
+)
+from qstar_pl.qstar.logprobs import sequence_logprobs
+from qstar_pl.rollout.candidates import CandidateDistribution
+from qstar_pl.rollout.engine import decode
+from qstar_pl.rollout.inverse_cdf import inverse_cdf
+from qstar_pl.rollout.law import POLICY, Alone, Law
+from qstar_pl.rollout.next_token import NextToken
+from qstar_pl.rollout.streams import row_uniforms
+from qstar_pl.rollout.truncation import Truncation
+from qstar_pl.samplers.sampler import Sampler
+from qstar_pl.types import PromptBatch, Rollout, SamplerInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateSetSampler(Sampler):
+    """Draws N candidates per prompt, forms q_α over them and resamples answers from it, with replacement.
+
+    q_α ∝ π_θ(y|x)^α π_t(y|x)^(1−α) over whole answers, self-normalised over the candidates with respect to the law
+    they were drawn from (see `normalise_candidates`). As N grows that is the *sequence-level* mixture, which no
+    token-wise sampler draws from, and α its sequence-level exponent.
+
+    Not exact: an answer outside the set cannot be drawn, so the law of what is drawn differs from q_α by O(1/N), and
+    log Z is an estimate. What `Rollout` then says: `behavior_logprobs` sum along an answer to the *estimated*
+    log q_α(y|x) = log π_θ(y|x) − log w, w = π_θ/q over the set, spread evenly over the tokens (only the sum has a
+    meaning, so weights should be at sequence level); `log_z` and both KLs are spread likewise; ESS and α are the
+    set's, at every token; `uncovered_mass` is π_θ's mass of answers outside the set, close to 1 for long answers.
+    Under a target without next tokens, `target_logprobs` is the estimate log π_θ + log π_t/π_θ over the set, spread
+    the same way. Temperature, top-k and top-p apply to q over the set.
+    """
+
+    candidates: int = 16
+    """Answers drawn per prompt to choose among, at least 1; with 1 the sampler is its proposal."""
+    alpha: AlphaStrategy = KLSymmetricAlpha()  # noqa: RUF009 (frozen)
+    """How the exponent of π_θ is chosen over each set."""
+    proposal: Law = Alone(POLICY)  # noqa: RUF009 (frozen)
+    """What candidates are drawn from, token by token: Alone(role: policy or target) or Geometric(alpha)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.candidates < 1:
+            raise UserError(f"candidates must be at least 1, got {self.candidates}")
+
+    @property
+    def exact(self) -> bool:
+        """See `Sampler.exact`: only the candidates can be drawn, and log q is an estimate."""
+        return False
+
+    def draw(self, prompts: PromptBatch, policy: NextToken, target: NextToken, *, samples: int, seed: int) -> Rollout:
+        """See `Sampler.draw`."""
+        whole = target if isinstance(target, CandidateDistribution) else None
+        # A target without next tokens is not asked for any while candidates are drawn from the policy alone.
+        tokens = policy if whole is not None and self.proposal.roles == (POLICY,) else target
+        pool = decode(
+            prompts,
+            policy,
+            tokens,
+            self.proposal,
+            samples=self.candidates,
+            seed=seed,
+            max_new_tokens=self.max_new_tokens,
+        )
+        proposals = self._sums(pool, pool.behavior_logprobs)
+        policy_law = normalise_candidates(self._sums(pool, pool.policy_logprobs), proposals)
+        if whole is None:
+            target_law = normalise_candidates(self._sums(pool, pool.target_logprobs), proposals)
+        else:
+            target_law = whole.candidate_logprobs(pool, policy_law)
+            estimate = pool.policy_logprobs + _spread((target_law - policy_law).flatten(), pool.completion_mask)
+            pool = replace(pool, target_logprobs=estimate)
+        mixture = mix_candidates(policy_law, target_law, self.alpha)
+        drawn = replace(mixture, logprobs=Truncation(self.temperature, self.top_k, self.top_p)(mixture.logprobs))
+        uniforms = row_uniforms(prompts.keys, samples, 1, seed=seed, purpose="resample").squeeze(-1)
+        laws = drawn.logprobs.exp().repeat_interleave(samples, dim=0)
+        chosen = inverse_cdf(laws, uniforms.to(laws.device)).view(-1, samples)
+        return _resample(pool, drawn, chosen, self._uncovered(pool), seed)
+
+    def _sums(self, pool: Rollout, logprobs: Tensor) -> Tensor:
+        """Return Σ_t of `logprobs` [prompts, candidates] in float64: differences of long sums decide."""
+        return sequence_logprobs(logprobs.double(), pool.completion_mask).view(-1, self.candidates)
+
+    def _uncovered(self, pool: Rollout) -> Tensor:
+        sets = (len(pool.prompts), self.candidates)
+        copies_mask = first_copies(pool.completion_ids.unflatten(0, sets), pool.completion_mask.unflatten(0, sets))
+        return uncovered_by_candidates(self._sums(pool, pool.policy_logprobs), copies_mask)
+
+
+def _spread(values: Tensor, mask: Tensor) -> Tensor:
+    """Return [rows, time] float32 whose sums over the tokens of `mask` are `values` [rows]."""
+    return torch.where(mask, (values / mask.sum(-1)).float().unsqueeze(-1), 0.0)
+
+
+def _resample(pool: Rollout, drawn: CandidateMixture, chosen: Tensor, uncovered: Tensor, seed: int) -> Rollout:
+    """Return the rollout of the candidates `chosen` [prompts, samples] of each prompt."""
+    samples = chosen.shape[1]
+    first = torch.arange(len(chosen), device=chosen.device) * drawn.logprobs.shape[1]
+    rows = (chosen + first.unsqueeze(-1)).flatten()
+    mask = pool.completion_mask[rows]
+    mask = mask[:, : int(mask.sum(-1).max())]
+    time = mask.shape[1]
+
+    def everywhere(per_prompt: Tensor) -> Tensor:
+        return torch.where(mask, per_prompt.float().repeat_interleave(samples).unsqueeze(-1), 0.0)
+
+    def spread(per_prompt: Tensor) -> Tensor:
+        return _spread(per_prompt.repeat_interleave(samples), mask)
+
+    policy = pool.policy_logprobs[rows, :time]
+    return Rollout(
+        prompts=pool.prompts,
+        prompt_index=pool.prompt_index[rows],
+        completion_ids=pool.completion_ids[rows, :time],
+        completion_mask=mask,
+        ended_mask=pool.ended_mask[rows],
+        behavior_logprobs=policy - _spread(drawn.log_weights.flatten()[rows], mask),
+        policy_logprobs=policy,
+        target_logprobs=pool.target_logprobs[rows, :time],
+        alpha=everywhere(drawn.alpha),
+        log_z=spread(drawn.log_z),
+        ess_policy=everywhere(drawn.ess_policy),
+        ess_target=everywhere(drawn.ess_target),
+        kl_behavior_policy=spread(drawn.kl_policy),
+        kl_behavior_target=spread(drawn.kl_target),
+        uncovered_mass=everywhere(uncovered),
+        info=SamplerInfo(exact=False, seed=seed),
+    )

@@ -1,0 +1,82 @@
+"""π_t over a set of scored answers."""
+
+from __future__ import annotations
+
+import torch
+from jsonargparse import lazy_instance
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.models.tokenizers import vocabulary_size
+from qstar_pl.qstar.candidate_laws import BestOfN, CandidateLaw
+from qstar_pl.rewards import Reward, RewardModelReward
+from qstar_pl.rollout.candidates import CandidateDistribution
+from qstar_pl.rollout.next_token import DecodeSession
+from qstar_pl.targets.target import Target
+from qstar_pl.types import PromptBatch, Rollout
+
+
+class CandidateTarget(Target, CandidateDistribution):
+    """Best-of-n or the high-reward conditional, over the answers that a `CandidateSetSampler` has drawn.
+
+    Such a π_t says nothing about the next token: only samplers that draw whole answers can ask it.
+    """
+
+    def __init__(
+        self,
+        law: CandidateLaw = BestOfN(),
+        reward: Reward = lazy_instance(RewardModelReward),
+    ) -> None:
+        """Describe the target; nothing is loaded yet.
+
+        Args:
+            law: BestOfN or HighRewardConditional.
+            reward: what the answers are ranked by, its own model even where it is the one that the method maximises.
+
+        """
+        super().__init__()
+        self.law = law
+        self.reward = reward
+        self._tokenizer: PreTrainedTokenizerBase | None = None
+
+    def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        """See `Target.build`."""
+        self.reward.build(tokenizer)
+        self._tokenizer = tokenizer
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The policy's; `build` sets it."""
+        if self._tokenizer is None:
+            raise RuntimeError("CandidateTarget.build must be called before the target is asked for anything")
+        return self._tokenizer
+
+    @property
+    def vocab_size(self) -> int:
+        """See `NextToken.vocab_size`."""
+        return vocabulary_size(self.tokenizer)
+
+    @torch.no_grad()
+    def candidate_logprobs(self, candidates: Rollout, policy_logprobs: Tensor) -> Tensor:
+        """See `CandidateDistribution.candidate_logprobs`."""
+        pairs = zip(candidates.completion_ids, candidates.completion_mask, strict=True)
+        texts = self.tokenizer.batch_decode([ids[mask].tolist() for ids, mask in pairs], skip_special_tokens=True)
+        rewards = self.reward.score(candidates, [str(text) for text in texts])
+        return self.law(policy_logprobs, rewards.to(policy_logprobs).view_as(policy_logprobs))
+
+    def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
+        """Raise UserError: there are no next tokens to ask for."""
+        raise self._no_tokens()
+
+    def completion_logits(
+        self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
+    ) -> Tensor:
+        """Raise UserError: there are no next tokens to ask for."""
+        raise self._no_tokens()
+
+    def _no_tokens(self) -> UserError:
+        return UserError(
+            f"sampler must be a CandidateSetSampler whose proposal is the policy for the target {self.law}, "
+            "which knows no next tokens, got one that asks for them"
+        )

@@ -1,0 +1,78 @@
+"""Prompts in another model's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.types import Example, PromptBatch
+
+PLACE = "{prompt}"
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """A text around the policy's prompt, or a chat template for the dialogue's turns.
+
+    The text is encoded anew as a whole, so that it is tokenised as the model met such texts in training. Names of
+    special tokens in it stand for the tokens, in the template's part and in the prompt's alike.
+    """
+
+    text: str
+    """Holds {prompt} once, where the policy's rendered prompt goes (cut as the policy's was; its BOS, if it has one,
+    moves to the front), or is a chat template in Jinja, which gets `messages` (never cut)."""
+
+    def __post_init__(self) -> None:
+        if self.text.count(PLACE) != 1 and not self._is_chat_template:
+            raise UserError(
+                f"target.prompt_template must hold {PLACE} once or be a chat template in Jinja, got {self.text!r}"
+            )
+
+    @property
+    def _is_chat_template(self) -> bool:
+        return PLACE not in self.text and ("{%" in self.text or "{{" in self.text)
+
+    def apply(self, prompts: PromptBatch, tokenizer: PreTrainedTokenizerBase) -> PromptBatch:
+        """Return the prompts rendered by this template and encoded, padded on the left.
+
+        Raises:
+            UserError: if a prompt comes out without a token, or the chat template cannot render the dialogue.
+
+        """
+        if self._is_chat_template:
+            rows = [self._encode(self._render(example, tokenizer), tokenizer) for example in prompts.examples]
+        else:
+            pairs = zip(prompts.prompt_ids, prompts.prompt_mask, strict=True)
+            rows = [self._around(ids[mask].tolist(), tokenizer) for ids, mask in pairs]
+        if len(rows) != len(prompts) or not all(rows):
+            raise UserError(f"target.prompt_template must give every prompt a token, got {self.text!r}")
+        length = max(map(len, rows))
+        device, pad = prompts.prompt_ids.device, tokenizer.pad_token_id or 0
+        ids = torch.tensor([[pad] * (length - len(row)) + row for row in rows], device=device)
+        lengths = torch.tensor([len(row) for row in rows], device=device)
+        mask = torch.arange(length, device=device) >= length - lengths.unsqueeze(-1)
+        return replace(prompts, prompt_ids=ids, prompt_mask=mask)
+
+    def _around(self, ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+        bos = ids[:1] if tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id] else []
+        # Spaces as they stand: "cleaning up" would turn " ." into "." and the prompt into another one.
+        prompt = str(tokenizer.decode(ids[len(bos) :], clean_up_tokenization_spaces=False))
+        return bos + self._encode(self.text.replace(PLACE, prompt), tokenizer)
+
+    def _render(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> str:
+        messages = [{"role": turn.role, "content": turn.content} for turn in example.turns]
+        try:
+            return str(
+                tokenizer.apply_chat_template(
+                    messages, chat_template=self.text, tokenize=False, add_generation_prompt=True
+                )
+            )
+        except Exception as error:  # a template is a program of its own and raises what it likes
+            raise UserError(f"target.prompt_template must render the dialogue: {error}") from error
+
+    @staticmethod
+    def _encode(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+        return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])

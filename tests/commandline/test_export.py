@@ -1,0 +1,92 @@
+"""Stages through the real command: SFT → DPO → q*, and out to Hugging Face."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from small_run import SMALL
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+from qstar_pl.commandline.build import build
+
+Call = Callable[..., tuple[int, str, str]]
+ONE_STEP = (*SMALL, "--trainer.max_steps=1", "--trainer.limit_val_batches=0")
+IDS = torch.tensor([[5, 6, 7, 8, 9]])
+
+
+def train(qstar: Call, method: str, *words: str) -> str:
+    code, _, err = qstar("fit", *ONE_STEP, f"--model={method}", f"--name={method}", *words)
+    assert code == 0, err
+    return f"runs/{method}/version_0/checkpoints/last.ckpt"
+
+
+def policy_weights(checkpoint: str) -> dict[str, torch.Tensor]:
+    state = torch.load(checkpoint, weights_only=True)["state_dict"]
+    return {key.removeprefix("policy."): value for key, value in state.items() if key.startswith("policy.")}
+
+
+def test_stages_start_from_each_other_and_are_exported(qstar: Call) -> None:
+    sft = train(qstar, "SFT")
+    from_sft = ("--model.policy=FromCheckpoint", f"--model.policy.path={sft}")
+    dpo = train(qstar, "DPO", *from_sft)
+    from_dpo = ("--model.policy=FromCheckpoint", f"--model.policy.path={dpo}")
+    short = ("--model.sampler.max_new_tokens=2", "--model.samples_per_prompt=2")
+    expert = (
+        "--model.target=Expert",
+        "--model.target.model=FromCheckpoint",
+        f"--model.target.model.path={dpo}",
+    )
+    last = train(qstar, "QStar", *from_dpo, *expert, *short)
+
+    module = build([*SMALL, "--model=QStar", *from_dpo, *expert]).module
+    module.configure_model()
+    before = policy_weights(dpo)
+    assert not torch.equal(before["transformer.wte.weight"], policy_weights(sft)["transformer.wte.weight"])
+    for model in (module.policy, module.reference, module.target.expert):
+        assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+    code, out, err = qstar("export", f"--ckpt_path={last}", "--output=exported")
+    assert code == 0, err
+    assert out.strip() == "AutoModelForCausalLM.from_pretrained('exported')"
+    assert list(Path("exported").glob("*.safetensors"))
+    assert not list(Path("exported").glob("*.bin"))
+    exported = AutoModelForCausalLM.from_pretrained("exported")
+    module.policy.load_state_dict(policy_weights(last))
+    with torch.no_grad():
+        assert torch.equal(exported(IDS).logits, module.policy(IDS).logits)
+    text = "User: hello\n"
+    assert AutoTokenizer.from_pretrained("exported")(text)["input_ids"] == module.tokenizer(text)["input_ids"]
+    code, _, err = qstar("validate", *SMALL, "--model=SFT", "--model.policy=Pretrained", "--model.policy.name=exported")
+    assert code == 0, err
+
+    code, _, err = qstar("export", f"--ckpt_path={last}", "--output=exported")
+    assert code == 2
+    assert "output must be a new or an empty folder, got exported" in err
+
+
+def test_a_reward_model_is_exported_as_a_classifier(qstar: Call) -> None:
+    checkpoint = train(qstar, "RewardModeling")
+    code, out, err = qstar("export", f"--ckpt_path={checkpoint}", "--output=reward")
+    assert code == 0, err
+    assert out.startswith("AutoModelForSequenceClassification")
+    model = AutoModelForSequenceClassification.from_pretrained("reward")
+    state = torch.load(checkpoint, weights_only=True)["state_dict"]
+    assert model.num_labels == 1
+    assert all(torch.equal(value, state[f"model.model.{key}"]) for key, value in model.state_dict().items())
+
+
+def test_a_checkpoint_that_is_not_there(qstar: Call) -> None:
+    code, _, err = qstar("export", "--ckpt_path=nowhere.ckpt", "--output=out")
+    assert code == 2
+    assert "nowhere.ckpt" in err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("method", ["LEDPO", "RejectionSampling"])
+def test_heads_that_hugging_face_has_no_place_for_are_left_out(method: str, qstar: Call) -> None:
+    short = () if method == "LEDPO" else ("--model.sampler.max_new_tokens=2", "--model.samples_per_prompt=2")
+    checkpoint = train(qstar, method, *short)
+    assert qstar("export", f"--ckpt_path={checkpoint}", "--output=out")[0] == 0
+    exported = AutoModelForCausalLM.from_pretrained("out").state_dict()
+    assert exported.keys() == policy_weights(checkpoint).keys()
