@@ -143,6 +143,8 @@ def test_workers_stop():
     run(source, BATCHES)
     workers = source._loader._iterator._workers
     source.close()
+    for worker in workers:
+        worker.join(timeout=60)  # they were told to stop; on a busy machine the process ends a little later
     assert not any(worker.is_alive() for worker in workers)
 
 
