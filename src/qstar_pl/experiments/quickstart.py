@@ -108,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # other work, threads that wait for each other at every small operation cost several times the run.
     torch.set_num_threads(1)
     console = Console()
+    console.width = max(console.width, 100)  # a pipe counts as 80 columns, which cuts the numbers
     results = [run_seed(seed, arguments.config, arguments.output, overrides) for seed in range(arguments.seeds)]
     print_summary(results, console)
     figure = arguments.output / "quickstart.png"
