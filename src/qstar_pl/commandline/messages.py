@@ -128,7 +128,7 @@ def _near(name: str, known: list[str]) -> str:
     close += [item for item in known if len(stem) > 2 and stem in item.lower() and item not in close][:3]
     if close:
         return f"; did you mean {' or '.join(close)}?"
-    return f"; known: {', '.join(known)}" if known and len(known) <= 12 else ""
+    return f"; known: {', '.join(known)}" if known and len(known) <= 24 else ""
 
 
 def _plain(what: str) -> str:

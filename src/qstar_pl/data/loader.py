@@ -143,7 +143,10 @@ class TrainLoader:
 
     def close(self) -> None:
         """Stop the worker processes, where there are any."""
-        self._loader._iterator = None
+        iterator, self._loader._iterator = self._loader._iterator, None
+        # Dropping the iterator stops them only once nothing else refers to it, a traceback for example.
+        if (shutdown := getattr(iterator, "_shutdown_workers", None)) is not None:
+            shutdown()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position in rows, so that it can be kept under another batch size or world size."""
