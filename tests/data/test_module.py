@@ -78,6 +78,17 @@ def test_training_batches_are_what_the_method_asks_for(pairs_file, tokenizer, ba
     assert {len(batch) for batch in module.seen} == {8}
 
 
+def test_runs_under_different_seeds_share_the_split_and_not_the_order(pairs_file, tokenizer):
+    orders = []
+    for seed in (0, 0, 7):
+        module = Toy(tokenizer)
+        module.sampling_seed = seed
+        fit(module, data(pairs_file, batch_size=1))  # so that no row is left over for a last, incomplete batch
+        orders.append(module.seen)
+    assert orders[0] == orders[1] != orders[2]
+    assert sorted(sum(orders[0], [])) == sorted(sum(orders[2], []))
+
+
 def test_without_a_trainer(pairs_file, tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path / "tokenizer")
     datamodule = data(pairs_file, tokenizer=str(tmp_path / "tokenizer"))

@@ -74,7 +74,8 @@ class RLHFDataModule(LightningDataModule):
             val_limit: use at most so many validation rows.
             test_limit: use at most so many test rows.
             max_rows: read at most so many rows.
-            seed: of the splits and of the order of training; not the run's seed, so that runs share their data.
+            seed: of the splits, which runs under different seeds so share; with the run's own (`--seed_everything`),
+                of the order of training, so that such runs differ in what they see when.
             num_workers: processes that prepare training batches ahead.
 
         Raises:
@@ -250,7 +251,8 @@ class RLHFDataModule(LightningDataModule):
         order = TrainOrder(
             rows=len(rows),
             batch_size=self.batch_size,
-            seed=self.seed,
+            # A run's seed of 0, as well as a method without one, leaves the order to the data's own.
+            seed=self.seed + (getattr(self._method, "sampling_seed", 0) << 32),
             share=self._share(),
             # overfit_batches means the same few batches in every epoch.
             shuffle=not getattr(trainer, "overfit_batches", 0),
