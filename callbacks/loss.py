@@ -19,7 +19,7 @@ class LossDiagnostic(Diagnostic):
     With M micro-steps of all ranks in the window, loss_m the mean over micro-batch m:
 
     - `loss/total`  = 1/M Σ_m loss_m, which is the objective that was optimised (Lightning averages micro-steps so).
-    - `loss/<term>` = the mean of that term over the micro-steps that had it.
+    - `loss/<term>` = Σ_m n_m term_m / Σ_m n_m over the micro-steps that had it, n_m its `StepReport.counts`, or 1.
     - `lr`          = learning rate of the window's last optimizer step; `lr/<group>` if there are several parameter
       groups (named by their "name", else optimizer.group numbers).
 
@@ -47,8 +47,9 @@ class LossDiagnostic(Diagnostic):
         self.add("loss", report.loss)
         self.add("micro_steps", 1.0)
         for name, term in report.terms.items():
-            self.add(f"term/{name}", term)
-            self.add(f"term_steps/{name}", 1.0)
+            count = report.counts.get(name)
+            self.add(f"term/{name}", term if count is None else term * count)
+            self.add(f"term_count/{name}", 1.0 if count is None else count)
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
         """See `Diagnostic.compute`."""
@@ -56,5 +57,5 @@ class LossDiagnostic(Diagnostic):
         for statistic in stats:
             kind, _, name = statistic.partition("/")
             if kind == "term":
-                metrics[f"loss/{name}"] = mean_of(stats, statistic, f"term_steps/{name}")
+                metrics[f"loss/{name}"] = mean_of(stats, statistic, f"term_count/{name}")
         return present(metrics) | self._learning_rates

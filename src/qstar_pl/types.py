@@ -222,13 +222,16 @@ class StepReport(TensorFields):
     loss: Tensor
     """[]: mean over the micro-batch."""
     terms: Mapping[str, Tensor]
-    """[] each."""
+    """[] each: means over the micro-batch."""
     samples: int
     """Answers that the step drew (kept or not), or pairs or demonstrations that it read, each once; on this rank."""
     tokens: int
     """Completion tokens that passed through the loss, once per pass (both answers of a pair); on this rank."""
     histograms: Mapping[str, Tensor] = field(default_factory=dict)
     """1-D each: per-row quantities that are worth more than a mean (margins, learnt β)."""
+    counts: Mapping[str, Tensor] = field(default_factory=dict)
+    """[] of some terms: how many tokens, pairs or answers the mean is over, so that the mean over all of them can be
+    formed whatever the micro-batches held. A term without one counts as 1 per micro-batch, as the loss does."""
     generated: int = 0
     """Completion tokens that the step sampled, kept or not, EOS included; 0 if its answers were data; on this rank."""
 

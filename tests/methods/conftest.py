@@ -6,20 +6,12 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
+from reference.tiny_methods import LengthReward, TinyData, small_model
 
-from qstar_pl.data import RLHFDataModule, TinyWorld
-from qstar_pl.models import FromConfig
+from qstar_pl.data import RLHFDataModule
 from qstar_pl.rewards import GoldReward
 from qstar_pl.samplers import GeometricSampler, PolicySampler
 from qstar_pl.targets import Expert
-
-
-def small_model(seed: int) -> FromConfig:
-    return FromConfig(
-        model_type="gpt2",
-        overrides={"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 128, "vocab_size": 640},
-        seed=seed,
-    )
 
 
 @pytest.fixture
@@ -46,21 +38,9 @@ def rollout_options(policy_options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class LengthReward(GoldReward):
-    """Tokens of the answer, over ten: random models give different lengths, but never a good answer."""
-
-    def score(self, rollout, completions):
-        ids = torch.where(rollout.completion_mask, rollout.completion_ids, 0)
-        return (ids.float() % 7).sum(-1) / 10
-
-
 @pytest.fixture
 def small_data() -> Callable[..., RLHFDataModule]:
-    def make(**options: Any) -> RLHFDataModule:
-        options = {"batch_size": 8, "val_fraction": 0.2, "test_fraction": 0.1, **options}
-        return RLHFDataModule(path="tiny", adapter=TinyWorld(size=40), **options)
-
-    return make
+    return TinyData
 
 
 @pytest.fixture

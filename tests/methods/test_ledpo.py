@@ -126,15 +126,6 @@ def test_resuming_continues_the_uninterrupted_run(fit, small_data, policy_option
     assert not torch.equal(second.beta_head.weight, first.beta_head.weight)
 
 
-def test_eight_pairs_at_once_train_as_one_pair_eight_times(fit, small_data, policy_options):
-    results = []
-    for batch_size, accumulate in ((8, 1), (1, 8)):
-        module = LEDPO(**policy_options)
-        fit(module, small_data(batch_size=batch_size), max_steps=2, accumulate_grad_batches=accumulate)
-        results.append(torch.cat([weights_of(module), module.beta_head.weight.detach()]))
-    torch.testing.assert_close(results[0], results[1], atol=1e-6, rtol=1e-5)
-
-
 def test_validation_reports_mean_beta(fit, small_data, policy_options):
     module = LEDPO(**policy_options, beta_lr=0.1)
     data = small_data(eval_batch_size=3)

@@ -11,14 +11,16 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
-from qstar_pl.types import StepReport, TensorFields
+from qstar_pl.methods.metrics import EvaluationMetrics
+from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
 
 
 class RLHFModule(LightningModule):
     """Base of all methods.
 
     A subclass builds its models in `configure_model` (so that a bad option costs no model load, and a strategy may
-    shard them there), and its `training_step` returns `{"loss": …, "report": StepReport}` for the diagnostics.
+    shard them there), its `training_step` returns `{"loss": …, "report": StepReport}` for the diagnostics, and its
+    `evaluate` adds a batch to `metrics`, which `validate` and `test` report.
     """
 
     batch_type: ClassVar[type[TensorFields]]
@@ -35,6 +37,7 @@ class RLHFModule(LightningModule):
         super().__init__()
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.metrics = EvaluationMetrics()
         # Frozen weights are absent from checkpoints on purpose; load_state_dict checks the rest.
         self.strict_loading = False
 
@@ -60,6 +63,26 @@ class RLHFModule(LightningModule):
     def step_output(self, report: StepReport, loss: Tensor) -> dict[str, Any]:
         """Return what `training_step` must: the loss, and the report cut from the graph."""
         return {"loss": loss, "report": report.detach()}
+
+    def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
+        """Add one batch to the metrics; what is measured follows from the batch's type."""
+        raise NotImplementedError
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Measure one batch."""
+        self.evaluate(batch)
+
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Measure one batch."""
+        self.evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what was measured."""
+        self.log_dict(self.metrics.flush("val"))
+
+    def on_test_epoch_end(self) -> None:
+        """Log what was measured."""
+        self.log_dict(self.metrics.flush("test"))
 
     def state_dict(self, *, prefix: str = "", **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Return what trains; see `frozen`."""

@@ -1,9 +1,15 @@
 """How PPO's price of a nat moves during training."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from qstar_pl.errors import UserError
+from qstar_pl.qstar.masking import masked_sum
+from qstar_pl.types import WeightedRollout
 
 
 @dataclass(frozen=True)
@@ -43,3 +49,20 @@ class AdaptiveKL(KLController):
         """See `KLController.next`."""
         error = min(max(kl / self.target - 1, -0.2), 0.2)
         return coefficient * (1 + error * samples / self.horizon)
+
+
+def kl_of_answers(
+    weighted: WeightedRollout, reference_logprobs: Tensor, all_sum: Callable[[Tensor], Tensor]
+) -> tuple[float, int]:
+    """Return D(π_old‖π_init) of a rollout in nats per answer, and the number of answers, over all ranks.
+
+    Args:
+        weighted: answers drawn from q, whose treated weights make them π_old's.
+        reference_logprobs: [rows, time] log π_init(y_t), nats.
+        all_sum: sums over ranks.
+
+    """
+    rollout = weighted.scored.rollout
+    nats = masked_sum(weighted.weights * (rollout.policy_logprobs - reference_logprobs), rollout.completion_mask)
+    total, answers = all_sum(torch.stack([nats, torch.full_like(nats, len(rollout))])).tolist()
+    return total / answers, int(answers)

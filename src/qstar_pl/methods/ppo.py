@@ -7,23 +7,22 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
-from qstar_pl.methods.kl_controller import FixedKL, KLController
+from qstar_pl.methods.actor_critic import ActorCriticModule
+from qstar_pl.methods.kl_controller import FixedKL, KLController, kl_of_answers
 from qstar_pl.methods.minibatches import Experience
 from qstar_pl.methods.ranks import sum_over_ranks
-from qstar_pl.methods.several_steps import SeveralStepsModule, sum_of
-from qstar_pl.models import ValueHead
+from qstar_pl.methods.reports import sum_of
 from qstar_pl.qstar.advantages import GAE, Advantage
 from qstar_pl.qstar.kl_estimators import K1, K3, KLEstimator
 from qstar_pl.qstar.losses.clipped import clipped_policy_loss, clipped_value_loss
 from qstar_pl.qstar.masking import masked_sum
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
 from qstar_pl.qstar.whitening import whiten
-from qstar_pl.rollout.logprobs import logits_to_logprobs_and_entropy
 from qstar_pl.samplers import PolicySampler, Sampler
-from qstar_pl.types import LossReport, PromptBatch, Rollout, WeightedRollout
+from qstar_pl.types import LossReport, PromptBatch
 
 
-class PPO(SeveralStepsModule):
+class PPO(ActorCriticModule):
     """Clipped policy gradient on answers of π_θ itself, several epochs of minibatches per rollout.
 
     1. Draw answers; the policy that drew them is π_old.
@@ -41,8 +40,6 @@ class PPO(SeveralStepsModule):
     `loss/ratio_deviation` (mean |log ρ|); `loss/ratio_first`, the same in the first minibatch: 0 exactly;
     `loss/kl_coefficient`.
     """
-
-    has_critic = True
 
     def __init__(
         self,
@@ -83,12 +80,6 @@ class PPO(SeveralStepsModule):
         self.kl_estimator = kl_estimator
         self.kl_controller = kl_controller
 
-    def configure_model(self) -> None:
-        """See `RolloutModule.configure_model`; also makes the critic, a head on the policy's last hidden state."""
-        super().configure_model()
-        if self.advantage.critic and "critic" not in self._modules:
-            self.critic = ValueHead(self.policy.config.get_text_config().hidden_size)
-
     def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
         """One rollout, `epochs` × `minibatches` optimiser steps."""
         rollout = self.draw(batch)
@@ -110,33 +101,11 @@ class PPO(SeveralStepsModule):
             "ratio_first": steps[0].terms["ratio_deviation"],
             "kl_coefficient": torch.tensor(self.kl_coefficient),
         }
-        self.update_kl_coefficient(weighted, reference_logprobs)
+        self.kl_coefficient = self.kl_controller.next(
+            self.kl_coefficient, *kl_of_answers(weighted, reference_logprobs, all_sum=sum_over_ranks)
+        )
         report = LossReport(report.loss, terms)
         return self.step_output(self.rollout_report(weighted, report, reference_logprobs, completions), report.loss)
-
-    def outputs(
-        self, prompts: PromptBatch, prompt_index: Tensor, ids: Tensor, mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return log π_θ(y_t), entropy and V(x, y_<t) [rows, time] of one forward pass; without a critic V = 0."""
-        logits, hidden = self.policy_tokens.completion_states(prompts, prompt_index, ids, mask)
-        logprobs, entropy = logits_to_logprobs_and_entropy(
-            logits, ids, mask, entropy_gradient=self.entropy_coefficient != 0
-        )
-        values = self.critic(hidden) if self.advantage.critic else torch.zeros_like(logprobs)
-        return logprobs, entropy, torch.where(mask, values, 0.0)
-
-    @torch.no_grad()
-    def old_outputs(self, rollout: Rollout, minibatches: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return log π_old and V_old [rows, time].
-
-        The passes have the rows and shapes of the first epoch's, so that ρ is 1 to the last bit in the first minibatch;
-        log π_old from the decode loop, with its cache, would differ in rounding.
-        """
-        logprobs, values = torch.zeros_like(rollout.policy_logprobs), torch.zeros_like(rollout.policy_logprobs)
-        for rows in (rows for minibatch in minibatches for rows in self.split(minibatch)):
-            ids, mask = rollout.completion_ids[rows], rollout.completion_mask[rows]
-            logprobs[rows], _, values[rows] = self.outputs(rollout.prompts, rollout.prompt_index[rows], ids, mask)
-        return logprobs, values
 
     def loss_of(self, prompts: PromptBatch, rows: Experience, scale: Tensor) -> LossReport:
         """Return the loss summed over the tokens of some rows, times `scale`."""
@@ -157,13 +126,6 @@ class PPO(SeveralStepsModule):
         prices = {"policy": 1.0, "value": self.value_coefficient, "entropy": -self.entropy_coefficient}
         loss = torch.stack([price * sums[name] for name, price in prices.items() if price and name in sums]).sum()
         return LossReport(loss, {name: part.detach() for name, part in sums.items()})
-
-    def update_kl_coefficient(self, weighted: WeightedRollout, reference_logprobs: Tensor) -> None:
-        """Let the controller see D(π_old‖π_init) of this rollout, over all ranks, in nats per answer."""
-        rollout = weighted.scored.rollout
-        nats = masked_sum(weighted.weights * (rollout.policy_logprobs - reference_logprobs), rollout.completion_mask)
-        total, answers = sum_over_ranks(torch.stack([nats, torch.full_like(nats, len(rollout))])).tolist()
-        self.kl_coefficient = self.kl_controller.next(self.kl_coefficient, total / answers, int(answers))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the coefficient: a buffer would be rounded under bf16-true, and then never move."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from qstar_pl.methods.rollout_module import RolloutModule
 from qstar_pl.qstar.losses import policy_gradient_loss
-from qstar_pl.rollout.logprobs import completion_logprobs
+from qstar_pl.rollout.logprobs import rollout_logprobs
 from qstar_pl.types import LossReport, PromptBatch, WeightedRollout
 
 
@@ -31,12 +31,6 @@ class QStar(RolloutModule):
     def loss(self, weighted: WeightedRollout) -> LossReport:
         """Return the surrogate whose gradient is the weighted policy gradient."""
         rollout = weighted.scored.rollout
-        logprobs = completion_logprobs(
-            self.policy_tokens,
-            rollout.prompts,
-            rollout.prompt_index,
-            rollout.completion_ids,
-            rollout.completion_mask,
-        )
+        logprobs = rollout_logprobs(self.policy_tokens, rollout)
         loss = policy_gradient_loss(logprobs, weighted.weights, weighted.advantages, rollout.completion_mask).mean()
         return LossReport(loss=loss, terms={})

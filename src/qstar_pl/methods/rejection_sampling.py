@@ -11,7 +11,7 @@ from qstar_pl.methods.rollout_module import RolloutModule
 from qstar_pl.qstar.advantages import RawReward
 from qstar_pl.qstar.losses import likelihood_loss
 from qstar_pl.qstar.weights import Unweighted
-from qstar_pl.rollout.logprobs import completion_logprobs
+from qstar_pl.rollout.logprobs import rollout_logprobs
 from qstar_pl.samplers import PolicySampler, Sampler
 from qstar_pl.types import LossReport, PromptBatch, WeightedRollout
 
@@ -79,9 +79,7 @@ class RejectionSampling(RolloutModule):
         # share a gradient need it.
         rows = kept.mask.nonzero().squeeze(-1) if bool(kept.mask.any()) else kept.mask.new_zeros(1, dtype=torch.long)
         mask = rollout.completion_mask[rows]
-        logprobs = completion_logprobs(
-            self.policy_tokens, rollout.prompts, rollout.prompt_index[rows], rollout.completion_ids[rows], mask
-        )
+        logprobs = rollout_logprobs(self.policy_tokens, rollout, rows)
         nats = likelihood_loss(weighted.weights[rows] * logprobs, mask)
         by_prompt = kept.mask.view(len(rollout.prompts), -1)
         terms = {"acceptance": by_prompt.float().mean(), "prompts_kept": by_prompt.any(-1).float().mean()}

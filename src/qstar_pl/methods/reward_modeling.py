@@ -6,12 +6,10 @@ from typing import Any
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
-from torchmetrics import MeanMetric
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.methods.base import RLHFModule
-from qstar_pl.methods.metrics import take
 from qstar_pl.models import Pretrained
 from qstar_pl.models.reward_parametrisation import RewardParametrisation, SequenceHead
 from qstar_pl.models.source import ModelSource
@@ -55,7 +53,6 @@ class RewardModeling(RLHFModule):
         self.model_source = model
         self.parametrisation = parametrisation
         self.centring = parametrisation.centring if centring is None else centring
-        self.preference_accuracy = MeanMetric()
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -99,24 +96,4 @@ class RewardModeling(RLHFModule):
         """Count the pairs that are ranked as labelled; prompts and demonstrations say nothing about a reward model."""
         if isinstance(batch, PreferenceBatch):
             chosen, rejected = self.rewards(batch)
-            self.preference_accuracy.update(((chosen - rejected).sign() + 1) / 2)
-
-    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Measure one batch."""
-        self.evaluate(batch)
-
-    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Measure one batch."""
-        self.evaluate(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log what was measured."""
-        self._flush("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Log what was measured."""
-        self._flush("test")
-
-    def _flush(self, prefix: str) -> None:
-        if (value := take(self.preference_accuracy)) is not None:
-            self.log(f"{prefix}/preference_accuracy", value)
+            self.metrics.update_preferences(chosen - rejected)

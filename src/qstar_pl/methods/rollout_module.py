@@ -10,8 +10,9 @@ from qstar_pl.errors import UserError
 from qstar_pl.methods.policy_module import PolicyModule
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
 from qstar_pl.qstar.kl_estimators import K1, KLEstimator
+from qstar_pl.qstar.shaping import shape_rewards
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
-from qstar_pl.rollout.logprobs import completion_logprobs
+from qstar_pl.rollout.logprobs import rollout_logprobs
 from qstar_pl.samplers import GeometricSampler, Sampler
 from qstar_pl.targets import Expert
 from qstar_pl.targets.target import Target
@@ -97,24 +98,17 @@ class RolloutModule(PolicyModule):
     @torch.no_grad()
     def reference_logprobs(self, rollout: Rollout) -> Tensor:
         """Return log π_init(y_t) [rows, time] of the sampled tokens."""
-        return completion_logprobs(
-            self.reference_tokens,
-            rollout.prompts,
-            rollout.prompt_index,
-            rollout.completion_ids,
-            rollout.completion_mask,
-        )
+        return rollout_logprobs(self.reference_tokens, rollout)
 
     def shaped_rewards(self, scored: ScoredRollout, reference_logprobs: Tensor) -> Tensor:
         """Return the reward of each token [rows, time]: −kl_coefficient · k(log π_θ/π_init), and r on the last one.
 
         k is `kl_estimator`; K1, the log-ratio itself, unless the method offers another.
         """
-        rollout, mask = scored.rollout, scored.rollout.completion_mask
-        rewards = -self.kl_coefficient * self.kl_estimator(rollout.policy_logprobs - reference_logprobs)
-        last = mask & ~torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
-        of_answers = scored.rewards - self.missing_eos_penalty * (~rollout.ended_mask).to(scored.rewards.dtype)
-        return torch.where(mask, rewards, 0.0) + torch.where(last, of_answers.unsqueeze(-1), 0.0)
+        rollout = scored.rollout
+        prices = self.kl_coefficient * self.kl_estimator(rollout.policy_logprobs - reference_logprobs)
+        penalties = self.missing_eos_penalty * (~rollout.ended_mask).to(scored.rewards.dtype)
+        return shape_rewards(scored.rewards - penalties, prices, rollout.completion_mask)
 
     def weigh(self, scored: ScoredRollout, reference_logprobs: Tensor, values: Tensor | None = None) -> WeightedRollout:
         """Form weights π_θ/q, and the advantages of the shaped rewards (from `values` [rows, time], with a critic)."""

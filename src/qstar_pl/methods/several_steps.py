@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch.optim import Optimizer
 from qstar_pl.errors import UserError
 from qstar_pl.methods.minibatches import deal
 from qstar_pl.methods.ranks import sum_over_ranks, world_size
+from qstar_pl.methods.reports import sum_of
 from qstar_pl.methods.rollout_module import RolloutModule
 from qstar_pl.types import LossReport
 
@@ -117,9 +117,3 @@ class SeveralStepsModule(RolloutModule):
             if schedule is not None:
                 schedule.step()  # type: ignore[union-attr]
         return reports
-
-
-def sum_of(reports: Sequence[LossReport], divisor: float = 1.0) -> LossReport:
-    """Return the sums of loss and terms over `reports`, divided by `divisor`."""
-    terms = {name: torch.stack([report.terms[name] for report in reports]).sum() / divisor for name in reports[0].terms}
-    return LossReport(torch.stack([report.loss for report in reports]).sum() / divisor, terms)

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import torch
-
 from qstar_pl.methods.policy_module import PolicyModule
 from qstar_pl.qstar.losses import likelihood_loss
-from qstar_pl.rollout.logprobs import completion_logprobs
+from qstar_pl.rollout.logprobs import demonstration_logprobs
 from qstar_pl.types import DemonstrationBatch, StepReport
 
 
@@ -20,16 +18,13 @@ class SFT(PolicyModule):
 
     def training_step(self, batch: DemonstrationBatch, batch_idx: int) -> dict[str, Any]:
         """One gradient of the negative log-likelihood."""
-        index = torch.arange(len(batch), device=batch.completion_ids.device)
-        logprobs = completion_logprobs(
-            self.policy_tokens, batch.prompts, index, batch.completion_ids, batch.completion_mask
-        )
-        nats = likelihood_loss(logprobs, batch.completion_mask)
+        nats = likelihood_loss(demonstration_logprobs(self.policy_tokens, batch), batch.completion_mask)
         tokens = batch.completion_mask.sum()
         report = StepReport(
             loss=nats.mean(),
             terms={"nats_per_token": nats.sum() / tokens},
             samples=len(batch),
             tokens=int(tokens),
+            counts={"nats_per_token": tokens},
         )
         return self.step_output(report, nats.mean())

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from qstar_pl.models.inputs import fill_masked
 from qstar_pl.rollout.next_token import NextToken
-from qstar_pl.types import PromptBatch
+from qstar_pl.types import DemonstrationBatch, PromptBatch, Rollout
 
 
 def completion_logprobs(
@@ -35,6 +35,20 @@ def completion_logprobs(
     return _statistics(
         model, prompts, prompt_index, completion_ids, completion_mask, rows_per_chunk=rows_per_chunk, entropy=False
     )[0]
+
+
+def rollout_logprobs(model: NextToken, rollout: Rollout, rows: Tensor | None = None) -> Tensor:
+    """Return log π(y_t | x, y_<t) [rows, time] of a rollout's answers, or of those of the given row numbers."""
+    index, ids, mask = rollout.prompt_index, rollout.completion_ids, rollout.completion_mask
+    if rows is not None:
+        index, ids, mask = index[rows], ids[rows], mask[rows]
+    return completion_logprobs(model, rollout.prompts, index, ids, mask)
+
+
+def demonstration_logprobs(model: NextToken, batch: DemonstrationBatch) -> Tensor:
+    """Return log π(y_t | x, y_<t) [prompts, time] of demonstrations."""
+    index = torch.arange(len(batch), device=batch.completion_ids.device)
+    return completion_logprobs(model, batch.prompts, index, batch.completion_ids, batch.completion_mask)
 
 
 def completion_logprobs_and_entropy(

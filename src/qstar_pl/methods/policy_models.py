@@ -1,0 +1,101 @@
+"""The models around a policy that is trained."""
+
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from jsonargparse import lazy_instance
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from qstar_pl.methods.base import RLHFModule
+from qstar_pl.models import Pretrained
+from qstar_pl.models.freeze import freeze
+from qstar_pl.models.source import ModelSource
+from qstar_pl.rewards import GoldReward, Reward, RewardModelReward
+from qstar_pl.rollout import LanguageModel
+from qstar_pl.rollout.logprobs import completion_logprobs
+from qstar_pl.samplers import PolicySampler, Sampler
+from qstar_pl.types import PromptBatch, Rollout
+
+
+class PolicyModels(RLHFModule):
+    """A policy π_θ, its frozen start π_init, and the rewards that its answers are judged by."""
+
+    frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold")
+    policy: PreTrainedModel
+    reference: PreTrainedModel
+
+    def __init__(
+        self,
+        policy: ModelSource = Pretrained("tiny/policy"),
+        reward: Reward | None = lazy_instance(RewardModelReward),
+        gold: Reward | None = lazy_instance(GoldReward),
+        evaluation_sampler: Sampler = PolicySampler(),
+        optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
+        lr_scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        """Describe the models; nothing is loaded yet.
+
+        Args:
+            policy: where π_θ starts; the frozen reference π_init is the same model.
+            reward: the learned ("proxy") reward. RL methods maximise it; others only report it, and need none.
+            gold: the true reward, only ever reported, so that over-optimisation of the proxy can be seen; None: none.
+            evaluation_sampler: how `validate` and `test` draw answers.
+            optimizer: torch optimiser.
+            lr_scheduler: torch schedule, stepped once per optimiser step.
+
+        """
+        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler)
+        self.policy_source = policy
+        self.reward = reward
+        self.gold = gold
+        self.evaluation_sampler = evaluation_sampler
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The policy's tokenizer, which the data is encoded with."""
+        return self.policy_source.tokenizer()
+
+    def configure_model(self) -> None:
+        """Load π_θ, π_init and the rewards; a second call (Lightning makes one per stage) changes nothing."""
+        if "policy" in self._modules:
+            return
+        self.policy = self.policy_source.load()
+        self.reference = freeze(self.policy_source.load())
+        for judge in (self.reward, self.gold):
+            if judge is not None:
+                judge.build(self.tokenizer)
+
+    def score_answers(self, rollout: Rollout, completions: list[str]) -> dict[str, Tensor]:
+        """Return the rewards [rows] of every judge there is: "proxy" and "gold"."""
+        judges = {"proxy": self.reward, "gold": self.gold}
+        return {name: judge.score(rollout, completions) for name, judge in judges.items() if judge is not None}
+
+    def on_train_start(self) -> None:
+        """Hugging Face loads in eval mode and Lightning leaves it so: dropout that was asked for must be on."""
+        self.policy.train()
+
+    @property
+    def policy_tokens(self) -> LanguageModel:
+        """π_θ as a distribution over next tokens."""
+        return LanguageModel(self.policy, self.tokenizer)
+
+    @property
+    def reference_tokens(self) -> LanguageModel:
+        """π_init as a distribution over next tokens."""
+        return LanguageModel(self.reference, self.tokenizer)
+
+    def decode(self, rollout: Rollout) -> list[str]:
+        """Return the texts of the answers, without special tokens."""
+        ids = [row[mask].tolist() for row, mask in zip(rollout.completion_ids, rollout.completion_mask, strict=True)]
+        return [str(text) for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+    def log_ratios(self, prompts: PromptBatch, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return log π_θ/π_init [prompts, time] of one given answer per prompt, in nats."""
+        index = torch.arange(len(prompts), device=ids.device)
+        policy = completion_logprobs(self.policy_tokens, prompts, index, ids, mask)
+        with torch.no_grad():
+            reference = completion_logprobs(self.reference_tokens, prompts, index, ids, mask)
+        return policy - reference
