@@ -14,6 +14,7 @@ from .kl import KLDiagnostic
 from .lengths import LengthsDiagnostic
 from .loss import LossDiagnostic
 from .memory import MemoryDiagnostic
+from .pareto import ParetoDiagnostic
 from .reward import RewardDiagnostic
 from .run_report import RunReport
 from .sample_table import SampleTable
@@ -33,6 +34,7 @@ def default_diagnostics() -> list[Callback]:
         AlphaDiagnostic(),
         ESSDiagnostic(),
         WeightsDiagnostic(),
+        ParetoDiagnostic(),
         KLDiagnostic(),
         LengthsDiagnostic(),
         BetaDiagnostic(),

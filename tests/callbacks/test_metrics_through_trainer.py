@@ -13,6 +13,7 @@ from qstar_pl.callbacks import (
     ESSDiagnostic,
     KLDiagnostic,
     LengthsDiagnostic,
+    ParetoDiagnostic,
     RewardDiagnostic,
     WeightsDiagnostic,
 )
@@ -29,6 +30,7 @@ def diagnostics() -> list[Diagnostic]:
         LengthsDiagnostic(),
         RewardDiagnostic(),
         WeightsDiagnostic(),
+        ParetoDiagnostic(),
     ]
 
 

@@ -3,6 +3,9 @@
 from typing import Any
 
 import numpy as np
+import torch
+
+from qstar_pl.qstar.pareto import pareto_smooth
 
 
 def tokens(rows: dict[str, Any], name: str) -> np.ndarray:
@@ -44,6 +47,7 @@ def rollout_metrics(rows: dict[str, Any], *, applied_per_answer: bool) -> dict[s
         **weight_set(w, "weights"),
         **weight_set(applied if applied_per_answer else tokens(rows, "weights"), "weights_applied"),
         "weights_token/ess_fraction": token_w.sum() ** 2 / (len(token_w) * (token_w**2).sum()),
+        **({"weights/pareto_k": k} if np.isfinite(k := pareto_smooth(torch.from_numpy(np.log(w)))[1]) else {}),
         "weights/uncovered_mass": tokens(rows, "uncovered").mean(),
         "alpha/mean": alpha.mean(),
         "alpha/std": alpha.std(),

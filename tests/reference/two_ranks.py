@@ -29,13 +29,22 @@ from qstar_pl.callbacks import (
     KLDiagnostic,
     LengthsDiagnostic,
     LossDiagnostic,
+    ParetoDiagnostic,
     RewardDiagnostic,
     ThroughputDiagnostic,
     WeightsDiagnostic,
 )
 from qstar_pl.types import StepReport
 
-ROLLOUTS = (AlphaDiagnostic, ESSDiagnostic, KLDiagnostic, LengthsDiagnostic, RewardDiagnostic, WeightsDiagnostic)
+ROLLOUTS = (
+    AlphaDiagnostic,
+    ESSDiagnostic,
+    KLDiagnostic,
+    LengthsDiagnostic,
+    RewardDiagnostic,
+    WeightsDiagnostic,
+    ParetoDiagnostic,
+)
 ACCUMULATE = 4
 
 
