@@ -48,6 +48,10 @@ class TokenwiseReward(RewardParametrisation, ABC):
         if not self.scale > 0:
             raise UserError(f"scale must be positive, got {self.scale}")
 
+    @abstractmethod
+    def build(self, source: ModelSource) -> TokenRewardModel:
+        """See `RewardParametrisation.build`."""
+
 
 @dataclass(frozen=True)
 class Autoregressive(TokenwiseReward):
@@ -59,7 +63,7 @@ class Autoregressive(TokenwiseReward):
 
     centring: ClassVar[float] = 0.0
 
-    def build(self, source: ModelSource) -> nn.Module:
+    def build(self, source: ModelSource) -> TokenRewardModel:
         """See `RewardParametrisation.build`."""
         return TokenRewardModel(source.load(), source.tokenizer(), self.scale, normalised=True)
 
@@ -73,6 +77,6 @@ class TokenRewards(TokenwiseReward):
 
     centring: ClassVar[float] = 0.01
 
-    def build(self, source: ModelSource) -> nn.Module:
+    def build(self, source: ModelSource) -> TokenRewardModel:
         """See `RewardParametrisation.build`."""
         return TokenRewardModel(source.load(), source.tokenizer(), self.scale, normalised=False)

@@ -4,3 +4,4 @@ from qstar_pl.rewards.combined import WeightedSum as WeightedSum
 from qstar_pl.rewards.gold import GoldReward as GoldReward
 from qstar_pl.rewards.reward import Reward as Reward
 from qstar_pl.rewards.reward_model import RewardModelReward as RewardModelReward
+from qstar_pl.rewards.token_reward import TokenReward as TokenReward

@@ -14,6 +14,7 @@ from qstar_pl.models.pretrained import Pretrained
 from qstar_pl.models.reward_model import RewardModel
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import vocabulary_difference
+from qstar_pl.rewards.chunks import score_in_chunks
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Rollout
 
@@ -69,9 +70,7 @@ class RewardModelReward(Reward):
             ids, mask = self._encode(rollout, completions, self._policy_tokenizer, self._own_tokenizer)
             chunks = zip(ids.split(self.rows_per_chunk), mask.split(self.rows_per_chunk), strict=True)
             return torch.cat([self.scorer.score(*chunk) for chunk in chunks])
-        columns = (rollout.prompt_index, rollout.completion_ids, rollout.completion_mask)
-        chunks = zip(*(column.split(self.rows_per_chunk) for column in columns), strict=True)
-        return torch.cat([self.scorer(rollout.prompts, *chunk) for chunk in chunks])
+        return score_in_chunks(self.scorer, rollout, self.rows_per_chunk)
 
     @staticmethod
     def _encode(
