@@ -14,7 +14,9 @@ PACKAGE = REPOSITORY / "src" / "qstar_pl"
 # Rank of a part: it may import parts of lower rank, and its own.
 RANKS = {
     **dict.fromkeys(("__init__", "types", "errors", "qstar"), 0),
-    **dict.fromkeys(("models", "rewards", "targets", "rollout", "samplers", "data", "optim", "tiny_world"), 1),
+    **dict.fromkeys(
+        ("models", "rewards", "targets", "rollout", "samplers", "data", "optim", "tiny_world", "distributed"), 1
+    ),
     "methods": 2,
     **dict.fromkeys(("evaluation", "experiments", "theory", "commandline", "cli", "__main__"), 3),
 }

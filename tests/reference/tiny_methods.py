@@ -81,7 +81,9 @@ def padded(batch: Any, pads: int, token: int = 3) -> Any:
     return replace(batch, **longer)
 
 
-def run(module: Any, data: RLHFDataModule, **options: Any) -> tuple[LightningModule, dict[str, float]]:
+def run(
+    module: Any, data: RLHFDataModule, *, more_callbacks: Any = (), **options: Any
+) -> tuple[LightningModule, dict[str, float]]:
     """Train with all diagnostics; return the module and what was logged last under each key."""
     seed_everything(0, verbose=False)
     logger = Memory()
@@ -89,7 +91,7 @@ def run(module: Any, data: RLHFDataModule, **options: Any) -> tuple[LightningMod
         trainer = Trainer(
             accelerator="cpu",
             logger=logger,
-            callbacks=default_diagnostics(),
+            callbacks=[*default_diagnostics(), *more_callbacks],
             log_every_n_steps=1,
             enable_progress_bar=False,
             enable_model_summary=False,

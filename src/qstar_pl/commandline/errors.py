@@ -16,6 +16,8 @@ INTERRUPTED = 130
 EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "sentencepiece": "sentencepiece", "protobuf": "sentencepiece"}
 """What a user may ask for without having it → the extra of this project that brings it."""
 
+_PEER_IS_GONE = ("Connection closed by peer", "Connection reset by peer", "Timed out waiting", "Broken pipe")
+"""What torch's backends say when a collective call fails for the sake of another process."""
 _REQUIREMENT = re.compile(r"Requirement '|No module named|is available\. Try `pip install`")
 
 
@@ -98,6 +100,8 @@ def _explain_one(error: BaseException) -> str | None:
     kind = type(error).__name__
     if "file write failed" in text and "PytorchStreamWriter" in text:
         return f"no space left on the device, or the file cannot be written: {text.splitlines()[0]}"
+    if kind == "DistBackendError" or any(word in text for word in _PEER_IS_GONE):
+        return "another process of this run ended, or did not answer in time (trainer.strategy.timeout_s); it says why"
     if kind == "OutOfMemoryError":
         return f"not enough memory: {first_sentence(text)} Lower data.batch_size or model.samples_per_prompt."
     if kind == "MisconfigurationException":

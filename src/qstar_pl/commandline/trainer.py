@@ -16,7 +16,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import qstar_pl.callbacks
-import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks and optimisers known to the parser)
+import qstar_pl.distributed
+import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimisers and strategies known to the parser)
 from qstar_pl.cli import TRAINER_COMMANDS
 from qstar_pl.commandline.checkpoints import checkpoint_layer
 from qstar_pl.commandline.defaults import MAX_STEPS, RUNS, defaults, wanted_callbacks
@@ -162,6 +163,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)  # LightningCLI's own calls
     warnings.filterwarnings("ignore", message=".*LeafSpec.*deprecated")  # Lightning on torch ≥ 2.10
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # on purpose, see RLHFModule
+    warnings.filterwarnings("ignore", message=".*returned a view tensor")  # FSDP2 on models that slice their logits
     warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")  # we keep them
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).addFilter(_not_an_advertisement)

@@ -16,10 +16,10 @@ class ActorCriticModule(SeveralStepsModule):
     entropy_coefficient: float = 0.0
     """Reward of one nat of entropy per token; at 0 no gradient of the entropy is kept."""
 
-    def configure_model(self) -> None:
-        """See `RolloutModule.configure_model`; also makes the critic, a head on the policy's last hidden state."""
-        super().configure_model()
-        if self.advantage.critic and "critic" not in self._modules:
+    def build_models(self) -> None:
+        """See `RolloutModule.build_models`; also makes the critic, a head on the policy's last hidden state."""
+        super().build_models()
+        if self.advantage.critic:
             self.critic = ValueHead(self.policy.config.get_text_config().hidden_size)
 
     def outputs(

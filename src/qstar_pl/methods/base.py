@@ -10,6 +10,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from qstar_pl.distributed.placing import placed
 from qstar_pl.errors import UserError
 from qstar_pl.methods.metrics import EvaluationMetrics
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
@@ -18,8 +19,8 @@ from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, Ste
 class RLHFModule(LightningModule):
     """Base of all methods.
 
-    A subclass builds its models in `configure_model` (so that a bad option costs no model load, and a strategy may
-    shard them there), its `training_step` returns `{"loss": …, "report": StepReport}` for the diagnostics, and its
+    A subclass loads its models in `build_models` (so that a bad option costs no model load, and a strategy may shard
+    them there), its `training_step` returns `{"loss": …, "report": StepReport}` for the diagnostics, and its
     `evaluate` adds a batch to `metrics`, which `validate` and `test` report.
     """
 
@@ -38,8 +39,23 @@ class RLHFModule(LightningModule):
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.metrics = EvaluationMetrics()
+        self._built = False
         # Frozen weights are absent from checkpoints on purpose; load_state_dict checks the rest.
         self.strict_loading = False
+
+    def configure_model(self) -> None:
+        """Build the models, sharded if the strategy shards; a second call (Lightning makes one per stage) does nothing.
+
+        What a method has is said in `build_models`.
+        """
+        if not self._built:
+            with placed(self):
+                self.build_models()
+            self._built = True
+
+    def build_models(self) -> None:
+        """Load what the method needs; called once."""
+        raise NotImplementedError
 
     def parameter_groups(self) -> list[Any]:
         """Return what the optimiser is built over: parameters that train, or torch's dicts of them with options."""

@@ -96,7 +96,7 @@ class BetaHead(nn.Module):
         self.activation = activation
         self.minimum = minimum
         self.scale = scale
-        self.bias = nn.Parameter(torch.tensor(activation.inverse((initial - minimum) / scale)))
+        self.bias = nn.Parameter(torch.tensor([activation.inverse((initial - minimum) / scale)]))
         self.weight = None if fixed else nn.Parameter(torch.zeros(hidden_size))
 
     def forward(self, hidden_states: Tensor) -> Tensor:

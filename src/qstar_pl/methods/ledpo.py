@@ -72,18 +72,17 @@ class LEDPO(PreferenceModule):
         self.prior_weight = prior_weight
         self.beta_lr = beta_lr
 
-    def configure_model(self) -> None:
-        """See `PolicyModule.configure_model`; also makes β's head."""
-        super().configure_model()
-        if "beta_head" not in self._modules:
-            self.beta_head = BetaHead(
-                self.policy.config.get_text_config().hidden_size,
-                self.activation,
-                initial=self.initial_beta,
-                minimum=self.beta_min,
-                scale=self.beta_scale,
-                fixed=not self.dynamic,
-            )
+    def build_models(self) -> None:
+        """See `PolicyModels.build_models`; also makes β's head."""
+        super().build_models()
+        self.beta_head = BetaHead(
+            self.policy.config.get_text_config().hidden_size,
+            self.activation,
+            initial=self.initial_beta,
+            minimum=self.beta_min,
+            scale=self.beta_scale,
+            fixed=not self.dynamic,
+        )
 
     def parameter_groups(self) -> list[Any]:
         """Return the policy's parameters, and β's with their own rate and without decay, a prior of its own."""

@@ -58,10 +58,8 @@ class PolicyModels(RLHFModule):
         """The policy's tokenizer, which the data is encoded with."""
         return self.policy_source.tokenizer()
 
-    def configure_model(self) -> None:
-        """Load π_θ, π_init and the rewards; a second call (Lightning makes one per stage) changes nothing."""
-        if "policy" in self._modules:
-            return
+    def build_models(self) -> None:
+        """Load π_θ, π_init and the rewards."""
         self.policy = self.policy_source.load()
         self.reference = freeze(self.policy_source.load())
         for judge in (self.reward, self.gold):

@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 
+from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.methods.policy_models import PolicyModels
 from qstar_pl.qstar.logprobs import sequence_logprobs
 from qstar_pl.rollout.logprobs import demonstration_logprobs
-from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch
+from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, Rollout
 
 
 class PolicyModule(PolicyModels):
@@ -36,11 +37,16 @@ class PolicyModule(PolicyModels):
                 gains = sequence_logprobs(chosen, batch.chosen_mask), sequence_logprobs(rejected, batch.rejected_mask)
                 self.metrics.update_preferences(gains[0] - gains[1])
 
-    def _evaluate_answers(self, prompts: PromptBatch) -> None:
+    def draw_for_evaluation(self, prompts: PromptBatch) -> Rollout:
+        """Draw one answer per prompt, always with the same seed; its "target" is π_init."""
         # The same seed at every validation: differences between two of them are the policy's, not the noise's.
-        rollout = self.evaluation_sampler.draw(
-            prompts, self.policy_tokens, self.reference_tokens, samples=1, seed=self.sampling_seed
-        )
+        with sampling_from(self, [self.policy, self.reference]):
+            return self.evaluation_sampler.draw(
+                prompts, self.policy_tokens, self.reference_tokens, samples=1, seed=self.sampling_seed
+            )
+
+    def _evaluate_answers(self, prompts: PromptBatch) -> None:
+        rollout = self.draw_for_evaluation(prompts)
         completions = self.decode(rollout)
         for name, rewards in self.score_answers(rollout, completions).items():
             getattr(self.metrics, f"reward_{name}").update(rewards)
@@ -51,9 +57,7 @@ class PolicyModule(PolicyModels):
 
     def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[Mapping[str, Any]]:
         """Return one answer of π_θ per prompt, with its rewards."""
-        rollout = self.evaluation_sampler.draw(
-            batch, self.policy_tokens, self.reference_tokens, samples=1, seed=self.sampling_seed
-        )
+        rollout = self.draw_for_evaluation(batch)
         completions = self.decode(rollout)
         scores = {name: rewards.tolist() for name, rewards in self.score_answers(rollout, completions).items()}
         return [

@@ -59,10 +59,9 @@ class RewardModeling(RLHFModule):
         """The backbone's tokenizer, which the data is encoded with."""
         return self.model_source.tokenizer()
 
-    def configure_model(self) -> None:
+    def build_models(self) -> None:
         """Load the backbone."""
-        if "model" not in self._modules:
-            self.model = self.parametrisation.build(self.model_source)
+        self.model = self.parametrisation.build(self.model_source)
 
     def on_train_start(self) -> None:
         """Hugging Face loads in eval mode and Lightning leaves it so: dropout that was asked for must be on."""

@@ -6,6 +6,7 @@ import torch
 from jsonargparse import lazy_instance
 from torch import Tensor
 
+from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import UserError
 from qstar_pl.methods.policy_module import PolicyModule
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
@@ -71,11 +72,9 @@ class RolloutModule(PolicyModule):
         self.kl_coefficient = kl_coefficient
         self.missing_eos_penalty = missing_eos_penalty
 
-    def configure_model(self) -> None:
-        """See `PolicyModule.configure_model`; also loads π_t."""
-        if "policy" in self._modules:
-            return
-        super().configure_model()
+    def build_models(self) -> None:
+        """See `PolicyModels.build_models`; also loads π_t."""
+        super().build_models()
         self.target.build(self.reference, self.tokenizer)
 
     def on_train_start(self) -> None:
@@ -85,9 +84,10 @@ class RolloutModule(PolicyModule):
     def draw(self, prompts: PromptBatch) -> Rollout:
         """Sample from q. The seed follows the optimiser step, so micro-batches of one step split the same draw."""
         seed = (self.sampling_seed << 32) + self.global_step
-        return self.sampler.draw(
-            prompts, self.policy_tokens, self.target, samples=self.samples_per_prompt, seed=seed % 2**63
-        )
+        with sampling_from(self, [self.policy, *self.target.decoding_models()]):
+            return self.sampler.draw(
+                prompts, self.policy_tokens, self.target, samples=self.samples_per_prompt, seed=seed % 2**63
+            )
 
     @torch.no_grad()
     def score(self, rollout: Rollout, completions: list[str]) -> ScoredRollout:

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.placement import empty, place, unplaced
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line
 
@@ -45,9 +46,10 @@ class FromCheckpoint(ModelSource):
 
         """
         contents = self._contents()
-        model = self._source(contents).load()
+        with unplaced():
+            model = self._source(contents).load()
         self._fill(model, self._weights(contents), optional=())
-        return model
+        return place(model)
 
     def load_reward(self) -> PreTrainedModel:
         """See `ModelSource.load_reward`; a causal language model lends its backbone, its head comes from its source.
@@ -57,14 +59,15 @@ class FromCheckpoint(ModelSource):
 
         """
         contents = self._contents()
-        model, state = self._source(contents).load_reward(), self._weights(contents)
+        with unplaced():
+            model, state = self._source(contents).load_reward(), self._weights(contents)
         backbone = f"{model.base_model_prefix}."
         if _is_classifier(state):
             self._fill(model, state, optional=())
         else:
             heads = [key for key in model.state_dict() if not key.startswith(backbone)]
             self._fill(model, {k: v for k, v in state.items() if k.startswith(backbone)}, optional=heads)
-        return model
+        return place(model)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """See `ModelSource.tokenizer`."""
@@ -122,6 +125,8 @@ class FromCheckpoint(ModelSource):
         return source
 
     def _fill(self, model: PreTrainedModel, state: Mapping[str, Tensor], optional: Any) -> None:
+        if empty():
+            return  # the process that loads the weights fills its own
         try:
             result = model.load_state_dict(state, strict=False)
         except RuntimeError as error:

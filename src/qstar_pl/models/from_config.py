@@ -16,6 +16,7 @@ from transformers import (
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.configure import DTYPES, check_options, seeded, set_dropout
+from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line, load_tokenizer, vocabulary_size
 
@@ -79,8 +80,8 @@ class FromConfig(ModelSource):
                 f"got {config.vocab_size}"
             )
         set_dropout(config, self.dropout)
-        with seeded(self.seed):
+        with parameters_on_meta() if empty() else seeded(self.seed):
             model: PreTrainedModel = auto_class.from_config(
                 config, dtype=DTYPES[self.dtype], attn_implementation=self.attn_implementation
             )
-        return model.eval()
+        return place(model.eval())

@@ -10,12 +10,14 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.configure import DTYPES, check_options, quiet, seeded, set_dropout
+from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tiny import check_folder, resolve
 from qstar_pl.models.tokenizers import first_line, load_tokenizer
@@ -66,17 +68,27 @@ class Pretrained(ModelSource):
                 config = AutoConfig.from_pretrained(path, **options)
                 config.update(config_options)
                 set_dropout(config, self.dropout)
-                model: PreTrainedModel = auto_class.from_pretrained(
-                    path,
-                    config=config,
-                    dtype=DTYPES[self.dtype],
-                    attn_implementation=self.attn_implementation,
-                    use_safetensors=True,
-                    **options,
-                )
+                load = self._without_weights if empty() else self._weights
+                model = load(auto_class, config, path)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
             raise UserError(self._failure(path, error)) from error
-        return model.eval()
+        return place(model.eval())
+
+    def _weights(self, auto_class: Any, config: PretrainedConfig, path: str) -> PreTrainedModel:
+        model: PreTrainedModel = auto_class.from_pretrained(
+            path, config=config, use_safetensors=True, **self._numerics(), **self._hub_options()
+        )
+        return model
+
+    def _without_weights(self, auto_class: Any, config: PretrainedConfig, path: str) -> PreTrainedModel:
+        with parameters_on_meta():
+            model: PreTrainedModel = auto_class.from_config(
+                config, trust_remote_code=self.trust_remote_code, **self._numerics()
+            )
+        return model
+
+    def _numerics(self) -> dict[str, Any]:
+        return {"dtype": DTYPES[self.dtype], "attn_implementation": self.attn_implementation}
 
     def _failure(self, path: str, error: BaseException) -> str:
         if path != self.name or Path(path).is_dir():

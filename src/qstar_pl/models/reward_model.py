@@ -73,8 +73,13 @@ class RewardModel(nn.Module):
 
     def head_values(self, **inputs: Any) -> tuple[Tensor, Any]:
         """Return the head's value [rows, length] float32 at every position, and the model's output for `inputs`."""
-        captured: list[Tensor] = []
         head: nn.Module = self.model.score
+        if torch.is_grad_enabled():
+            # Sharded parameters are gathered for the backward pass by hooks on what the root returns, so a gradient
+            # must come that way: not through something caught on its way inside.
+            output = self.model(**inputs, output_hidden_states=True)
+            return head(output.hidden_states[-1]).squeeze(-1).to(torch.float32), output
+        captured: list[Tensor] = []
         # Through the model's own forward, not its parts: sharded parameters are gathered by the root's hooks.
         handle = head.register_forward_hook(lambda _module, _inputs, output: captured.append(output))
         try:

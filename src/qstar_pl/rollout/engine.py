@@ -14,6 +14,7 @@ from qstar_pl.rollout.heap import keep_freed_memory
 from qstar_pl.rollout.inverse_cdf import inverse_cdf
 from qstar_pl.rollout.law import POLICY, TARGET, Law
 from qstar_pl.rollout.next_token import NextToken
+from qstar_pl.rollout.pace import Clock
 from qstar_pl.rollout.streams import row_uniforms
 from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
@@ -62,16 +63,18 @@ def decode(
     eos = torch.tensor(policy.eos_token_ids, dtype=torch.int64, device=like.device)
     ended = torch.zeros(len(like), dtype=torch.bool, device=like.device)
     live = torch.arange(len(like), device=like.device)
+    clock = Clock()
     for time in range(max_new_tokens):
-        logprobs = {role: _pick(session.logits, live).log_softmax(-1) for role, session in sessions.items()}
-        token = _draw(trace, time, live, logprobs, law, truncation, uniforms[live, time])
-        ended[live] = torch.isin(token, eos)
-        live = (~ended).nonzero().squeeze(-1)
-        if len(live) == 0 or time + 1 == max_new_tokens:
+        if len(live):  # none live: other processes still decode, and this one keeps them company
+            logprobs = {role: _pick(session.logits, live).log_softmax(-1) for role, session in sessions.items()}
+            token = _draw(trace, time, live, logprobs, law, truncation, uniforms[live, time])
+            ended[live] = torch.isin(token, eos)
+            live = (~ended).nonzero().squeeze(-1)
+        if time + 1 == max_new_tokens or clock.over(len(live) == 0, time + 1):
             break
         for session in sessions.values():
             session.advance(trace.ids[:, time])
-    trace.cut(time + 1)
+    trace.cut(max(1, int(trace.mask.sum(-1).max())))
     prompt_index = torch.arange(len(prompts), device=like.device).repeat_interleave(samples)
     _check_finite(trace)
     if absent := {POLICY, TARGET}.difference(law.roles):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
@@ -67,6 +67,10 @@ class RewardTilted(Target):
         self._tokenizer = tokenizer
         # Wrapped, so that π_init does not become a submodule of a second parent.
         self._base = LanguageModel(reference, tokenizer) if self.base == "reference" else None
+
+    def decoding_models(self) -> list[nn.Module]:
+        """See `Target.decoding_models`; also the base, which is no submodule."""
+        return [self] if self._base is None else [self, self._base.model]
 
     @property
     def token_rewards(self) -> LanguageModel:

@@ -25,3 +25,7 @@ class Target(nn.Module, NextToken):
             UserError: if the target's vocabulary is another one.
 
         """
+
+    def decoding_models(self) -> list[nn.Module]:
+        """Return the modules that answer for each token, so that sharded ones can be gathered once for a rollout."""
+        return [self]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
@@ -63,6 +63,10 @@ class TopKRewardTilted(Target):
         self.scorer = freeze(RewardModel.load(self.model, "target.model"))
         # Wrapped, so that π_init does not become a submodule of a second parent.
         self._base = LanguageModel(reference, tokenizer)
+
+    def decoding_models(self) -> list[nn.Module]:
+        """See `Target.decoding_models`; also the base, which is no submodule."""
+        return [self] if self._base is None else [self, self._base.model]
 
     @property
     def base(self) -> LanguageModel:

@@ -1,0 +1,86 @@
+"""Where the weights of a model go while it is loaded: by default to this process's memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from torch import nn
+from transformers import PreTrainedModel
+
+
+class Placement(ABC):
+    """What a sharding strategy does with each model that a `ModelSource` loads."""
+
+    @property
+    @abstractmethod
+    def empty(self) -> bool:
+        """This process builds models without weights (on the meta device), since another one loads them."""
+
+    @abstractmethod
+    def place(self, model: PreTrainedModel) -> PreTrainedModel:
+        """Spread the weights over the processes, which all call; return the model with this process's part."""
+
+
+_PLACEMENT: ContextVar[Placement | None] = ContextVar("placement", default=None)
+
+
+@contextmanager
+def placing(placement: Placement | None) -> Iterator[None]:
+    """Let `placement` take every model that is loaded inside the block; None leaves them where they are."""
+    token = _PLACEMENT.set(placement)
+    try:
+        yield
+    finally:
+        _PLACEMENT.reset(token)
+
+
+def empty() -> bool:
+    """Return whether weights come from elsewhere: then only a model's structure is to be built."""
+    placement = _PLACEMENT.get()
+    return placement is not None and placement.empty
+
+
+def place(model: PreTrainedModel) -> PreTrainedModel:
+    """Hand a loaded model to the placement in force, if there is one."""
+    placement = _PLACEMENT.get()
+    return model if placement is None else placement.place(model)
+
+
+class _Unplaced(Placement):
+    def __init__(self, outer: Placement) -> None:
+        self._outer = outer
+
+    @property
+    def empty(self) -> bool:
+        return self._outer.empty
+
+    def place(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model
+
+
+@contextmanager
+def unplaced() -> Iterator[None]:
+    """Leave models that are loaded inside the block whole: for a source that changes what another one has loaded."""
+    placement = _PLACEMENT.get()
+    with placing(None if placement is None else _Unplaced(placement)):
+        yield
+
+
+@contextmanager
+def parameters_on_meta() -> Iterator[None]:
+    """Build modules without memory for their parameters; buffers, which no file may hold, are real."""
+    register = nn.Module.register_parameter
+
+    def register_on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is not None and not parameter.is_meta:
+            parameter = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+        register(module, name, parameter)
+
+    nn.Module.register_parameter = register_on_meta  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]

@@ -1,0 +1,62 @@
+"""What processes that decode together agree on, token by token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from qstar_pl.errors import UserError
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a decode loop ends."""
+
+    everyone: Callable[[bool], bool] = bool
+    """Asked after every token with "all my answers have ended"; True ends the loop. Under streamed parameters every
+    forward pass is a meeting of all processes, so none may stop before the last one has ended."""
+    limit_s: float | None = None
+    """Longest time of one rollout, s; None: none."""
+
+
+_PACE: ContextVar[Pace] = ContextVar("pace", default=Pace())  # noqa: B039 (frozen)
+
+
+@contextmanager
+def pacing(pace: Pace) -> Iterator[None]:
+    """Let every rollout inside the block follow `pace`."""
+    token = _PACE.set(pace)
+    try:
+        yield
+    finally:
+        _PACE.reset(token)
+
+
+class Clock:
+    """Runs along with one rollout."""
+
+    def __init__(self) -> None:
+        self._pace = _PACE.get()
+        self._start = time.monotonic()
+
+    def over(self, ended: bool, tokens: int) -> bool:
+        """Return whether the loop ends, all processes having been asked.
+
+        Args:
+            ended: whether all answers of this process have.
+            tokens: decoded so far, for the message.
+
+        Raises:
+            UserError: if the rollout has taken longer than allowed.
+
+        """
+        limit, spent = self._pace.limit_s, time.monotonic() - self._start
+        if limit is not None and spent > limit:
+            raise UserError(
+                f"trainer.strategy.rollout_limit_s must be enough for a rollout, got {limit:g}, and {spent:.1f} s have "
+                f"passed after {tokens} tokens"
+            )
+        return self._pace.everyone(ended)

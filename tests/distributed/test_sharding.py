@@ -1,0 +1,91 @@
+"""Two real processes over gloo, FSDP2: the same training as one process, at half the memory per process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from reference.every_method import METHODS
+
+SCRIPT = Path(__file__).parents[1] / "reference" / "sharded.py"
+CLOCKS = ("time/", "tokens/per_s", "memory/")
+
+
+def start(folder: Path, world: int, rank: int) -> subprocess.Popen[str]:
+    places = {"MASTER_ADDR": "127.0.0.1", "WORLD_SIZE": "2", "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(folder), str(world)],
+        env={**os.environ, **(places if world > 1 else {}), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("sharded")
+    processes = [start(folder, 1, 0), start(folder, 2, 0), start(folder, 2, 1)]
+    try:
+        said = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0, 0], "\n".join(said)
+    names = {"one": "world1rank0", "two": "world2rank0", "other": "world2rank1"}
+    return {key: torch.load(folder / f"{name}.pt", weights_only=False) for key, name in names.items()}
+
+
+@pytest.mark.parametrize("name", [*METHODS, "PPO"])
+def test_two_times_four_rows_are_eight(results, name) -> None:
+    """Ragged prompts and answers that end early; two optimiser steps (four of PPO's), in weights and all metrics."""
+    one, two = results["one"][name], results["two"][name]
+    assert (one["weights"] - two["weights"]).norm() < 1e-5 * one["weights"].norm()
+    assert torch.equal(two["weights"], results["other"][name]["weights"])
+    wanted = {key: value for key, value in one["metrics"].items() if not key.startswith(CLOCKS)}
+    got = {key: value for key, value in two["metrics"].items() if not key.startswith(CLOCKS)}
+    assert {"loss/total", "grad/norm"} <= wanted.keys()
+    assert "weights/cv" in wanted or "loss/accuracy" in wanted or name == "SFT"
+    assert got == pytest.approx(wanted, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("how", ["streamed", "lightning", "registered", "checkpointed"])
+def test_other_ways_to_shard_are_the_same_training(results, how) -> None:
+    weights = results["one"]["QStar"]["weights"]
+    assert (results["two"]["again"][how]["weights"] - weights).norm() < 1e-5 * weights.norm()
+
+
+def test_weights_read_by_rank_zero_alone_are_everywhere(results) -> None:
+    for rank in ("two", "other"):
+        assert results[rank]["pretrained"]["same"]
+        assert results[rank]["pretrained"]["read"] == (rank == "two")
+
+
+def test_parameters_and_optimiser_state_are_halved(results) -> None:
+    ratio = results["two"]["bytes"] / results["one"]["bytes"]
+    assert 0.5 <= ratio < 0.51
+
+
+def test_parameters_are_gathered_once_per_rollout(results) -> None:
+    short, long = results["two"]["gathered"]
+    assert long["tokens"] > 3 * short["tokens"]
+    assert long["gathers"] == short["gathers"] > 0
+
+
+def test_streamed_parameters_are_gathered_for_every_token(results) -> None:
+    """And processes whose answers end at different lengths wait for each other without hanging."""
+    short, long = results["two"]["streamed"]
+    assert long["gathers"] > 3 * short["gathers"]
+    assert max(results["two"]["streamed"][1]["lengths"]) != max(results["other"]["streamed"][1]["lengths"])
+    assert long["lengths"] == results["two"]["gathered"][1]["lengths"]
+
+
+@pytest.mark.parametrize("how", ["gathered", "streamed"])
+def test_a_rollout_leaves_everything_as_it_was(results, how) -> None:
+    for rank in ("two", "other"):
+        for seen in results[rank][how]:
+            kept = {key: seen[key] for key in ("sharded", "same_weights", "same_random_state", "same_modes")}
+            assert all(kept.values()), kept

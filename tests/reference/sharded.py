@@ -1,0 +1,146 @@
+"""Every method that trains a policy, on one process or sharded over two; what each rank saw goes to a file.
+
+Run as `python sharded.py <folder> <world size>`, once per rank, with LOCAL_RANK, NODE_RANK, WORLD_SIZE, MASTER_ADDR set
+(two ranks), or once (one rank).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.strategies import ModelParallelStrategy
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from reference.every_method import METHODS, ppo
+from reference.tiny_methods import TinyData, run
+
+from qstar_pl.distributed import FSDP2Strategy, Sharding
+from qstar_pl.distributed.sharding import ShardedPlacement
+from qstar_pl.models import Pretrained
+from qstar_pl.models.placement import placing
+
+
+class Gathers(TorchDispatchMode):
+    """Counts all-gathers, whichever of torch's names they go by."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += "allgather" in str(func).replace("_", "")
+        return func(*args, **(kwargs or {}))
+
+
+def whole(parameter: torch.Tensor) -> torch.Tensor:
+    """Return the parameter on every rank."""
+    return parameter.full_tensor() if isinstance(parameter, DTensor) else parameter
+
+
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """Return what this rank holds."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def learn(make: Any, batch_size: int, **options: Any) -> dict[str, Any]:
+    """Take two steps; return final weights and the metrics of both."""
+    module, metrics = run(make(), TinyData(batch_size=batch_size), **{"max_steps": 2, "devices": 1, **options})
+    trained = torch.cat([whole(p.detach()).flatten() for p in module.parameters() if p.requires_grad])
+    return {"weights": trained, "metrics": metrics}
+
+
+def bytes_held(**options: Any) -> int:
+    """Return the bytes of parameters and of Adam's state that this rank holds after a step."""
+    module = METHODS["QStar"]()
+    module.optimizer = torch.optim.AdamW
+    run(module, TinyData(batch_size=4), **{"max_steps": 1, "devices": 1, **options})
+    state = module.trainer.optimizers[0].state
+    tensors = [*module.parameters(), *(v for values in state.values() for v in values.values())]
+    return sum(local(t).untyped_storage().nbytes() for t in tensors if isinstance(t, torch.Tensor))
+
+
+def gathers_of_a_rollout(max_new_tokens: int, strategy: FSDP2Strategy) -> dict[str, Any]:
+    """Draw once, and return the all-gathers of it, with what must be as before."""
+    module = METHODS["QStar"]()
+    module.sampler = replace(module.sampler, max_new_tokens=max_new_tokens)
+    seen: dict[str, Any] = {}
+
+    class Count(Callback):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            held = [local(p).clone() for p in pl_module.parameters()]
+            random, modes = torch.get_rng_state(), [m.training for m in pl_module.modules()]
+            with Gathers() as counter:
+                rollout = pl_module.draw(batch)
+            seen["gathers"] = counter.count
+            seen["tokens"] = int(rollout.completion_mask.sum(-1).max())
+            seen["lengths"] = rollout.completion_mask.sum(-1).tolist()
+            seen["sharded"] = all(isinstance(p, DTensor) for p in pl_module.parameters())
+            seen["same_weights"] = all(map(torch.equal, held, (local(p) for p in pl_module.parameters())))
+            seen["same_random_state"] = torch.equal(random, torch.get_rng_state())
+            seen["same_modes"] = modes == [m.training for m in pl_module.modules()]
+
+    run(module, TinyData(batch_size=4), max_steps=1, devices=2, strategy=strategy, more_callbacks=[Count()])
+    return seen
+
+
+def read_by_rank_zero() -> dict[str, Any]:
+    """Load the embedded expert sharded; tell whether this rank read its file, and whether all weights arrived."""
+    import transformers
+
+    read: list[str] = []
+    original = transformers.AutoModelForCausalLM.from_pretrained
+
+    def noted(path: str, **options: Any) -> Any:
+        read.append(path)
+        return original(path, **options)
+
+    transformers.AutoModelForCausalLM.from_pretrained = noted
+    mesh = init_device_mesh("cpu", (2,))
+    with placing(ShardedPlacement(Sharding(), mesh, torch.device("cpu"))):
+        placed = Pretrained("tiny/expert").load()
+    seen = {"read": bool(read)}
+    transformers.AutoModelForCausalLM.from_pretrained = original
+    expected = Pretrained("tiny/expert").load().state_dict()
+    got = {key: whole(value) for key, value in placed.state_dict().items()}
+    seen["same"] = got.keys() == expected.keys() and all(torch.equal(got[key], expected[key]) for key in expected)
+    return seen
+
+
+def main() -> None:
+    folder, world = Path(sys.argv[1]), int(sys.argv[2])
+    rank = int(os.environ.get("LOCAL_RANK", "0"))
+    results: dict[str, Any] = {}
+    makers = {**METHODS, "PPO": lambda: ppo(2)}
+    if world == 1:
+        results = {name: learn(make, 8) for name, make in makers.items()}
+        results["bytes"] = bytes_held()
+    else:
+        # The ranks meet in a file: a port that was free a moment ago may not be so any more.
+        torch.distributed.init_process_group("gloo", (folder / "meeting").as_uri(), rank=rank, world_size=2)
+        two: dict[str, Any] = {"devices": 2}
+        results = {name: learn(make, 4, strategy=FSDP2Strategy(), **two) for name, make in makers.items()}
+        streamed = FSDP2Strategy(gathering="streamed")
+        plain = ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1)
+        again = {"streamed": streamed, "lightning": plain, "registered": "fsdp2"}
+        results["again"] = {
+            name: learn(METHODS["QStar"], 4, strategy=strategy, **two) for name, strategy in again.items()
+        }
+        checkpointed = FSDP2Strategy(Sharding(activation_checkpointing=True, reshard_after_forward=False))
+        results["again"]["checkpointed"] = learn(METHODS["QStar"], 4, strategy=checkpointed, **two)
+        results["pretrained"] = read_by_rank_zero()
+        results["bytes"] = bytes_held(strategy=FSDP2Strategy(), devices=2)
+        results["gathered"] = [gathers_of_a_rollout(tokens, FSDP2Strategy()) for tokens in (3, 40)]
+        results["streamed"] = [gathers_of_a_rollout(tokens, FSDP2Strategy(gathering="streamed")) for tokens in (3, 40)]
+    torch.save(results, folder / f"world{world}rank{rank}.pt")
+
+
+if __name__ == "__main__":
+    main()
