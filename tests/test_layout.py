@@ -15,7 +15,19 @@ PACKAGE = REPOSITORY / "src" / "qstar_pl"
 RANKS = {
     **dict.fromkeys(("__init__", "types", "errors", "qstar"), 0),
     **dict.fromkeys(
-        ("models", "rewards", "targets", "rollout", "samplers", "data", "optim", "tiny_world", "distributed"), 1
+        (
+            "models",
+            "rewards",
+            "targets",
+            "rollout",
+            "samplers",
+            "data",
+            "optim",
+            "tiny_world",
+            "distributed",
+            "checkpoints",
+        ),
+        1,
     ),
     "methods": 2,
     **dict.fromkeys(("evaluation", "experiments", "theory", "commandline", "cli", "__main__"), 3),

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 from jsonargparse import Namespace
 
-from qstar_pl.commandline.run_folder import keep_earlier, resolve_loggers, snake_case, write_predictions
+from qstar_pl.commandline.defaults import snake_case
+from qstar_pl.commandline.run_folder import keep_earlier, resolve_loggers, write_predictions
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,9 @@ from typing import Any
 import torch
 import yaml
 
+from qstar_pl.checkpoints.damage import check_whole
+from qstar_pl.commandline.defaults import DEFAULT_METHOD, RUNS, snake_case
+from qstar_pl.commandline.resume import LAST, find_last
 from qstar_pl.errors import UserError
 
 KEY = "qstar_config"
@@ -38,6 +41,9 @@ def checkpoint_layer(command: str, words: Sequence[str]) -> dict[str, Any]:
     """
     given = _given(command, words)
     path = given.get("ckpt_path")
+    if path == LAST:
+        found = find_last(given.get("root") or RUNS, given.get("name") or _run_name(given.get("model")))
+        path = None if found is None else str(found)
     if not isinstance(path, str) or path in BY_NAME or "://" in path or path.startswith("registry"):
         return {}
     stored = stored_config(Path(path))
@@ -70,6 +76,11 @@ def stored_config(path: Path) -> dict[str, Any]:
     return stored
 
 
+def step_of(path: Path) -> int:
+    """Return the optimiser steps taken when a checkpoint was written."""
+    return int(_load(path / SHARDED_METADATA if path.is_dir() else path)["global_step"])
+
+
 def _beside(path: Path) -> dict[str, Any]:
     for folder in list(path.resolve().parents)[:2]:
         if (folder / "config.yaml").is_file():
@@ -87,6 +98,9 @@ def _load(source: Path) -> Mapping[str, Any]:
         reason = str(error).split("\n", maxsplit=1)[0]
         raise UserError(f"ckpt_path must be a checkpoint without code in it, got {source}: {reason}") from error
     except (RuntimeError, EOFError, ValueError, OSError) as error:
+        with source.open("rb") as file:
+            if file.read(2) == b"PK":  # it began as one of torch's
+                check_whole(source)
         raise UserError(
             f"ckpt_path must be a Lightning checkpoint, got {source}, which cannot be read as one"
         ) from error
@@ -119,6 +133,10 @@ def _given(command: str, words: Sequence[str]) -> dict[str, Any]:
             found["ckpt_path"] = None if value == "null" else value
         elif option in ("--model", "--model.class_path"):
             found["model"] = value
+        elif option == "--name":
+            found["name"] = value
+        elif option == "--trainer.default_root_dir":
+            found["root"] = value
     model = found.get("model")
     if isinstance(model, str) and model.endswith((".yaml", ".yml", ".json")):
         found["model"] = _yaml(Path(model))
@@ -126,7 +144,9 @@ def _given(command: str, words: Sequence[str]) -> dict[str, Any]:
 
 
 def _pick(settings: Any, folder: Path) -> dict[str, Any]:
-    picked = {key: settings[key] for key in ("ckpt_path", "model") if key in settings} if settings else {}
+    picked = {key: settings[key] for key in ("ckpt_path", "model", "name") if key in settings} if settings else {}
+    if settings and isinstance(settings.get("trainer"), dict) and "default_root_dir" in settings["trainer"]:
+        picked["root"] = settings["trainer"]["default_root_dir"]
     if isinstance(picked.get("model"), str) and (folder / picked["model"]).is_file():
         picked["model"] = _yaml(folder / picked["model"])  # a group file, relative to the YAML that names it
     return picked
@@ -144,6 +164,10 @@ def _yaml(path: Path) -> dict[str, Any]:
         where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
         raise UserError(f"{where} is not valid YAML: {getattr(error, 'problem', error)}") from error
     return loaded if isinstance(loaded, dict) else {}
+
+
+def _run_name(model: Any) -> str:
+    return snake_case(_class_name(model) or DEFAULT_METHOD)
 
 
 def _class_name(model: Any) -> str | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 RUNS = "runs"
 """The folder under which every run gets its own."""
+DEFAULT_METHOD = "QStar"
+"""Trained where no method is named."""
 MAX_STEPS = 200
 """Length of a run for which neither steps, epochs nor time were given."""
 
@@ -18,7 +21,7 @@ def defaults() -> dict[str, Any]:
     """
     return {
         "seed_everything": 0,
-        "model": {"class_path": "qstar_pl.methods.QStar"},
+        "model": {"class_path": f"qstar_pl.methods.{DEFAULT_METHOD}"},
         "data": {"class_path": "qstar_pl.data.RLHFDataModule"},
         "trainer": {
             "default_root_dir": RUNS,
@@ -31,6 +34,11 @@ def defaults() -> dict[str, Any]:
             ],
         },
     }
+
+
+def snake_case(name: str) -> str:
+    """Return e.g. "q_star" for "QStar" and "dpo" for "DPO": the run folder of a method."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def wanted_callbacks(trainer: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
-from qstar_pl.commandline.checkpoints import KEY
+from qstar_pl.commandline.checkpoints import KEY, step_of
+from qstar_pl.commandline.resume import take_up_metrics
 
 UNNAMED = (None, "lightning_logs")
 """What the loggers call a run that has no name."""
@@ -23,7 +23,7 @@ UNNAMED = (None, "lightning_logs")
 class RunConfig(SaveConfigCallback):
     """Writes the resolved configuration as config.yaml into the run folder, and into every checkpoint.
 
-    An earlier config.yaml is kept as config.1.yaml, config.2.yaml, …
+    An earlier config.yaml that says something else is kept as config.1.yaml, config.2.yaml, …
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -33,11 +33,16 @@ class RunConfig(SaveConfigCallback):
         """Keep what is there, then write."""
         folder = trainer.log_dir  # on every rank: it is broadcast
         if folder is not None and trainer.is_global_zero and not self.already_saved:
-            keep_earlier(Path(folder) / self.config_filename)
+            path = Path(folder) / self.config_filename
+            if path.exists() and path.read_text() != self.parser.dump(self.config, skip_unset=False, format="yaml"):
+                keep_earlier(path)
         super().setup(trainer, pl_module, stage)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store the configuration, so that the checkpoint alone rebuilds the run."""
+        # What was logged up to here must outlive a kill, since the run goes on from here.
+        for logger in trainer.loggers:
+            logger.save()
         checkpoint[KEY] = yaml.safe_load(self.parser.dump(self.config, skip_unset=False, format="yaml"))
 
 
@@ -51,18 +56,23 @@ def keep_earlier(path: Path) -> Path | None:
     return path.rename(kept)
 
 
-def keep_earlier_metrics(trainer: Trainer) -> None:
-    """Keep the metrics.csv of an earlier run into the same folder: Lightning's logger would delete it."""
+def keep_earlier_metrics(trainer: Trainer, continued: Path | None = None) -> None:
+    """Keep the metrics.csv of an earlier run into the same folder: Lightning's logger would delete it.
+
+    Args:
+        trainer: whose loggers have written nothing yet.
+        continued: the checkpoint of a run that goes on in its own folder, and so in its own metrics.csv.
+
+    """
     if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
         return
     for logger in trainer.loggers:
-        if isinstance(logger, CSVLogger):
+        if not isinstance(logger, CSVLogger):
+            continue
+        if continued is not None and Path(logger.log_dir).resolve() == continued.resolve().parent.parent:
+            take_up_metrics(logger, step_of(continued))
+        else:
             keep_earlier(Path(logger.log_dir) / "metrics.csv")
-
-
-def snake_case(name: str) -> str:
-    """Return e.g. "q_star" for "QStar" and "dpo" for "DPO"."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def resolve_loggers(loggers: Any, root: str, name: str) -> Any:

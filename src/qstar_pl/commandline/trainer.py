@@ -8,9 +8,11 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import yaml
+from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -18,16 +20,17 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 import qstar_pl.callbacks
 import qstar_pl.distributed
 import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimisers and strategies known to the parser)
+from qstar_pl.checkpoints import AtomicCheckpointIO
 from qstar_pl.cli import TRAINER_COMMANDS
 from qstar_pl.commandline.checkpoints import checkpoint_layer
-from qstar_pl.commandline.defaults import MAX_STEPS, RUNS, defaults, wanted_callbacks
+from qstar_pl.commandline.defaults import MAX_STEPS, RUNS, defaults, snake_case, wanted_callbacks
 from qstar_pl.commandline.errors import MISTAKE, debugging, say, user_error
 from qstar_pl.commandline.messages import essence
+from qstar_pl.commandline.resume import LAST, find_last, stay_in_folder
 from qstar_pl.commandline.run_folder import (
     RunConfig,
     keep_earlier_metrics,
     resolve_loggers,
-    snake_case,
     write_predictions,
 )
 from qstar_pl.commandline.summary import metric_lines, run_summary
@@ -64,6 +67,8 @@ class TrainerCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str], execute: bool = True) -> None:
         self.execute = execute
+        self.continued: Path | None = None
+        """The checkpoint that `--ckpt_path last` has found."""
         super().__init__(
             RLHFModule,
             RLHFDataModule,
@@ -105,18 +110,39 @@ class TrainerCLI(LightningCLI):
         name = config.name or snake_case(config.model.class_path.rpartition(".")[2])
         trainer.logger = resolve_loggers(trainer.logger, trainer.default_root_dir or RUNS, name)
         trainer.callbacks = wanted_callbacks(trainer)
+        if config.ckpt_path == LAST:
+            self._continue_last(command, config, name)
         if trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
             trainer.max_steps = MAX_STEPS
+
+    def _continue_last(self, command: str, config: Any, name: str) -> None:
+        """Go on where the last run of this name stopped; the first of them begins anew."""
+        root = config.trainer.default_root_dir or RUNS
+        checkpoint = find_last(root, name)
+        if checkpoint is None and command != "fit":
+            raise UserError(f"ckpt_path must name a checkpoint, got last, and {root}/{name} holds none yet")
+        config.ckpt_path = None if checkpoint is None else str(checkpoint)
+        if checkpoint is not None:
+            self.continued = checkpoint
+            stay_in_folder(config.trainer.logger, checkpoint)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer; nothing that an earlier run left in its folder is deleted."""
         try:
-            trainer = super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**{**self._plugins(), **kwargs})
         except (ValueError, MisconfigurationException) as error:
             accelerator = self._get(self.config, "trainer")["accelerator"]
             raise UserError(f"trainer (accelerator={accelerator}): {error}") from error
-        keep_earlier_metrics(trainer)
+        keep_earlier_metrics(trainer, self.continued)
         return trainer
+
+    def _plugins(self) -> dict[str, Any]:
+        """Return the trainer's plugins with our way to write checkpoints, unless the user brings one."""
+        given = self._get(self.config_init, "trainer")["plugins"] or []
+        given = given if isinstance(given, list) else [given]
+        if any(isinstance(plugin, CheckpointIO) for plugin in given):
+            return {}
+        return {"plugins": [*given, AtomicCheckpointIO()]}
 
     def _run_subcommand(self, subcommand: str) -> None:
         if self.execute:

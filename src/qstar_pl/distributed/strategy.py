@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
+from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.strategies import ModelParallelStrategy, StrategyRegistry
 
+from qstar_pl.checkpoints.atomic import replacing
+from qstar_pl.checkpoints.damage import check_whole, find_damage, write_manifest
 from qstar_pl.distributed.generation import Gathering
 from qstar_pl.distributed.sharding import Sharding
 from qstar_pl.errors import UserError
@@ -55,6 +61,29 @@ class FSDP2Strategy(ModelParallelStrategy):
         """Share parameters over all processes of all nodes."""
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: _PATH, storage_options: Any = None) -> None:
+        """Write so that a kill leaves the checkpoint that was there; a folder gets checksums (see `check_whole`)."""
+        if not self._save_distributed_checkpoint:
+            super().save_checkpoint(checkpoint, filepath, storage_options)
+            return
+        path = Path(self.broadcast(filepath))
+        # The folder beside the final one is made, filled by all, and renamed by rank 0.
+        writer = replacing(path) if self.is_global_zero else nullcontext(path.with_name(f".{path.name}.unfinished"))
+        with writer as beside:
+            self.barrier()
+            super().save_checkpoint(checkpoint, beside, storage_options)
+            self.barrier()
+            if self.is_global_zero:
+                write_manifest(beside)
+        self.barrier()
+
+    def load_checkpoint(self, checkpoint_path: _PATH, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read, after rank 0 has checked that all is as it was written."""
+        damage = find_damage(Path(checkpoint_path)) if self.is_global_zero else None
+        if self.broadcast(damage) is not None:
+            check_whole(Path(checkpoint_path))
+        return super().load_checkpoint(checkpoint_path, weights_only=weights_only)
 
 
 StrategyRegistry.register("fsdp2", FSDP2Strategy, description="FSDP2 with this project's defaults", override=True)

@@ -10,6 +10,8 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from qstar_pl.checkpoints.random_states import KEY as RANDOM_STATES
+from qstar_pl.checkpoints.random_states import random_states, restore_random_states
 from qstar_pl.distributed.placing import placed
 from qstar_pl.errors import UserError
 from qstar_pl.methods.metrics import EvaluationMetrics
@@ -40,6 +42,7 @@ class RLHFModule(LightningModule):
         self.lr_scheduler = lr_scheduler
         self.metrics = EvaluationMetrics()
         self._built = False
+        self._random_states: list[dict[str, Any]] | None = None
         # Frozen weights are absent from checkpoints on purpose; load_state_dict checks the rest.
         self.strict_loading = False
 
@@ -99,6 +102,20 @@ class RLHFModule(LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log what was measured."""
         self.log_dict(self.metrics.flush("test"))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the random states of all processes (Lightning calls this on each)."""
+        checkpoint[RANDOM_STATES] = random_states()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take them back when training begins: what is set up until then may draw."""
+        self._random_states = checkpoint.get(RANDOM_STATES)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Go on with the random states of a checkpoint."""
+        if self._random_states is not None:
+            restore_random_states(self._random_states, self.trainer.global_rank, self.trainer.world_size)
+            self._random_states = None
 
     def state_dict(self, *, prefix: str = "", **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Return what trains; see `frozen`."""

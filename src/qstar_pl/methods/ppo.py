@@ -129,8 +129,10 @@ class PPO(ActorCriticModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the coefficient: a buffer would be rounded under bf16-true, and then never move."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["kl_coefficient"] = self.kl_coefficient
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the coefficient; a checkpoint of another method has none."""
+        super().on_load_checkpoint(checkpoint)
         self.kl_coefficient = checkpoint.get("kl_coefficient", self.kl_coefficient)

@@ -1,0 +1,62 @@
+"""`--ckpt_path last`: the same command again goes on where the last one stopped, in the same folder."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch.loggers import CSVLogger
+
+from qstar_pl.checkpoints.atomic import replacing
+from qstar_pl.checkpoints.damage import newest_whole
+
+LAST = "last"
+
+
+def find_last(root: str, name: str) -> Path | None:
+    """Return the newest `last` checkpoint of the runs called `name` under `root`; None if there is none yet.
+
+    It may be damaged: whoever loads it says so and names the one before. Where a kill has left other checkpoints but
+    no `last` among them, the newest whole one is taken.
+    """
+    folders = [folder for folder in Path(root, name).glob("version_*/checkpoints") if folder.is_dir()]
+    found = [path for folder in folders for path in folder.glob("last*.ckpt")]
+    if not found:
+        found = [path for folder in folders if (path := newest_whole(folder, other_than=folder)) is not None]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def stay_in_folder(loggers: Any, checkpoint: Path) -> None:
+    """Let loggers that number their runs go on in the folder that the checkpoint lies in."""
+    folder = checkpoint.parent.parent.name
+    for logger in loggers if isinstance(loggers, list) else [loggers]:
+        arguments = logger.get("init_args") if isinstance(logger, Namespace) else None
+        if arguments is not None and arguments.get("version", 0) is None and folder.startswith("version_"):
+            arguments["version"] = int(folder.removeprefix("version_"))
+
+
+def take_up_metrics(logger: CSVLogger, step: int) -> None:
+    """Let the logger append to its metrics.csv, cut after `step`; alone it would delete the file.
+
+    Args:
+        logger: with the folder of the run that is continued.
+        step: optimiser steps taken when the checkpoint was written; what was logged later is computed again.
+
+    """
+    path = Path(logger.log_dir) / "metrics.csv"
+    header, rows = [], []
+    if path.exists():
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            # A kill can leave a last line without its end; its step is after the checkpoint's, which flushed the file.
+            rows = [row for row in reader if None not in row.values() and int(row["step"]) <= step]
+            header = list(reader.fieldnames or [])
+    writer = logger.experiment  # deletes the file
+    if rows:
+        with replacing(path) as beside, beside.open("w", newline="") as file:
+            lines = csv.DictWriter(file, fieldnames=header)
+            lines.writeheader()
+            lines.writerows(rows)
+        writer.metrics_keys = header
