@@ -28,6 +28,7 @@ class Command:
 
 COMMANDS = (
     Command("curves", "qstar_pl.experiments.curves", "plot a metric of several runs against steps, samples or time"),
+    Command("data", "qstar_pl.commandline.data", "rows, fields and examples that an adapter finds in a dataset"),
     Command("experiment", "qstar_pl.experiments.comparison", "several configurations under the same seeds, one table"),
     Command(
         "export",
@@ -110,4 +111,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if "" not in sys.path:
+        sys.path.append("")  # class paths of the user's own files; behind the installed packages, so none is hidden
     return one_line_errors(lambda: _dispatch(words))

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from qstar_pl.data import HHRLHF, PromptResponse
+from qstar_pl.data import HHRLHF
 from qstar_pl.data.adapter import RowRejected
 from qstar_pl.data.rendering import dialogue_prompt
 from qstar_pl.data.rows import read_examples
@@ -70,20 +70,3 @@ def test_the_real_file(real_data):
     assert len(rows.examples) == 2354 - 9 - 2 - 4 - 6
     assert all(example.turns[-1].role == "user" for example in rows.examples)
     assert all(example.chosen and example.rejected for example in rows.examples)
-
-
-def test_prompt_response():
-    adapter = PromptResponse(prompt_field="q", response_field="a")
-    example = adapter.example({"q": " why? ", "a": " so "}, "f:1")
-    assert (example.turns[0].content, example.chosen, example.rejected) == ("why?", "so", None)
-    pair = PromptResponse("q", "a", "b").example({"q": "why?", "a": "so", "b": "no"}, "f:1")
-    assert (pair.rejected, pair.key) == ("no", example.key)
-    for values, reason in (
-        (("", "x", "y"), "prompt is empty"),
-        (("q", "x", "x"), "equals"),
-        (("q", "x", ""), "is empty"),
-    ):
-        with pytest.raises(RowRejected, match=reason):
-            PromptResponse("q", "a", "b").example(dict(zip("qab", values, strict=True)), "f:1")
-    with pytest.raises(UserError, match="PromptResponse needs the columns q, a; the row has chosen"):
-        adapter.example({"chosen": "x"}, "f:1")

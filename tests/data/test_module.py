@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -8,7 +9,16 @@ import torch
 from jsonargparse import ArgumentParser
 from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
 
-from qstar_pl.data import HHRLHF, Adapter, PromptResponse, RLHFDataModule
+from qstar_pl.data import (
+    HHRLHF,
+    Adapter,
+    LengthFilter,
+    Mixture,
+    Part,
+    PlainRendering,
+    PromptResponse,
+    RLHFDataModule,
+)
 from qstar_pl.errors import UserError
 from qstar_pl.types import DemonstrationBatch, Example, PreferenceBatch, PromptBatch
 
@@ -431,6 +441,137 @@ def test_from_a_command_line():
     datamodule = parser.instantiate(parsed).data
     assert datamodule.adapter == PromptResponse(prompt_field="q")
     assert (datamodule.path, datamodule.batch_size) == ("x.jsonl", 3)
+
+
+# -- mixtures, subsets, caches
+
+WEIGHTS = {"one": 1.0, "two": 3.0}
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Parts of 40 and 12 rows, weighted 1 to 3."""
+    folder = tmp_path_factory.mktemp("mixed")
+    for name, count in (("one", 40), ("two", 12)):
+        rows = [{"prompt": f"{name} {number}", "completion": "a"} for number in range(count)]
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return Mixture(
+        tuple(Part(PromptResponse(), str(folder / f"{name}.jsonl"), weight=w, name=name) for name, w in WEIGHTS.items())
+    )
+
+
+def mixed_data(mixed, **options):
+    return RLHFDataModule(adapter=mixed, **({"batch_size": 4, "val_fraction": 0.0, "test_fraction": 0.0} | options))
+
+
+def parts_of(seen, datamodule):
+    part = {row.example.key: row.example.metadata["part"] for row in datamodule.train_dataloader()._loader.dataset}
+    return Counter(part[key] for key in chain(*seen))
+
+
+@pytest.mark.parametrize("batch_type", [PromptBatch, DemonstrationBatch])
+def test_a_mixture_is_seen_in_its_shares(mixed, tokenizer, batch_type):
+    module = Toy(tokenizer, batch_type)
+    datamodule = mixed_data(mixed)
+    fit(module, datamodule, max_epochs=3)
+    assert len(module.seen) == 3 * 13
+    assert parts_of(module.seen, datamodule) == {"one": 3 * 13, "two": 3 * 39}
+    # 39 draws without repetition from the 40; the 12 gone through 9 times and 9 of them once more.
+    assert Counter(Counter(chain(*module.seen)).values()) == {1: 39, 9: 3, 10: 9}
+    report = datamodule.report
+    assert [(part.rows_read, part.rows_used, part.epoch_rows) for part in report.parts] == [(40, 40, 13), (12, 12, 39)]
+    assert (
+        "part two: 12 rows read, 12 used, 12 to train on; 75.0% of an epoch, in which each is seen 3.25 times"
+        in str(report)
+    )
+    assert report.source == "mixture of 2 parts"
+
+
+def test_a_mixture_resumes_exactly(mixed, tokenizer, tmp_path):
+    saving = ModelCheckpoint(
+        tmp_path, "step{step}", auto_insert_metric_name=False, every_n_train_steps=1, save_top_k=-1
+    )
+    options = {"max_epochs": -1, "max_steps": 30}
+    whole = Toy(tokenizer)
+    fit(whole, mixed_data(mixed), enable_checkpointing=True, callbacks=[saving], **options)
+    for done, workers in ((1, 0), (12, 0), (13, 0), (14, 2), (27, 0)):
+        rest = Toy(tokenizer)
+        datamodule = mixed_data(mixed, num_workers=workers)
+        fit(rest, datamodule, ckpt_path=tmp_path / f"step{done}.ckpt", **options)
+        assert rest.seen == whole.seen[done:]
+    changed = Mixture(tuple(replace(part, weight=1.0) for part in mixed.parts))
+    with pytest.warns(UserWarning, match="differ from the checkpoint's"):
+        fit(Toy(tokenizer), mixed_data(changed), ckpt_path=tmp_path / "step3.ckpt", **options)
+
+
+def test_validation_holds_every_row_of_a_mixture_once(mixed, tokenizer):
+    module = Toy(tokenizer)
+    datamodule = mixed_data(mixed, val_fraction=0.4)
+    fit(module, datamodule, limit_val_batches=1.0, num_sanity_val_steps=0)
+    val = module.evaluated[PromptBatch]
+    assert len(val) == len(set(val)) == datamodule.report.val
+    assert not set(val) & set(chain(*module.seen))
+
+
+def test_a_mixture_without_weights_is_all_rows_once(mixed, tokenizer):
+    module = Toy(tokenizer)
+    plain = Mixture(tuple(replace(part, weight=None) for part in mixed.parts))
+    fit(module, mixed_data(plain))
+    assert sorted(Counter(chain(*module.seen)).values()) == [1] * 52
+
+
+def batches(datamodule):
+    return [
+        tensor.tolist()
+        for batch in datamodule.train_dataloader()
+        for tensor in (batch.prompts.prompt_ids, batch.prompts.prompt_mask, batch.chosen_ids, batch.rejected_ids)
+    ]
+
+
+def test_cached_tokens_make_the_same_batches(pairs_file, tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    seen = []
+    for options in ({"cache": False}, {"cache_dir": str(tmp_path / "a")}, {"cache_dir": str(tmp_path / "a")}):
+        datamodule = data(pairs_file, tokenizer=str(tmp_path / "tokenizer"), **options)
+        datamodule.setup()
+        seen.append((batches(datamodule), datamodule.report.cache))
+    assert seen[0][0] == seen[1][0] == seen[2][0]
+    (file,) = (tmp_path / "a").iterdir()
+    assert [note for _, note in seen] == [None, f"tokens cached in {file}", f"tokens from {file}"]
+    assert f"tokens from {file}" in str(datamodule.report)
+
+
+def test_subsets_and_filters_are_counted(pairs_file, tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    used = []
+    for size in (20, 60):
+        datamodule = data(
+            pairs_file,
+            tokenizer=str(tmp_path / "tokenizer"),
+            filters=[LengthFilter(min_prompt=len("question 10"))],
+            subset_size=size,
+        )
+        datamodule.setup()
+        assert datamodule.report.rejected == {
+            "the prompt has less than 11 characters": 10,
+            f"outside the subset of {size} rows": 190 - size,
+        }
+        used.append({row.example.key for row in datamodule._ready.rows})
+    assert used[0] < used[1]
+
+
+def test_system_prompt_and_rendering(pairs_file, tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    datamodule = data(
+        pairs_file,
+        tokenizer=str(tmp_path / "tokenizer"),
+        system_prompt="Be kind.",
+        rendering=PlainRendering(),
+    )
+    datamodule.setup()
+    row = datamodule._ready.rows[0]
+    assert tokenizer.decode(row.prompt.tolist()) == "Be kind.\n\nquestion 0"
+    assert tokenizer.decode(row.chosen.tolist()) == " good 0<eos>"
 
 
 # -- errors

@@ -125,8 +125,10 @@ def test_wrong_path_and_wrong_suffix(tmp_path):
 
 def test_what_looks_local(tmp_path):
     assert looks_local(str(tmp_path))
-    assert all(map(looks_local, ["a/b/c", "./a", "/a", "~/a", "../a/b", "a.jsonl", "owner/a.jsonl.gz", "a b"]))
-    assert not any(map(looks_local, ["Anthropic/hh-rlhf", "squad", "owner/name.v2", "name_with_words"]))
+    assert all(map(looks_local, ["a/b/c", "./a", "/a", "~/a", "../a/b", "a.jsonl", "owner/a.jsonl.gz", "a b", "a:b:c"]))
+    assert not any(
+        map(looks_local, ["Anthropic/hh-rlhf", "squad", "owner/name.v2", "name_with_words", "owner/name:part"])
+    )
 
 
 def test_hub_id_offline_is_one_line():
@@ -140,11 +142,12 @@ def test_hub_rows_carry_their_place(monkeypatch):
 
     asked = []
 
-    def load(path, split):
-        asked.append((path, split))
+    def load(*names, split):
+        asked.append((*names, split))
         return datasets.Dataset.from_list(ROWS)
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     assert list(read_rows("owner/name")) == [(f"owner/name [train], row {n}", row) for n, row in enumerate(ROWS)]
     assert rows("owner/name", "test") == ROWS
-    assert asked == [("owner/name", "train"), ("owner/name", "test")]
+    assert rows("owner/name:part-1") == ROWS
+    assert asked == [("owner/name", "train"), ("owner/name", "test"), ("owner/name", "part-1", "train")]

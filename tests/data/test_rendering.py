@@ -1,6 +1,7 @@
 import pytest
 
-from qstar_pl.data.rendering import ChatTemplate, DialogueTemplate, dialogue_prompt, template_of
+from qstar_pl.data.rendering import ChatTemplate, DialogueTemplate, PlainTemplate, dialogue_prompt
+from qstar_pl.data.renderings import TokenizerRendering
 from qstar_pl.errors import UserError
 from qstar_pl.types import Turn
 
@@ -8,7 +9,7 @@ TURNS = (Turn("user", "one"), Turn("assistant", "two"), Turn("user", "three"))
 
 
 def test_dialogue_form(tokenizer):
-    template = template_of(tokenizer)
+    template = TokenizerRendering().template(tokenizer)
     assert isinstance(template, DialogueTemplate)
     assert template.prompt(TURNS) == "\n\nHuman: one\n\nAssistant: two\n\nHuman: three\n\nAssistant:"
     assert template.completion(TURNS, "four") == " four"
@@ -16,7 +17,7 @@ def test_dialogue_form(tokenizer):
 
 
 def test_chat_template(chat_tokenizer):
-    template = template_of(chat_tokenizer)
+    template = TokenizerRendering().template(chat_tokenizer)
     assert isinstance(template, ChatTemplate)
     assert template.prompt(TURNS[:1]) == "<|im_start|>user\none<eos>\n<|im_start|>assistant\n"
     # EOS and the newline behind it are the encoder's business and nobody's, respectively.
@@ -40,3 +41,27 @@ def test_template_that_refuses(templated):
     tokenizer = templated("{{ raise_exception('no system turns') }}")
     with pytest.raises(UserError, match=r"for the turns system, user: no system turns"):
         ChatTemplate(tokenizer).prompt((Turn("system", "x"), Turn("user", "y")))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "text"),
+    [
+        ("TL;DR:", "short", "TL;DR: short"),
+        ("def f():\n", "    return 1", "def f():\n    return 1"),
+        ("def f():", "\n    return 1", "def f():\n    return 1"),
+        ("ends with ", "a word", "ends with a word"),
+    ],
+)
+def test_plain_text(prompt, answer, text):
+    turns = (Turn("user", prompt),)
+    assert PlainTemplate().prompt(turns) == prompt
+    assert PlainTemplate().prompt(turns) + PlainTemplate().completion(turns, answer) == text
+
+
+def test_plain_text_of_several_turns():
+    assert PlainTemplate().prompt((Turn("system", "Be kind."), *TURNS)) == "Be kind.\n\none\n\ntwo\n\nthree"
+
+
+def test_another_chat_template_than_the_tokenizers(chat_tokenizer):
+    template = ChatTemplate(chat_tokenizer, "{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
+    assert template.prompt(TURNS) == "[one][two][three]"

@@ -167,6 +167,7 @@ def _expected(keys: tuple[str, ...], classes: tuple[str, ...]) -> list[type]:
         "trainer": "lightning.pytorch.Trainer",
         "model": "qstar_pl.methods.RLHFModule",
         "data": "qstar_pl.data.RLHFDataModule",
+        "adapter": "qstar_pl.data.RowSource",
     }.get(root)
     if classes and len(keys) > 1:
         hint = _parameters(classes[-1]).get(keys[-1])

@@ -5,29 +5,58 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
+from qstar_pl.data.reading import Row as Row
+from qstar_pl.data.reading import read_rows
+from qstar_pl.data.rows import RowRejected as RowRejected
+from qstar_pl.data.rows import Rows, read_examples
 from qstar_pl.types import Example
-
-Row = Mapping[str, Any]
-
-
-class RowRejected(Exception):  # noqa: N818 (not an error: a row that is counted and left out)
-    """A row that must not be used; the message is the reason under which it is counted, the same for all such rows."""
 
 
 @dataclass(frozen=True)
-class Adapter(ABC):
-    """Knows one dataset's schema."""
+class RowSource(ABC):
+    """Where examples come from: an `Adapter` of one dataset, or a `Mixture` of several."""
+
+    needs_path: ClassVar[bool] = True
+    """Whether `path` says what to read."""
 
     @abstractmethod
-    def rows(self, path: str, split: str | None) -> Iterator[tuple[str, Row]]:
-        """Yield (where, row); `where` names file and line, for error messages.
+    def read(self, path: str, split: str | None, max_rows: int | None) -> Rows:
+        """Read and convert at most `max_rows` rows, counting what is left out.
 
         Raises:
             UserError: if the path does not exist, a row is malformed, or a needed column is missing.
 
         """
+
+    @abstractmethod
+    def adapter_of(self, example: Example) -> Adapter:
+        """Return the adapter that made an example of `read`'s."""
+
+    def named(self, path: str) -> str:
+        """Return how reports call these data."""
+        return f"{path} ({type(self).__name__})"
+
+
+@dataclass(frozen=True)
+class Adapter(RowSource):
+    """Knows one dataset's schema. A dataset of one's own needs a frozen dataclass with `example`, no more.
+
+    What `read` gives holds every row's original fields: `metadata["row"]` is the native row as it was read (the same
+    mapping, not a copy; never change it), `metadata["source"]` the file and line, beside what the adapter put there.
+    """
+
+    def rows(self, path: str, split: str | None) -> Iterator[tuple[str, Row]]:
+        """Yield (where, row) of the files or of the hub's dataset; `where` names file and line, for error messages.
+
+        See `read_rows` for what can be read.
+
+        Raises:
+            UserError: if the path does not exist or a row is malformed.
+
+        """
+        return read_rows(path, split)
 
     @abstractmethod
     def example(self, row: Row, where: str) -> Example:
@@ -38,3 +67,15 @@ class Adapter(ABC):
             UserError: if the row lacks a column or has a value of the wrong type.
 
         """
+
+    def fields(self, row: Row) -> Mapping[str, str]:
+        """Return which columns of such a row become what, for people to read: role → columns."""
+        return {"row": ", ".join(row)}
+
+    def adapter_of(self, example: Example) -> Adapter:
+        """Return this adapter."""
+        return self
+
+    def read(self, path: str, split: str | None = None, max_rows: int | None = None) -> Rows:
+        """See `RowSource.read`."""
+        return read_examples(self, path, split, max_rows)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from qstar_pl.data.encoding import Encoded, Ids
+from qstar_pl.errors import UserError
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, TensorFields
 
 
@@ -111,3 +112,18 @@ class PreferenceCollate(Collate):
 
 
 COLLATES: tuple[type[Collate], ...] = (PromptCollate, DemonstrationCollate, PreferenceCollate)
+
+
+def training_collate(wanted: type | None, rows: Sequence[Encoded]) -> type[Collate]:
+    """Return what makes batches of the type `wanted`; without a wish, of the type with the most that the rows allow.
+
+    Raises:
+        UserError: if there are no batches of that type.
+
+    """
+    if wanted is None:
+        return next(collate for collate in reversed(COLLATES) if collate.select(rows))
+    for collate in COLLATES:
+        if collate.batch_type is wanted:
+            return collate
+    raise UserError(f"model must train on one of {[c.batch_type.__name__ for c in COLLATES]}, got {wanted}")

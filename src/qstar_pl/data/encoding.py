@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.data.adapter import RowRejected
-from qstar_pl.data.rendering import Template, template_of
+from qstar_pl.data.rendering import Template
+from qstar_pl.data.renderings import Rendering, TokenizerRendering
+from qstar_pl.data.rows import RowRejected
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example, Turn
 
@@ -56,6 +57,8 @@ class Encoder:
     max_completion_tokens: int
     drop_long_answers: bool = False
     """Leave rows with an answer longer than max_completion_tokens out, instead of cutting it."""
+    rendering: Rendering = field(default_factory=TokenizerRendering)
+    """How dialogues become text."""
     _heads: dict[tuple[str, bool], list[int]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -67,14 +70,14 @@ class Encoder:
 
     @cached_property
     def template(self) -> Template:
-        """The tokenizer's chat template, or HH-RLHF's form."""
-        return template_of(self.tokenizer)
+        """What `rendering` means for this tokenizer."""
+        return self.rendering.template(self.tokenizer)
 
     @cached_property
     def _bos(self) -> list[int]:
         """BOS, if the tokenizer puts it before a plain text (a chat template writes its own)."""
         bos = self.tokenizer.bos_token_id
-        if bos is None or self.tokenizer.chat_template:
+        if bos is None or self.template.writes_special_tokens:
             return []
         return [bos] if list(self.tokenizer("a")["input_ids"])[:1] == [bos] else []
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qstar_pl.data.adapter import Adapter, Row, RowRejected
 from qstar_pl.data.columns import texts
 from qstar_pl.data.keys import prompt_key
-from qstar_pl.data.reading import read_rows
 from qstar_pl.data.rendering import dialogue_prompt
 from qstar_pl.types import Example, Turn
 
@@ -27,10 +26,6 @@ class HHRLHF(Adapter):
     are equal, an answer is empty, or the turns of the prompt do not alternate, beginning and ending with Human's.
     """
 
-    def rows(self, path: str, split: str | None) -> Iterator[tuple[str, Row]]:
-        """Yield (where, row) of the files or of the hub's dataset; see `read_rows`."""
-        return read_rows(path, split)
-
     def example(self, row: Row, where: str) -> Example:
         """Split both dialogues at the last answer; see the class."""
         chosen, rejected = texts(row, ("chosen", "rejected"), where, type(self).__name__)
@@ -47,6 +42,10 @@ class HHRLHF(Adapter):
             raise RowRejected("an answer is empty")
         turns = _turns(prompt)
         return Example(prompt_key(dialogue_prompt(turns)), turns, chosen_answer, rejected_answer, {"source": where})
+
+    def fields(self, row: Row) -> Mapping[str, str]:
+        """See `Adapter.fields`."""
+        return {"prompt": "chosen, up to its last answer", "chosen": "chosen", "rejected": "rejected"}
 
 
 def _turns(prompt: str) -> tuple[Turn, ...]:

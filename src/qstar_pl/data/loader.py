@@ -16,9 +16,9 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
-from qstar_pl.data.collate import Collate
+from qstar_pl.data.collate import COLLATES, Collate
 from qstar_pl.data.encoding import Encoded
-from qstar_pl.data.order import TrainOrder, digest
+from qstar_pl.data.order import Share, TrainOrder, evaluation_batches
 from qstar_pl.types import TensorFields
 
 
@@ -61,6 +61,18 @@ class EvaluationLoader:
         for indices in self.batches:
             batch = self.collate([self.rows[index] for index in indices])
             yield Sealed(batch) if self.seal else batch
+
+
+def evaluation_loaders(
+    rows: Sequence[Encoded], pad_id: int, batch_size: int, share: Share, *, seal: bool
+) -> list[EvaluationLoader]:
+    """Return a loader of prompts and, where the rows have them, one of demonstrations and one of pairs."""
+    loaders = []
+    for kind in COLLATES:
+        if usable := kind.select(rows):
+            batches = evaluation_batches(len(usable), batch_size, share)
+            loaders.append(EvaluationLoader(usable, kind(pad_id), batches, seal=seal))
+    return loaders
 
 
 class _Remaining:
@@ -115,7 +127,7 @@ class TrainLoader:
         self.position = position
         self.seal = seal
         self._unprocessed = unprocessed
-        self._digest = digest([row.example.key for row in rows])
+        self._digest = order.fingerprint([row.example.key for row in rows])
         self._loader: DataLoader[Any] = DataLoader(
             rows,  # type: ignore[arg-type]  # any sequence will do
             batch_sampler=_Remaining(order, position),

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
-
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.plugins.precision import Precision
-from lightning.pytorch.utilities import rank_zero_only
-from rich.console import Console
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.data.adapter import Adapter
-from qstar_pl.data.collate import COLLATES, Collate, PromptCollate
+from qstar_pl.data.adapter import RowSource
+from qstar_pl.data.attached import Attached
+from qstar_pl.data.collate import COLLATES, Collate, PromptCollate, training_collate
 from qstar_pl.data.encoding import Encoded, Encoder
+from qstar_pl.data.filters import RowFilter
 from qstar_pl.data.hh_rlhf import HHRLHF
-from qstar_pl.data.loader import EvaluationLoader, Position, TrainLoader
-from qstar_pl.data.order import Share, TrainOrder, evaluation_batches
-from qstar_pl.data.report import DataReport
-from qstar_pl.data.rows import Rows, encode_all, read_examples
-from qstar_pl.data.splits import Splits, check_fractions, split_by_prompt
+from qstar_pl.data.loader import EvaluationLoader, Position, TrainLoader, evaluation_loaders
+from qstar_pl.data.preparation import Parting, Preparation, Prepared, Selection
+from qstar_pl.data.renderings import Rendering, TokenizerRendering
+from qstar_pl.data.report import DataReport, announce
+from qstar_pl.data.reporting import BatchSize, make_report
+from qstar_pl.data.rows import Rows
+from qstar_pl.data.tiny_world import TinyWorld
+from qstar_pl.data.training_order import training_order
 from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer
 
@@ -39,7 +38,7 @@ class RLHFDataModule(LightningDataModule):
     def __init__(
         self,
         path: str = "tiny",
-        adapter: Adapter | None = None,
+        adapter: RowSource | None = None,
         split: str | None = None,
         tokenizer: str | None = None,
         batch_size: int = 8,
@@ -54,13 +53,20 @@ class RLHFDataModule(LightningDataModule):
         max_rows: int | None = None,
         seed: int = 0,
         num_workers: int = 0,
+        filters: list[RowFilter] | None = None,
+        subset_size: int | None = None,
+        system_prompt: str | None = None,
+        rendering: Rendering = TokenizerRendering(),
+        cache: bool = True,
+        cache_dir: str | None = None,
     ) -> None:
         """Describe the data; nothing is read yet.
 
         Args:
             path: "tiny" (the embedded dataset), a .json, .jsonl or .parquet file (the first two also .gz), a folder of
-                such files, or a dataset's id on the Hugging Face hub.
-            adapter: how a row becomes an example. By default the embedded dataset's own, else HH-RLHF's.
+                such files, or a dataset's id on the Hugging Face hub ("owner/name" or "owner/name:configuration").
+            adapter: how a row becomes an example, or a `Mixture` of several datasets. By default the embedded dataset's
+                own, else HH-RLHF's; `Auto` goes by the names of the columns.
             split: on the hub, which split (default: train); in a folder, a word in the path of the files to read.
             tokenizer: hub id or folder of a tokenizer, or "tiny". By default the policy's.
             batch_size: rows per process and micro-step (prompts, demonstrations or pairs). A training split smaller
@@ -73,29 +79,27 @@ class RLHFDataModule(LightningDataModule):
             test_fraction: part of the prompts for test.
             val_limit: use at most so many validation rows.
             test_limit: use at most so many test rows.
-            max_rows: read at most so many rows.
+            max_rows: read at most so many rows (of each part of a mixture).
             seed: of the splits, which runs under different seeds so share; with the run's own (`--seed_everything`),
                 of the order of training, so that such runs differ in what they see when.
             num_workers: processes that prepare training batches ahead.
+            filters: leave rows out by length, reward margin or duplicate prompts, before sub-sampling.
+            subset_size: use so many rows, chosen by a hash of their content: a smaller subset is part of a larger one.
+            system_prompt: a system turn for dialogues without one.
+            rendering: how dialogues become text; by default the tokenizer's chat template, else HH-RLHF's form.
+            cache: keep token ids on disk, under a hash of texts, tokenizer and options, for 5000 rows and more.
+            cache_dir: where (then for any number of rows); by default $XDG_CACHE_HOME/qstar_pl/tokens.
 
         Raises:
             UserError: if a number is out of range.
 
         """
         super().__init__()
-        at_least_one = {
-            "batch_size": batch_size,
-            "eval_batch_size": eval_batch_size,
-            "val_limit": val_limit,
-            "test_limit": test_limit,
-            "max_rows": max_rows,
-        }
-        for name, value in at_least_one.items():
+        for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size), ("max_rows", max_rows)):
             if value is not None and value < 1:
                 raise UserError(f"{name} must be at least 1, got {value}")
         if num_workers < 0:
             raise UserError(f"num_workers must be at least 0, got {num_workers}")
-        check_fractions(val_fraction, test_fraction)
         self.path = path
         self.adapter = adapter
         self.split = split
@@ -112,12 +116,16 @@ class RLHFDataModule(LightningDataModule):
         self.max_rows = max_rows
         self.seed = seed
         self.num_workers = num_workers
+        self.rendering = rendering
+        self.preparation = Preparation(
+            selection=Selection(tuple(filters or ()), subset_size, system_prompt),
+            parting=Parting(val_fraction, test_fraction, val_limit, test_limit, seed),
+            cache=cache,
+            cache_dir=cache_dir,
+        )
         self.position = Position()
         self._rows: Rows | None = None
-        self._used: list[Encoded] = []
-        self._splits = Splits([], [], [])
-        self._encoder: Encoder | None = None
-        self._encoded_rejected: Counter[str] = Counter()
+        self._prepared: Prepared | None = None
         self._train_loader: TrainLoader | None = None
         self._printed: DataReport | None = None
 
@@ -128,191 +136,119 @@ class RLHFDataModule(LightningDataModule):
             UserError: if the data cannot be read, leave no usable row, or lack what the method needs.
 
         """
+        source = self._source()
         if self._rows is None:
-            self._rows = read_examples(self._adapter(), self.path, self.split, self.max_rows)
+            self._rows = source.read(self.path, self.split, self.max_rows)
         tokenizer = self._tokenizer()
-        if self._encoder is None or self._encoder.tokenizer is not tokenizer:
-            self._encode(self._rows, tokenizer)
+        if self._prepared is None or self._prepared.encoder.tokenizer is not tokenizer:
+            encoder = Encoder(
+                tokenizer, self.max_prompt_tokens, self.max_completion_tokens, self.drop_long_answers, self.rendering
+            )
+            self._prepared = self.preparation.prepare(self._rows, encoder, self.path)
         collate = self._training_collate()
         if stage == "fit":
             self._check_training_rows(collate)
             if self.trainer is None or self.trainer.global_step == 0:
                 self.position = Position()  # a new run; a checkpoint's position is loaded after this
-        self.report = self._make_report(self._rows, collate)
+        attached = Attached(self.trainer)
+        batch = BatchSize(self.batch_size, attached.accumulate, attached.share.world_size)
+        self.report = make_report(source.named(self.path), self._rows, self._prepared, collate, batch)
         if self.report != self._printed:
             self._printed = self.report
-            _print(str(self.report))
+            announce(str(self.report))
 
-    def _adapter(self) -> Adapter:
+    def _source(self) -> RowSource:
         if self.adapter is not None:
             return self.adapter
-        if self.path == "tiny":
-            from qstar_pl.data.tiny_world import TinyWorld
-
-            return TinyWorld()
-        return HHRLHF()
+        return TinyWorld() if self.path == "tiny" else HHRLHF()
 
     def _tokenizer(self) -> PreTrainedTokenizerBase:
         if self.tokenizer is None:
-            tokenizer = getattr(self._method, "tokenizer", None)
+            tokenizer = getattr(Attached(self.trainer).method, "tokenizer", None)
             if tokenizer is None:
                 raise UserError("tokenizer must be given where no model with a tokenizer is trained, got None")
             return tokenizer
-        if self._encoder is not None:
-            return self._encoder.tokenizer
+        if self._prepared is not None:
+            return self._prepared.encoder.tokenizer
         return load_tokenizer(self.tokenizer, argument="tokenizer")
 
-    def _encode(self, rows: Rows, tokenizer: PreTrainedTokenizerBase) -> None:
-        encoder = Encoder(tokenizer, self.max_prompt_tokens, self.max_completion_tokens, self.drop_long_answers)
-        encoded, rejected = encode_all(encoder, rows.examples)
-        if not encoded:
-            reasons = "; ".join(f"{count}: {reason}" for reason, count in (rows.rejected + rejected).items())
-            raise UserError(f"path must hold a usable row, got {rows.read} rows in {self.path} ({reasons or 'empty'})")
-        splits = split_by_prompt(
-            encoded, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.seed
-        )
-        self._encoder = encoder
-        self._encoded_rejected = rejected
-        self._splits = Splits(splits.train, splits.val[: self.val_limit], splits.test[: self.test_limit])
-        self._used = encoded
-
     @property
-    def _method(self) -> Any:
-        return None if self.trainer is None else self.trainer.lightning_module
-
-    def _share(self) -> Share:
-        # The strategy's own idea of data parallelism: with tensor parallelism, ranks of one group share their data.
-        kwargs = None if self.trainer is None else self.trainer.distributed_sampler_kwargs
-        return Share(int(kwargs["rank"]), int(kwargs["num_replicas"])) if kwargs else Share()
-
-    def _seal(self) -> bool:
-        # See `Sealed`: only plugins that look into batches need it.
-        return (
-            self.trainer is not None
-            and type(self.trainer.precision_plugin).convert_input is not Precision.convert_input
-        )
+    def _ready(self) -> Prepared:
+        assert self._prepared is not None, "setup comes first"
+        return self._prepared
 
     def _training_collate(self) -> type[Collate]:
-        """What `batch_type` of the method asks for; without a method, the most that the rows allow."""
-        wanted = getattr(self._method, "batch_type", None)
-        if wanted is None:
-            return next(collate for collate in reversed(COLLATES) if collate.select(self._used))
-        for collate in COLLATES:
-            if collate.batch_type is wanted:
-                return collate
-        raise UserError(f"model must train on one of {[c.batch_type.__name__ for c in COLLATES]}, got {wanted}")
+        return training_collate(getattr(Attached(self.trainer).method, "batch_type", None), self._ready.rows)
 
     def _check_training_rows(self, collate: type[Collate]) -> None:
-        if not collate.select(self._used):
+        used = self._ready.rows
+        if not collate.select(used):
             raise UserError(
-                f"{type(self._method).__name__} must have rows with {collate.needs}; "
-                f"none of the {len(self._used)} rows of {self.path} has that"
+                f"{type(Attached(self.trainer).method).__name__} must have rows with {collate.needs}; "
+                f"none of the {len(used)} rows of {self.path} has that"
             )
-        if not collate.select(self._splits.train):
+        if not collate.select(self._ready.splits.train):
             raise UserError(
                 f"val_fraction + test_fraction must leave a row to train on, got {self.val_fraction} + "
-                f"{self.test_fraction} of {len(self._used)} rows"
+                f"{self.test_fraction} of {len(used)} rows"
             )
-
-    def _make_report(self, rows: Rows, collate: type[Collate]) -> DataReport:
-        train_items = len(collate.select(self._splits.train))
-        share = self._share()
-        return DataReport(
-            source=f"{self.path} ({type(self._adapter()).__name__})",
-            rows_read=rows.read,
-            rows_used=len(self._used),
-            rejected=dict(rows.rejected + self._encoded_rejected),
-            prompts_cut=sum(row.prompt_cut for row in self._used),
-            answers_cut=sum(row.answers_cut for row in self._used),
-            max_prompt_tokens=self.max_prompt_tokens,
-            max_completion_tokens=self.max_completion_tokens,
-            train=len(self._splits.train),
-            val=len(self._splits.val),
-            test=len(self._splits.test),
-            kind=collate.batch_type.__name__,
-            train_items=train_items,
-            batch_size=min(self.batch_size, max(1, train_items // share.world_size)),
-            accumulate=1 if self.trainer is None else self.trainer.accumulate_grad_batches,
-            world_size=share.world_size,
-        )
-
-    def _collate(self, kind: type[Collate]) -> Collate:
-        assert self._encoder is not None, "setup comes first"
-        pad = self._encoder.tokenizer.pad_token_id
-        return kind(pad_id=0 if pad is None else int(pad))
 
     def train_dataloader(self) -> TrainLoader:
         """Return the training batches from the current position on."""
         kind = self._training_collate()
         self._check_training_rows(kind)
-        rows = kind.select(self._splits.train)
-        trainer = self.trainer
+        rows = kind.select(self._ready.splits.train)
+        attached = Attached(self.trainer)
         self.teardown()
-        order = TrainOrder(
-            rows=len(rows),
+        order = training_order(
+            rows,
+            self._rows.parts if self._rows else (),
             batch_size=self.batch_size,
             # A run's seed of 0, as well as a method without one, leaves the order to the data's own.
-            seed=self.seed + (getattr(self._method, "sampling_seed", 0) << 32),
-            share=self._share(),
-            # overfit_batches means the same few batches in every epoch.
-            shuffle=not getattr(trainer, "overfit_batches", 0),
-            limit=1.0 if trainer is None else trainer.limit_train_batches,
+            seed=self.seed + (getattr(attached.method, "sampling_seed", 0) << 32),
+            share=attached.share,
+            shuffle=attached.shuffle,
+            limit=attached.limit,
         )
         self._train_loader = TrainLoader(
             rows,
-            self._collate(kind),
+            kind(self._ready.pad_id),
             order,
             self.position,
             num_workers=self.num_workers,
-            pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
-            seal=self._seal(),
-            unprocessed=self._unprocessed,
+            pin_memory=attached.pin_memory,
+            seal=attached.seal,
+            unprocessed=attached.unprocessed,
         )
         return self._train_loader
-
-    def _unprocessed(self) -> int:
-        if self.trainer is None:
-            return 0
-        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
-        return int(progress.ready > progress.processed)
 
     def _evaluation_loaders(self, rows: list[Encoded], name: str, fraction: float) -> list[EvaluationLoader]:
         if not rows:
             raise UserError(
-                f"{name}_fraction must leave a row in the {name} split, got {fraction} of {len(self._used)} rows"
+                f"{name}_fraction must leave a row in the {name} split, got {fraction} of {len(self._ready.rows)} rows"
             )
-        loaders = []
-        for kind in COLLATES:
-            if usable := kind.select(rows):
-                batches = evaluation_batches(len(usable), self.eval_batch_size, self._share())
-                loaders.append(EvaluationLoader(usable, self._collate(kind), batches, seal=self._seal()))
-        return loaders
+        attached = Attached(self.trainer)
+        return evaluation_loaders(rows, self._ready.pad_id, self.eval_batch_size, attached.share, seal=attached.seal)
 
     def val_dataloader(self) -> list[EvaluationLoader]:
         """Return loaders of prompts and, where the rows have them, of demonstrations and of pairs.
 
         Training with `val_fraction=0` has no validation; any other empty split is an error.
         """
-        training = self.trainer is not None and self.trainer.state.fn == "fit"
-        if training and self.val_fraction == 0:
+        if Attached(self.trainer).training and self.val_fraction == 0:
             return []
-        return self._evaluation_loaders(self._splits.val, "val", self.val_fraction)
+        return self._evaluation_loaders(self._ready.splits.val, "val", self.val_fraction)
 
     def test_dataloader(self) -> list[EvaluationLoader]:
         """Return loaders as `val_dataloader` does, of the test split."""
-        return self._evaluation_loaders(self._splits.test, "test", self.test_fraction)
+        return self._evaluation_loaders(self._ready.splits.test, "test", self.test_fraction)
 
     def predict_dataloader(self) -> EvaluationLoader:
         """Return the prompts of the test split (all of them, with `test_fraction=1`)."""
-        return self._evaluation_loaders(self._splits.test, "test", self.test_fraction)[COLLATES.index(PromptCollate)]
+        return self.test_dataloader()[COLLATES.index(PromptCollate)]
 
     def teardown(self, stage: str | None = None) -> None:
         """Stop the worker processes."""
         if self._train_loader is not None:
             self._train_loader.close()
             self._train_loader = None
-
-
-@rank_zero_only
-def _print(text: str) -> None:
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)

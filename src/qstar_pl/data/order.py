@@ -60,14 +60,20 @@ class TrainOrder:
         limit = self.limit if isinstance(self.limit, int) else int(self.batches * self.limit)
         return max(1, min(self.batches, limit))
 
+    def permutation(self, number: int) -> list[int]:
+        """Return the row numbers of epoch `number` in their order."""
+        if not self.shuffle:
+            return list(range(self.rows))
+        order: list[int] = torch.randperm(self.rows, generator=generator(self.seed, number)).tolist()
+        return order
+
+    def fingerprint(self, keys: Sequence[int]) -> str:
+        """Return what tells this order of rows with these prompts' keys from another, beside the seed."""
+        return digest(keys)
+
     def epoch(self, number: int) -> list[list[int]]:
         """Return this rank's batches of row indices in epoch `number`."""
-        if self.shuffle:
-            digest = hashlib.blake2b(f"{self.seed}:{number}".encode(), digest_size=8).digest()
-            generator = torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
-            order = torch.randperm(self.rows, generator=generator).tolist()
-        else:
-            order = list(range(self.rows))
+        order = self.permutation(number)
         size = self.global_batch // self.share.world_size
         starts = range(self.share.rank * size, self.epoch_batches * self.global_batch, self.global_batch)
         return [order[start : start + size] for start in starts]
@@ -93,6 +99,12 @@ def evaluation_batches(rows: int, batch_size: int, share: Share) -> list[list[in
     return [list(mine[start:end]) for start, end in zip(starts, [*starts[1:], len(mine)], strict=True)]
 
 
-def digest(keys: Sequence[int]) -> str:
-    """Return a short fingerprint of rows in their order."""
-    return hashlib.blake2b(",".join(map(str, keys)).encode(), digest_size=8).hexdigest()
+def digest(numbers: Sequence[int | float]) -> str:
+    """Return a short fingerprint of numbers in their order."""
+    return hashlib.blake2b(",".join(map(str, numbers)).encode(), digest_size=8).hexdigest()
+
+
+def generator(*parts: int | str) -> torch.Generator:
+    """Return a generator seeded with `parts`: unlike sums of seeds, no two different ones are alike."""
+    seed = hashlib.blake2b(":".join(map(str, parts)).encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(seed, "big") >> 1)

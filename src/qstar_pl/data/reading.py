@@ -6,24 +6,26 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qstar_pl.data.adapter import Row
 from qstar_pl.errors import UserError
+
+Row = Mapping[str, Any]
 
 _LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _JSON = (".json", ".json.gz")
 _PARQUET = (".parquet",)
 SUFFIXES = _LINES + _JSON + _PARQUET
-_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*(/[\w-][\w.-]*)?)(:(?P<config>[\w.-]+))?")
 
 
 def looks_local(path: str) -> bool:
     """Tell whether `path` can only mean something on this disk, rather than a dataset on the hub.
 
-    It does if it exists, if it ends like a data file, or if it is not of a hub id's form (`name` or `owner/name`).
+    It does if it exists, if it ends like a data file, or if it is not of a hub id's form (`name` or `owner/name`,
+    either with `:configuration` behind it).
     """
     return Path(path).expanduser().exists() or path.endswith(SUFFIXES) or not _HUB_ID.fullmatch(path)
 
@@ -33,7 +35,8 @@ def read_rows(path: str, split: str | None = None) -> Iterator[tuple[str, Row]]:
 
     Args:
         path: a .json (a list, or one object per line), .jsonl or .parquet file, the first two also gzipped; a folder
-            of such files (read recursively, in the order of their names); or a dataset's id on the Hugging Face hub.
+            of such files (read recursively, in the order of their names); or a dataset's id on the Hugging Face hub,
+            where it has several configurations with the one to read behind a colon ("openai/gsm8k:main").
         split: on the hub, which split ("train" if None). In a folder, only files with this word in their path.
 
     Yields:
@@ -148,8 +151,11 @@ def _hub_rows(path: str, split: str | None) -> Iterator[tuple[str, Row]]:
     import datasets  # seconds of import, which local files need not pay
 
     split = split or "train"
+    hub = _HUB_ID.fullmatch(path)
+    assert hub is not None, "what does not look like an id is taken for a file"
+    configuration = [hub["config"]] if hub["config"] else []
     try:
-        rows = datasets.load_dataset(path, split=split)
+        rows = datasets.load_dataset(hub["id"], *configuration, split=split)
     except Exception as error:  # the hub's client raises a dozen unrelated types; each means that nothing was loaded
         raise UserError(
             f"path must be a file, a folder or a hub id; there is no {path} here; on the hub: {_first_line(error)}"

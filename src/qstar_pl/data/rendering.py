@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transformers import PreTrainedTokenizerBase
 
@@ -59,10 +59,31 @@ class DialogueTemplate(Template):
 
 
 @dataclass(frozen=True)
-class ChatTemplate(Template):
-    """The chat template that a tokenizer carries."""
+class PlainTemplate(Template):
+    """The prompt as it stands, without markers: what a model that was never taught dialogues continues."""
 
-    tokenizer: PreTrainedTokenizerBase
+    @property
+    def writes_special_tokens(self) -> bool:
+        """No."""
+        return False
+
+    def prompt(self, turns: Sequence[Turn]) -> str:
+        """Return the turns' texts with an empty line between them; of a single turn, its text."""
+        return "\n\n".join(turn.content for turn in turns)
+
+    def completion(self, turns: Sequence[Turn], answer: str) -> str:
+        """Return the answer, with a space before it unless the prompt, or the answer itself, brings white space."""
+        apart = self.prompt(turns)[-1:].isspace() or answer[:1].isspace()
+        return answer if apart else f" {answer}"
+
+
+@dataclass(frozen=True)
+class ChatTemplate(Template):
+    """A chat template in Jinja: the one that a tokenizer carries, or another."""
+
+    tokenizer: PreTrainedTokenizerBase = field(repr=False)
+    chat_template: str | None = None
+    """None: the tokenizer's own."""
 
     @property
     def writes_special_tokens(self) -> bool:
@@ -100,14 +121,12 @@ class ChatTemplate(Template):
         try:
             return str(
                 self.tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=add_generation_prompt
+                    messages,
+                    chat_template=self.chat_template,
+                    tokenize=False,
+                    add_generation_prompt=add_generation_prompt,
                 )
             )
         except Exception as error:  # a template is a program of its own and raises what it likes
             roles = ", ".join(turn.role for turn in turns)
             raise UserError(f"tokenizer must have a chat template for the turns {roles}: {error}") from error
-
-
-def template_of(tokenizer: PreTrainedTokenizerBase) -> Template:
-    """Return the tokenizer's own chat template where it has one, else HH-RLHF's form."""
-    return ChatTemplate(tokenizer) if tokenizer.chat_template else DialogueTemplate()

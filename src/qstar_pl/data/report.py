@@ -5,6 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """One part of a mixture."""
+
+    name: str
+    rows_read: int
+    rows_used: int
+    train_items: int
+    """Training rows that can be made into what the method trains on."""
+    epoch_rows: int
+    """How many rows of a training epoch are this part's, repetitions included."""
+
+    def line(self, epoch: int) -> str:
+        """Return the counts and the share of an epoch of `epoch` rows."""
+        share, passes = self.epoch_rows / max(1, epoch), self.epoch_rows / max(1, self.train_items)
+        return (
+            f"  part {self.name}: {self.rows_read} rows read, {self.rows_used} used, {self.train_items} to train on; "
+            f"{share:.1%} of an epoch, in which each is seen {passes:.3g} times"
+        )
+
 
 @dataclass(frozen=True)
 class DataReport:
@@ -34,6 +58,10 @@ class DataReport:
     """Per process and micro-step; smaller than asked for if the training split is."""
     accumulate: int
     world_size: int
+    parts: tuple[PartReport, ...] = ()
+    """Of a mixture."""
+    cache: str | None = None
+    """What was done with the cache of token ids; None if it was left alone."""
 
     @property
     def effective_batch(self) -> int:
@@ -46,13 +74,21 @@ class DataReport:
         return [
             f"Data: {self.source}: {self.rows_read} rows read, {self.rows_used} used",
             *reasons,
+            *(part.line(self.train_items) for part in self.parts),
             f"  {self.prompts_cut} prompts cut to {self.max_prompt_tokens} tokens, "
             f"{self.answers_cut} answers cut to {self.max_completion_tokens}",
             f"  train {self.train}, val {self.val}, test {self.test} rows (disjoint by prompt); "
             f"training on {self.train_items} as {self.kind}",
             f"  effective batch {self.effective_batch} = {self.batch_size} per step "
             f"× {self.accumulate} accumulated × {self.world_size} processes",
+            *([f"  {self.cache}"] if self.cache else []),
         ]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+
+@rank_zero_only
+def announce(text: str) -> None:
+    """Print what was found out about the data, on one process only."""
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)

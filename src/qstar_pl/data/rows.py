@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from qstar_pl.data.adapter import Adapter, RowRejected
-from qstar_pl.data.encoding import Encoded, Encoder
 from qstar_pl.types import Example
+
+if TYPE_CHECKING:
+    from qstar_pl.data.adapter import Adapter
+
+
+class RowRejected(Exception):  # noqa: N818 (not an error: a row that is counted and left out)
+    """A row that must not be used; the message is the reason under which it is counted, the same for all such rows."""
+
+
+@dataclass(frozen=True)
+class PartRows:
+    """What was read of one part of a mixture."""
+
+    name: str
+    """Also in the `metadata["part"]` of the part's examples."""
+    read: int
+    """Rows seen."""
+    weight: float | None
+    """Relative share of a training epoch's rows; None in all parts: every row once per epoch."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +38,12 @@ class Rows:
     """Rows seen."""
     rejected: Counter[str] = field(default_factory=Counter)
     """Rows left out, per reason."""
+    parts: tuple[PartRows, ...] = ()
+    """The parts of a mixture; empty for a single dataset."""
 
 
 def read_examples(adapter: Adapter, path: str, split: str | None, max_rows: int | None) -> Rows:
-    """Read at most `max_rows` rows of a dataset.
+    """Read at most `max_rows` rows of a dataset, and keep each native row with its example (see `Adapter`).
 
     Raises:
         UserError: as the adapter does.
@@ -36,19 +55,9 @@ def read_examples(adapter: Adapter, path: str, split: str | None, max_rows: int 
     for where, row in islice(adapter.rows(path, split), max_rows):
         read += 1
         try:
-            examples.append(adapter.example(row, where))
+            example = adapter.example(row, where)
         except RowRejected as reason:
             rejected[str(reason)] += 1
+        else:
+            examples.append(replace(example, metadata={"source": where, "row": row, **example.metadata}))
     return Rows(examples, read, rejected)
-
-
-def encode_all(encoder: Encoder, examples: Iterable[Example]) -> tuple[list[Encoded], Counter[str]]:
-    """Tokenise all examples once, and count those that the encoder leaves out, per reason."""
-    encoded: list[Encoded] = []
-    rejected: Counter[str] = Counter()
-    for example in examples:
-        try:
-            encoded.append(encoder.encode(example))
-        except RowRejected as reason:
-            rejected[str(reason)] += 1
-    return encoded, rejected

@@ -1,0 +1,83 @@
+"""APPS: programming problems whose tests are either input and output of a program or calls of a function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qstar_pl.data.adapter import Adapter, Row
+from qstar_pl.data.columns import json_text, mapping, need, text_list, texts
+from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.single_turn import single_turn
+from qstar_pl.types import Example
+
+_STDIN = "Use Standard Input format"
+_CALL = "Use Call-Based format"
+
+
+@dataclass(frozen=True)
+class APPS(Adapter):
+    """Rows with `problem_id`, `question` and `input_output`, and perhaps `solutions`, `starter_code`, `difficulty`.
+
+    `input_output` is JSON text with `inputs`, `outputs` and, for tests that call a function, `fn_name`. `solutions` is
+    a list of programs or JSON text of one. The user's turn has the form of Hendrycks et al. 2021 (arXiv 2105.09938):
+    "QUESTION:\\n…\\n\\n", the starter code where there is one, "Use Standard Input format" or "Use Call-Based format",
+    "ANSWER:". The first solution is the answer; a row without solutions has none.
+
+    `metadata` holds `task` = "apps", `problem_id`, `input_output` (as it stands), `starter_code`, `solutions` (a list),
+    `fn_name` (None: standard input) and `difficulty`. A row without tests, or with another number of outputs than of
+    inputs, is counted and left out.
+    """
+
+    def example(self, row: Row, where: str) -> Example:
+        """Convert one row; see the class."""
+        question, tests = texts(row, ("question", "input_output"), where, type(self).__name__)
+        need(row, ("problem_id",), where, type(self).__name__)
+        (starter,) = texts({"starter_code": row.get("starter_code") or ""}, ("starter_code",), where, "APPS")
+        function = _function(tests, where)
+        solutions = _solutions(row.get("solutions"), where)
+        metadata = {
+            "task": "apps",
+            "source": where,
+            "problem_id": row["problem_id"],
+            "input_output": tests,
+            "starter_code": starter,
+            "solutions": solutions,
+            "fn_name": function,
+            "difficulty": row.get("difficulty"),
+        }
+        prompt = _prompt(question, starter, _STDIN if function is None else _CALL) if question.strip() else ""
+        return single_turn(prompt, next(iter(solutions), None), None, metadata)
+
+    def fields(self, row: Row) -> Mapping[str, str]:
+        """See `Adapter.fields`."""
+        prompt = "question + starter_code" if row.get("starter_code") else "question"
+        found = {"prompt": prompt, "chosen": "solutions[0]", "tests": "input_output"}
+        return found if row.get("solutions") else {role: found[role] for role in ("prompt", "tests")}
+
+
+def _prompt(question: str, starter: str, form: str) -> str:
+    code = f"{starter}\n\n" if starter.strip() else ""
+    return f"QUESTION:\n{question.strip()}\n\n{code}{form}\n\nANSWER:\n"
+
+
+def _function(tests: str, where: str) -> str | None:
+    """Return the name of the function that the tests call; None if they are input and output of a program."""
+    if not tests.strip():
+        raise RowRejected("the problem has no tests")
+    cases: dict[str, Any] = mapping(json_text(tests, "input_output", where), "input_output", where)
+    inputs, outputs = cases.get("inputs"), cases.get("outputs")
+    if not inputs or not outputs:
+        raise RowRejected("the problem has no tests")
+    if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
+        raise RowRejected("the tests have another number of outputs than of inputs")
+    name = cases.get("fn_name")
+    return None if name is None else str(name)
+
+
+def _solutions(value: Any, where: str) -> list[str]:
+    if value is None or value == "":
+        return []
+    programs = json_text(value, "solutions", where) if isinstance(value, str) else value
+    return [program for program in text_list(programs, "solutions", where) if program.strip()]

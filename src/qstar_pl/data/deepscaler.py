@@ -1,0 +1,39 @@
+"""DeepScaleR: competition mathematics with final answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qstar_pl.data.adapter import Adapter, Row
+from qstar_pl.data.columns import texts
+from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.single_turn import single_turn
+from qstar_pl.types import Example
+
+
+@dataclass(frozen=True)
+class DeepScaleR(Adapter):
+    """Rows with `problem`, `answer` (the final one, in LaTeX) and `solution` (which may be empty).
+
+    The demonstration is the solution, or the final answer in a \\boxed{} where there is no solution.
+    `metadata["final_answer"]` holds `answer`. A row without an answer is counted and left out.
+    """
+
+    instruction: str = ""
+    """Text behind the problem, e.g. " Put the final answer in \\boxed{}."."""
+
+    def example(self, row: Row, where: str) -> Example:
+        """Convert one row; see the class."""
+        problem, answer, solution = (
+            text.strip() for text in texts(row, ("problem", "answer", "solution"), where, type(self).__name__)
+        )
+        if not answer:
+            raise RowRejected("there is no final answer")
+        chosen = solution or f"\\boxed{{{answer}}}"
+        prompt = problem + self.instruction if problem else ""
+        return single_turn(prompt, chosen, None, {"final_answer": answer, "source": where})
+
+    def fields(self, row: Row) -> Mapping[str, str]:
+        """See `Adapter.fields`."""
+        return {"prompt": "problem", "chosen": "solution", "final_answer": "answer"}

@@ -1,0 +1,36 @@
+"""HumanEval: Python functions to complete, with tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qstar_pl.data.adapter import Adapter, Row
+from qstar_pl.data.columns import texts
+from qstar_pl.data.single_turn import single_turn
+from qstar_pl.types import Example
+
+_COLUMNS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
+
+
+@dataclass(frozen=True)
+class HumanEval(Adapter):
+    """Rows with `task_id`, `prompt`, `entry_point`, `canonical_solution` and `test`.
+
+    The user's turn is the prompt's code exactly as it stands, the answer the canonical solution with its indentation:
+    under `PlainRendering` prompt + answer is a program. `metadata` holds `task` = "humaneval" and the five columns, for
+    rewards that run the tests (`check(entry_point)` behind prompt + answer + test).
+    """
+
+    instruction: str = ""
+    """Text before the code in the user's turn, e.g. "Complete this function:\\n\\n", for models that take dialogues."""
+
+    def example(self, row: Row, where: str) -> Example:
+        """Convert one row; one with an empty prompt or solution is left out."""
+        values = dict(zip(_COLUMNS, texts(row, _COLUMNS, where, type(self).__name__), strict=True))
+        prompt = self.instruction + values["prompt"] if values["prompt"].strip() else ""
+        return single_turn(prompt, values["canonical_solution"], None, {"task": "humaneval", "source": where, **values})
+
+    def fields(self, row: Row) -> Mapping[str, str]:
+        """See `Adapter.fields`."""
+        return {"prompt": "prompt", "chosen": "canonical_solution", "tests": "test, entry_point"}

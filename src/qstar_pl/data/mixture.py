@@ -1,0 +1,93 @@
+"""Several datasets as one, in given shares."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from qstar_pl.data.adapter import Adapter, RowSource
+from qstar_pl.data.rows import PartRows, Rows
+from qstar_pl.errors import UserError
+from qstar_pl.types import Example
+
+
+@dataclass(frozen=True)
+class Part:
+    """One dataset of a mixture."""
+
+    adapter: Adapter
+    """Its schema."""
+    path: str
+    """File, folder or hub id."""
+    split: str | None = None
+    """On the hub, which split; in a folder, a word in the path of the files to read."""
+    weight: float | None = None
+    """Relative share of a training epoch's rows; give it to every part or to none."""
+    max_rows: int | None = None
+    """Read at most so many rows of this part."""
+    name: str | None = None
+    """What reports call it; by default its path and adapter."""
+
+    def __post_init__(self) -> None:
+        if self.weight is not None and not (self.weight > 0 and math.isfinite(self.weight)):
+            raise UserError(f"weight must be a positive number, got {self.weight} for {self.title}")
+        if self.max_rows is not None and self.max_rows < 1:
+            raise UserError(f"max_rows must be at least 1, got {self.max_rows} for {self.title}")
+
+    @property
+    def title(self) -> str:
+        """The part's name, its own or made up."""
+        return self.name if self.name is not None else self.adapter.named(self.path)
+
+
+@dataclass(frozen=True)
+class Mixture(RowSource):
+    """The rows of all parts. Path and split of the data module mean nothing here; its max_rows holds for each part.
+
+    Without weights, every row of every part is seen once per training epoch. With weights w, a training epoch has as
+    many rows as all parts together, of which part p makes up the share w_p / Σw, exactly (to the nearest row) and in
+    every epoch. Each part is gone through in its own random order, over and over, across epochs: a part that is too
+    small for its share repeats within an epoch, one that is too large takes several epochs (see `MixedOrder`).
+    Validation and test hold every row of their prompts once, whatever the weights. A prompt that is in two parts is in
+    one split only, and where prompts are drawn, it counts for the first part. An example's part is in
+    `metadata["part"]`.
+    """
+
+    needs_path: ClassVar[bool] = False
+
+    parts: tuple[Part, ...] = ()
+    """The datasets."""
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise UserError("parts must name at least one dataset, got none")
+        names = [part.title for part in self.parts]
+        if len(set(names)) < len(names):
+            raise UserError(f"parts must have different names, got {', '.join(names)}")
+        if len({part.weight is None for part in self.parts}) > 1:
+            raise UserError(f"weight must be given to every part or to none, got {[p.weight for p in self.parts]}")
+
+    def read(self, path: str, split: str | None = None, max_rows: int | None = None) -> Rows:
+        """Read the parts one after another; see `RowSource.read`."""
+        if split is not None:
+            raise UserError(f"split must be left out with Mixture, whose parts have their own, got {split}")
+        examples, rejected, parts = [], Counter[str](), []
+        for part in self.parts:
+            limits = [limit for limit in (part.max_rows, max_rows) if limit is not None]
+            rows = part.adapter.read(part.path, part.split, min(limits, default=None))
+            examples += [
+                replace(example, metadata={**example.metadata, "part": part.title}) for example in rows.examples
+            ]
+            rejected += Counter({f"{part.title}: {reason}": count for reason, count in rows.rejected.items()})
+            parts.append(PartRows(part.title, rows.read, part.weight))
+        return Rows(examples, sum(part.read for part in parts), rejected, tuple(parts))
+
+    def adapter_of(self, example: Example) -> Adapter:
+        """Return the adapter of the example's part."""
+        return next(part.adapter for part in self.parts if part.title == example.metadata["part"])
+
+    def named(self, path: str) -> str:
+        """See `RowSource.named`."""
+        return f"mixture of {len(self.parts)} parts"

@@ -1,0 +1,33 @@
+"""NaturalQuestions-open: questions with all short answers that count as right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qstar_pl.data.adapter import Adapter, Row
+from qstar_pl.data.columns import need, text_list, texts
+from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.single_turn import single_turn
+from qstar_pl.types import Example
+
+
+@dataclass(frozen=True)
+class NaturalQuestions(Adapter):
+    """Rows with `question` and `answer`, a list of texts. The first answer is the demonstration.
+
+    `metadata["answers"]` holds all of them, for exact match. A row without an answer is counted and left out.
+    """
+
+    def example(self, row: Row, where: str) -> Example:
+        """Convert one row; see the class."""
+        need(row, ("question", "answer"), where, type(self).__name__)
+        (question,) = texts(row, ("question",), where, type(self).__name__)
+        answers = [text.strip() for text in text_list(row["answer"], "answer", where) if text.strip()]
+        if not answers:
+            raise RowRejected("there is no answer")
+        return single_turn(question.strip(), answers[0], None, {"answers": answers, "source": where})
+
+    def fields(self, row: Row) -> Mapping[str, str]:
+        """See `Adapter.fields`."""
+        return {"prompt": "question", "chosen": "answer[0]", "answers": "answer"}

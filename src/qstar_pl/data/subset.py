@@ -1,0 +1,31 @@
+"""Smaller datasets out of larger ones, nested."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+from collections.abc import Sequence
+
+from qstar_pl.types import Example
+
+
+def subset_rank(example: Example) -> bytes:
+    """Return a row's place in the order of sub-sampling: a hash of its prompt and answers, uniform over rows.
+
+    It depends on nothing else, neither file, position nor seed, and has nothing to do with the hash behind the splits.
+    """
+    identity = json.dumps(["subset", example.key, example.chosen, example.rejected])
+    return hashlib.blake2b(identity.encode(), digest_size=16).digest()
+
+
+def subset(examples: Sequence[Example], size: int) -> list[Example]:
+    """Return the `size` rows with the lowest ranks, in their given order; all rows, if there are fewer.
+
+    A smaller subset is contained in a larger one, in whatever order the rows come and whatever other rows there are
+    between them. Splits go by the prompt alone, so the splits of nested subsets are nested too.
+    """
+    if size >= len(examples):
+        return list(examples)
+    ranks = ((subset_rank(example), number) for number, example in enumerate(examples))
+    return [examples[number] for number in sorted(number for _, number in heapq.nsmallest(size, ranks))]

@@ -1,0 +1,87 @@
+"""Reddit TL;DR: posts with summaries, and comparisons of summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qstar_pl.data.adapter import Adapter, Row
+from qstar_pl.data.columns import mapping, need, texts
+from qstar_pl.data.single_turn import single_turn
+from qstar_pl.errors import UserError
+from qstar_pl.types import Example
+
+_POST = ("subreddit", "title", "post", "summary")
+_READY = ("prompt", "completion")
+_COMPARISON = ("info", "summaries", "choice")
+
+
+def post_prompt(subreddit: str, title: str, post: str) -> str:
+    """Return a post in the form that summarisation policies are trained on, open for the summary.
+
+    Source: Stiennon et al. 2020, "Learning to summarize from human feedback", arXiv 2009.01325, appendix C.
+    """
+    return f"SUBREDDIT: r/{subreddit}\n\nTITLE: {title}\n\nPOST: {post}\n\nTL;DR:"
+
+
+@dataclass(frozen=True)
+class TLDR(Adapter):
+    """Rows in one of three schemas, recognised by their columns.
+
+    Posts: `subreddit`, `title`, `post`, `summary` (OpenAI's tldr_3_filtered). Ready prompts: `prompt`, `completion`
+    (trl-lib/tldr). Comparisons: `info`, `summaries`, `choice` (openai/summarize_from_feedback; `summaries[choice]` is
+    the preferred one; the news articles among them, without a subreddit, are rendered "TITLE: … ARTICLE: … TL;DR:").
+
+    The prompt is one user turn, "SUBREDDIT: r/…\\n\\nTITLE: …\\n\\nPOST: …\\n\\nTL;DR:"; summaries lose surrounding
+    white space. `metadata["task"]` is "summary". Rows with an empty post or summary, or with two equal summaries, are
+    counted and left out. With a model that was never taught dialogues, `PlainRendering` gives the field's usual text.
+    """
+
+    def example(self, row: Row, where: str) -> Example:
+        """Convert a row of whichever schema; see the class."""
+        metadata = {"task": "summary", "source": where}
+        if "info" in row:
+            prompt, chosen, rejected = self._comparison(row, where)
+            return single_turn(prompt, chosen, rejected, metadata)
+        if "prompt" in row:
+            prompt, summary = texts(row, _READY, where, type(self).__name__)
+            return single_turn(prompt.strip(), summary.strip(), None, metadata)
+        subreddit, title, post, summary = texts(row, _POST, where, type(self).__name__)
+        prompt = post_prompt(subreddit, title, post) if post.strip() else ""
+        return single_turn(prompt, summary.strip(), None, metadata)
+
+    def fields(self, row: Row) -> Mapping[str, str]:
+        """See `Adapter.fields`."""
+        if "info" in row:
+            post = "info.subreddit + info.title + info.post (or info.article)"
+            return {"prompt": post, "chosen": "summaries[choice]", "rejected": "the other of summaries"}
+        if "prompt" in row:
+            return {"prompt": "prompt", "chosen": "completion"}
+        return {"prompt": "subreddit + title + post", "chosen": "summary"}
+
+    def _comparison(self, row: Row, where: str) -> tuple[str, str, str]:
+        need(row, _COMPARISON, where, type(self).__name__)
+        summaries = row["summaries"]
+        if not isinstance(summaries, list) or len(summaries) != 2:
+            count = f"{len(summaries)} of them" if isinstance(summaries, list) else type(summaries).__name__
+            raise UserError(f"{where}: summaries must be a list of two, got {count}")
+        answers = [_text(mapping(summary, "a summary", where), "text", where).strip() for summary in summaries]
+        choice = row["choice"]
+        if isinstance(choice, bool) or choice not in (0, 1):
+            raise UserError(f"{where}: choice must be 0 or 1, got {choice!r}")
+        return _info_prompt(mapping(row["info"], "info", where), where), answers[choice], answers[1 - choice]
+
+
+def _info_prompt(info: Mapping[str, Any], where: str) -> str:
+    title = info.get("title") or ""
+    if info.get("post"):
+        return post_prompt(_text(info, "subreddit", where), title, _text(info, "post", where))
+    article = info.get("article") or ""
+    return f"TITLE: {title}\n\nARTICLE: {article}\n\nTL;DR:" if article else ""
+
+
+def _text(value: Mapping[str, Any], name: str, where: str) -> str:
+    if not isinstance(value.get(name), str):
+        raise UserError(f"{where}: {name} must be text, got {type(value.get(name)).__name__}")
+    return str(value[name])

@@ -1,0 +1,76 @@
+"""All examples as token ids, made now or taken from the cache."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qstar_pl.data.encoding import Encoded, Encoder
+from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.token_cache import TokenCache, default_folder
+from qstar_pl.types import Example
+
+WORTH_A_FILE = 5000
+"""Fewer rows than this are cached only in a folder that was asked for: they are tokenised in ten seconds or less."""
+
+
+@dataclass(frozen=True)
+class Tokenised:
+    """What became of the examples."""
+
+    rows: list[Encoded]
+    rejected: Counter[str]
+    """Examples left out, per reason."""
+    cache: str | None = None
+    """What was done with the cache, for the report; None if it was left alone."""
+
+
+def encode_all(encoder: Encoder, examples: Sequence[Example]) -> Tokenised:
+    """Tokenise all examples once, and count those that the encoder leaves out, per reason."""
+    rows: list[Encoded] = []
+    rejected: Counter[str] = Counter()
+    for example in examples:
+        try:
+            rows.append(encoder.encode(example))
+        except RowRejected as reason:
+            rejected[str(reason)] += 1
+    return Tokenised(rows, rejected)
+
+
+def encode_cached(encoder: Encoder, examples: Sequence[Example], cache_dir: str | None) -> Tokenised:
+    """Return what `encode_all` returns, from the cache where it is there, else made and left there.
+
+    The cache is a convenience: whatever is wrong with it (damaged, not readable, no space left) costs time, never the
+    run, and is said in `Tokenised.cache`.
+
+    Args:
+        encoder: as for `encode_all`.
+        examples: as for `encode_all`.
+        cache_dir: folder; None takes the user's, for `WORTH_A_FILE` examples and more.
+
+    """
+    if cache_dir is None and len(examples) < WORTH_A_FILE:
+        return encode_all(encoder, examples)
+    try:
+        folder = default_folder() if cache_dir is None else Path(cache_dir).expanduser()
+    except RuntimeError as error:  # no home folder
+        made = encode_all(encoder, examples)
+        return Tokenised(made.rows, made.rejected, f"tokens not cached: {error}")
+    cache = TokenCache(folder)
+    file = cache.file(encoder, examples)
+    if file is None:
+        made = encode_all(encoder, examples)
+        return Tokenised(made.rows, made.rejected, "tokens not cached: only fast tokenizers have a fingerprint")
+    found = cache.load(file, examples)
+    if found is not None:
+        return Tokenised(*found, f"tokens from {file}")
+    damaged = file.exists()
+    made = encode_all(encoder, examples)
+    try:
+        cache.save(file, examples, made.rows, made.rejected)
+    except OSError as error:
+        return Tokenised(made.rows, made.rejected, f"tokens not cached: {error.strerror or error}: {folder}")
+    note = f"tokens cached in {file}" + (", which was damaged" if damaged else "")
+    return Tokenised(made.rows, made.rejected, note)

@@ -1,0 +1,170 @@
+"""`qstar data`, and a user's own adapter, through the real command."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_run import SMALL
+
+Call = Callable[..., tuple[int, str, str]]
+
+OWN = '''
+from dataclasses import dataclass
+
+from qstar_pl.data import Adapter, single_turn
+
+
+@dataclass(frozen=True)
+class Riddles(Adapter):
+    """Rows with a riddle and what it means."""
+
+    shout: bool = False
+
+    def example(self, row, where):
+        riddle = row["riddle"].upper() if self.shout else row["riddle"]
+        return single_turn(riddle, row["meaning"], metadata={"source": where})
+'''
+
+
+def write(name: str, rows: list[dict[str, object]]) -> None:
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_counts_fields_and_an_example(qstar: Call) -> None:
+    rows = [{"question": f"q{n}", "answer": f"s{n}\n#### {n}"} for n in range(4)]
+    write("x.jsonl", [*rows, {"question": "q", "answer": "none"}])
+    code, out, err = qstar("data", "--adapter=GSM8K", "--path=x.jsonl", "--max_rows=5")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:6] == [
+        "x.jsonl (GSM8K): 5 rows read, 4 used",
+        "  1 left out: there is no final answer after ####",
+        "  columns: question, answer",
+        "  fields: prompt = question; chosen = answer; final_answer = answer, behind ####",
+        "  4 different prompts; 4 rows with an answer, 0 of them with a worse one too",
+        "  0 dialogues of several turns",
+    ]
+    for line in ("example 1: x.jsonl:1", "    | Human: q0", "    |  s0", '    final_answer: "0"'):
+        assert line in out.splitlines()
+    assert "example 2" not in out
+    assert "example 2: x.jsonl:2" in qstar("data", "--adapter=GSM8K", "--path=x.jsonl", "--examples=2")[1]
+
+
+def test_detection_is_the_default_and_says_what_it_chose(qstar: Call) -> None:
+    write("x.jsonl", [{"problem": "p", "solution": "s"}])
+    code, out, _ = qstar("data", "--path=x.jsonl", "--rendering=PlainRendering")
+    assert code == 0
+    assert out.startswith("Auto: x.jsonl: read as PromptResponse with prompt = problem, chosen = solution\n")
+    assert "  prompt:\n    | p\n  chosen:\n    |  s\n" in out
+
+
+def test_what_fit_takes_means_the_same_here(qstar: Call) -> None:
+    write("x.jsonl", [{"prompt": f"{n}", "completion": "yes" * n} for n in range(1, 9)])
+    Path("own.yaml").write_text("filters:\n- class_path: LengthFilter\n  init_args: {max_response: 15}\n")
+    code, out, _ = qstar(
+        "data", "--config=own.yaml", "--path=x.jsonl", "--subset_size=2", "--system_prompt=Be kind.", "--examples=1"
+    )
+    assert code == 0
+    assert "8 rows read, 2 used" in out
+    assert "  3 left out: an answer has more than 15 characters\n  3 left out: outside the subset of 2 rows" in out
+    assert "Be kind." in out
+
+
+def test_parts_of_a_mixture(qstar: Call) -> None:
+    write("a.jsonl", [{"prompt": "p", "completion": "c"}] * 3)
+    write("b.jsonl", [{"question": "q", "answer": "#### 1"}, {"question": "q", "answer": "1"}])
+    parts = [
+        {"adapter": "PromptResponse", "path": "a.jsonl", "weight": 2},
+        {"adapter": "GSM8K", "path": "b.jsonl", "weight": 1, "name": "math"},
+    ]
+    Path("mixture.yaml").write_text(json.dumps({"class_path": "Mixture", "init_args": {"parts": parts}}))
+    code, out, err = qstar("data", "--adapter=mixture.yaml", "--examples=0")
+    assert code == 0, err
+    assert out.splitlines()[:8] == [
+        "mixture of 2 parts: 5 rows read, 4 used",
+        "  1 left out: math: there is no final answer after ####",
+        "  part a.jsonl (PromptResponse): 3 rows read, 3 used, weight 2",
+        "  part math: 2 rows read, 1 used, weight 1",
+        "  columns of a.jsonl (PromptResponse): prompt, completion",
+        "  fields of a.jsonl (PromptResponse): prompt = prompt; chosen = completion",
+        "  columns of math: question, answer",
+        "  fields of math: prompt = question; chosen = answer; final_answer = answer, behind ####",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "path must name a file, a folder or a hub id, got nothing"),
+        (["--path=nowhere.jsonl"], "path must be a file, a folder or a hub id; there is no nowhere.jsonl"),
+        (["--path=x.jsonl", "--adapter=GMS8K"], "--adapter: unknown class GMS8K; did you mean GSM8K?"),
+        (["--path=x.jsonl", "--adaptor=GSM8K"], "unknown option --adaptor; did you mean --adapter"),
+        (
+            ["--path=x.jsonl", "--adapter=GSM8K"],
+            "x.jsonl:1: GSM8K needs the columns question, answer; the row",
+        ),
+        (["--path=x.jsonl"], "x.jsonl:1: Auto needs the column messages"),
+        (["--path=x.jsonl", "--examples=-1"], "examples must be at least 0, got -1"),
+        (["--path=empty.jsonl"], "path must hold a usable row, got 0 rows in empty.jsonl"),
+    ],
+)
+def test_mistakes_are_one_line(words: list[str], line: str, qstar: Call) -> None:
+    write("x.jsonl", [{"post": "p"}])
+    write("empty.jsonl", [])
+    code, _, err = qstar("data", *words)
+    assert code == 2
+    assert err.startswith(f"error: {line}"), err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("adapter", "name", "read", "used"),
+    [
+        ("HHRLHF", "hh_rlhf/helpful-base.test.jsonl.gz", 2354, 2333),
+        ("TLDR", "tldr/comparisons_ai_judge_1000.jsonl.gz", 1000, 1000),
+        ("HumanEval", "humaneval/HumanEval.jsonl.gz", 164, 164),
+        ("WMT", "wmt/wmt_en_ro_fixture_test.jsonl", 20, 20),
+    ],
+)
+def test_real_files(adapter: str, name: str, read: int, used: int, real_data: Path, qstar: Call) -> None:
+    code, out, err = qstar("data", f"--adapter={adapter}", f"--path={real_data / name}")
+    assert code == 0, err
+    assert f"({adapter}): {read} rows read, {used} used\n" in out
+    left_out = [int(line.split()[0]) for line in out.splitlines() if " left out: " in line]
+    assert sum(left_out) == read - used
+
+
+def test_messages_under_a_chat_template(qstar: Call) -> None:
+    said = [{"role": role, "content": role} for role in ("system", "user", "assistant")]
+    write("x.jsonl", [{"messages": said}])
+    jinja = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
+    jinja += "{% if add_generation_prompt %}<assistant>{% endif %}"
+    code, out, err = qstar("data", "--path=x.jsonl", "--rendering=ChatRendering", f"--rendering.chat_template={jinja}")
+    assert code == 0, err
+    assert "  prompt:\n    | <system>system<user>user<assistant>\n  chosen:\n    | assistant\n" in out
+
+
+def test_own_adapter_beside_the_data(tmp_path: Path) -> None:
+    """As the installed script runs it: the current folder is on nobody's path (-P)."""
+    (tmp_path / "my_riddles.py").write_text(OWN)
+    rows = [json.dumps({"riddle": f"riddle {n}", "meaning": "42"}) + "\n" for n in range(30)]
+    (tmp_path / "riddles.jsonl").write_text("".join(rows))
+
+    def run(*words: str) -> str:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        command = [sys.executable, "-P", "-m", "qstar_pl", *words]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    out = run("data", "--adapter=my_riddles.Riddles", "--adapter.shout=true", "--path=riddles.jsonl")
+    assert "riddles.jsonl (Riddles): 30 rows read, 30 used" in out
+    assert "  fields: row = riddle, meaning" in out
+    assert "    | Human: RIDDLE 0" in out
+    words = (*SMALL, "--model=SFT", "--trainer.fast_dev_run=true", "--data.path=riddles.jsonl")
+    assert "Data: riddles.jsonl (Riddles): 30 rows read, 30 used" in run(
+        "fit", *words, "--data.adapter=my_riddles.Riddles", "--data.val_fraction=0.3"
+    )

@@ -1,0 +1,110 @@
+import pytest
+
+from qstar_pl.data import Messages
+from qstar_pl.data.adapter import RowRejected
+from qstar_pl.errors import UserError
+from qstar_pl.types import Turn
+
+
+def talk(*contents, system=None, first="user"):
+    roles = ["user", "assistant"] if first == "user" else ["assistant", "user"]
+    said = [{"role": roles[number % 2], "content": text} for number, text in enumerate(contents)]
+    return ([{"role": "system", "content": system}] if system else []) + said
+
+
+def convert(messages, **options):
+    return Messages(**options).example({"messages": messages}, "f:7")
+
+
+def test_last_assistant_message_is_the_answer():
+    example = convert(talk(" one ", "two", "three", "four", system="Be kind."))
+    assert example.turns == (
+        Turn("system", "Be kind."),
+        Turn("user", "one"),
+        Turn("assistant", "two"),
+        Turn("user", "three"),
+    )
+    assert (example.chosen, example.rejected, example.metadata) == ("four", None, {"source": "f:7"})
+
+
+def test_a_dialogue_that_ends_with_the_user_is_all_prompt():
+    example = convert(talk("one", "two", "three"))
+    assert [turn.content for turn in example.turns] == ["one", "two", "three"]
+    assert example.chosen is None
+
+
+def test_developer_is_a_system_turn_and_parts_are_joined():
+    parts = [{"type": "text", "text": "Be "}, {"type": "text", "text": "kind."}]
+    example = convert([{"role": "developer", "content": parts}, *talk("a", "b")])
+    assert example.turns[0] == Turn("system", "Be kind.")
+
+
+def test_the_system_turn_is_part_of_the_prompts_identity():
+    assert convert(talk("a", "b")).key == convert(talk("a", "c")).key != convert(talk("a", "b", system="x")).key
+
+
+@pytest.mark.parametrize(
+    "worse", ["no", talk("a", "no"), [{"role": "assistant", "content": "no"}], talk("a", "no", system="s")]
+)
+def test_worse_answers(worse):
+    system = "s" if isinstance(worse, list) and len(worse) == 3 else None
+    row = {"chosen": talk("a", "yes", system=system), "worse": worse}
+    example = Messages("chosen", "worse").example(row, "f:1")
+    assert (example.chosen, example.rejected) == ("yes", "no")
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([], "do not alternate"),
+        (talk("a", "b", first="assistant"), "do not alternate"),
+        ([*talk("a"), *talk("b", "c")], "do not alternate"),
+        ([*talk("a", "b"), {"role": "system", "content": "x"}, *talk("c", "d")], "do not alternate"),
+        ([{"role": "system", "content": "x"}], "do not alternate"),
+        (talk("a", " "), "a message is empty"),
+        ([*talk("a"), {"role": "assistant", "content": None}], "a message is empty"),
+        ([*talk("a"), {"role": "tool", "content": "x"}], "or calls a tool"),
+        ([*talk("a"), {"role": "assistant", "content": "x", "tool_calls": [{}]}], "or calls a tool"),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}], "something other than text"),
+        ([{"role": "user", "content": ["x"]}], "something other than text"),
+    ],
+)
+def test_dialogues_that_are_left_out(messages, reason):
+    with pytest.raises(RowRejected, match=reason):
+        convert(messages)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "worse", "reason"),
+    [
+        (talk("a", "b"), "b ", "chosen equals rejected"),
+        (talk("a", "b"), " ", "there is no worse answer"),
+        (talk("a", "b"), talk("a"), "there is no worse answer"),
+        (talk("a", "b"), talk("x", "c"), "the prompts of chosen and rejected differ"),
+        (talk("a"), "c", "there is no preferred answer"),
+    ],
+)
+def test_pairs_that_are_left_out(chosen, worse, reason):
+    with pytest.raises(RowRejected, match=reason):
+        Messages(rejected_field="worse").example({"messages": chosen, "worse": worse}, "f:1")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"text": "x"}, "f:7: Messages needs the columns messages; the row has text"),
+        ({"messages": "x"}, "f:7: messages must be a list of messages, got str"),
+        ({"messages": ["x"]}, "f:7: messages must hold objects with role and content, got one with str"),
+        ({"messages": [{"from": "human"}]}, "f:7: messages must hold objects with role and content, got one with from"),
+        ({"messages": [{"role": 3, "content": "x"}]}, "f:7: a message's role must be text, got int"),
+        ({"messages": [{"role": "user", "content": 3}]}, "f:7: a message's content must be text or a list of parts"),
+    ],
+)
+def test_malformed_rows(row, message):
+    with pytest.raises(UserError, match=message):
+        Messages().example(row, "f:7")
+
+
+def test_fields():
+    assert Messages().fields({}) == {"prompt": "messages, up to its last answer", "chosen": "messages, the last"}
+    assert Messages("chosen", "rejected").fields({})["rejected"] == "rejected"
