@@ -35,6 +35,7 @@ COMMANDS = (
         "qstar_pl.commandline.export",
         "write a checkpoint's model as a folder that Hugging Face's classes load",
     ),
+    Command("pass-at-k", "qstar_pl.evaluation.code", "run sampled programs against their tests, in a sandbox: pass@k"),
     Command(
         "quickstart", "qstar_pl.experiments.quickstart", "train q* on the tiny world, print a summary, save a figure"
     ),

@@ -1,6 +1,7 @@
 """Rewards: what an answer is worth, as a strategy."""
 
 from qstar_pl.rewards.combined import WeightedSum as WeightedSum
+from qstar_pl.rewards.execution import ExecutionReward as ExecutionReward
 from qstar_pl.rewards.gold import GoldReward as GoldReward
 from qstar_pl.rewards.reward import Reward as Reward
 from qstar_pl.rewards.reward_model import RewardModelReward as RewardModelReward

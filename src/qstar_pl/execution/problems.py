@@ -1,0 +1,185 @@
+"""Problems with tests, and how a program is judged by them."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qstar_pl.errors import UserError
+from qstar_pl.execution.extraction import code_block, complete_function, defines
+from qstar_pl.execution.function_tests import judge_calls
+from qstar_pl.execution.limits import Limits
+from qstar_pl.execution.sandbox import Sandbox
+from qstar_pl.execution.script_tests import judge_script
+from qstar_pl.execution.verdict import Verdict
+
+_APPS_IMPORTS = (
+    "import sys, os, re, math, random, string, time, copy, datetime, json, heapq, bisect, operator\n"
+    "import functools, itertools, collections\n"
+    "from typing import *\nfrom math import *\nfrom heapq import *\nfrom bisect import *\nfrom string import *\n"
+    "from operator import *\nfrom functools import *\nfrom itertools import *\nfrom collections import *\n"
+)
+"""What solutions to call-based rows expect to be there, as on the sites that they come from."""
+
+
+@dataclass(frozen=True)
+class Problem(ABC):
+    """A task whose answers are programs."""
+
+    key: str
+    """The dataset's own id of the problem, as text."""
+    references: tuple[str, ...]
+    """Programs that solve it, whole; may be empty."""
+
+    @abstractmethod
+    def program(self, answer: str) -> str:
+        """Return the program in an answer: a chat-style one with a fenced block, or the bare code."""
+
+    @abstractmethod
+    def judge(self, program: str, sandbox: Sandbox, limits: Limits, *, every_test: bool = False) -> Verdict:
+        """Run the tests on a program.
+
+        Args:
+            program: whole.
+            sandbox: where it runs; no other thread may use it meanwhile.
+            limits: of each run.
+            every_test: go on after the first failure, for `Verdict.share`.
+
+        Raises:
+            SandboxLost: if the sandbox must be replaced and the program judged again.
+
+        """
+
+
+@dataclass(frozen=True)
+class CheckedFunction(Problem):
+    """HumanEval: a prompt that ends inside a function, and `check(candidate)` that asserts."""
+
+    prompt: str
+    entry_point: str
+    test: str
+
+    def program(self, answer: str) -> str:
+        """See `Problem.program`."""
+        return complete_function(self.prompt, answer, self.entry_point)
+
+    def judge(self, program: str, sandbox: Sandbox, limits: Limits, *, every_test: bool = False) -> Verdict:
+        """See `Problem.judge`; only the process of the tests gets to see them."""
+        job = {
+            "kind": "check",
+            "prompt": self.prompt,
+            "entry_point": self.entry_point,
+            "test": self.test,
+            "program": program,
+            "before": "",
+            "every_test": every_test,
+        }
+        return judge_calls(job, sandbox, limits)
+
+
+@dataclass(frozen=True)
+class FunctionCases(Problem):
+    """APPS, call-based: lists of arguments and what a function (or a method of `Solution`) returns for them."""
+
+    function: str
+    inputs: Sequence[Sequence[Any]]
+    outputs: Sequence[Any]
+    starter_code: str
+
+    def program(self, answer: str) -> str:
+        """See `Problem.program`."""
+        return _whole(answer, self.starter_code, self.function)
+
+    def judge(self, program: str, sandbox: Sandbox, limits: Limits, *, every_test: bool = False) -> Verdict:
+        """See `Problem.judge`."""
+        job = {
+            "kind": "cases",
+            "entry_point": self.function,
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "program": program,
+            "before": _APPS_IMPORTS,
+            "every_test": every_test,
+        }
+        return judge_calls(job, sandbox, limits)
+
+
+@dataclass(frozen=True)
+class Script(Problem):
+    """APPS, standard input: texts to read and texts to print."""
+
+    tests: Sequence[tuple[str, str]]
+
+    def program(self, answer: str) -> str:
+        """See `Problem.program`."""
+        return _whole(answer, "", None)
+
+    def judge(self, program: str, sandbox: Sandbox, limits: Limits, *, every_test: bool = False) -> Verdict:
+        """See `Problem.judge`."""
+        return judge_script(program, self.tests, sandbox, limits, every_test=every_test)
+
+
+def _whole(answer: str, starter_code: str, function: str | None) -> str:
+    block = code_block(answer, function)
+    text = answer if block is None else block
+    if function is None or not starter_code.strip() or defines(text, function):
+        return text
+    return starter_code.rstrip() + "\n" + text
+
+
+def problem_from_metadata(metadata: Mapping[str, Any]) -> Problem:
+    """Return the problem that an `Example.metadata` describes; its "task" says in which form.
+
+    "humaneval": "task_id", "prompt", "entry_point", "test", and "canonical_solution" if known. "apps": "input_output"
+    (JSON text, or what it holds), "problem_id", "starter_code", and "solutions" (a list of texts, or JSON text) if
+    known.
+
+    Raises:
+        UserError: if the metadata has no such task, or lacks what it needs.
+
+    """
+    makers: dict[Any, Callable[[Mapping[str, Any]], Problem]] = {"humaneval": _humaneval, "apps": _apps}
+    task = metadata.get("task")
+    if task not in makers:
+        raise UserError(f"metadata must have a task of programs with tests ({', '.join(makers)}), got {task!r}")
+    try:
+        return makers[task](metadata)
+    except KeyError as error:
+        raise UserError(f"metadata of a {task} problem must have {error.args[0]!r}, got {sorted(metadata)}") from error
+    except (ValueError, TypeError) as error:
+        raise UserError(f"metadata of a {task} problem must hold tests in its dataset's form, got {error}") from error
+
+
+def _humaneval(metadata: Mapping[str, Any]) -> Problem:
+    prompt, solution = metadata["prompt"], metadata.get("canonical_solution")
+    return CheckedFunction(
+        key=str(metadata.get("task_id", "")),
+        references=() if solution is None else (prompt + solution,),
+        prompt=prompt,
+        entry_point=metadata["entry_point"],
+        test=metadata["test"],
+    )
+
+
+def _apps(metadata: Mapping[str, Any]) -> Problem:
+    cases = _parsed(metadata["input_output"])
+    references = tuple(_parsed(metadata.get("solutions") or []))
+    key = str(metadata.get("problem_id", metadata.get("id", "")))
+    inputs, outputs = cases["inputs"], cases["outputs"]
+    if len(inputs) != len(outputs):
+        raise ValueError(f"{len(inputs)} inputs and {len(outputs)} outputs")
+    if function := cases.get("fn_name"):
+        return FunctionCases(key, references, function, inputs, outputs, metadata.get("starter_code") or "")
+    return Script(key, references, [(_text(one), _text(other)) for one, other in zip(inputs, outputs, strict=True)])
+
+
+def _parsed(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _text(value: Any) -> str:
+    """Return a text; some rows hold a list of lines instead."""
+    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,87 @@
+"""The reward of a program: whether it passes its tests."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qstar_pl.errors import UserError
+from qstar_pl.execution import ExecutionPool, Limits, Outcome, Task, problem_from_metadata
+from qstar_pl.rewards.reward import Reward
+from qstar_pl.types import Rollout
+
+
+class ExecutionReward(Reward):
+    """1 if the program in an answer passes its problem's tests, else 0; or the share of the tests that it passes.
+
+    Programs run behind the walls of `qstar_pl.execution`, which this machine's kernel decides on; `qstar pass-at-k
+    --describe-isolation` prints them, and a warning says so where a program could reach the network.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        share_of_tests: bool = False,
+        limits: Limits = Limits(),
+    ) -> None:
+        """Describe the reward; nothing is started yet.
+
+        Args:
+            workers: programs at once, at least 1; null: one per processor that this process may use.
+            share_of_tests: give the share of the tests passed, in [0, 1], instead of 0 or 1; HumanEval's asserts count
+                one by one.
+            limits: what one run of a program may use.
+
+        """
+        super().__init__()
+        if workers is not None and workers < 1:
+            raise UserError(f"workers must be at least 1, got {workers}")
+        self.workers = workers
+        self.share_of_tests = share_of_tests
+        self.limits = limits
+        self._pool: ExecutionPool | None = None
+        self._owner = 0
+
+    def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
+        """See `Reward.score`; reads the tests from the metadata of each answer's example.
+
+        Raises:
+            UserError: if an example has no tests of programs.
+
+        """
+        examples = [rollout.prompts.examples[index] for index in rollout.prompt_index.tolist()]
+        problems = [problem_from_metadata(example.metadata) for example in examples]
+        tasks = [Task(problem, problem.program(text)) for problem, text in zip(problems, completions, strict=True)]
+        verdicts = self._started().judge(tasks, every_test=self.share_of_tests)
+        for problem, verdict in zip(problems, verdicts, strict=True):
+            if verdict.outcome is Outcome.BROKEN_TESTS:
+                warnings.warn(f"the tests of problem {problem.key} cannot be run: {verdict.detail}", stacklevel=2)
+        rewards = [verdict.share if self.share_of_tests else float(verdict.passed) for verdict in verdicts]
+        return torch.tensor(rewards, dtype=torch.float32, device=rollout.completion_ids.device)
+
+    def close(self) -> None:
+        """End the processes that wait for programs; the next `score` starts new ones."""
+        if self._pool is not None and self._owner == os.getpid():
+            self._pool.close()
+        self._pool = None
+
+    def _started(self) -> ExecutionPool:
+        # A forked copy of this process has no right to its parent's launchers.
+        if self._pool is None or self._owner != os.getpid():
+            self._pool, self._owner = ExecutionPool(self.workers, self.limits), os.getpid()
+            if not self._pool.isolation.offline:
+                warnings.warn(
+                    "ExecutionReward: programs can reach the network here; this machine allows neither namespaces nor "
+                    f"seccomp. What stands:\n{self._pool.isolation.describe()}",
+                    stacklevel=2,
+                )
+        return self._pool
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the running processes: a copy starts its own."""
+        return {**self.__dict__, "_pool": None, "_owner": 0}

@@ -1,0 +1,151 @@
+"""`qstar pass-at-k` as its user meets it."""
+
+import gzip
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs run on Linux only")
+
+Call = Callable[..., tuple[int, str, str]]
+PROBLEMS = [
+    {
+        "task_id": f"T/{number}",
+        "prompt": f"def add{number}(x):\n    '''Add {number}.'''\n",
+        "entry_point": f"add{number}",
+        "canonical_solution": f"    return x + {number}\n",
+        "test": f"def check(candidate):\n    assert candidate(5) == {5 + number}\n",
+    }
+    for number in range(3)
+]
+APPS = {"problem_id": 12, "question": "Double it.", "input_output": json.dumps({"inputs": ["4\n"], "outputs": ["8\n"]})}
+
+
+def write(name: str, rows: list[dict]) -> Path:
+    path = Path(name)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(lines.encode()))
+    else:
+        path.write_text(lines)
+    return path
+
+
+def generated(problem: dict, number: int, text: str) -> dict:
+    """A row as `qstar generate` writes it."""
+    messages = [{"role": "user", "content": problem.get("prompt", "?")}, {"role": "assistant", "content": text}]
+    return {"messages": messages, "sample_idx": number, **problem}
+
+
+def test_generated_rows(qstar: Call) -> None:
+    write("problems.jsonl.gz", PROBLEMS)
+    rows = [
+        generated(PROBLEMS[0], 0, "    return x"),
+        generated(PROBLEMS[0], 1, "```python\ndef add0(x):\n    return x\n```"),
+        generated(PROBLEMS[1], 0, "    return x + 1"),
+        generated(PROBLEMS[1], 1, "    return x + 2"),
+        generated(PROBLEMS[2], 0, "    return y"),
+        generated(PROBLEMS[2], 1, "    return ("),
+    ]
+    write("samples.jsonl", rows)
+    code, out, err = qstar(
+        "pass-at-k", "samples.jsonl", "--problems=problems.jsonl.gz", "--workers=1", "--k", "1", "2", "3"
+    )
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0].split() == ["pass@1", "0.5000", "over", "3", "problems"]
+    assert lines[1].split() == ["pass@2", "0.6667", "over", "3", "problems"]
+    assert "pass@3" in lines[2]
+    assert "needs 3 samples" in lines[2]
+    assert "3 of 6" in lines[3]
+    assert "wrong answer 1, exception 1, timeout 0, memory 0, output limit 0, syntax 1" in lines[4]
+    results = [json.loads(line) for line in Path("samples.jsonl.results.jsonl").read_text().splitlines()]
+    assert [row["passed"] for row in results] == [True, True, True, False, False, False]
+    assert [(row["task_id"], row["sample_idx"]) for row in results] == [(f"T/{n // 2}", n % 2) for n in range(6)]
+    assert results[4]["result"] == "exception"
+    assert "NameError" in results[4]["detail"]
+
+
+def test_rows_of_human_eval_continue_the_prompt(qstar: Call) -> None:
+    write("problems.jsonl", PROBLEMS)
+    rows = [
+        {"task_id": "T/1", "completion": "    return x + 1\n"},
+        {"task_id": "T/1", "completion": "    return 6\n\nz"},
+    ]
+    write("samples.jsonl", rows)
+    code, out, err = qstar("pass-at-k", "samples.jsonl", "--problems=problems.jsonl", "--output=deep/er/results.jsonl")
+    assert code == 0, err
+    assert "pass@1    0.5000   over 1 problems" in out
+    assert "2 of 3 problems have no sample" in err
+    lines = Path("deep/er/results.jsonl").read_text().splitlines()
+    assert [json.loads(line)["sample_idx"] for line in lines] == [0, 1]
+
+
+def test_apps(qstar: Call) -> None:
+    solved = {**APPS, "solutions": json.dumps(["print(2 * int(input()))", "print(8)"])}
+    write("problems.jsonl", [solved, {**APPS, "problem_id": 13, "input_output": ""}])
+    write("samples.jsonl", [generated(APPS, 0, "```\nprint(int(input()) * 2)\n```"), generated(APPS, 1, "print(9)")])
+    code, out, err = qstar("pass-at-k", "samples.jsonl", "--problems=problems.jsonl", "--k", "1")
+    assert code == 0, err
+    assert "pass@1    0.5000" in out
+    code, out, _ = qstar("pass-at-k", "--problems=problems.jsonl", "--check-reference")
+    assert (code, "2/2 pass; all of 1/1 problems" in out) == (0, True)
+
+
+def test_reference_solutions_that_fail_are_named(qstar: Call) -> None:
+    broken = {**PROBLEMS[2], "canonical_solution": "    return x\n"}
+    write("problems.jsonl", [PROBLEMS[0], broken])
+    code, out, _ = qstar("pass-at-k", "--problems=problems.jsonl", "--check-reference")
+    assert code == 1
+    assert "T/2 solution 0: wrong answer" in out
+    assert "1/2 pass; all of 1/2 problems" in out
+
+
+def test_isolation_in_words(qstar: Call) -> None:
+    code, out, _ = qstar("pass-at-k", "--describe-isolation")
+    assert code == 0
+    assert [line.partition(":")[0] for line in out.splitlines()] == [
+        "network",
+        "files",
+        "processes",
+        "system calls",
+        "user",
+        "always",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "problems must name"),
+        (["--problems=problems.jsonl"], "samples or --check-reference must be given"),
+        (["samples.jsonl", "--problems=problems.jsonl", "--check-reference"], "samples or --check-reference"),
+        (["samples.jsonl", "--problems=nowhere.jsonl"], "path must be a file"),
+        (["nowhere.jsonl", "--problems=problems.jsonl"], "path must be a file"),
+        (["samples.jsonl", "--problems=samples.jsonl"], "problems must be rows of HumanEval or APPS"),
+        (["unknown.jsonl", "--problems=problems.jsonl"], "samples must name a task_id or problem_id"),
+        (["bare.jsonl", "--problems=problems.jsonl"], "samples must have a completion"),
+        (["malformed.jsonl", "--problems=problems.jsonl"], "a line must be a JSON object"),
+        (["empty.jsonl", "--problems=problems.jsonl"], "samples must hold at least one row"),
+        (["samples.jsonl", "--problems=twice.jsonl"], "problems must have each problem once"),
+        (["samples.jsonl", "--problems=problems.jsonl", "--workers=0"], "workers must be at least 1"),
+        (["samples.jsonl", "--problems=problems.jsonl", "--wall-s=0"], "wall_s must be"),
+        (["samples.jsonl", "--problems=problems.jsonl", "--k", "0"], "k must be at least 1"),
+        (["--problems=unsolved.jsonl", "--check-reference"], "problems must have reference solutions"),
+    ],
+)
+def test_mistakes(words: list[str], line: str, qstar: Call) -> None:
+    write("problems.jsonl", PROBLEMS)
+    write("twice.jsonl", [PROBLEMS[0], PROBLEMS[0]])
+    write("unsolved.jsonl", [APPS])
+    write("samples.jsonl", [{"task_id": "T/0", "completion": "    return x\n"}])
+    write("unknown.jsonl", [{"task_id": "U/0", "completion": ""}])
+    write("bare.jsonl", [{"task_id": "T/0", "messages": [{"role": "user", "content": "hi"}]}])
+    Path("malformed.jsonl").write_text('{"task_id": \n')
+    Path("empty.jsonl").write_text("\n")
+    code, _, err = qstar("pass-at-k", *words)
+    assert code == 2
+    assert err.splitlines()[-1].startswith(f"error: {line}"), err

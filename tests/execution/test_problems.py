@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from qstar_pl.errors import UserError
+from qstar_pl.execution import CheckedFunction, FunctionCases, Script, problem_from_metadata
+
+HUMANEVAL = {
+    "task": "humaneval",
+    "task_id": "X/1",
+    "prompt": "def f(x):\n",
+    "entry_point": "f",
+    "test": "def check(candidate): assert candidate(1) == 1",
+    "canonical_solution": "    return x\n",
+}
+STDIN = {"inputs": ["1\n", ["2", "3"]], "outputs": ["1\n", ["2", "3"]]}
+CALLS = {"fn_name": "f", "inputs": [[1], [[2, 3]]], "outputs": [1, [2]]}
+
+
+def apps(cases, **more):
+    return {"task": "apps", "problem_id": 7, "input_output": json.dumps(cases), "starter_code": "", **more}
+
+
+def test_humaneval():
+    problem = problem_from_metadata(HUMANEVAL)
+    assert isinstance(problem, CheckedFunction)
+    assert problem.key == "X/1"
+    assert problem.references == ("def f(x):\n    return x\n",)
+    assert problem.program("return 3") == "def f(x):\n    return 3"
+
+
+def test_apps_scripts():
+    problem = problem_from_metadata(apps(STDIN, solutions=["print(1)"]))
+    assert isinstance(problem, Script)
+    assert problem.key == "7"
+    assert problem.references == ("print(1)",)
+    assert problem.tests == [("1\n", "1\n"), ("2\n3", "2\n3")]
+    assert problem.program("So:\n```python\nprint(2)\n```") == "print(2)\n"
+    assert problem.program("print(3)") == "print(3)"
+
+
+def test_apps_functions():
+    problem = problem_from_metadata(apps(CALLS, starter_code="def f(x):\n    ", solutions='["a", "b"]'))
+    assert isinstance(problem, FunctionCases)
+    assert problem.references == ("a", "b")
+    assert (problem.function, problem.inputs, problem.outputs) == ("f", [[1], [[2, 3]]], [1, [2]])
+    assert problem.program("def f(x): return 1") == "def f(x): return 1"
+    assert problem.program("    return 1") == "def f(x):\n    return 1"
+    method = problem_from_metadata(apps(CALLS, starter_code="class Solution:\n    def f(self, x):\n        "))
+    assert method.program("```\nclass Solution:\n    def f(self, x): pass\n```").startswith("class Solution")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({}, "task"),
+        ({"task": "dialogue"}, "'dialogue'"),
+        ({"task": "humaneval", "prompt": "x"}, "'entry_point'"),
+        (apps({"inputs": [1]}), "'outputs'"),
+        (apps({"inputs": [1], "outputs": []}), "1 inputs and 0 outputs"),
+        ({"task": "apps", "input_output": "{"}, "dataset's form"),
+    ],
+)
+def test_other_metadata(metadata, message):
+    with pytest.raises(UserError, match=message):
+        problem_from_metadata(metadata)
