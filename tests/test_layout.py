@@ -15,11 +15,11 @@ PACKAGE = REPOSITORY / "src" / "qstar_pl"
 RANKS = {
     **dict.fromkeys(("__init__", "types", "errors", "qstar"), 0),
     **dict.fromkeys(
-    **dict.fromkeys(("models", "rewards", "targets", "rollout", "samplers", "data", "optim", "tiny_world"), 1),
-    **dict.fromkeys(("distributed", "checkpoints", "execution"), 1),
+        **dict.fromkeys(("models", "rewards", "targets", "rollout", "samplers", "data", "optim", "tiny_world"), 1),
+        **dict.fromkeys(("distributed", "checkpoints", "execution"), 1),
     ),
     "methods": 2,
-    **dict.fromkeys(("evaluation", "experiments", "generation", "theory", "commandline", "cli", "__main__"), 3),
+    **dict.fromkeys(("evaluation", "experiments", "generation", "planning", "theory", "commandline", "cli", "__main__"), 3),
 }
 # Parts of rank 1 are built from each other; of ranks 0 and 2 there is nothing to choose from.
 PEERS = {1, 3}

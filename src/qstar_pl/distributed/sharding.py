@@ -22,6 +22,12 @@ from qstar_pl.models.placement import Placement
 DType = Literal["float32", "bfloat16", "float16"]
 
 
+def blocks_of(module: nn.Module) -> list[nn.Module]:
+    """Return the transformer blocks of a Hugging Face model, by the names that it gives itself."""
+    names = set(getattr(module, "_no_split_modules", None) or ())
+    return [part for part in module.modules() if type(part).__name__ in names]
+
+
 @dataclass(frozen=True)
 class Sharding:
     """What `fully_shard` is told. Parameters, gradients and optimiser state are split evenly over the processes."""
@@ -50,8 +56,7 @@ class Sharding:
 
     def shard(self, module: nn.Module, mesh: DeviceMesh) -> None:
         """Split the module's parameters over `mesh`, each transformer block a unit of its own, and the rest one."""
-        names = set(getattr(module, "_no_split_modules", None) or ())
-        blocks = [part for part in module.modules() if type(part).__name__ in names]
+        blocks = blocks_of(module)
         if self.activation_checkpointing and blocks:
             inner = set(blocks)
             apply_activation_checkpointing(module, check_fn=lambda part: part in inner)

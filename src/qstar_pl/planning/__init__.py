@@ -1,0 +1,6 @@
+"""What a configuration would need and take on a cluster, from first principles."""
+
+from qstar_pl.planning.cluster import Cluster as Cluster
+from qstar_pl.planning.memory import plan_memory as plan_memory
+from qstar_pl.planning.speed import plan_speed as plan_speed
+from qstar_pl.planning.workload import Workload as Workload

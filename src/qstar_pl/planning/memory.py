@@ -1,0 +1,104 @@
+"""Memory of one process, phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from qstar_pl.distributed.sharding import Sharding
+from qstar_pl.planning.footprint import activations, footprint
+from qstar_pl.planning.workload import Workload
+
+GIB = 2**30
+ASSUMPTIONS = (
+    "every prompt and answer is as long as it may be, unless --prompt_tokens and --answer_tokens say otherwise",
+    "the optimiser's state is what it keeps for one parameter, times the number of parameters",
+    "a backward pass needs, beside what the forward pass kept, two more copies of the logits in float32",
+    "while decoding, a token's logits are copied eight times in float32 (two models, q and its parts)",
+    "a sharded model has two units gathered at a time (one is used, one is on its way)",
+    "nothing is added for the CUDA context (0.5 to 1 GiB), NCCL's buffers and fragmentation (5 to 10%)",
+)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a run, by the part they play."""
+
+    policy: PreTrainedModel
+    """What learns."""
+    frozen: Mapping[str, PreTrainedModel]
+    """What does not: reference, target, reward."""
+    decoding: tuple[str, ...]
+    """Which of the frozen ones answer token by token while answers are drawn."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the models are kept and trained."""
+
+    ranks: int
+    sharding: Sharding | None
+    """None: every process holds everything (one process, DDP)."""
+    compute_dtype: torch.dtype
+    gathered: bool
+    """Whole models are gathered for a rollout."""
+    state_bytes_per_parameter: float
+    """Of the optimiser."""
+
+
+def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str, float]]:
+    """Return bytes per process: {"always", "sampling", "scoring", "training"} → {what: bytes}.
+
+    "always" is there in every phase; the peak is "always" plus the largest of the others.
+    """
+    shards = run.ranks if run.sharding is not None else 1
+    policy = footprint(models.policy)
+    frozen = {name: footprint(model) for name, model in models.frozen.items()}
+    always = {"policy": policy.parameter_bytes / shards}
+    always |= {name: one.parameter_bytes / shards for name, one in frozen.items()}
+    always["gradients"] = policy.trainable_bytes / shards
+    always["optimiser state"] = policy.parameters * run.state_bytes_per_parameter / shards
+    size, wide = run.compute_dtype.itemsize, max(4, run.compute_dtype.itemsize)
+    phases: dict[str, dict[str, float]] = {"always": always}
+    if work.drawn:
+        decoding = [policy, *(frozen[name] for name in models.decoding)]
+        sampling: dict[str, float] = {
+            "KV caches": sum(one.cache_bytes_per_token for one in decoding) * work.drawn * work.length,
+            "logits": 8.0 * work.drawn * policy.vocab * wide,
+        }
+        if run.sharding is not None:
+            whole = sum(one.parameters for one in decoding) if run.gathered else 2 * policy.block_parameters
+            sampling["gathered parameters"] = whole * size
+        phases["sampling"] = sampling
+    scored = work.drawn or work.learned
+    phases["scoring"] = {
+        "hidden states": 8.0 * scored * work.length * policy.hidden * size,
+        "logits": 3.0 * scored * work.answer * policy.vocab * wide,
+    }
+    phases["training"] = _training(models.policy, run, work)
+    if run.sharding is not None:
+        for phase in ("scoring", "training"):
+            largest = max(one.block_parameters for one in (policy, *frozen.values()))
+            phases[phase]["gathered parameters"] = 2.0 * largest * size
+    return phases
+
+
+def _training(policy: PreTrainedModel, run: Run, work: Workload) -> dict[str, float]:
+    sizes = footprint(policy)
+    kept = activations(policy, work.learned, work.length, work.answer, run.compute_dtype)
+    again = run.sharding is not None and run.sharding.activation_checkpointing
+    blocks = sizes.layers * kept.between + kept.block if again else sizes.layers * kept.block
+    logits = work.learned * work.answer * sizes.vocab
+    copies = 3.0 * 4 + (2.0 * run.compute_dtype.itemsize if run.compute_dtype.itemsize < 4 else 0.0)
+    return {"activations": float(blocks + kept.rest), "logits": logits * copies}
+
+
+def peak(phases: Mapping[str, Mapping[str, float]]) -> tuple[str, float]:
+    """Return the phase that needs most, and the bytes it needs."""
+    always = sum(phases["always"].values())
+    totals = {name: always + sum(items.values()) for name, items in phases.items() if name != "always"}
+    name = max(totals, key=totals.__getitem__)
+    return name, totals[name]
