@@ -14,12 +14,11 @@ PACKAGE = REPOSITORY / "src" / "qstar_pl"
 # Rank of a part: it may import parts of lower rank, and its own.
 RANKS = {
     **dict.fromkeys(("__init__", "types", "errors", "qstar"), 0),
-    **dict.fromkeys(
-        **dict.fromkeys(("models", "rewards", "targets", "rollout", "samplers", "data", "optim", "tiny_world"), 1),
-        **dict.fromkeys(("distributed", "checkpoints", "execution"), 1),
-    ),
+    **dict.fromkeys(("models", "rewards", "targets", "rollout", "samplers", "data", "optim", "tiny_world"), 1),
+    **dict.fromkeys(("distributed", "checkpoints", "execution"), 1),
     "methods": 2,
-    **dict.fromkeys(("evaluation", "experiments", "generation", "planning", "theory", "commandline", "cli", "__main__"), 3),
+    **dict.fromkeys(("evaluation", "experiments", "generation", "planning", "theory"), 3),
+    **dict.fromkeys(("commandline", "cli", "__main__"), 3),
 }
 # Parts of rank 1 are built from each other; of ranks 0 and 2 there is nothing to choose from.
 PEERS = {1, 3}

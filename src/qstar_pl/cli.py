@@ -36,6 +36,7 @@ COMMANDS = (
         "write a checkpoint's model as a folder that Hugging Face's classes load",
     ),
     Command("pass-at-k", "qstar_pl.evaluation.code", "run sampled programs against their tests, in a sandbox: pass@k"),
+    Command("plan", "qstar_pl.planning.command", "memory, tokens/s and hours of a `fit` on a cluster, beforehand"),
     Command(
         "quickstart", "qstar_pl.experiments.quickstart", "train q* on the tiny world, print a summary, save a figure"
     ),

@@ -90,9 +90,7 @@ def activations(model: PreTrainedModel, rows: int, length: int, answer: int, dty
     return Activations(block=two - one, between=rows * length * hidden * dtype.itemsize, rest=2 * one - two)
 
 
-def _saved_bytes(
-    model: PreTrainedModel, layers: int, rows: int, length: int, answer: int, dtype: torch.dtype
-) -> int:
+def _saved_bytes(model: PreTrainedModel, layers: int, rows: int, length: int, answer: int, dtype: torch.dtype) -> int:
     config = copy.deepcopy(model.config)
     text = config.get_text_config()
     text.num_hidden_layers = layers

@@ -47,10 +47,12 @@ class Run:
     """Whole models are gathered for a rollout."""
     state_bytes_per_parameter: float
     """Of the optimiser."""
+    on_cpu: bool = False
+    """Then torch updates one parameter at a time; an accelerator's optimisers keep a temporary copy of all."""
 
 
 def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str, float]]:
-    """Return bytes per process: {"always", "sampling", "scoring", "training"} → {what: bytes}.
+    """Return bytes per process: {"always", "sampling", "scoring", "training", "optimising"} → {what: bytes}.
 
     "always" is there in every phase; the peak is "always" plus the largest of the others.
     """
@@ -79,6 +81,8 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
         "logits": 3.0 * scored * work.answer * policy.vocab * wide,
     }
     phases["training"] = _training(models.policy, run, work)
+    if not run.on_cpu:
+        phases["optimising"] = {"temporary copy": policy.trainable_bytes / shards}
     if run.sharding is not None:
         for phase in ("scoring", "training"):
             largest = max(one.block_parameters for one in (policy, *frozen.values()))

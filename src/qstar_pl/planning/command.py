@@ -1,0 +1,168 @@
+"""`qstar plan`: memory per process, tokens/s and hours of a configuration on a cluster, before it is run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
+from rich.console import Console
+from rich.table import Table
+from transformers import PreTrainedModel
+
+from qstar_pl.commandline.trainer import TrainerCLI, quieten
+from qstar_pl.distributed import FSDP2Strategy, Sharding
+from qstar_pl.methods import RewardModeling, RLHFModule
+from qstar_pl.methods.rollout_module import RolloutModule
+from qstar_pl.models.configure import DTYPES
+from qstar_pl.models.placement import Placement, placing
+from qstar_pl.planning import memory, speed
+from qstar_pl.planning.cluster import Cluster
+from qstar_pl.planning.footprint import language_models
+from qstar_pl.planning.memory import GIB, Models, Run, peak, plan_memory
+from qstar_pl.planning.speed import Speed, plan_speed
+from qstar_pl.planning.workload import Workload, workload
+
+HALF = {"bf16-mixed": "bfloat16", "16-mixed": "float16", "bf16-true": "bfloat16", "16-true": "float16"}
+
+
+class PlanCLI(TrainerCLI):
+    """Parses what `fit` would, and builds the method and the data, but no trainer: the cluster is elsewhere."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Return a trainer that nothing is run with."""
+        return Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+
+
+class _Hollow(Placement):
+    """Models as structures on the meta device."""
+
+    @property
+    def empty(self) -> bool:
+        return True
+
+    def place(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model
+
+
+@contextmanager
+def _hollow() -> Iterator[None]:
+    with placing(_Hollow()):
+        yield
+
+
+def models_of(module: RLHFModule) -> Models:
+    """Build the module's models without their weights, and say which part each plays."""
+    with _hollow():
+        module.build_models()
+    if isinstance(module, RewardModeling):
+        return Models(language_models(module)[0], {}, ())
+    frozen = {
+        name: model
+        for name in module.frozen
+        if (child := getattr(module, name, None)) is not None
+        for model in language_models(child)[:1]
+    }
+    for model in frozen.values():
+        model.requires_grad_(False)
+    decoding: tuple[str, ...] = ()
+    if isinstance(module, RolloutModule) and "target" in frozen:
+        decoding = ("target",)
+    policy: Any = module.policy
+    return Models(policy, frozen, decoding)
+
+
+def state_bytes(module: RLHFModule) -> float:
+    """Return bytes of the optimiser's state per parameter, by letting it take a step with a few."""
+    parameter = torch.nn.Parameter(torch.zeros(4096))
+    parameter.grad = torch.zeros_like(parameter)
+    optimizer = module.optimizer([parameter])
+    optimizer.step()
+    tensors = [value for value in optimizer.state[parameter].values() if isinstance(value, torch.Tensor)]
+    return sum(value.untyped_storage().nbytes() for value in tensors if value.numel() > 1) / 4096
+
+
+def run_of(cli: PlanCLI, module: RLHFModule, cluster: Cluster) -> Run:
+    """Return how the configuration keeps and trains its models."""
+    settings = cli.config_init["fit"].trainer
+    strategy, precision = settings.strategy, str(settings.precision or "32-true")
+    sharding, gathered = None, True
+    if isinstance(strategy, FSDP2Strategy):
+        sharding, gathered = strategy.sharding, strategy.gathering == "gathered"
+    elif strategy == "fsdp2" or isinstance(strategy, ModelParallelStrategy):
+        sharding = Sharding()
+    elif str(strategy).startswith("fsdp") or isinstance(strategy, FSDPStrategy):
+        sharding, gathered = Sharding(), False
+    half = (sharding.param_dtype if sharding is not None else None) or HALF.get(precision)
+    dtype = DTYPES[half] if half else next(module.parameters()).dtype
+    return Run(cluster.ranks, sharding, dtype, gathered, state_bytes(module), settings.accelerator == "cpu")
+
+
+def print_plan(phases: dict[str, dict[str, float]], times: Speed, steps: int | None, cluster: Cluster) -> None:
+    """Print memory and time, and what both assume."""
+    console = Console(width=110)
+    table = Table(title=f"memory of one of {cluster.ranks} processes, GiB", title_justify="left")
+    for heading, justify in (("phase", "left"), ("what", "left"), ("GiB", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for phase, items in phases.items():
+        for number, (what, size) in enumerate(items.items()):
+            table.add_row(phase if number == 0 else "", what, f"{size / GIB:.3f}")
+        table.add_row("", "together", f"{sum(items.values()) / GIB:.3f}", end_section=True)
+    console.print(table)
+    name, most = peak(phases)
+    share = most / GIB / cluster.memory_gib
+    verdict = "fits" if share <= 0.9 else "is tight" if share <= 1 else "does not fit"
+    console.print(f"peak: {most / GIB:.2f} GiB while {name}, {share:.0%} of {cluster.memory_gib:g} GiB: {verdict}")
+    console.print(f"\ntime of an optimiser step: {times.step_s:.3f} s = " + " + ".join(_parts(times)))
+    console.print(f"{times.tokens_per_s:,.0f} tokens of answers per second over all processes")
+    if steps:
+        console.print(f"{steps} steps: {steps * times.step_s / 3600:.2f} hours")
+    console.print("\nassumed:")
+    for line in (*memory.ASSUMPTIONS, *speed.ASSUMPTIONS):
+        console.print(f"- {line}", highlight=False)
+
+
+def _parts(times: Speed) -> list[str]:
+    return [f"{name} {seconds:.3f}" for name, seconds in times.phases.items()]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="qstar plan",
+        description="Estimate memory and time of a training run; all other words are those of `qstar fit`.",
+    )
+    for field in fields(Cluster):
+        assert isinstance(field.default, int | float)
+        parser.add_argument(f"--{field.name}", type=type(field.default), default=field.default)
+    parser.add_argument("--prompt_tokens", type=int, help="tokens of a prompt; default: the longest allowed")
+    parser.add_argument("--answer_tokens", type=int, help="tokens of an answer; default: the longest allowed")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    arguments, words = parser.parse_known_args(argv)
+    cluster = Cluster(**{field.name: getattr(arguments, field.name) for field in fields(Cluster)})
+    quieten()
+    cli = PlanCLI(["fit", *words], execute=False)
+    module: Any = cli.model
+    models = models_of(module)
+    run = run_of(cli, module, cluster)
+    work: Workload = workload(module, cli.datamodule, arguments.prompt_tokens, arguments.answer_tokens)
+    settings = cli.config_init["fit"].trainer
+    phases = plan_memory(models, run, work)
+    times = plan_speed(models, run, work, cluster, int(settings.accumulate_grad_batches or 1))
+    print_plan(phases, times, settings.max_steps if settings.max_steps != -1 else None, cluster)
+    if arguments.json is not None:
+        figures = {"memory": phases, "peak_bytes": peak(phases)[1], "seconds": dict(times.phases)}
+        arguments.json.write_text(json.dumps({**figures, "cluster": asdict(cluster), "workload": asdict(work)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

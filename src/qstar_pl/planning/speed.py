@@ -1,0 +1,85 @@
+"""Time of one optimiser step, phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qstar_pl.planning.cluster import Cluster
+from qstar_pl.planning.footprint import footprint
+from qstar_pl.planning.memory import Models, Run
+from qstar_pl.planning.workload import Workload
+
+ASSUMPTIONS = (
+    "a token costs 2 operations per parameter forwards and 4 backwards (2 more if blocks are computed again)",
+    "attention's own products are left out (below 10% at a length of a sixth of the hidden width or less)",
+    "one decode step reads each decoding model's weights and caches once, or computes them, whichever is slower",
+    "exchanges do not overlap with computation, which FSDP2 hides in part: the true time lies below",
+    "rewards are scored by one pass of the reward model; log π_init by one of the reference",
+    "loading data, validation, checkpoints and logging are left out",
+)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds per optimiser step, and what follows."""
+
+    phases: Mapping[str, float]
+    """s."""
+    tokens: int
+    """Tokens of answers per optimiser step over all processes, each counted once."""
+
+    @property
+    def step_s(self) -> float:
+        """Seconds per optimiser step."""
+        return sum(self.phases.values())
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens of answers per second over all processes."""
+        return self.tokens / self.step_s
+
+
+def plan_speed(models: Models, run: Run, work: Workload, cluster: Cluster, accumulate: int) -> Speed:
+    """Return the time of a rollout with all its backward passes, or of `accumulate` micro-steps."""
+    policy = footprint(models.policy)
+    frozen = {name: footprint(model) for name, model in models.frozen.items()}
+    flops = cluster.tflops * 1e12 * cluster.compute_efficiency
+    size = run.compute_dtype.itemsize
+    phases: dict[str, float] = {}
+    if work.drawn:
+        decoding = [policy, *(frozen[name] for name in models.decoding)]
+        weights = sum(one.parameters for one in decoding) * size
+        # On average half of the answer is in the cache.
+        caches = sum(one.cache_bytes_per_token for one in decoding) * work.drawn * (work.prompt + work.answer / 2)
+        rate = cluster.memory_gbs * 1e9 * cluster.decode_efficiency
+        computed = 2.0 * work.drawn * sum(one.parameters for one in decoding) / flops
+        prefill = computed * work.prompt
+        phases["sampling"] = prefill + work.answer * max((weights + caches) / rate, computed)
+        scored = sum(one.parameters for name, one in frozen.items() if name not in models.decoding)
+        phases["scoring"] = 2.0 * work.drawn * work.length * scored / flops
+    elif "reference" in frozen:
+        phases["scoring"] = 2.0 * work.learned * work.length * frozen["reference"].parameters / flops
+    again = run.sharding is not None and run.sharding.activation_checkpointing
+    trained = work.passes * work.learned * work.length
+    phases["training"] = (8.0 if again else 6.0) * policy.parameters * trained / flops
+    if run.ranks > 1:
+        phases["exchange"] = _exchange(models, run, work, size) / (cluster.exchange_gbs * 1e9)
+    micro_steps = {name: seconds * accumulate for name, seconds in phases.items()}
+    rows = work.drawn or work.learned
+    return Speed(micro_steps, rows * work.answer * accumulate * run.ranks)
+
+
+def _exchange(models: Models, run: Run, work: Workload, size: int) -> float:
+    """Return the bytes that one process receives in a micro-step."""
+    policy, part = footprint(models.policy), (run.ranks - 1) / run.ranks
+    gradients = 4.0 * policy.parameters * part
+    if run.sharding is None:
+        return 2.0 * gradients * work.passes  # all-reduce: reduce and scatter, then gather
+    gathers = 2.0 if run.sharding.reshard_after_forward else 1.0
+    trained = (gathers * size * policy.parameters * part + gradients) * work.passes
+    frozen = sum(footprint(model).parameters for model in models.frozen.values())
+    scored = size * frozen * part
+    decoding = policy.parameters + sum(footprint(models.frozen[name]).parameters for name in models.decoding)
+    drawn = size * decoding * part * (1 if run.gathered else work.answer) if work.drawn else 0.0
+    return trained + scored + drawn
