@@ -13,6 +13,8 @@ from qstar_pl.checkpoints.atomic import replacing
 from qstar_pl.checkpoints.damage import newest_whole
 
 LAST = "last"
+NUMBERED = ("CSVLogger", "TensorBoardLogger")
+"""Loggers that put runs into version_0, version_1, …"""
 
 
 def find_last(root: str, name: str) -> Path | None:
@@ -32,9 +34,10 @@ def stay_in_folder(loggers: Any, checkpoint: Path) -> None:
     """Let loggers that number their runs go on in the folder that the checkpoint lies in."""
     folder = checkpoint.parent.parent.name
     for logger in loggers if isinstance(loggers, list) else [loggers]:
-        arguments = logger.get("init_args") if isinstance(logger, Namespace) else None
-        if arguments is not None and arguments.get("version", 0) is None and folder.startswith("version_"):
-            arguments["version"] = int(folder.removeprefix("version_"))
+        if not isinstance(logger, Namespace) or logger.class_path.rpartition(".")[2] not in NUMBERED:
+            continue
+        if logger.init_args.get("version") is None and folder.startswith("version_"):
+            logger.init_args["version"] = int(folder.removeprefix("version_"))
 
 
 def take_up_metrics(logger: CSVLogger, step: int) -> None:

@@ -1,0 +1,84 @@
+"""The same command again, with --ckpt_path last."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+
+COMMAND = (
+    "fit",
+    "--ckpt_path=last",
+    "--data.batch_size=2",
+    "--data.val_limit=4",
+    "--model.samples_per_prompt=2",
+    "--model.sampler.max_new_tokens=6",
+    "--model.evaluation_sampler.max_new_tokens=6",
+    "--model.policy=Pretrained",
+    "--model.policy.name=tiny/policy",
+    "--model.policy.dropout=0.1",
+    "--trainer.log_every_n_steps=1",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.limit_val_batches=0",
+    "--trainer.callbacks=ModelCheckpoint",
+    "--trainer.callbacks.save_last=true",
+    "--trainer.callbacks.every_n_train_steps=1",
+    "--trainer.callbacks+=LossDiagnostic",
+    "--trainer.callbacks+=WeightsDiagnostic",
+)
+RUNS = Path("runs/q_star")
+
+
+def rows(version: str) -> list[dict[str, str]]:
+    with (RUNS / version / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights(version: str) -> dict[str, torch.Tensor]:
+    return torch.load(RUNS / version / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_the_same_command_goes_on_where_the_last_one_stopped(qstar) -> None:
+    assert qstar(*COMMAND, "--trainer.max_steps=2")[0] == 0  # there is nothing to go on with yet
+    assert qstar(*COMMAND, "--trainer.max_steps=4")[0] == 0
+    assert [folder.name for folder in RUNS.iterdir()] == ["version_0"]
+    resumed, steps = weights("version_0"), rows("version_0")
+    RUNS.rename("runs/interrupted")
+    assert qstar(*COMMAND, "--trainer.max_steps=4")[0] == 0
+    whole = weights("version_0")
+    assert all(torch.equal(resumed[key], whole[key]) for key in whole)
+    assert steps == rows("version_0")
+    assert len(steps) == 4
+
+
+def test_rows_after_the_checkpoint_are_computed_again_and_not_kept_twice(qstar) -> None:
+    assert qstar(*COMMAND, "--trainer.max_steps=2")[0] == 0
+    path = RUNS / "version_0" / "metrics.csv"
+    before = path.read_text()
+    last = before.splitlines()[-1].split(",")
+    header = before.splitlines()[0].split(",")
+    last[header.index("step")] = "3"
+    path.write_text(before + ",".join(last) + "\n" + ",".join(last)[:9])  # a kill has cut the last line
+    assert qstar(*COMMAND, "--trainer.max_steps=3")[0] == 0
+    assert path.read_text().startswith(before)
+    assert len(rows("version_0")) == 3
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_offered(qstar) -> None:
+    assert qstar(*COMMAND, "--trainer.max_steps=2")[0] == 0
+    last = RUNS / "version_0" / "checkpoints" / "last.ckpt"
+    content = bytearray(last.read_bytes())
+    content[len(content) // 3] ^= 1
+    last.write_bytes(content)
+    code, _, err = qstar(*COMMAND, "--trainer.max_steps=3")
+    assert code == 2
+    assert "ckpt_path must be a whole checkpoint, got runs/q_star/version_0/checkpoints/last.ckpt" in err
+    offered = err.strip().rpartition("--ckpt_path ")[2]
+    assert qstar(*COMMAND[:1], *COMMAND[2:], f"--ckpt_path={offered}", "--trainer.max_steps=3")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_there_must_be_one_to_measure(qstar, command) -> None:
+    code, _, err = qstar(command, "--ckpt_path=last")
+    assert code == 2
+    assert "ckpt_path must name a checkpoint, got last, and runs/q_star holds none yet" in err

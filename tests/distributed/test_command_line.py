@@ -1,0 +1,114 @@
+"""`qstar fit --trainer.strategy=fsdp2` with Lightning's own launcher: checkpoints, and processes that die."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+WORDS = [
+    "fit",
+    "--data.batch_size=2",
+    "--model.samples_per_prompt=2",
+    "--model.sampler.max_new_tokens=6",
+    "--trainer.accelerator=cpu",
+    "--trainer.devices=2",
+    "--trainer.strategy.class_path=FSDP2Strategy",
+    "--trainer.log_every_n_steps=1",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.limit_val_batches=0",
+    "--trainer.callbacks=ModelCheckpoint",
+    "--trainer.callbacks.save_last=true",
+    "--trainer.callbacks.every_n_train_steps=1",
+]
+FOLDERS = "--trainer.strategy.save_distributed_checkpoint=true"
+LAST = Path("runs/q_star/version_0/checkpoints/last.ckpt")
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "qstar_pl", *WORDS, *words],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(folder: Path, *words: str) -> str:
+    process = start(folder, *words)
+    try:
+        said = process.communicate(timeout=240)[0]
+    finally:
+        end(process)
+    assert process.returncode == 0, said
+    return said
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def weights(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the other process by /proc")
+@pytest.mark.parametrize("victim", ["other", "first"])
+def test_a_process_that_dies_ends_the_run(tmp_path: Path, victim: str) -> None:
+    process = start(tmp_path, "--trainer.max_steps=100000", "--trainer.strategy.timeout_s=30")
+    try:
+        until = time.monotonic() + 200
+        while not (tmp_path / LAST).exists():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        (other,) = children(process.pid)
+        os.kill(other if victim == "other" else process.pid, signal.SIGKILL)
+        began = time.monotonic()
+        said = process.communicate(timeout=60)[0]  # the pipe closes when the last process has ended
+        assert time.monotonic() - began < 45
+    finally:
+        end(process)
+    assert process.returncode != 0
+    assert "Traceback" not in said.rpartition("stopped")[2] or "another process of this run" in said
+
+
+@pytest.mark.slow
+def test_parts_in_a_folder_resume_to_the_same_bits(tmp_path: Path) -> None:
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    finish(tmp_path / "whole", "--trainer.max_steps=4")
+    finish(tmp_path / "parts", FOLDERS, "--trainer.max_steps=2")
+    assert (tmp_path / "parts" / LAST / "checksums.json").exists()
+    finish(tmp_path / "parts", FOLDERS, "--trainer.max_steps=4", "--ckpt_path=last")
+    # Whole again, through a run that writes a file.
+    finish(tmp_path / "parts", "--trainer.max_steps=4", f"--ckpt_path={LAST}", "--name=file")
+    one = weights(tmp_path / "whole" / LAST)
+    folder = tmp_path / "parts" / "merged"
+    merge = [sys.executable, "-m", "lightning.pytorch.utilities.consolidate_checkpoint", str(tmp_path / "parts" / LAST)]
+    subprocess.run([*merge, "--output_file", str(folder)], check=True, capture_output=True)
+    two = weights(folder)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.slow
+def test_on_another_number_of_processes_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
+    finish(tmp_path, "--trainer.max_steps=2")
+    said = finish(tmp_path, "--trainer.max_steps=3", "--ckpt_path=last", "--trainer.devices=1", "--data.batch_size=4")
+    assert "The checkpoint was written by 2 processes and is continued by 1" in said
+    assert torch.load(tmp_path / LAST, weights_only=True)["global_step"] == 3
