@@ -52,6 +52,12 @@ def test_two_times_four_rows_are_eight(results, name) -> None:
     assert got == pytest.approx(wanted, rel=1e-5, abs=1e-6)
 
 
+def test_adapters_are_sharded_too(results) -> None:
+    weights = results["one"]["lora"]["weights"]
+    assert len(weights) < len(results["one"]["QStar"]["weights"])
+    assert (results["two"]["lora"]["weights"] - weights).norm() < 1e-5 * weights.norm()
+
+
 @pytest.mark.parametrize("how", ["streamed", "lightning", "registered", "checkpointed"])
 def test_other_ways_to_shard_are_the_same_training(results, how) -> None:
     weights = results["one"]["QStar"]["weights"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from reference.tiny_methods import TinyData, run
 
 from qstar_pl.distributed import FSDP2Strategy, Sharding
 from qstar_pl.distributed.sharding import ShardedPlacement
-from qstar_pl.models import Pretrained
+from qstar_pl.models import LoRA, Pretrained
 from qstar_pl.models.placement import placing
 
 
@@ -114,6 +115,14 @@ def read_by_rank_zero() -> dict[str, Any]:
     return seen
 
 
+def adapted() -> Any:
+    """Return QStar with adapters, or without where peft is not installed."""
+    module = METHODS["QStar"]()
+    if find_spec("peft"):
+        module.policy_source = LoRA(module.policy_source, rank=4)
+    return module
+
+
 def main() -> None:
     folder, world = Path(sys.argv[1]), int(sys.argv[2])
     rank = int(os.environ.get("LOCAL_RANK", "0"))
@@ -122,6 +131,7 @@ def main() -> None:
     if world == 1:
         results = {name: learn(make, 8) for name, make in makers.items()}
         results["bytes"] = bytes_held()
+        results["lora"] = learn(adapted, 8)
     else:
         # The ranks meet in a file: a port that was free a moment ago may not be so any more.
         torch.distributed.init_process_group("gloo", (folder / "meeting").as_uri(), rank=rank, world_size=2)
@@ -135,6 +145,7 @@ def main() -> None:
         }
         checkpointed = FSDP2Strategy(Sharding(activation_checkpointing=True, reshard_after_forward=False))
         results["again"]["checkpointed"] = learn(METHODS["QStar"], 4, strategy=checkpointed, **two)
+        results["lora"] = learn(adapted, 4, strategy=FSDP2Strategy(), **two)
         results["pretrained"] = read_by_rank_zero()
         results["bytes"] = bytes_held(strategy=FSDP2Strategy(), devices=2)
         results["gathered"] = [gathers_of_a_rollout(tokens, FSDP2Strategy()) for tokens in (3, 40)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qstar_pl.errors import UserError
 from qstar_pl.models import FromCheckpoint
+from qstar_pl.models.lora import merge_adapters
 
 
 def export(checkpoint: str, output: Path) -> str:
@@ -34,6 +35,7 @@ def export(checkpoint: str, output: Path) -> str:
     source = FromCheckpoint(checkpoint)
     reward = source.holds_classifier()
     model = source.load_reward() if reward else source.load()
+    merge_adapters(model)
     model.save_pretrained(output)
     source.tokenizer().save_pretrained(output)
     return "AutoModelForSequenceClassification" if reward else "AutoModelForCausalLM"

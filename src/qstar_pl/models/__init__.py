@@ -3,6 +3,7 @@
 from qstar_pl.models.freeze import freeze as freeze
 from qstar_pl.models.from_checkpoint import FromCheckpoint as FromCheckpoint
 from qstar_pl.models.from_config import FromConfig as FromConfig
+from qstar_pl.models.lora import LoRA as LoRA
 from qstar_pl.models.pretrained import Pretrained as Pretrained
 from qstar_pl.models.reward_model import RewardModel as RewardModel
 from qstar_pl.models.source import ModelSource as ModelSource

@@ -1,0 +1,93 @@
+"""Low-rank adapters on another source's model (Hu et al. 2021), by peft."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.models.configure import quiet, seeded
+from qstar_pl.models.placement import empty, parameters_on_meta, place, unplaced
+from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tokenizers import first_line
+
+
+@dataclass(frozen=True)
+class LoRA(ModelSource):
+    """A model of which only adapters train: W + alpha/rank · B A, with B = 0 at first, so π_θ starts at the base."""
+
+    base: ModelSource
+    """The model that is adapted; its own weights stay as they are."""
+    rank: int = 16
+    """Inner width of every adapter, at least 1."""
+    alpha: float = 32.0
+    """Strength of the adapters; they are scaled by alpha/rank. Must be positive."""
+    dropout: float = 0.0
+    """Dropout before A, in train mode; 0 keeps π_θ the policy that was sampled from."""
+    target_modules: list[str] | None = None
+    """Ends of the names of the layers that are adapted; null: those that peft knows for the architecture."""
+    seed: int = 0
+    """Of A's first values."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise UserError(f"rank must be at least 1, got {self.rank}")
+        if not self.alpha > 0:
+            raise UserError(f"alpha must be positive, got {self.alpha}")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout must lie in [0, 1), got {self.dropout}")
+
+    def load(self) -> PreTrainedModel:
+        """See `ModelSource.load`.
+
+        Raises:
+            UserError: if peft is not installed, or no layer of the model has such a name.
+
+        """
+        with unplaced():
+            model = self.base.load()
+        return place(self._adapt(model, "CAUSAL_LM"))
+
+    def load_reward(self) -> PreTrainedModel:
+        """See `ModelSource.load_reward`; the scalar head trains as a whole."""
+        with unplaced():
+            model = self.base.load_reward()
+        adapted = self._adapt(model, "SEQ_CLS")
+        adapted.get_submodule("score").requires_grad_(True)
+        return place(adapted)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """See `ModelSource.tokenizer`."""
+        return self.base.tokenizer()
+
+    def _adapt(self, model: PreTrainedModel, task: str) -> PreTrainedModel:
+        try:
+            from peft import LoraConfig, inject_adapter_in_model
+        except ImportError as error:
+            raise UserError("LoRA needs peft: pip install 'qstar-pl[lora]'") from error
+        options: dict[str, Any] = {"r": self.rank, "lora_alpha": self.alpha, "lora_dropout": self.dropout}
+        # GPT-2's layers are stored transposed; peft would find out by itself, and warn.
+        transposed = model.config.model_type == "gpt2"
+        config = LoraConfig(
+            **options, target_modules=self.target_modules, fan_in_fan_out=transposed, task_type=task, bias="none"
+        )
+        try:
+            with quiet(), parameters_on_meta() if empty() else seeded(self.seed):
+                inject_adapter_in_model(config, model)
+        except ValueError as error:
+            raise UserError(
+                f"target_modules must name layers of the model, got {self.target_modules}: {first_line(error)}"
+            ) from error
+        return model.eval()
+
+
+def merge_adapters(model: nn.Module) -> None:
+    """Add every adapter to the weights it adapts and take it out, in place; a model without adapters stays as it is."""
+    adapted = [(name, part) for name, part in model.named_modules() if hasattr(part, "get_base_layer")]
+    for name, part in adapted:
+        part.merge()
+        parent, _, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, part.get_base_layer())
