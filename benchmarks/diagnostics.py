@@ -86,7 +86,9 @@ def main() -> None:
     print(f"{'models':20}{'accumulated':>12}{'without, s':>12}{'with, s':>10}{'ratio':>8}")
     for name, models in (("GPT-2 124M", gpt2), ("tiny", tiny)):
         for accumulate in (1, 2):
-            pairs = [[step_seconds(*models, accumulate, on) for on in (False, True)] for _ in range(repeats)]
+            pairs = [
+                [step_seconds(models[0], models[1], accumulate, on) for on in (False, True)] for _ in range(repeats)
+            ]
             without, with_all = (statistics.median(column) for column in zip(*pairs, strict=True))
             ratio = statistics.median(b / a for a, b in pairs)
             print(f"{name:20}{accumulate:>12}{without:>12.3f}{with_all:>10.3f}{ratio:>8.3f}", flush=True)
