@@ -31,6 +31,7 @@ PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
     "logger": ("--trainer.logger", ("trainer", "logger")),
     "callbacks": ("--trainer.callbacks", ("trainer", "callbacks")),
     "experiment": ("--config", ()),
+    "generation": ("--config", ()),
     "debug": ("--config", ()),
 }
 EXPERIMENTS = sorted((CONFIGS / "experiment").glob("*.yaml"))
