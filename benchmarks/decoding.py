@@ -82,9 +82,9 @@ class BisectingProcessor(LogitsProcessor):
 
 
 @torch.no_grad()
-def generate(policy: PreTrainedModel, target: PreTrainedModel, prompts: Tensor) -> None:
-    """Sample as one would with transformers alone."""
-    policy.generate(
+def generate(policy: PreTrainedModel, target: PreTrainedModel, prompts: Tensor) -> Tensor:
+    """Sample as one would with transformers alone; return prompts with answers."""
+    ids: Tensor = policy.generate(
         prompts,
         attention_mask=torch.ones_like(prompts),
         do_sample=True,
@@ -92,6 +92,7 @@ def generate(policy: PreTrainedModel, target: PreTrainedModel, prompts: Tensor) 
         top_k=0,
         logits_processor=LogitsProcessorList([BisectingProcessor(target)]),
     )
+    return ids
 
 
 def timed(call: Callable[[], object], device: str) -> float:

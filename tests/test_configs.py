@@ -32,6 +32,7 @@ PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
     "callbacks": ("--trainer.callbacks", ("trainer", "callbacks")),
     "experiment": ("--config", ()),
     "cluster": ("--config", ()),
+    "generation": ("--config", ()),
     "debug": ("--config", ()),
 }
 EXPERIMENTS = sorted((CONFIGS / "experiment").glob("*.yaml"))

@@ -27,6 +27,7 @@ class Command:
 
 
 COMMANDS = (
+    Command("analyze", "qstar_pl.generation.analyze", "what the diagnostics of generated data show, checks, figures"),
     Command("curves", "qstar_pl.experiments.curves", "plot a metric of several runs against steps, samples or time"),
     Command("data", "qstar_pl.commandline.data", "rows, fields and examples that an adapter finds in a dataset"),
     Command("experiment", "qstar_pl.experiments.comparison", "several configurations under the same seeds, one table"),
@@ -34,6 +35,9 @@ COMMANDS = (
         "export",
         "qstar_pl.commandline.export",
         "write a checkpoint's model as a folder that Hugging Face's classes load",
+    ),
+    Command(
+        "generate", "qstar_pl.generation.command", "answers of π_θ or of its mixture with π_t to a data set's prompts"
     ),
     Command("pass-at-k", "qstar_pl.evaluation.code", "run sampled programs against their tests, in a sandbox: pass@k"),
     Command("plan", "qstar_pl.planning.command", "memory, tokens/s and hours of a `fit` on a cluster, beforehand"),

@@ -36,8 +36,9 @@ def decode(
     """Draw `samples` answers to each prompt from `law`, token by token.
 
     The models that the law needs run in lockstep over their caches; one that it does not need reads the finished
-    answers in a single pass. One uniform number per token and row comes from the row's own stream, so a row's text
-    depends on (seed, prompt key, sample number) alone: two equal prompts of one batch get equal answers.
+    answers in a single pass (none, if it is the very policy that was sampled). One uniform number per token and row
+    comes from the row's own stream, so a row's text depends on (seed, prompt key, sample number) alone: two equal
+    prompts of one batch get equal answers.
 
     Args:
         prompts: padded on the left.
@@ -77,7 +78,9 @@ def decode(
     trace.cut(max(1, int(trace.mask.sum(-1).max())))
     prompt_index = torch.arange(len(prompts), device=like.device).repeat_interleave(samples)
     _check_finite(trace)
-    if absent := {POLICY, TARGET}.difference(law.roles):
+    if policy is target and law.roles == (POLICY,):
+        trace.copy_policy()
+    elif absent := {POLICY, TARGET}.difference(law.roles):
         fill_absent(trace, prompts, prompt_index, law, truncation, models, role=absent.pop())
     return Rollout(
         prompts=prompts,

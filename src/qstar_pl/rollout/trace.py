@@ -49,6 +49,11 @@ class Trace:
         if role == POLICY:
             self.write("uncovered_mass", where, values.uncovered)
 
+    def copy_policy(self) -> None:
+        """Make the target's columns those of the policy, for a target that is the policy."""
+        for name in ("target_logprobs", "ess_target", "kl_behavior_target"):
+            self.columns[name] = self.columns[name.replace("target", "policy")].clone()
+
     def cut(self, time: int) -> None:
         """Drop the columns from `time` on."""
         self.columns = {name: column[:, :time] for name, column in self.columns.items()}

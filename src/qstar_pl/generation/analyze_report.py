@@ -1,0 +1,97 @@
+"""The analysis as tables: on the screen and in markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+SHOWN = (
+    ("alpha_mean", "α"),
+    ("alpha_std", "s.d. of α in an answer"),
+    ("ess_ratio_mean", "ESS ratio (θ over t)"),
+    ("ess_theta_mean", "ESS_θ"),
+    ("ess_t_mean", "ESS_t"),
+    ("kl_theta_mean", "D(q‖π_θ), nats/token"),
+    ("kl_t_mean", "D(q‖π_t), nats/token"),
+    ("kl_gap_mean", "mean |D(q‖π_θ) − D(q‖π_t)| over tokens"),
+    ("acceptance_mean", "acceptance of π_θ drafts"),
+    ("log_z_sum", "Σ log Z, nats/answer"),
+    ("uncovered_mass_mean", "π_θ outside q's support"),
+    ("tokens", "tokens"),
+)
+COMPARED = ("alpha_mean", "ess_ratio_mean", "kl_theta_mean", "kl_t_mean", "acceptance_mean", "log_z_sum", "tokens")
+HEADINGS = ("mean", "std", "min", "q05", "q25", "q50", "q75", "q95", "max")
+
+Rows = list[list[str]]
+
+
+def number(value: float | None) -> str:
+    """Return four digits, or a dash."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def statistics_rows(run: Mapping[str, Any]) -> Rows:
+    """Return a table of a run's distributions over answers, headings first."""
+    rows = [["per answer", *HEADINGS]]
+    for column, label in SHOWN:
+        numbers = run["statistics"][column]
+        rows.append([label, *(number(None if numbers is None else numbers[name]) for name in HEADINGS)])
+    return rows
+
+
+def check_rows(runs: Mapping[str, Any]) -> Rows:
+    """Return a table of all checks of all runs, headings first."""
+    rows = [["run", "check", "mean", "result", "share of rows"]]
+    for name, run in runs.items():
+        for check in run["checks"]:
+            result = {True: "pass", False: "FAIL", None: "no π_t"}[check["passed"]]
+            share = "–" if check["share_of_rows"] is None else f"{check['share_of_rows']:.1%}"
+            rows.append([name, check["check"], number(check["mean"]), result, share])
+    return rows
+
+
+def comparison_rows(runs: Mapping[str, Any]) -> Rows:
+    """Return a table with a line per run, headings first."""
+    labels = dict(SHOWN)
+    rows = [["run", "rows", *(labels[column] for column in COMPARED), "checks passed"]]
+    for name, run in runs.items():
+        cells = []
+        for column in COMPARED:
+            numbers = run["statistics"][column]
+            cells.append("–" if numbers is None else f"{number(numbers['mean'])} ± {number(numbers['std'])}")
+        judged = [check["passed"] for check in run["checks"] if check["passed"] is not None]
+        rows.append([name, str(run["rows"]), *cells, f"{sum(judged)}/{len(judged)}" if judged else "no π_t"])
+    return rows
+
+
+def _titled(analysis: Mapping[str, Any]) -> list[tuple[str, Rows]]:
+    runs = analysis["runs"]
+    titled = [(f"{name}: {run['rows']} answers ({run['file']})", statistics_rows(run)) for name, run in runs.items()]
+    titled.append(("Checks of theory, on the mean over answers", check_rows(runs)))
+    if len(runs) > 1:
+        titled.append(("Runs side by side, mean ± s.d. over answers", comparison_rows(runs)))
+    return titled
+
+
+def print_analysis(analysis: Mapping[str, Any], console: Console) -> None:
+    """Print all tables."""
+    for title, (headings, *rows) in _titled(analysis):
+        table = Table(title=title, title_justify="left")
+        for place, heading in enumerate(headings):
+            table.add_column(heading, justify="right" if place else "left")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def markdown(analysis: Mapping[str, Any], figures: Sequence[str]) -> str:
+    """Return all tables and the figures as markdown."""
+    parts = ["# Generated data: diagnostics"]
+    for title, (headings, *rows) in _titled(analysis):
+        lines = [f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(headings), *rows)]
+        parts.append("\n".join([f"## {title}", "", *lines]))
+    parts += [f"![{name}]({name})" for name in figures]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,102 @@
+"""`qstar generate`: answers from π_θ, or from the mixture of π_θ and π_t, to the prompts of a data set."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from qstar_pl.generation.run import GenerationRun, generate_dataset, resolve_device
+from qstar_pl.generation.settings import ALPHA_METHODS, DIAGNOSTICS, PROMPT_FORMATS, GenerationSettings
+
+EPILOG = """A run that was killed goes on when the same command is given again, and ends in the same bytes. Files beside
+OUTPUT.jsonl: OUTPUT.diagnostics.jsonl, OUTPUT.run.json, with --save_diagnostics tokens OUTPUT.tokens.parquet; while the
+run goes on, all is in OUTPUT.jsonl.work/."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's parser; its names are those of `GenerationSettings`."""
+    top = argparse.ArgumentParser(prog="qstar generate", description=__doc__, epilog=EPILOG, allow_abbrev=False)
+    models = top.add_argument_group("models")
+    models.add_argument("--model_theta", required=True, help="π_θ: hub id, folder, .ckpt of qstar fit, tiny/policy")
+    models.add_argument("--model_t", help="π_t, likewise (tiny/expert); without it π_θ alone is sampled")
+    models.add_argument("--prompt_template_t", help="what π_t reads: a text with {prompt}, or a Jinja chat template")
+    models.add_argument("--dtype", default="float32", help="of the weights: float32, bfloat16, float16, float64")
+    sampling = top.add_argument_group("sampling")
+    sampling.add_argument("--alpha_method", default="kl_symmetric", help=f"one of {', '.join(ALPHA_METHODS)}")
+    sampling.add_argument("--fixed_alpha", type=float, default=0.5, help="exponent of π_θ of the method fixed")
+    sampling.add_argument("--num_samples", type=int, default=1, help="answers to each prompt")
+    sampling.add_argument("--max_new_tokens", type=int, default=128, help="longest answer, EOS included")
+    sampling.add_argument("--temperature", type=float, default=1.0, help="of q")
+    sampling.add_argument("--top_p", type=float, help="of q")
+    sampling.add_argument("--top_k", type=int, help="of q")
+    sampling.add_argument("--seed", type=int, default=0)
+    data = top.add_argument_group("data")
+    data.add_argument("--dataset", default="tiny", help="tiny, a .json(l)(.gz) or .parquet file, a folder, a hub id")
+    data.add_argument("--dataset_split", help="on the hub: which split; in a folder: a word in the files' paths")
+    data.add_argument("--dataset_adapter", help='a class such as HHRLHF, or {"class_path": …, "init_args": …}')
+    data.add_argument("--prompt_field", help="column of the prompt; without it the columns are looked at")
+    data.add_argument("--response_field", help="column of the answer, to leave rows without one out")
+    data.add_argument("--prompt_format", default="dialogue", help=f"one of {', '.join(PROMPT_FORMATS)}")
+    data.add_argument("--start_idx", type=int, default=0, help="first row")
+    data.add_argument("--end_idx", type=int, help="row behind the last one")
+    data.add_argument("--max_prompt_tokens", type=int, default=512, help="longer prompts are cut on the left")
+    machine = top.add_argument_group("machine")
+    machine.add_argument("--batch_size", type=int, default=8, help="prompts decoded together, sorted by length")
+    machine.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<number> or mps")
+    machine.add_argument("--devices", type=int, default=1, help="number of processes, one device each")
+    machine.add_argument("--strategy", default="auto", help="Lightning's; auto is ddp for several devices")
+    machine.add_argument("--precision", default="32-true", help="Lightning's, e.g. bf16-mixed")
+    output = top.add_argument_group("output")
+    output.add_argument("--output", type=Path, required=True, help="a JSON object per line")
+    output.add_argument(
+        "--save_diagnostics",
+        nargs="?",
+        const="rows",
+        default="rows",
+        help=f"one of {', '.join(DIAGNOSTICS)} (default, and without a value: rows)",
+    )
+    output.add_argument("--overwrite", action="store_true", help="begin anew, whatever is there")
+    output.add_argument("--quiet", action="store_true", help="no progress")
+    return top
+
+
+def summary(run: GenerationRun) -> str:
+    """Return what was done, in a line or two."""
+    if not run.complete:
+        return f"{run.output} is not complete: {run.kept_rows} rows were there before; give the same command again"
+    lines = [f"{run.output}: {run.rows} rows" + (f", {run.kept_rows} of them kept" if run.kept_rows else "")]
+    if run.new_rows:
+        lines.append(
+            f"  {run.new_rows} rows and {run.new_tokens} tokens in {run.seconds:.1f} s on this process: "
+            f"{run.new_tokens / run.seconds:,.0f} tokens/s, {60 * run.new_rows / run.seconds:,.0f} samples/min"
+        )
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    given = vars(parser().parse_args(argv))
+    output, overwrite, quiet = (given.pop(name) for name in ("output", "overwrite", "quiet"))
+    count, strategy = given.pop("devices"), given.pop("strategy")
+    given["device"], devices = resolve_device(given["device"])
+    # After the words have been understood: this takes a second.
+    from qstar_pl.commandline.trainer import quieten
+
+    quieten()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    run = generate_dataset(
+        GenerationSettings(**given),
+        output,
+        devices=count if count != 1 else devices,
+        strategy=strategy,
+        overwrite=overwrite,
+        progress=not quiet,
+    )
+    if run.is_global_zero:
+        print(summary(run))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""The prompts of a data set, as the batches that are not answered yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from qstar_pl.data import RLHFDataModule
+from qstar_pl.data.adapter import RowSource
+from qstar_pl.data.attached import Attached
+from qstar_pl.data.collate import PromptCollate
+from qstar_pl.data.encoding import Encoder
+from qstar_pl.data.loader import EvaluationLoader
+from qstar_pl.data.renderings import Rendering, TokenizerRendering
+from qstar_pl.data.report import announce
+from qstar_pl.generation.plan import Plan, plan_batches, prompts_digest
+from qstar_pl.generation.prompts import Prompts, choose_source, read_prompts
+
+
+class Unsized:
+    """Batches without a length.
+
+    A process that has nothing left to do must go through the hooks of those that have, where they wait for each other;
+    Lightning skips the loop where the length is 0, and refuses it if other processes' is not.
+    """
+
+    def __init__(self, loader: EvaluationLoader) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.loader)
+
+
+class GenerationData(RLHFDataModule):
+    """All rows of a data set, or a range of them, for `predict`; nothing is split off.
+
+    Batches are planned over all rows, whatever is finished already, and dealt to the processes in turn.
+    """
+
+    prompts: Prompts
+    """There after `setup`."""
+    plan: Plan
+    """There after `setup`."""
+
+    def __init__(
+        self,
+        path: str = "tiny",
+        adapter: RowSource | None = None,
+        split: str | None = None,
+        prompt_field: str | None = None,
+        response_field: str | None = None,
+        rendering: Rendering = TokenizerRendering(),
+        tokenizer: str | None = None,
+        start_idx: int = 0,
+        end_idx: int | None = None,
+        batch_size: int = 8,
+        max_prompt_tokens: int = 512,
+    ) -> None:
+        """Describe the prompts; nothing is read yet.
+
+        Args:
+            path: "tiny", a .json, .jsonl or .parquet file (the first two also .gz), a folder of such files, or a
+                dataset's id on the Hugging Face hub.
+            adapter: how a row becomes a prompt; None: see `prompt_field`.
+            split: on the hub, which split (default: train); in a folder, a word in the path of the files to read.
+            prompt_field: column of the prompt; None: found from the columns.
+            response_field: column of the answer, if rows without one are to be left out.
+            rendering: how dialogues become text; by default the tokenizer's chat template, else HH-RLHF's form.
+            tokenizer: hub id or folder of a tokenizer, or "tiny". By default the policy's.
+            start_idx: first row.
+            end_idx: row behind the last one; None: to the end.
+            batch_size: prompts decoded together.
+            max_prompt_tokens: longer prompts lose their oldest turns, then tokens on the left.
+
+        """
+        super().__init__(
+            path=path,
+            adapter=adapter,
+            split=split,
+            tokenizer=tokenizer,
+            batch_size=batch_size,
+            max_prompt_tokens=max_prompt_tokens,
+            rendering=rendering,
+        )
+        self.prompt_field = prompt_field
+        self.response_field = response_field
+        self.start_idx = start_idx
+        self.end_idx = end_idx
+        self.finished: frozenset[int] = frozenset()
+        """Batches of the plan that need no answers any more; set before the loader is asked for."""
+        self.digest = ""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and tokenise the prompts and plan the batches, once; print what became of the rows."""
+        if self.digest:
+            return
+        source = self.adapter or choose_source(self.path, self.prompt_field, self.response_field)
+        encoder = Encoder(self._tokenizer(), self.max_prompt_tokens, 1, rendering=self.rendering)
+        self.prompts = read_prompts(source, self.path, self.split, encoder, self.start_idx, self.end_idx)
+        self._pad_id = int(encoder.tokenizer.pad_token_id or 0)
+        samples = int(getattr(Attached(self.trainer).method, "samples_per_prompt", 1))
+        self.plan = plan_batches([len(row.prompt) for row in self.prompts.encoded], self.batch_size, samples)
+        self.digest = prompts_digest(self.prompts.encoded)
+        announce(self._lines(source.named(self.path)))
+
+    def _lines(self, name: str) -> str:
+        prompts = self.prompts
+        lines = [f"Data: {name}: {len(prompts.encoded)} prompts in {len(self.plan.batches)} batches"]
+        lines += [f"  {count} rows left out: {reason}" for reason, count in sorted(prompts.rejected.items())]
+        if prompts.cut:
+            lines.append(f"  {prompts.cut} prompts cut to {self.max_prompt_tokens} tokens")
+        if prompts.repeated:
+            lines.append(f"  {prompts.repeated} prompts stand in the data before; they get answers of their own")
+        return "\n".join(lines)
+
+    def dealt(self) -> list[int]:
+        """Return the batches of this process: of those that are not finished, every world-size-th."""
+        share = Attached(self.trainer).share
+        left = [batch for batch in range(len(self.plan.batches)) if batch not in self.finished]
+        return left[share.rank :: share.world_size]
+
+    def predict_dataloader(self) -> Any:
+        """Return this process's batches."""
+        batches = [list(self.plan.batches[batch]) for batch in self.dealt()]
+        seal = Attached(self.trainer).seal
+        return Unsized(EvaluationLoader(self.prompts.encoded, PromptCollate(self._pad_id), batches, seal=seal))
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides which prompts come in which batch; for `GenerationWriter`."""
+        names = ("path", "split", "prompt_field", "response_field", "start_idx", "end_idx", "batch_size")
+        own = {name: getattr(self, name) for name in (*names, "max_prompt_tokens")}
+        return {**own, "adapter": repr(self.adapter), "rendering": repr(self.rendering)}

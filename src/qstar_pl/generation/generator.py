@@ -1,0 +1,266 @@
+"""Generation in Python: texts, α, ESS ratios and diagnostics of a list of prompts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from qstar_pl.data.collate import PromptCollate
+from qstar_pl.data.encoding import Encoded, Encoder
+from qstar_pl.data.keys import prompt_key
+from qstar_pl.data.rendering import dialogue_prompt
+from qstar_pl.data.renderings import PlainRendering, TokenizerRendering
+from qstar_pl.errors import UserError
+from qstar_pl.generation.diagnostics import row_diagnostics, token_columns
+from qstar_pl.generation.module import GenerationModule
+from qstar_pl.generation.plan import Plan, plan_batches
+from qstar_pl.generation.prompts import prepare
+from qstar_pl.generation.run import model_source, resolve_device, tokenizer_of
+from qstar_pl.generation.settings import alpha_strategy
+from qstar_pl.models.shared import check_vocabulary
+from qstar_pl.models.source import ModelSource
+from qstar_pl.qstar import AlphaStrategy, FixedAlpha
+from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
+from qstar_pl.targets import Expert
+from qstar_pl.targets.target import Target
+from qstar_pl.types import Example, Rollout, Turn
+
+Prompt = str | Sequence[Mapping[str, str]]
+"""A text, which is one user turn, or messages of `role` and `content`, the last of them the user's."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Answers; `rows` = prompts × samples in the order of the prompts, samples of one prompt adjacent."""
+
+    texts: list[str]
+    """[rows]."""
+    completion_ids: Tensor
+    """[rows, time] int64."""
+    completion_mask: Tensor
+    """[rows, time] bool: sampled tokens, EOS included; where it is False, every float is 0."""
+    alpha: Tensor
+    """[rows, time]: exponent of π_θ (1 without π_t)."""
+    ess_ratio: Tensor
+    """[rows, time]: ESS_θ(q)/ESS_t(q) per token, exact over the vocabulary; NaN where truncation makes it 0/0."""
+    tokens: Mapping[str, Tensor]
+    """[rows, time] each: all that is known of the tokens; see `token_columns`."""
+    diagnostics: list[dict[str, Any]]
+    """[rows]: as in the diagnostics file."""
+
+
+@dataclass(frozen=True)
+class InMemory(ModelSource):
+    """A model that the caller has loaded."""
+
+    model: PreTrainedModel
+    own_tokenizer: PreTrainedTokenizerBase
+
+    def load(self) -> PreTrainedModel:
+        """Return the model itself."""
+        return self.model
+
+    def load_reward(self) -> PreTrainedModel:
+        """Refuse: a language model has no scalar head."""
+        raise UserError("model_theta must be a source of models where a reward model is wanted, got a model")
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Return the tokenizer."""
+        return self.own_tokenizer
+
+
+class QStarGenerator:
+    """Samples from q ∝ π_θ^α π_t^(1−α), or from π_θ alone; the models are loaded once, here.
+
+    >>> generator = QStarGenerator("tiny/policy", "tiny/expert", alpha="kl_symmetric")
+    >>> answers = generator.generate(["How do I bake bread?"], num_samples=4, max_new_tokens=32, seed=1)
+    >>> answers.texts, answers.alpha.shape  # 4 texts, [4, time]
+
+    The answers are those of `qstar generate` for the same prompts, settings and batches.
+    """
+
+    def __init__(
+        self,
+        model_theta: str | ModelSource | PreTrainedModel,
+        model_t: str | ModelSource | PreTrainedModel | Target | None = None,
+        alpha: str | float | AlphaStrategy = "kl_symmetric",
+        *,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        prompt_template_t: str | None = None,
+        prompt_format: str = "dialogue",
+        max_prompt_tokens: int = 512,
+        dtype: str = "float32",
+        device: str = "auto",
+    ) -> None:
+        """Load the models.
+
+        Args:
+            model_theta: π_θ: hub id, folder, .ckpt of `qstar fit`, tiny/policy; a source; or a loaded model.
+            model_t: π_t, likewise, or any target; None samples π_θ alone.
+            alpha: a name of `ALPHA_METHODS`, a number for a fixed α, or a strategy.
+            tokenizer: for loaded models, which bring none.
+            prompt_template_t: what π_t reads instead of π_θ's prompt; see `Expert`.
+            prompt_format: dialogue (the tokenizer's chat template, or HH-RLHF's form) or raw (the text as it stands).
+            max_prompt_tokens: longer prompts lose their oldest turns, then tokens on the left.
+            dtype: of the weights, where the models are given by name.
+            device: auto, cpu, cuda, cuda:<number> or mps.
+
+        Raises:
+            UserError: if a model cannot be loaded, or π_t has another vocabulary.
+
+        """
+        if prompt_template_t is not None and model_t is None:
+            raise UserError("model_t must be given where prompt_template_t is")
+        if prompt_format not in ("dialogue", "raw"):
+            raise UserError(f"prompt_format must be dialogue or raw, got {prompt_format!r}")
+        kind, index = resolve_device(device)
+        self.device = torch.device(f"{kind}:{index[0]}" if isinstance(index, list) else kind)
+        self.alpha = alpha if isinstance(alpha, AlphaStrategy) else _alpha(alpha)
+        policy = _source(model_theta, dtype, tokenizer, "model_theta")
+        target = model_t if isinstance(model_t, Target) else None
+        if model_t is not None and not isinstance(model_t, Target):
+            source = _source(model_t, dtype, tokenizer, "model_t")
+            check_vocabulary(source, policy.tokenizer(), "model_t")
+            target = Expert(source, prompt_template_t)
+        strip = prompt_format != "raw"
+        self._module = GenerationModule(policy, target, _sampler(self.alpha, target), strip=strip)
+        self._module.configure_model()
+        self._module.to(self.device)
+        rendering = TokenizerRendering() if strip else PlainRendering()
+        self._encoder = Encoder(self._module.tokenizer, max_prompt_tokens, 1, rendering=rendering)
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        num_samples: int = 1,
+        max_new_tokens: int = 128,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+        batch_size: int = 8,
+    ) -> Generation:
+        """Answer every prompt `num_samples` times.
+
+        A prompt that is given twice gets other answers the second time.
+
+        Args:
+            prompts: texts or dialogues.
+            num_samples: answers to each prompt.
+            max_new_tokens: longest answer, EOS included.
+            temperature: of q.
+            top_k: of q.
+            top_p: of q.
+            seed: of all answers.
+            batch_size: prompts decoded together; prompts of similar length share a batch.
+
+        Raises:
+            UserError: if there is no prompt, one is empty, or a number is out of range.
+
+        """
+        if not prompts or isinstance(prompts, str):
+            raise UserError(f"prompts must be a list of at least one prompt, got {prompts!r}")
+        for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
+            if value < 1:
+                raise UserError(f"{name} must be at least 1, got {value}")
+        module = self._module
+        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+        module.sampler = _sampler(self.alpha, module.target, max_new_tokens=max_new_tokens, **options)
+        module.samples_per_prompt, module.seed = num_samples, seed
+        encoded = self._encode(prompts)
+        plan = plan_batches([len(row.prompt) for row in encoded], batch_size, num_samples)
+        module.check_lengths(max(len(row.prompt) for row in encoded))
+        collate = PromptCollate(pad_id=int(module.tokenizer.pad_token_id or 0))
+        rollouts = [
+            module.draw(collate([encoded[i] for i in batch]).to(self.device)).to("cpu") for batch in plan.batches
+        ]
+        return self._gather(rollouts, plan)
+
+    def _encode(self, prompts: Sequence[Prompt]) -> list[Encoded]:
+        seen: Counter[int] = Counter()
+        encoded = []
+        for number, prompt in enumerate(prompts):
+            turns = _turns(prompt)
+            if not any(turn.content.strip() for turn in turns):
+                raise UserError(f"prompts must not be empty, got {prompt!r}")
+            key = prompt_key(dialogue_prompt(turns))
+            encoded.append(self._encoder.encode(prepare(Example(key, turns), number, seen[key])))
+            seen[key] += 1
+        return encoded
+
+    def _gather(self, rollouts: Sequence[Rollout], plan: Plan) -> Generation:
+        """Put the batches' rows into the prompts' order, padded to the longest answer of all."""
+        module, has_target = self._module, self._module.target is not None
+        order = torch.tensor([row for batch in range(len(rollouts)) for row in plan.rows_of(batch)])
+        time = max(rollout.completion_ids.shape[1] for rollout in rollouts)
+
+        def ordered(parts: Sequence[Tensor]) -> Tensor:
+            rows = torch.cat([functional.pad(part, (0, time - part.shape[1])) for part in parts])
+            return torch.empty_like(rows).index_copy_(0, order, rows)
+
+        # Without π_t the sampler's columns of it are those of π_θ itself: α is 1 and the ratio 1.
+        columns = [token_columns(rollout, target=True) for rollout in rollouts]
+        tokens = {name: ordered([column[name] for column in columns]) for name in columns[0]}
+        diagnostics: list[dict[str, Any]] = [{}] * plan.rows
+        constants = module.fingerprints()
+        rows = [
+            row
+            for rollout in rollouts
+            for row in row_diagnostics(rollout, samples=plan.samples, target=has_target, constants=constants)
+        ]
+        for place, row in zip(order.tolist(), rows, strict=True):
+            diagnostics[place] = {"row_idx": place // plan.samples, **row}
+        ids = ordered([rollout.completion_ids for rollout in rollouts])
+        mask = ordered([rollout.completion_mask for rollout in rollouts])
+        return Generation(
+            texts=module.texts(ids, mask),
+            completion_ids=ids,
+            completion_mask=mask,
+            alpha=tokens["alpha"],
+            ess_ratio=tokens["ess_ratio"],
+            tokens=tokens,
+            diagnostics=diagnostics,
+        )
+
+
+def _turns(prompt: Prompt) -> tuple[Turn, ...]:
+    if isinstance(prompt, str):
+        return (Turn("user", prompt),)
+    turns = tuple(Turn(message["role"], message["content"]) for message in prompt)
+    if not turns or turns[-1].role != "user":
+        raise UserError(f"prompts must end with the user's turn, got {prompt!r}")
+    return turns
+
+
+def _alpha(alpha: str | float) -> AlphaStrategy:
+    return alpha_strategy(alpha) if isinstance(alpha, str) else FixedAlpha(float(alpha))
+
+
+def _sampler(alpha: AlphaStrategy, target: Target | None, **options: Any) -> Sampler:
+    return PolicySampler(**options) if target is None else GeometricSampler(alpha=alpha, **options)
+
+
+def _source(
+    model: str | ModelSource | PreTrainedModel,
+    dtype: str,
+    tokenizer: PreTrainedTokenizerBase | None,
+    argument: str,
+) -> ModelSource:
+    if isinstance(model, str):
+        source = model_source(model, dtype)
+        tokenizer_of(source, argument)
+        return source
+    if isinstance(model, ModelSource):
+        return model
+    if tokenizer is None:
+        raise UserError(f"tokenizer must be given where {argument} is a loaded model")
+    return InMemory(model, tokenizer)

@@ -1,0 +1,159 @@
+"""π_θ and π_t as a LightningModule that only predicts."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.generation.fingerprint import fingerprint
+from qstar_pl.generation.records import make_records
+from qstar_pl.methods import RLHFModule
+from qstar_pl.models import Pretrained
+from qstar_pl.models.freeze import freeze
+from qstar_pl.models.inputs import learnt_positions
+from qstar_pl.models.source import ModelSource
+from qstar_pl.rollout import LanguageModel
+from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
+from qstar_pl.targets.target import Target
+from qstar_pl.types import PromptBatch, Rollout
+
+
+class GenerationModule(RLHFModule):
+    """Answers prompts from q and reports what q was; `qstar predict` and `qstar generate` run it.
+
+    `predict_step` returns one record per answer: `messages`, `sample_idx`, the row's own fields, `diagnostics`, and
+    with `save_tokens` the numbers of every token. No model is run for the diagnostics: they are sums over what
+    decoding computed.
+    """
+
+    batch_type = PromptBatch
+    frozen: ClassVar[tuple[str, ...]] = ("policy", "target")
+    policy: PreTrainedModel
+
+    def __init__(
+        self,
+        policy: ModelSource = Pretrained("tiny/policy"),
+        target: Target | None = None,
+        sampler: Sampler = GeometricSampler(),
+        samples_per_prompt: int = 1,
+        seed: int | None = None,
+        save_tokens: bool = False,
+        strip: bool = True,
+    ) -> None:
+        """Describe the models; nothing is loaded yet.
+
+        Args:
+            policy: π_θ.
+            target: π_t; None: the sampler must be PolicySampler.
+            sampler: q.
+            samples_per_prompt: answers to each prompt.
+            seed: of all answers; None: the run's own (`--seed_everything`).
+            save_tokens: whether records hold every token's numbers.
+            strip: whether white space around an answer is dropped, as a dialogue's form adds it again.
+
+        """
+        super().__init__()
+        if samples_per_prompt < 1:
+            raise UserError(f"samples_per_prompt must be at least 1, got {samples_per_prompt}")
+        if target is None and not isinstance(sampler, PolicySampler):
+            raise UserError(f"target must be given for {type(sampler).__name__}; without one only PolicySampler works")
+        self.policy_source = policy
+        self.target = target
+        self.sampler = sampler
+        self.samples_per_prompt = samples_per_prompt
+        self.seed = seed
+        self.save_tokens = save_tokens
+        self.strip = strip
+        self._fingerprints: dict[str, str | None] | None = None
+        self._policy_tokens: LanguageModel | None = None
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The policy's tokenizer, which the prompts are encoded with."""
+        return self.policy_source.tokenizer()
+
+    def configure_model(self) -> None:
+        """Load the models; a second call changes nothing."""
+        if "policy" in self._modules:
+            return
+        self.policy = freeze(self.policy_source.load())
+        if self.target is not None:
+            self.target.build(self.policy, self.tokenizer)
+
+    @property
+    def policy_tokens(self) -> LanguageModel:
+        """π_θ as a distribution over next tokens."""
+        if self._policy_tokens is None or self._policy_tokens.model is not self.policy:
+            self._policy_tokens = LanguageModel(self.policy, self.tokenizer)
+        return self._policy_tokens
+
+    def fingerprints(self) -> dict[str, str | None]:
+        """Return which weights the models have; see `fingerprint`."""
+        if self._fingerprints is None:
+            target = None if self.target is None else fingerprint(self.target)
+            self._fingerprints = {"model_theta": fingerprint(self.policy), "model_t": target}
+        return self._fingerprints
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the answers to given prompts; for `GenerationWriter`."""
+        target = None if self.target is None else _describe(self.target)
+        names = ("samples_per_prompt", "save_tokens", "strip")
+        own: Mapping[str, Any] = {name: getattr(self, name) for name in names}
+        return {
+            "policy": repr(self.policy_source),
+            "target": target,
+            "sampler": repr(self.sampler),
+            "seed": self._draw_seed,
+            **own,
+        }
+
+    @property
+    def _draw_seed(self) -> int:
+        return self.sampling_seed if self.seed is None else self.seed
+
+    def check_lengths(self, longest_prompt: int) -> None:
+        """Raise UserError if the longest prompt and answer do not fit into a model's learnt positions."""
+        limit = learnt_positions(self.policy)
+        asked = longest_prompt + self.sampler.max_new_tokens
+        if limit is not None and asked > limit:
+            raise UserError(
+                f"max_prompt_tokens and max_new_tokens must fit into the model's {limit} positions together, got "
+                f"{longest_prompt} (the longest prompt) + {self.sampler.max_new_tokens}"
+            )
+
+    def draw(self, prompts: PromptBatch) -> Rollout:
+        """Sample from q."""
+        return self.sampler.draw(
+            prompts,
+            self.policy_tokens,
+            self.policy_tokens if self.target is None else self.target,
+            samples=self.samples_per_prompt,
+            seed=self._draw_seed,
+        )
+
+    def texts(self, ids: Tensor, mask: Tensor) -> list[str]:
+        """Return the texts of answers [rows, time], without special tokens."""
+        rows = [row[row_mask].tolist() for row, row_mask in zip(ids.cpu(), mask.cpu(), strict=True)]
+        texts = [str(text) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=True)]
+        return [text.strip() for text in texts] if self.strip else texts
+
+    def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[dict[str, Any]]:
+        """Return one record per answer, answers to one prompt one after the other."""
+        rollout = self.draw(batch)
+        return make_records(
+            rollout,
+            self.texts(rollout.completion_ids, rollout.completion_mask),
+            samples=self.samples_per_prompt,
+            target=self.target is not None,
+            tokens=self.save_tokens,
+            constants=self.fingerprints(),
+        )
+
+
+def _describe(target: Target) -> str:
+    """Return a target's class and its plain options, as far as they are kept under public names."""
+    options = {name: value for name, value in vars(target).items() if not name.startswith("_") and name != "training"}
+    return f"{type(target).__name__}({', '.join(f'{name}={value!r}' for name, value in sorted(options.items()))})"

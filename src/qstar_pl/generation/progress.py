@@ -1,0 +1,96 @@
+"""How far generation is, how fast, and how long it still takes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from qstar_pl.generation.data import GenerationData
+
+EVERY_S = 30.0
+"""Between two lines where there is no terminal to draw on."""
+
+
+class GenerationProgress(Callback):
+    """A bar over this process's answers on a terminal, else a line every half minute.
+
+    Shown by process 0, which counts its own answers and tokens; with several processes all go at about its speed.
+    """
+
+    def __init__(self, show: bool = True, console: Console | None = None, every_s: float = EVERY_S) -> None:
+        """Describe the display.
+
+        Args:
+            show: whether anything is shown; counts are kept in any case.
+            console: where to; None: standard error.
+            every_s: seconds between two lines where the console is no terminal.
+
+        """
+        self.show = show
+        self.console = console or Console(stderr=True)
+        self.every_s = every_s
+        self.rows = 0
+        """Answers of this run and process."""
+        self.tokens = 0
+        """Their tokens."""
+        self.seconds = 0.0
+        """Since the first batch began."""
+        self._started = self._printed = 0.0
+        self._total = 0
+        self._bar: Progress | None = None
+        self._task: Any = None
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._started = self._printed = time.perf_counter()
+        data: Any = getattr(trainer, "datamodule", None)
+        if not self.show or not trainer.is_global_zero or not isinstance(data, GenerationData):
+            return
+        self._total = sum(len(data.plan.rows_of(batch)) for batch in data.dealt())
+        if self.console.is_terminal:
+            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+            times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False))
+            self._bar = Progress(TextColumn("answers"), *columns, *times, console=self.console)
+            self._task = self._bar.add_task("", total=self._total, speed="")
+            self._bar.start()
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Count a batch."""
+        self.rows += len(outputs)
+        self.tokens += sum(record["diagnostics"]["tokens"] for record in outputs)
+        self.seconds = time.perf_counter() - self._started
+        if not self._total:
+            return
+        speed = f"{self.tokens / self.seconds:,.0f} tokens/s"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.rows, speed=speed)
+        elif time.perf_counter() - self._printed >= self.every_s:
+            self._printed = time.perf_counter()
+            left = self.seconds / self.rows * (self._total - self.rows)
+            text = f"{self.rows}/{self._total} answers, {speed}, {left:,.0f} s left"
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the bar as it is."""
+        self._stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave the terminal in order."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

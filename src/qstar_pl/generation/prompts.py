@@ -1,0 +1,123 @@
+"""From the rows of a data set to encoded prompts, each with the row it came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from qstar_pl.data.adapter import Adapter, RowSource
+from qstar_pl.data.auto import Auto
+from qstar_pl.data.encoding import Encoded, Encoder
+from qstar_pl.data.prompt_response import PromptResponse
+from qstar_pl.data.report import announce
+from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.tiny_world import TinyWorld
+from qstar_pl.errors import UserError
+from qstar_pl.types import Example
+
+ROW, ROW_INDEX = "row", "row_idx"
+"""Where an example's metadata holds the row as the data set has it, and the row's number."""
+
+
+def choose_source(path: str, prompt_field: str | None, response_field: str | None) -> RowSource:
+    """Return what reads the rows where no adapter is named: by the columns given, else by those that are there."""
+    if prompt_field is not None:
+        return PromptResponse(prompt_field, response_field)
+    return TinyWorld() if path == "tiny" else Auto()
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts to answer."""
+
+    encoded: list[Encoded]
+    """In the order of the data set; every key is another one."""
+    rejected: Counter[str]
+    """Rows left out, per reason."""
+    repeated: int
+    """Rows whose prompt stood in the data set before."""
+
+    @property
+    def cut(self) -> int:
+        """Prompts that lost turns or tokens."""
+        return sum(row.prompt_cut for row in self.encoded)
+
+
+def read_prompts(
+    source: RowSource, path: str, split: str | None, encoder: Encoder, start: int, end: int | None
+) -> Prompts:
+    """Read rows `start` to `end`; their seeds are those that they have in a run over all rows.
+
+    Raises:
+        UserError: as the source does, or if no usable row lies in the range.
+
+    """
+    encoded: list[Encoded] = []
+    rejected: Counter[str] = Counter()
+    seen: Counter[int] = Counter()
+    number = -1
+    repeated = 0
+    for number, found in enumerate(islice(_examples(source, path, split), end)):
+        if isinstance(found, RowRejected):
+            rejected[str(found)] += number >= start
+            continue
+        earlier, seen[found.key] = seen[found.key], seen[found.key] + 1
+        if number < start:
+            continue
+        try:
+            encoded.append(encoder.encode(prepare(found, number, earlier)))
+            repeated += earlier > 0
+        except RowRejected as reason:
+            rejected[str(reason)] += 1
+    if not encoded:
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in (+rejected).items())
+        raise UserError(
+            f"dataset must have a usable row from start_idx={start} on, got {number + 1} rows in {path}"
+            + (f" ({reasons})" if reasons else "")
+        )
+    return Prompts(encoded, +rejected, repeated)
+
+
+def _examples(source: RowSource, path: str, split: str | None) -> Iterator[Example | RowRejected]:
+    """Yield an example, or why there is none, for each row, so that rows keep their numbers."""
+    if not isinstance(source, Adapter):  # a mixture, whose rows have no other numbers
+        yield from source.read(path, split, None).examples
+        return
+    for number, (where, row) in enumerate(source.rows(path, split)):
+        if number == 0 and isinstance(source, Auto):
+            source = source.choose(row, where)
+            columns = ", ".join(f"{role} = {column}" for role, column in source.fields(row).items())
+            announce(f"Auto: {path}: read as {type(source).__name__} with {columns}")
+        try:
+            example = source.example(row, where)
+        except RowRejected as reason:
+            yield reason
+        else:
+            yield replace(example, metadata={ROW: row, **example.metadata})
+
+
+def prepare(example: Example, number: int, earlier: int) -> Example:
+    """Return the example with its number, without answers, and with a key of its own if its prompt stood there before.
+
+    Args:
+        example: as the source made it.
+        number: of its row.
+        earlier: how many rows before it have its prompt.
+
+    """
+    metadata = {**example.metadata, ROW_INDEX: number}
+    return replace(example, key=own_key(example.key, earlier), chosen=None, rejected=None, metadata=metadata)
+
+
+def own_key(key: int, earlier: int) -> int:
+    """Return `key` for the first row with a prompt, and another key for each that repeats it.
+
+    Answers are seeded by keys: without this, a prompt that stands in the data twice would get the same answers twice.
+    """
+    if earlier == 0:
+        return key
+    digest = hashlib.blake2b(f"{key}/{earlier}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

@@ -1,0 +1,67 @@
+"""A rollout as rows of text with what the data set had beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qstar_pl.generation.diagnostics import row_diagnostics, token_diagnostics
+from qstar_pl.generation.prompts import ROW, ROW_INDEX
+from qstar_pl.types import Example, Rollout
+
+OWN = ("messages", "sample_idx", "diagnostics", "tokens")
+"""Names that are taken: a data set's own column of such a name becomes `original_<name>`."""
+
+
+def make_records(
+    rollout: Rollout,
+    texts: Sequence[str],
+    *,
+    samples: int,
+    target: bool,
+    tokens: bool,
+    constants: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Return one dictionary per answer: messages, sample_idx, the row's own fields, diagnostics, perhaps tokens.
+
+    Args:
+        rollout: the answers.
+        texts: their texts.
+        samples: answers per prompt.
+        target: whether there is a π_t.
+        tokens: whether every token's numbers are kept.
+        constants: what stands in the diagnostics of every row.
+
+    """
+    rows = row_diagnostics(rollout, samples=samples, target=target, constants=constants)
+    per_token = token_diagnostics(rollout, target=target) if tokens else None
+    records = []
+    for number, text in enumerate(texts):
+        example = rollout.prompts.examples[number // samples]
+        messages = [{"role": turn.role, "content": turn.content} for turn in example.turns]
+        record: dict[str, Any] = {
+            "messages": [*messages, {"role": "assistant", "content": text}],
+            "sample_idx": number % samples,
+            **original_fields(example),
+            "diagnostics": {"row_idx": example.metadata.get(ROW_INDEX), **rows[number]},
+        }
+        if per_token is not None:
+            record["tokens"] = per_token[number]
+        records.append(record)
+    return records
+
+
+def original_fields(example: Example) -> dict[str, Any]:
+    """Return the columns of the row that an example was made of (without it: all metadata)."""
+    row = example.metadata.get(ROW)
+    fields: Mapping[str, Any] = row if isinstance(row, Mapping) else example.metadata
+    return {f"original_{name}" if name in OWN else name: value for name, value in fields.items()}
+
+
+def json_line(value: Mapping[str, Any]) -> bytes:
+    """Return one line of JSON in UTF-8; what JSON has no form for (dates, bytes) becomes its text."""
+    try:
+        return (json.dumps(value, ensure_ascii=False, default=str) + "\n").encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry and UTF-8 cannot
+        return (json.dumps(value, ensure_ascii=True, default=str) + "\n").encode()

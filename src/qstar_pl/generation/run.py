@@ -1,0 +1,227 @@
+"""A generated data set from settings: what `qstar generate` does."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError, ArgumentParser
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, Trainer
+from transformers import PreTrainedTokenizerBase
+
+from qstar_pl.data.adapter import RowSource
+from qstar_pl.errors import UserError
+from qstar_pl.generation.data import GenerationData
+from qstar_pl.generation.module import GenerationModule
+from qstar_pl.generation.progress import GenerationProgress
+from qstar_pl.generation.settings import GenerationSettings
+from qstar_pl.generation.workspace import Workspace
+from qstar_pl.generation.writer import GenerationWriter
+from qstar_pl.models import FromCheckpoint, Pretrained
+from qstar_pl.models.shared import check_vocabulary
+from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tokenizers import first_line
+from qstar_pl.targets import Expert
+
+ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu", "gpu": "gpu", "mps": "mps"}
+"""What --device names → Lightning's accelerator."""
+
+
+@dataclass(frozen=True)
+class GenerationRun:
+    """What a run did."""
+
+    output: Path
+    complete: bool
+    """False: batches are missing, since the trainer was told to stop early."""
+    rows: int
+    """Of the whole output."""
+    kept_rows: int
+    """Of them, finished by an earlier run."""
+    new_rows: int
+    """Written by this process."""
+    new_tokens: int
+    """In them."""
+    seconds: float
+    """From the first batch on, without loading."""
+    is_global_zero: bool
+    """Whether this is the process that reports."""
+
+
+def resolve_device(device: str) -> tuple[str, int | list[int]]:
+    """Return (kind, Lightning's devices) of "auto", "cpu", "cuda", "cuda:1" or "mps"."""
+    kind, _, index = device.partition(":")
+    if kind not in ACCELERATORS or (index and not index.isdigit()):
+        raise UserError(f"device must be auto, cpu, cuda, cuda:<number> or mps, got {device!r}")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if (kind in ("cuda", "gpu") and not torch.cuda.is_available()) or (
+        kind == "mps" and not torch.backends.mps.is_available()
+    ):
+        raise UserError(f"device must be one that this machine has, got {device!r}")
+    return ("cuda" if kind == "gpu" else kind), ([int(index)] if index else 1)
+
+
+def model_source(name: str, dtype: str) -> ModelSource:
+    """Return where a model comes from: a checkpoint of `qstar fit`, or a name of `Pretrained`."""
+    return FromCheckpoint(name) if name.endswith(".ckpt") else Pretrained(name, dtype=dtype)
+
+
+def adapter_of(text: str | None) -> RowSource | None:
+    """Return the adapter that a class name, or {"class_path": …, "init_args": …}, stands for."""
+    if text is None:
+        return None
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--dataset_adapter", type=RowSource)
+    try:
+        value = json.loads(text) if text.lstrip().startswith("{") else text
+        adapter: RowSource = parser.instantiate(parser.parse_object({"dataset_adapter": value})).dataset_adapter
+    except (ArgumentError, ValueError, TypeError) as error:
+        from qstar_pl.commandline.messages import essence
+
+        raise UserError(essence(str(error)) or first_line(error)) from error
+    return adapter
+
+
+def build(settings: GenerationSettings) -> tuple[GenerationModule, GenerationData]:
+    """Return the module and data that `settings` describe; models are not loaded, tokenizers are.
+
+    Raises:
+        UserError: if a model has no tokenizer, or π_t another vocabulary.
+
+    """
+    policy = model_source(settings.model_theta, settings.dtype)
+    tokenizer = tokenizer_of(policy, "model_theta")
+    target = None
+    if settings.model_t is not None:
+        source = model_source(settings.model_t, settings.dtype)
+        tokenizer_of(source, "model_t")
+        check_vocabulary(source, tokenizer, "model_t")
+        target = Expert(source, settings.prompt_template_t)
+    module = GenerationModule(
+        policy,
+        target,
+        settings.sampler(),
+        samples_per_prompt=settings.num_samples,
+        seed=settings.seed,
+        save_tokens=settings.save_diagnostics == "tokens",
+        strip=settings.prompt_format != "raw",
+    )
+    data = GenerationData(
+        settings.dataset,
+        adapter_of(settings.dataset_adapter),
+        settings.dataset_split,
+        settings.prompt_field,
+        settings.response_field,
+        settings.rendering(),
+        start_idx=settings.start_idx,
+        end_idx=settings.end_idx,
+        batch_size=settings.batch_size,
+        max_prompt_tokens=settings.max_prompt_tokens,
+    )
+    return module, data
+
+
+def tokenizer_of(source: ModelSource, argument: str) -> PreTrainedTokenizerBase:
+    """Return a model's tokenizer; an error says which argument of the user's the model is."""
+    try:
+        return source.tokenizer()
+    except UserError as error:
+        raise UserError(f"{argument}: {error}") from error
+
+
+def generate_dataset(
+    settings: GenerationSettings,
+    output: str | Path,
+    *,
+    devices: int | list[int] | str = 1,
+    strategy: str = "auto",
+    overwrite: bool = False,
+    progress: bool = True,
+    trainer_options: Mapping[str, Any] | None = None,
+) -> GenerationRun:
+    """Generate a data set, or go on with one that was interrupted.
+
+    Args:
+        settings: what.
+        output: the file of rows; see `Workspace` for the others.
+        devices: Lightning's; how many processes, or which devices.
+        strategy: Lightning's; "ddp" for several processes. Every process holds both models.
+        overwrite: begin anew, whatever is there.
+        progress: show how far it is.
+        trainer_options: more of Lightning's Trainer.
+
+    Returns:
+        What was done; on every process.
+
+    Raises:
+        UserError: if something in the settings is wrong, `output` holds another run, or the disk is full.
+
+    """
+    workspace = Workspace(Path(output))
+    if workspace.output.is_dir():
+        raise UserError(f"output must be a file, got the folder {output}")
+    asked = settings.as_dict()
+    if not overwrite:
+        # Before anything is loaded, and before other processes are started, which would begin with the same.
+        workspace.check({"settings": asked})
+        if workspace.complete:
+            workspace.sweep()
+            totals = workspace.stored()["totals"]
+            return GenerationRun(workspace.output, True, totals["rows"], totals["rows"], 0, 0, 0.0, _is_first())
+    module, data = build(settings)
+    kind: Any = settings.save_diagnostics
+    writer = GenerationWriter(str(output), kind, settings=asked, overwrite=overwrite)
+    bar = GenerationProgress(show=progress)
+    trainer = _trainer(settings, devices, strategy, [writer, bar], dict(trainer_options or {}))
+    trainer.predict(module, datamodule=data, return_predictions=False)
+    return GenerationRun(
+        output=workspace.output,
+        complete=workspace.complete,
+        rows=data.plan.rows,
+        kept_rows=writer.kept_rows,
+        new_rows=writer.written_rows,
+        new_tokens=bar.tokens,
+        seconds=bar.seconds,
+        is_global_zero=trainer.is_global_zero,
+    )
+
+
+def _is_first() -> bool:
+    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", os.environ.get("LOCAL_RANK", "0")))) == 0
+
+
+def _trainer(
+    settings: GenerationSettings,
+    devices: int | list[int] | str,
+    strategy: str,
+    callbacks: list[Callback],
+    options: dict[str, Any],
+) -> Trainer:
+    try:
+        return Trainer(
+            accelerator=ACCELERATORS[settings.device],
+            devices=devices,
+            strategy=strategy,
+            precision=settings.precision,  # type: ignore[arg-type]  # checked by Lightning
+            callbacks=callbacks,
+            **{
+                "logger": False,
+                "enable_checkpointing": False,
+                "enable_model_summary": False,
+                "enable_progress_bar": False,
+                "use_distributed_sampler": False,
+                **options,
+            },
+        )
+    except (ValueError, MisconfigurationException) as error:
+        raise UserError(
+            f"device, devices, strategy and precision must suit each other, got {settings.device}, {devices}, "
+            f"{strategy} and {settings.precision}: {first_line(error)}"
+        ) from error

@@ -1,0 +1,150 @@
+"""What decides the bytes of a generated data set, in the words of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from qstar_pl.data.renderings import PlainRendering, Rendering, TokenizerRendering
+from qstar_pl.errors import UserError
+from qstar_pl.models.configure import DTYPES
+from qstar_pl.qstar import (
+    AlphaStrategy,
+    EntropyAlpha,
+    ESSBalanceAlpha,
+    FixedAlpha,
+    KLSymmetricAlpha,
+    SNRAlpha,
+)
+from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
+
+ALPHA_METHODS: Mapping[str, type[AlphaStrategy]] = {
+    "fixed": FixedAlpha,
+    "entropy": EntropyAlpha,
+    "kl_symmetric": KLSymmetricAlpha,
+    "ess_balance": ESSBalanceAlpha,
+    "snr": SNRAlpha,
+}
+"""The values of --alpha_method."""
+PROMPT_FORMATS = ("dialogue", "raw")
+DIAGNOSTICS = ("none", "rows", "tokens")
+
+
+def alpha_strategy(method: str, fixed_alpha: float = 0.5) -> AlphaStrategy:
+    """Return the strategy behind a name of `ALPHA_METHODS`; raises UserError for another name."""
+    if method not in ALPHA_METHODS:
+        raise UserError(f"alpha_method must be one of {', '.join(ALPHA_METHODS)}, got {method!r}")
+    kind = ALPHA_METHODS[method]
+    return kind(value=fixed_alpha) if kind is FixedAlpha else kind()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationSettings:
+    """Two runs with equal settings (and data, and weights) give the same rows, on however many processes.
+
+    How many devices work, under which strategy, is no setting. The device's kind, the precision and the batch size
+    are: they change how sums are rounded, and so, once in many tokens, a token.
+    """
+
+    model_theta: str
+    """π_θ: hub id, local folder, a .ckpt of `qstar fit`, or tiny/policy."""
+    model_t: str | None = None
+    """π_t, as `model_theta`; None samples π_θ alone."""
+    prompt_template_t: str | None = None
+    """What π_t reads instead of π_θ's prompt: a text with {prompt} in it, or a chat template in Jinja."""
+    alpha_method: str = "kl_symmetric"
+    """How the exponent of π_θ is chosen at every token; one of `ALPHA_METHODS`. Without `model_t` it has no effect."""
+    fixed_alpha: float = 0.5
+    """α of the method "fixed"."""
+    dataset: str = "tiny"
+    """"tiny", a .json, .jsonl or .parquet file, a folder of such, or a data set's id on the hub."""
+    dataset_split: str | None = None
+    """Split on the hub, or a word in the path of the files of a folder."""
+    dataset_adapter: str | None = None
+    """Class that reads a row, by its name or as {"class_path": …, "init_args": …}; None: found from the columns."""
+    prompt_field: str | None = None
+    """Column of the prompt."""
+    response_field: str | None = None
+    """Column of the answer that the data set has, if rows without one are to be left out."""
+    prompt_format: str = "dialogue"
+    """dialogue: the tokenizer's chat template, or HH-RLHF's form; raw: the prompt's text as it stands."""
+    start_idx: int = 0
+    """First row of the data set."""
+    end_idx: int | None = None
+    """Row behind the last one; None: to the end."""
+    num_samples: int = 1
+    """Answers to each prompt."""
+    batch_size: int = 8
+    """Prompts decoded together; each has `num_samples` rows."""
+    max_prompt_tokens: int = 512
+    """Longer prompts lose their oldest turns, then tokens on the left."""
+    max_new_tokens: int = 128
+    """Longest answer in tokens, EOS included."""
+    temperature: float = 1.0
+    """Of q."""
+    top_k: int | None = None
+    """Of q."""
+    top_p: float | None = None
+    """Of q."""
+    seed: int = 0
+    """Of all answers."""
+    dtype: str = "float32"
+    """Of both models' weights."""
+    precision: str = "32-true"
+    """Lightning's precision, e.g. bf16-mixed."""
+    device: str = "cpu"
+    """Kind of device: cpu, cuda or mps."""
+    save_diagnostics: str = "rows"
+    """none, rows (a line per answer) or tokens (also a parquet file with a row per token)."""
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("dtype", tuple(DTYPES)),
+            ("prompt_format", PROMPT_FORMATS),
+            ("save_diagnostics", DIAGNOSTICS),
+        ):
+            if getattr(self, name) not in choices:
+                raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        for name in ("num_samples", "batch_size", "max_prompt_tokens"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.start_idx < 0:
+            raise UserError(f"start_idx must be at least 0, got {self.start_idx}")
+        if self.end_idx is not None and self.end_idx <= self.start_idx:
+            raise UserError(f"end_idx must be greater than start_idx ({self.start_idx}), got {self.end_idx}")
+        if self.prompt_template_t is not None and self.model_t is None:
+            raise UserError("model_t must be given where prompt_template_t is")
+        if self.response_field is not None and self.prompt_field is None:
+            raise UserError("prompt_field must be given where response_field is")
+        if self.dataset_adapter is not None and self.prompt_field is not None:
+            raise UserError("dataset_adapter and prompt_field must not both be given: the adapter names its columns")
+        if not 0 <= self.fixed_alpha <= 1:
+            raise UserError(f"fixed_alpha must lie in [0, 1], got {self.fixed_alpha}")
+        self.sampler()
+
+    def sampler(self) -> Sampler:
+        """Return q."""
+        options: dict[str, Any] = {
+            "max_new_tokens": self.max_new_tokens,
+            "temperature": self.temperature,
+            "top_k": self.top_k,
+            "top_p": self.top_p,
+        }
+        alpha = alpha_strategy(self.alpha_method, self.fixed_alpha)
+        return PolicySampler(**options) if self.model_t is None else GeometricSampler(alpha=alpha, **options)
+
+    def rendering(self) -> Rendering:
+        """Return how dialogues become text."""
+        return PlainRendering() if self.prompt_format == "raw" else TokenizerRendering()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON has them."""
+        return asdict(self)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return e.g. "temperature 1.0 before, 0.7 now", one text per setting that differs."""
+    absent = object()
+    changed = [name for name in dict.fromkeys([*before, *now]) if before.get(name, absent) != now.get(name, absent)]
+    return [f"{name} {before.get(name)!r} before, {now.get(name)!r} now" for name in changed]

@@ -1,0 +1,168 @@
+"""Append-only files of finished batches: what survives when a process dies at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qstar_pl.errors import UserError
+from qstar_pl.generation.plan import Plan
+from qstar_pl.generation.records import json_line
+
+# On Windows there is none: two runs into one file are then the user's care.
+fcntl: Any = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands."""
+
+    shard: Path
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a shard holds."""
+
+    batches: Mapping[int, list[tuple[int, Place]]]
+    """Whole batches: (row, place) of each of their rows."""
+    end: int
+    """Bytes up to the end of the last whole batch; what follows is torn."""
+
+
+def scan(path: Path, plan: Plan) -> Scan:
+    """Read a shard up to the first line that is broken or the first batch that is not whole.
+
+    A line is {"batch", "row", "record"}; the rows of a batch stand together, in the plan's order.
+    """
+    batches: dict[int, list[tuple[int, Place]]] = {}
+    offset = end = 0
+    pending: list[tuple[int, Place]] = []
+    with path.open("rb") as file:
+        for line in file:
+            entry = _parse(line)
+            batch = entry.get("batch")
+            if not isinstance(batch, int) or not 0 <= batch < len(plan.batches):
+                break
+            expected = plan.rows_of(batch)
+            if len(pending) >= len(expected) or entry.get("row") != expected[len(pending)]:
+                break
+            pending.append((entry["row"], Place(path, offset, len(line))))
+            offset += len(line)
+            if len(pending) == len(expected):
+                batches.setdefault(batch, pending)
+                pending, end = [], offset
+    return Scan(batches, end)
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    if not line.endswith(b"\n"):
+        return {}
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+class Shard:
+    """The file that one process appends to, batch by batch.
+
+    A batch goes out in one write and is synced to the disk before the next begins. If the write fails, the file is cut
+    back to the batches before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file for appending; nobody else may have it open.
+
+        Raises:
+            UserError: if another process writes to it, or it cannot be opened.
+
+        """
+        self.path = path
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise UserError(f"output: {path} cannot be written: {error.strerror}") from error
+        try:
+            _lock(self._file, path)
+        except UserError:
+            os.close(self._file)
+            raise
+        self._end = os.fstat(self._file).st_size
+
+    def append(self, batch: int, rows: Sequence[int], records: Sequence[Mapping[str, Any]]) -> None:
+        """Write a batch and wait until the disk has it.
+
+        Raises:
+            OSError: if it cannot be written, e.g. for want of space; the file then holds what it held before.
+
+        """
+        entries = zip(rows, records, strict=True)
+        data = b"".join(json_line({"batch": batch, "row": row, "record": record}) for row, record in entries)
+        try:
+            write_all(self._file, data)
+            os.fsync(self._file)
+        except OSError:
+            with contextlib.suppress(OSError):  # a torn end is cut off at the next start, too
+                os.ftruncate(self._file, self._end)
+            raise
+        self._end += len(data)
+
+    def cut(self, end: int) -> None:
+        """Drop all bytes from `end` on."""
+        if end < self._end:
+            os.ftruncate(self._file, end)
+            os.fsync(self._file)
+            self._end = end
+
+    def close(self) -> None:
+        """Close the file, which lets others open it."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def repair(path: Path, plan: Plan) -> int:
+    """Cut a torn end off a shard and return how many bytes that were.
+
+    Raises:
+        UserError: if another process writes to it.
+
+    """
+    shard = Shard(path)
+    try:
+        end = scan(path, plan).end
+        torn = path.stat().st_size - end
+        shard.cut(end)
+        return torn
+    finally:
+        shard.close()
+
+
+def write_all(file: int, data: bytes) -> None:
+    """Write all of `data` to a file descriptor; the system may take it in pieces."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _lock(file: int, path: Path) -> None:
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(
+            f"output: another process still writes to {path}; wait for it (or end it), then run the command again"
+        ) from error
+    except OSError:
+        return  # a file system without locks

@@ -1,0 +1,160 @@
+"""The files of one generated data set, and whether they belong to the run that is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qstar_pl.errors import UserError
+from qstar_pl.generation.plan import Plan
+from qstar_pl.generation.settings import differences
+from qstar_pl.generation.shard import Place, repair, scan
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where things lie, for an `output` of out.jsonl.
+
+    While the run goes on, all is in out.jsonl.work/: what was asked for (run.json) and the batches that are finished
+    (one shard per process). At the end they become out.jsonl, out.diagnostics.jsonl, out.tokens.parquet and
+    out.run.json; out.jsonl comes last, so where it is, all is.
+    """
+
+    output: Path
+
+    @property
+    def work(self) -> Path:
+        """The folder of the unfinished run."""
+        return self.output.with_name(f"{self.output.name}.work")
+
+    @property
+    def diagnostics(self) -> Path:
+        """A line per answer."""
+        return self.output.with_name(f"{self.output.stem}.diagnostics.jsonl")
+
+    @property
+    def tokens(self) -> Path:
+        """A row per token."""
+        return self.output.with_name(f"{self.output.stem}.tokens.parquet")
+
+    @property
+    def run(self) -> Path:
+        """Settings, fingerprints and totals of the finished run."""
+        return self.output.with_name(f"{self.output.stem}.run.json")
+
+    def shard(self, rank: int) -> Path:
+        """The file that process `rank` appends to."""
+        return self.work / f"shard-{rank:05d}.jsonl"
+
+    def shards(self) -> list[Path]:
+        """All such files, also those of an earlier run on more processes."""
+        return sorted(self.work.glob("shard-*.jsonl"))
+
+    @property
+    def complete(self) -> bool:
+        """Whether a run has ended here."""
+        return self.output.is_file() and self.run.is_file()
+
+    def stored(self) -> dict[str, Any]:
+        """Return what the finished or unfinished run in this place was asked for; empty if there is none.
+
+        Raises:
+            UserError: if there is a file that no run has written.
+
+        """
+        if self.output.exists() and not self.complete:
+            raise UserError(
+                f"output must not be a file that `qstar generate` did not write, got {self.output}; "
+                "name another or give --overwrite"
+            )
+        source = self.run if self.complete else self.work / "run.json"
+        if not source.is_file():
+            return {}
+        try:
+            stored = json.loads(source.read_text(encoding="utf-8"))
+            return dict(stored)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"output: {source} is damaged ({error}); give --overwrite to begin anew") from error
+
+    def check(self, asked: Mapping[str, Any]) -> None:
+        """Compare a run's identity with that of the run in this place, as far as `asked` goes.
+
+        Args:
+            asked: any of "settings", "data", "models" with their values.
+
+        Raises:
+            UserError: if they differ; the message says in what.
+
+        """
+        stored = self.stored()
+        changed = [text for part, now in asked.items() if part in stored for text in differences(stored[part], now)]
+        if changed:
+            state = "holds another run" if self.complete else "holds another, unfinished run"
+            raise UserError(
+                f"output {self.output} {state}: {'; '.join(changed)}. Name another output, or give --overwrite"
+            )
+
+    def remember(self, asked: Mapping[str, Any]) -> None:
+        """Store a run's identity in the work folder, beside what is stored there."""
+        if self.work.exists() and not (self.work / "run.json").is_file():
+            # Shards of which nobody knows the settings: a run that was killed while it was being deleted.
+            shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(parents=True, exist_ok=True)
+        replace_file(self.work / "run.json", json_bytes({"format": FORMAT, **self.stored(), **asked}))
+
+    def repair(self, plan: Plan) -> int:
+        """Cut torn ends off all shards; return the bytes dropped."""
+        return sum(repair(path, plan) for path in self.shards())
+
+    def finished(self, plan: Plan) -> dict[int, list[tuple[int, Place]]]:
+        """Return the whole batches of all shards with the places of their rows."""
+        found: dict[int, list[tuple[int, Place]]] = {}
+        for path in self.shards():
+            found = {**scan(path, plan).batches, **found}
+        return found
+
+    def sweep(self) -> None:
+        """Remove what a finished run was killed before it could remove."""
+        if self.complete:
+            shutil.rmtree(self.work, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Delete all of it; the output first, so that nothing unfinished looks finished."""
+        for path in (self.output, self.run, self.diagnostics, self.tokens):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """Return indented JSON."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that it is there as a whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder survive a power cut, where the system offers that."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # pragma: no cover (Windows)
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,184 @@
+"""Writes what `predict` returns, batch by batch, so that a killed run can go on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import transformers
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
+
+from qstar_pl import __version__
+from qstar_pl.errors import UserError
+from qstar_pl.generation.data import GenerationData
+from qstar_pl.generation.merge import merge
+from qstar_pl.generation.module import GenerationModule
+from qstar_pl.generation.settings import differences
+from qstar_pl.generation.shard import Shard
+from qstar_pl.generation.workspace import Workspace
+
+TERMINATED = 128 + 15
+"""Exit code of a process that SIGTERM ended, e.g. a scheduler's."""
+
+
+class GenerationWriter(Callback):
+    """Makes `trainer.predict(GenerationModule, GenerationData)` a run that survives being killed.
+
+    Before the first batch it finds what an earlier run has finished and leaves that out; after each batch it appends
+    its rows to this process's shard; at the end it merges all shards in the order of the data set. See `Workspace` for
+    the files. A batch is the unit: its rows are on the disk all together or not at all.
+    """
+
+    def __init__(
+        self,
+        output: str,
+        save_diagnostics: Literal["none", "rows", "tokens"] = "rows",
+        settings: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Describe the output; nothing is touched yet.
+
+        Args:
+            output: the file of rows, a JSON object per line; the others lie beside it.
+            save_diagnostics: none, rows (a line per answer) or tokens (also a parquet file with a row per token; the
+                module's `save_tokens` must be set).
+            settings: what the run was asked for, in the user's words; None: the module's and the data's own.
+            overwrite: begin anew, whatever is there.
+
+        """
+        self.workspace = Workspace(Path(output))
+        self.save_diagnostics = save_diagnostics
+        self.settings = settings
+        self.overwrite = overwrite
+        self.kept_rows = 0
+        """Rows that an earlier run had finished."""
+        self.totals: dict[str, int] = {}
+        """Of the whole output, once it is merged; on process 0."""
+        self.written_rows = 0
+        """Rows of this run and process."""
+        self._dealt: list[int] = []
+        self._shard: Shard | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find what is finished."""
+        if stage != "predict":
+            raise UserError(f"callbacks: GenerationWriter must be used with predict, got {stage}")
+        module, data = self._parts(trainer, pl_module)
+        settings = dict(self.settings or {})
+        if not settings:
+            settings = {**module.settings(), **data.settings(), "save_diagnostics": self.save_diagnostics}
+            settings |= {"device": trainer.strategy.root_device.type, "precision": str(trainer.precision)}
+        asked = {"settings": settings, "data": {"prompts": data.digest, "rows": data.plan.rows}}
+        if self.overwrite:
+            if trainer.is_global_zero:
+                self.workspace.clear()
+            trainer.strategy.barrier()
+        self.workspace.check(asked)
+        if trainer.is_global_zero and not self.workspace.complete:
+            self._begin(asked, data)
+        trainer.strategy.barrier()
+        everything = frozenset(range(len(data.plan.batches)))
+        data.finished = everything if self.workspace.complete else frozenset(self.workspace.finished(data.plan))
+        self.kept_rows = sum(len(data.plan.rows_of(batch)) for batch in data.finished)
+        trainer.strategy.barrier()  # nobody writes before all have looked
+
+    def _begin(self, asked: Mapping[str, Any], data: GenerationData) -> None:
+        now = versions()
+        before = self.workspace.stored().get("versions", now)
+        if changed := differences(before, now):
+            rank_zero_warn(f"{'; '.join(changed)}: tokens that are nearly tied may come out otherwise than before")
+        try:
+            self.workspace.remember({**asked, "versions": now})
+            self.workspace.repair(data.plan)
+        except OSError as error:
+            raise self._failure(error, "what was there is kept") from error
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See that the models are those of the earlier run."""
+        module, data = self._parts(trainer, pl_module)
+        self._dealt = data.dealt()
+        module.check_lengths(max(len(row.prompt) for row in data.prompts.encoded))
+        self.workspace.check({"models": module.fingerprints()})
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            self.workspace.remember({"models": module.fingerprints()})
+        trainer.strategy.barrier()
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Append the batch's rows."""
+        _, data = self._parts(trainer, pl_module)
+        records: Sequence[Mapping[str, Any]] = outputs
+        if self._shard is None:
+            self._shard = Shard(self.workspace.shard(trainer.global_rank))
+        number = self._dealt[batch_idx]
+        try:
+            self._shard.append(number, data.plan.rows_of(number), records)
+        except OSError as error:
+            done = self.kept_rows + self.written_rows
+            others = " (and what other processes wrote)" if trainer.world_size > 1 else ""
+            raise self._failure(error, f"{done} of {data.plan.rows} rows are safe{others}") from error
+        self.written_rows += len(records)
+        if trainer.received_sigterm:  # which Lightning catches, and outside of training forgets
+            print(f"terminated: {self.kept_rows + self.written_rows} rows are kept", file=sys.stderr, flush=True)
+            raise SystemExit(TERMINATED)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Let go of the shard, so that a run after this one in the same process can have it."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._shard is not None:
+            self._shard.close()
+            self._shard = None
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Merge, if all batches are there."""
+        self._close()
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            _, data = self._parts(trainer, pl_module)
+            self._merge(data)
+        trainer.strategy.barrier()
+
+    def _merge(self, data: GenerationData) -> None:
+        workspace = self.workspace
+        if workspace.complete:
+            workspace.sweep()
+            self.totals = dict(workspace.stored()["totals"])
+        elif len(workspace.finished(data.plan)) == len(data.plan.batches):  # not so under limit_predict_batches
+            try:
+                self.totals = merge(workspace, data.plan, self.save_diagnostics)
+            except OSError as error:
+                raise self._failure(error, f"all {data.plan.rows} rows are safe") from error
+
+    def _failure(self, error: OSError, kept: str) -> UserError:
+        return UserError(
+            f"output: writing beside {self.workspace.output} failed: {error.strerror or error}; {kept} in "
+            f"{self.workspace.work}. Make room and run the same command again"
+        )
+
+    def _parts(self, trainer: Trainer, pl_module: LightningModule) -> tuple[GenerationModule, GenerationData]:
+        data: Any = getattr(trainer, "datamodule", None)
+        if not isinstance(pl_module, GenerationModule) or not isinstance(data, GenerationData):
+            raise UserError(
+                "callbacks: GenerationWriter must be used with model GenerationModule and data GenerationData, got "
+                f"{type(pl_module).__name__} and {type(data).__name__}"
+            )
+        return pl_module, data
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what rounds numbers."""
+    return {"qstar_pl": __version__, "torch": torch.__version__, "transformers": transformers.__version__}

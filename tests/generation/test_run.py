@@ -1,0 +1,224 @@
+"""Whole runs: what is written, and what is left when they are stopped."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lightning.pytorch import Trainer
+from small_generation import SUFFIXES, contents, run_small, small_settings
+
+from qstar_pl.data import PromptResponse
+from qstar_pl.errors import UserError
+from qstar_pl.generation import generate_dataset
+from qstar_pl.generation.run import adapter_of, resolve_device
+from qstar_pl.models import Pretrained
+
+
+def lines(path: str | Path) -> list[dict]:
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def test_rows_come_in_the_order_of_the_data_with_their_fields(isolated):
+    run = run_small(save_diagnostics="tokens")
+    assert (run.complete, run.rows, run.new_rows, run.kept_rows) == (True, 20, 20, 0)
+    rows, diagnostics = lines("out.jsonl"), lines("out.diagnostics.jsonl")
+    assert [row["sample_idx"] for row in rows] == [0, 1] * 10
+    assert [row["row_idx"] for row in diagnostics] == [row for row in range(10) for _ in range(2)]
+    for row, numbers in zip(rows, diagnostics, strict=True):
+        assert [turn["role"] for turn in row["messages"]][-2:] == ["user", "assistant"]
+        assert {"task", "prompt", "chosen", "rejected"} <= set(row), "the data set's own columns"
+        assert numbers["sample_idx"] == row["sample_idx"]
+        assert numbers["model_theta"] != numbers["model_t"]
+    by_key = {}
+    for numbers in diagnostics:
+        by_key.setdefault(numbers["key"], set()).add(numbers["seed"])
+    assert len(by_key) == 10
+    assert all(len(seeds) == 2 for seeds in by_key.values())
+    totals = json.loads(Path("out.run.json").read_text())["totals"]
+    assert totals["tokens"] == run.new_tokens == sum(numbers["tokens"] for numbers in diagnostics)
+    assert set(contents(Path("out.jsonl").absolute())) == set(SUFFIXES)
+
+
+def test_tokens_are_a_table_that_agrees_with_the_rows(isolated):
+    from pyarrow import parquet
+
+    run_small(save_diagnostics="tokens")
+    table = parquet.read_table("out.tokens.parquet").to_pydict()
+    for numbers in lines("out.diagnostics.jsonl"):
+        name = (numbers["row_idx"], numbers["sample_idx"])
+        places = [i for i, own in enumerate(zip(table["row_idx"], table["sample_idx"], strict=True)) if own == name]
+        assert [table["position"][place] for place in places] == list(range(numbers["tokens"]))
+        alpha = [table["alpha"][place] for place in places]
+        assert sum(alpha) / len(alpha) == pytest.approx(numbers["alpha_mean"], rel=1e-5)
+        assert {table["key"][place] for place in places} == {numbers["key"]}
+
+
+def test_batches_do_not_change_a_row_but_seeds_do(isolated):
+    run_small("a.jsonl")
+    run_small("b.jsonl", batch_size=7)
+    run_small("c.jsonl", seed=1)
+    a, b, c = (lines(f"{name}.jsonl") for name in "abc")
+    assert a == b
+    assert sum(x != y for x, y in zip(a, c, strict=True)) > 15
+
+
+def test_a_range_gives_the_rows_of_the_whole(isolated):
+    run_small("whole.jsonl")
+    run_small("part.jsonl", start_idx=4, end_idx=7)
+    assert lines("part.jsonl") == lines("whole.jsonl")[8:14]
+
+
+def test_a_stopped_run_goes_on_and_ends_in_the_same_bytes(isolated):
+    run_small("a.jsonl", save_diagnostics="tokens")
+    for limit in (1, 2):
+        run = run_small("b.jsonl", save_diagnostics="tokens", trainer_options={"limit_predict_batches": limit})
+        assert not run.complete
+        assert not Path("b.jsonl").exists()
+    assert run.kept_rows == 6
+    last = run_small("b.jsonl", save_diagnostics="tokens")
+    assert (last.complete, last.kept_rows, last.new_rows) == (True, 18, 2)
+    assert contents(Path("a.jsonl").absolute()) == contents(Path("b.jsonl").absolute())
+
+
+def test_a_scheduler_may_end_a_run(isolated, monkeypatch):
+    """Lightning's own handler takes SIGTERM; the batch at hand is kept."""
+    monkeypatch.setattr(Trainer, "received_sigterm", True)
+    with pytest.raises(SystemExit) as stopped:
+        run_small()
+    assert stopped.value.code == 143
+    monkeypatch.undo()
+    monkeypatch.chdir(isolated)
+    assert run_small().kept_rows == 6
+
+
+def test_a_finished_run_is_left_alone(isolated, monkeypatch):
+    run_small()
+    before = contents(Path("out.jsonl").absolute())
+    monkeypatch.setattr(Pretrained, "load", lambda self: pytest.fail("nothing is to be loaded"))
+    run = run_small()
+    assert (run.complete, run.rows, run.kept_rows, run.new_rows) == (True, 20, 20, 0)
+    assert contents(Path("out.jsonl").absolute()) == before
+
+
+def test_other_settings_are_refused_with_the_difference(isolated):
+    run_small(trainer_options={"limit_predict_batches": 1})
+    with pytest.raises(UserError, match=r"unfinished run: temperature 1.0 before, 0.5 now; seed 0 before, 3 now"):
+        run_small(temperature=0.5, seed=3)
+    assert run_small().kept_rows == 6, "the refusal harmed nothing"
+    with pytest.raises(UserError, match="holds another run: num_samples 2 before, 3 now"):
+        run_small(num_samples=3)
+    assert run_small(num_samples=3, overwrite=True).rows == 30
+
+
+def test_other_data_and_weights_under_the_same_names_are_refused(isolated):
+    Path("rows.jsonl").write_text("".join(json.dumps({"q": f"Say {word}."}) + "\n" for word in ("a", "b", "c")))
+    options = {"dataset": "rows.jsonl", "prompt_field": "q", "batch_size": 1, "end_idx": None}
+    Pretrained("tiny/policy").load().save_pretrained("model")
+    Pretrained("tiny/policy").tokenizer().save_pretrained("model")
+    run_small(**options, model_theta="./model", trainer_options={"limit_predict_batches": 1})
+    Pretrained("tiny/expert").load().save_pretrained("model")
+    with pytest.raises(UserError, match=r"unfinished run: model_theta '[0-9a-f]{16}' before, '[0-9a-f]{16}' now"):
+        run_small(**options, model_theta="./model")
+    Pretrained("tiny/policy").load().save_pretrained("model")
+    Path("rows.jsonl").write_text(Path("rows.jsonl").read_text().replace("Say c.", "Say d."))
+    with pytest.raises(UserError, match="unfinished run: prompts '"):
+        run_small(**options, model_theta="./model")
+
+
+@pytest.mark.parametrize("where", ["append", "merge"])
+def test_a_full_disk_stops_the_run_and_loses_nothing(isolated, monkeypatch, where):
+    run_small("reference.jsonl", save_diagnostics="tokens")
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if where == "append":
+        write, calls = os.write, []
+
+        def fails_later(file: int, data: bytes) -> int:
+            calls.append(file)
+            if len(calls) > 2:
+                raise full
+            return write(file, data)
+
+        monkeypatch.setattr("qstar_pl.generation.shard.os.write", fails_later)
+        message = r"writing beside out.jsonl failed: No space left on device; 12 of 20 rows are safe in out.jsonl.work"
+    else:
+
+        def fails(*_: object) -> None:
+            raise full
+
+        monkeypatch.setattr("qstar_pl.generation.merge._TokenTable.add", fails)
+        message = "No space left on device; all 20 rows are safe"
+    with pytest.raises(UserError, match=message):
+        run_small(save_diagnostics="tokens")
+    assert not Path("out.jsonl").exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(isolated)
+    run_small(save_diagnostics="tokens")
+    assert contents(Path("out.jsonl").absolute()) == contents(Path("reference.jsonl").absolute())
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    folder = tmp_path_factory.mktemp("killed")
+    script = Path(__file__).parents[1] / "reference" / "killed_generation.py"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PL_GLOBAL_SEED": "0"}
+    done = subprocess.run(
+        [sys.executable, str(script), str(folder)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_killed_twice_torn_and_resumed_is_the_uninterrupted_run(killed):
+    folder, kept = killed
+    assert 9 <= kept[0] < kept[1] < 80
+    assert contents(folder / "killed.jsonl") == contents(folder / "reference.jsonl")
+    assert len(lines(folder / "reference.jsonl")) == 80
+
+
+def test_begun_by_one_process_and_ended_by_two_is_the_run_of_one(killed):
+    folder, kept = killed
+    assert 21 <= kept[2] < 80
+    assert contents(folder / "ranks.jsonl") == contents(folder / "reference.jsonl")
+
+
+def test_a_process_may_have_nothing_to_do(killed):
+    folder, _ = killed
+    assert contents(folder / "single_ranks.jsonl") == contents(folder / "single.jsonl")
+    assert len(lines(folder / "single.jsonl")) == 4
+
+
+def test_real_pair_of_models(real_data, isolated):
+    models = real_data / "tiny_models"
+    rows = real_data / "gsm8k" / "train_1000.jsonl.gz"
+    settings = small_settings(
+        model_theta=str(models / "babyllama_a"),
+        model_t=str(models / "babyllama_b"),
+        dataset=str(rows),
+        prompt_field="question",
+        prompt_format="raw",
+        prompt_template_t="A story. {prompt}",
+        end_idx=4,
+        max_prompt_tokens=60,
+        max_new_tokens=12,
+    )
+    generate_dataset(settings, "out.jsonl", progress=False)
+    for row, numbers in zip(lines("out.jsonl"), lines("out.diagnostics.jsonl"), strict=True):
+        assert row["answer"]
+        assert numbers["kl_theta_mean"] == pytest.approx(numbers["kl_t_mean"], abs=1e-4)
+        assert 0.2 < numbers["alpha_mean"] < 0.8
+
+
+def test_devices_and_adapters_by_name():
+    assert resolve_device("cpu") == ("cpu", 1)
+    for word in ("tpu", "cuda:x"):
+        with pytest.raises(UserError, match="device must be auto, cpu, cuda"):
+            resolve_device(word)
+    assert adapter_of(None) is None
+    given = '{"class_path": "PromptResponse", "init_args": {"prompt_field": "q"}}'
+    assert adapter_of(given) == PromptResponse("q")
+    with pytest.raises(UserError, match="PromptResponze"):
+        adapter_of("PromptResponze")

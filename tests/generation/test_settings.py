@@ -1,0 +1,56 @@
+import pytest
+from small_generation import small_settings
+
+from qstar_pl.data.renderings import PlainRendering, TokenizerRendering
+from qstar_pl.errors import UserError
+from qstar_pl.generation.settings import alpha_strategy, differences
+from qstar_pl.qstar import EntropyAlpha, ESSBalanceAlpha, FixedAlpha, KLSymmetricAlpha, SNRAlpha
+from qstar_pl.samplers import GeometricSampler, PolicySampler
+
+
+def test_alpha_methods_are_the_strategies_of_these_names():
+    names = {
+        "fixed": FixedAlpha(0.3),
+        "entropy": EntropyAlpha(),
+        "kl_symmetric": KLSymmetricAlpha(),
+        "ess_balance": ESSBalanceAlpha(),
+        "snr": SNRAlpha(),
+    }
+    for name, strategy in names.items():
+        assert alpha_strategy(name, 0.3) == strategy
+        sampler = small_settings(alpha_method=name, fixed_alpha=0.3).sampler()
+        assert isinstance(sampler, GeometricSampler)
+        assert sampler.alpha == strategy
+    assert isinstance(small_settings(model_t=None).sampler(), PolicySampler)
+    assert isinstance(small_settings(prompt_format="raw").rendering(), PlainRendering)
+    assert isinstance(small_settings().rendering(), TokenizerRendering)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"alpha_method": "klsym"}, "alpha_method must be one of fixed, entropy, kl_symmetric, ess_balance, snr"),
+        ({"dtype": "int8"}, "dtype must be one of float32"),
+        ({"num_samples": 0}, "num_samples must be at least 1, got 0"),
+        ({"start_idx": 5, "end_idx": 5}, r"end_idx must be greater than start_idx \(5\), got 5"),
+        ({"start_idx": -1}, "start_idx must be at least 0"),
+        ({"temperature": 0.0}, "temperature must be positive"),
+        ({"top_p": 1.5}, r"top_p must lie in \(0, 1\]"),
+        ({"fixed_alpha": 2.0}, r"fixed_alpha must lie in \[0, 1\]"),
+        ({"model_t": None, "prompt_template_t": "{prompt}"}, "model_t must be given"),
+        ({"response_field": "a"}, "prompt_field must be given"),
+        ({"save_diagnostics": "all"}, "save_diagnostics must be one of none, rows, tokens"),
+        ({"prompt_format": "chat"}, "prompt_format must be one of dialogue, raw"),
+    ],
+)
+def test_mistakes(changes, message):
+    with pytest.raises(UserError, match=message):
+        small_settings(**changes)
+
+
+def test_differences_name_both_values_and_see_a_setting_that_is_new():
+    assert differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": None}) == [
+        "b 2 before, 3 now",
+        "c None before, None now",
+    ]
+    assert differences({"a": 1}, {"a": 1}) == []

@@ -1,0 +1,75 @@
+import pytest
+
+from qstar_pl.errors import UserError
+from qstar_pl.generation.plan import plan_batches
+from qstar_pl.generation.shard import Shard
+from qstar_pl.generation.workspace import Workspace, replace_file
+
+PLAN = plan_batches([1, 1, 1], batch_size=1, samples=1)
+
+
+def test_unfinished_run_is_recognised(tmp_path):
+    workspace = Workspace(tmp_path / "a" / "out.jsonl")
+    asked = {"settings": {"seed": 0, "top_p": None}, "data": {"rows": 3}}
+    workspace.check(asked)
+    workspace.remember(asked)
+    workspace.remember({"models": {"model_theta": "abc"}})
+    workspace.check(asked)
+    with pytest.raises(UserError, match=r"unfinished run: seed 0 before, 1 now; rows 3 before, 4 now.*--overwrite"):
+        workspace.check({"settings": {"seed": 1, "top_p": None}, "data": {"rows": 4}})
+    with pytest.raises(UserError, match="model_theta 'abc' before, 'abd' now"):
+        workspace.check({"models": {"model_theta": "abd"}})
+    workspace.clear()
+    workspace.check({"settings": {"seed": 1}})
+
+
+def test_a_file_of_somebody_else_is_not_touched(tmp_path):
+    workspace = Workspace(tmp_path / "out.jsonl")
+    workspace.output.write_text("mine")
+    with pytest.raises(UserError, match="did not write"):
+        workspace.check({"settings": {}})
+    assert workspace.output.read_text() == "mine"
+
+
+def test_shards_of_any_number_of_processes_are_put_together(tmp_path):
+    workspace = Workspace(tmp_path / "out.jsonl")
+    workspace.remember({})
+    for rank, batches in ((0, [0]), (3, [2, 0])):
+        shard = Shard(workspace.shard(rank))
+        for batch in batches:
+            shard.append(batch, [batch], [{"rank": rank}])
+        shard.close()
+    with workspace.shard(3).open("ab") as file:
+        file.write(b'{"batch": 1, "ro')
+    assert workspace.repair(PLAN) == 16
+    found = workspace.finished(PLAN)
+    assert sorted(found) == [0, 2]
+    assert found[0][0][1].shard == workspace.shard(0)
+
+
+def test_shards_of_unknown_settings_are_not_taken_over(tmp_path):
+    workspace = Workspace(tmp_path / "out.jsonl")
+    workspace.remember({"settings": {"seed": 0}})
+    shard = Shard(workspace.shard(0))
+    shard.append(0, [0], [{}])
+    shard.close()
+    workspace.remember({"models": {}})
+    assert list(workspace.finished(PLAN)) == [0]
+    (workspace.work / "run.json").unlink()  # `clear` was killed half-way
+    workspace.remember({"settings": {"seed": 1}})
+    assert list(workspace.finished(PLAN)) == []
+
+
+def test_damage_is_said(tmp_path):
+    workspace = Workspace(tmp_path / "out.jsonl")
+    workspace.remember({})
+    (workspace.work / "run.json").write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        workspace.check({})
+
+
+def test_replacing_is_whole(tmp_path):
+    replace_file(tmp_path / "file", b"one")
+    replace_file(tmp_path / "file", b"two")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"two"

@@ -1,0 +1,110 @@
+"""Runs of `qstar generate` that are killed: `python killed_generation.py <folder>`, in a process of its own.
+
+Everything is imported once; each run is a fork, so that a kill takes what SIGKILL takes, and costs no second import.
+Leaves reference.jsonl, killed.jsonl, ranks.jsonl, single.jsonl, single_ranks.jsonl and what belongs to them in the
+folder, and prints how many rows each kill left.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+from small_generation import small_settings
+
+from qstar_pl.generation import generate_dataset
+
+SETTINGS = {"end_idx": 40, "batch_size": 2, "max_new_tokens": 12, "save_diagnostics": "tokens"}
+
+
+def fork(call: Callable[[], object]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        call()
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def wait(child: int) -> None:
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        raise RuntimeError(f"a run ended with status {status}")
+
+
+def run(output: Path, devices: int = 1, **changes: Any) -> None:
+    strategy = "ddp" if devices > 1 else "auto"
+    with redirect_stdout(io.StringIO()):
+        generate_dataset(
+            small_settings(**{**SETTINGS, **changes}), output, devices=devices, strategy=strategy, progress=False
+        )
+
+
+def lines(work: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in work.glob("shard-*.jsonl"))
+
+
+def kill_at(output: Path, rows: int) -> int:
+    """Start a run, kill it once so many rows are on the disk, and return how many are left."""
+    work = output.with_name(f"{output.name}.work")
+    child = fork(lambda: run(output))
+    while lines(work) < rows:
+        if os.waitpid(child, os.WNOHANG) != (0, 0):
+            raise RuntimeError("the run ended before it could be killed")
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return lines(work)
+
+
+def two_ranks(output: Path, **changes: Any) -> None:
+    """Run on two processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    children = []
+    for rank in range(2):
+        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), WORLD_SIZE="2", NODE_RANK="0")
+        os.environ.update(LOCAL_RANK=str(rank))
+        children.append(fork(lambda: run(output, devices=2, **changes)))
+    for child in children:
+        wait(child)
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    wait(fork(lambda: run(folder / "reference.jsonl")))
+    kept = [kill_at(folder / "killed.jsonl", rows) for rows in (9, 50)]
+    torn = folder / "killed.jsonl.work" / "shard-00000.jsonl"
+    with torn.open("ab") as file:
+        file.write(b'{"batch": 3, "row": 1, "rec')  # what a power cut may leave
+    wait(fork(lambda: run(folder / "killed.jsonl")))
+    # Begun by one process and ended by two.
+    kept.append(kill_at(folder / "ranks.jsonl", 21))
+    two_ranks(folder / "ranks.jsonl")
+    # One batch: the second process has nothing to do.
+    wait(fork(lambda: run(folder / "single.jsonl", end_idx=2)))
+    two_ranks(folder / "single_ranks.jsonl", end_idx=2)
+    print(json.dumps(kept))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
