@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, nn
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
 
 from qstar_pl.errors import UserError
 
@@ -42,7 +43,7 @@ class LaggedReference(Callback):
             raise UserError(f"decay must lie in [0, 1), got {decay}")
         self.decay = decay
         self._schedule = EveryNSteps(every_n_steps)
-        self._loaded: dict[str, Tensor] | None = None
+        self._loaded: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from the step that training starts or resumes at."""
@@ -73,7 +74,9 @@ class LaggedReference(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save the reference."""
         _, reference = _models(pl_module)
-        checkpoint[_CHECKPOINT_KEY] = dict(reference.state_dict())
+        # Whole, however it is sharded: every rank must call this, and rank 0, which writes the file, gets it.
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        checkpoint[_CHECKPOINT_KEY] = dict(get_model_state_dict(reference, options=options))
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the reference until it has its place: on validation Lightning calls this before the model is built."""
@@ -81,7 +84,9 @@ class LaggedReference(Callback):
 
     def _restore(self, pl_module: LightningModule) -> None:
         if self._loaded is not None:
-            _models(pl_module)[1].load_state_dict(self._loaded)
+            set_model_state_dict(
+                _models(pl_module)[1], self._loaded, options=StateDictOptions(full_state_dict=True, strict=True)
+            )
             self._loaded = None
 
 

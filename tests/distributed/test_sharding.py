@@ -52,6 +52,19 @@ def test_two_times_four_rows_are_eight(results, name) -> None:
     assert got == pytest.approx(wanted, rel=1e-5, abs=1e-6)
 
 
+def test_the_norm_of_the_whole_gradient_is_clipped(results) -> None:
+    weights = results["one"]["clipped"]["weights"]
+    assert (weights - results["one"]["QStar"]["weights"]).norm() > 1e-3 * weights.norm()
+    assert (results["two"]["clipped"]["weights"] - weights).norm() < 1e-5 * weights.norm()
+
+
+def test_a_reference_that_follows_is_sharded_and_saved_as_a_whole(results) -> None:
+    followed, restored = results["two"]["lagged"]
+    assert torch.equal(followed, restored)
+    assert (followed - results["one"]["lagged"][0]).norm() < 1e-5 * followed.norm()
+    assert torch.equal(*results["one"]["lagged"])
+
+
 def test_adapters_are_sharded_too(results) -> None:
     weights = results["one"]["lora"]["weights"]
     assert len(weights) < len(results["one"]["QStar"]["weights"])

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from reference.every_method import METHODS, ppo
 from reference.tiny_methods import TinyData, run
 
+from qstar_pl.callbacks import LaggedReference
 from qstar_pl.distributed import FSDP2Strategy, Sharding
 from qstar_pl.distributed.sharding import ShardedPlacement
 from qstar_pl.models import LoRA, Pretrained
@@ -123,6 +124,20 @@ def adapted() -> Any:
     return module
 
 
+def lagged(folder: Path, batch_size: int, **options: Any) -> list[torch.Tensor]:
+    """Return the reference that has followed the policy for two steps, and the one that a checkpoint of it gives."""
+    references = []
+    for path in (None, str(folder / f"lagged{options.get('devices', 1)}.ckpt")):
+        module = METHODS["QStar"]()
+        follow = LaggedReference(every_n_steps=1, decay=0.5)
+        steps = {"max_steps": 2, "ckpt_path": path}
+        run(module, TinyData(batch_size=batch_size), more_callbacks=[follow], **{"devices": 1, **options, **steps})
+        references.append(torch.cat([whole(p.detach()).flatten() for p in module.reference.parameters()]))
+        if path is None:
+            module.trainer.save_checkpoint(folder / f"lagged{options.get('devices', 1)}.ckpt")
+    return references
+
+
 def main() -> None:
     folder, world = Path(sys.argv[1]), int(sys.argv[2])
     rank = int(os.environ.get("LOCAL_RANK", "0"))
@@ -132,6 +147,8 @@ def main() -> None:
         results = {name: learn(make, 8) for name, make in makers.items()}
         results["bytes"] = bytes_held()
         results["lora"] = learn(adapted, 8)
+        results["clipped"] = learn(METHODS["QStar"], 8, gradient_clip_val=0.1)
+        results["lagged"] = lagged(folder, 8)
     else:
         # The ranks meet in a file: a port that was free a moment ago may not be so any more.
         torch.distributed.init_process_group("gloo", (folder / "meeting").as_uri(), rank=rank, world_size=2)
@@ -146,6 +163,8 @@ def main() -> None:
         checkpointed = FSDP2Strategy(Sharding(activation_checkpointing=True, reshard_after_forward=False))
         results["again"]["checkpointed"] = learn(METHODS["QStar"], 4, strategy=checkpointed, **two)
         results["lora"] = learn(adapted, 4, strategy=FSDP2Strategy(), **two)
+        results["clipped"] = learn(METHODS["QStar"], 4, strategy=FSDP2Strategy(), gradient_clip_val=0.1, **two)
+        results["lagged"] = lagged(folder, 4, strategy="fsdp2", **two)
         results["pretrained"] = read_by_rank_zero()
         results["bytes"] = bytes_held(strategy=FSDP2Strategy(), devices=2)
         results["gathered"] = [gathers_of_a_rollout(tokens, FSDP2Strategy()) for tokens in (3, 40)]

@@ -82,7 +82,7 @@ def padded(batch: Any, pads: int, token: int = 3) -> Any:
 
 
 def run(
-    module: Any, data: RLHFDataModule, *, more_callbacks: Any = (), **options: Any
+    module: Any, data: RLHFDataModule, *, more_callbacks: Any = (), ckpt_path: str | None = None, **options: Any
 ) -> tuple[LightningModule, dict[str, float]]:
     """Train with all diagnostics; return the module and what was logged last under each key."""
     seed_everything(0, verbose=False)
@@ -99,7 +99,7 @@ def run(
             default_root_dir=folder,
             **{"limit_val_batches": 0, **options},
         )
-        trainer.fit(module, data)
+        trainer.fit(module, data, ckpt_path=ckpt_path)
     metrics: dict[str, float] = {}
     for _, logged in logger.calls:
         metrics.update(logged)

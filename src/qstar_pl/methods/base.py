@@ -8,10 +8,12 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
+from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.checkpoints.random_states import KEY as RANDOM_STATES
 from qstar_pl.checkpoints.random_states import random_states, restore_random_states
+from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
 from qstar_pl.errors import UserError
 from qstar_pl.methods.metrics import EvaluationMetrics
@@ -82,6 +84,18 @@ class RLHFModule(LightningModule):
     def step_output(self, report: StepReport, loss: Tensor) -> dict[str, Any]:
         """Return what `training_step` must: the loss, and the report cut from the graph."""
         return {"loss": loss, "report": report.detach()}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as Trainer(gradient_clip_val) says, by norm also where Lightning cannot (see `clip_norm`)."""
+        if gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            clip_norm(self, optimizer, gradient_clip_val)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
         """Add one batch to the metrics; what is measured follows from the batch's type."""

@@ -8,6 +8,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Optimizer
 
+from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.errors import UserError
 from qstar_pl.methods.minibatches import deal
 from qstar_pl.methods.ranks import sum_over_ranks, world_size
@@ -71,7 +72,8 @@ class SeveralStepsModule(RolloutModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip: after the loss scale of float16 was taken out and the diagnostics have seen the whole gradient."""
-        self.clip_gradients(optimizer, gradient_clip_val=self.gradient_clip, gradient_clip_algorithm="norm")
+        if self.gradient_clip is not None:
+            clip_norm(self, optimizer, self.gradient_clip)
 
     def deal(self, mask: Tensor) -> list[list[Tensor]]:
         """Return the row numbers of every minibatch of every epoch, for a rollout with `mask` [rows, time]."""
