@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -125,16 +126,19 @@ def adapted() -> Any:
 
 
 def lagged(folder: Path, batch_size: int, **options: Any) -> list[torch.Tensor]:
-    """Return the reference that has followed the policy for two steps, and the one that a checkpoint of it gives."""
+    """Return the reference that has followed the policy for three steps, at once and with a checkpoint after two."""
+    path = str(folder / f"lagged{options.get('devices', 1)}.ckpt")
     references = []
-    for path in (None, str(folder / f"lagged{options.get('devices', 1)}.ckpt")):
+    for steps, resumed in ((3, None), (2, None), (3, path)):
         module = METHODS["QStar"]()
+        module.optimizer = partial(torch.optim.AdamW, lr=1e-3)  # Lightning cannot restore a sharded one without state
         follow = LaggedReference(every_n_steps=1, decay=0.5)
-        steps = {"max_steps": 2, "ckpt_path": path}
-        run(module, TinyData(batch_size=batch_size), more_callbacks=[follow], **{"devices": 1, **options, **steps})
-        references.append(torch.cat([whole(p.detach()).flatten() for p in module.reference.parameters()]))
-        if path is None:
-            module.trainer.save_checkpoint(folder / f"lagged{options.get('devices', 1)}.ckpt")
+        settings = {"devices": 1, **options, "max_steps": steps, "ckpt_path": resumed}
+        run(module, TinyData(batch_size=batch_size), more_callbacks=[follow], **settings)
+        if steps == 2:
+            module.trainer.save_checkpoint(path)
+        else:
+            references.append(torch.cat([whole(p.detach()).flatten() for p in module.reference.parameters()]))
     return references
 
 
