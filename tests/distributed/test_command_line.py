@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+from qstar_pl.models import FromCheckpoint
+
 WORDS = [
     "fit",
     "--data.batch_size=2",
@@ -95,15 +97,10 @@ def test_parts_in_a_folder_resume_to_the_same_bits(tmp_path: Path) -> None:
     finish(tmp_path / "parts", FOLDERS, "--trainer.max_steps=2")
     assert (tmp_path / "parts" / LAST / "checksums.json").exists()
     finish(tmp_path / "parts", FOLDERS, "--trainer.max_steps=4", "--ckpt_path=last")
-    # Whole again, through a run that writes a file.
-    finish(tmp_path / "parts", "--trainer.max_steps=4", f"--ckpt_path={LAST}", "--name=file")
     one = weights(tmp_path / "whole" / LAST)
-    folder = tmp_path / "parts" / "merged"
-    merge = [sys.executable, "-m", "lightning.pytorch.utilities.consolidate_checkpoint", str(tmp_path / "parts" / LAST)]
-    subprocess.run([*merge, "--output_file", str(folder)], check=True, capture_output=True)
-    two = weights(folder)
-    assert one.keys() == two.keys()
-    assert all(torch.equal(one[key], two[key]) for key in one)
+    two = FromCheckpoint(str(tmp_path / "parts" / LAST)).load().state_dict()
+    assert len(two) > 10
+    assert all(torch.equal(one[f"policy.{key}"], value) for key, value in two.items())
 
 
 @pytest.mark.slow

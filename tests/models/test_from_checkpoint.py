@@ -99,7 +99,7 @@ def test_base_replaces_what_a_run_without_the_command_line_does_not_say(tmp_path
 def test_mistakes(tmp_path: Path, policy: str) -> None:
     with pytest.raises(UserError, match="path must name a checkpoint that exists"):
         FromCheckpoint(str(tmp_path / "nowhere.ckpt")).load()
-    with pytest.raises(UserError, match="consolidate_checkpoint"):
+    with pytest.raises(UserError, match="path must be a Lightning checkpoint"):
         FromCheckpoint(str(tmp_path)).load()
     (tmp_path / "text.ckpt").write_text("no checkpoint")
     with pytest.raises(UserError, match="path must be a Lightning checkpoint"):

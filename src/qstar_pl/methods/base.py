@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase
 
+from qstar_pl.checkpoints.pending_validation import KEY as VALIDATION
+from qstar_pl.checkpoints.pending_validation import make_up_for_validation, validation_due_after
 from qstar_pl.checkpoints.random_states import KEY as RANDOM_STATES
 from qstar_pl.checkpoints.random_states import random_states, restore_random_states
 from qstar_pl.distributed.clipping import clip_norm
@@ -45,6 +47,9 @@ class RLHFModule(LightningModule):
         self.metrics = EvaluationMetrics()
         self._built = False
         self._random_states: list[dict[str, Any]] | None = None
+        self._validation_due_after: int | None = None
+        self.validated_step: int | None = None
+        """Optimiser steps taken at the last validation."""
         # Frozen weights are absent from checkpoints on purpose; load_state_dict checks the rest.
         self.strict_loading = False
 
@@ -112,21 +117,27 @@ class RLHFModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log what was measured."""
         self.log_dict(self.metrics.flush("val"))
+        self.validated_step = self.global_step
 
     def on_test_epoch_end(self) -> None:
         """Log what was measured."""
         self.log_dict(self.metrics.flush("test"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random states of all processes (Lightning calls this on each)."""
+        """Keep the random states of all processes (Lightning calls this on each), and what is due."""
         checkpoint[RANDOM_STATES] = random_states()
+        checkpoint[VALIDATION] = validation_due_after(self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them back when training begins: what is set up until then may draw."""
         self._random_states = checkpoint.get(RANDOM_STATES)
+        self._validation_due_after = checkpoint.get(VALIDATION)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Go on with the random states of a checkpoint."""
+        """Go on with the random states of a checkpoint, after a validation that it was written just before."""
+        if self._validation_due_after is not None:
+            make_up_for_validation(self.trainer, self._validation_due_after)
+            self._validation_due_after = None
         if self._random_states is not None:
             restore_random_states(self._random_states, self.trainer.global_rank, self.trainer.world_size)
             self._random_states = None

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
+from lightning.fabric.utilities.load import _load_distributed_checkpoint
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -34,7 +35,7 @@ class FromCheckpoint(ModelSource):
     """
 
     path: str
-    """A .ckpt file. A sharded folder is made one by `python -m lightning.pytorch.utilities.consolidate_checkpoint`."""
+    """A checkpoint: a .ckpt file, or the folder that sharded training wrote."""
     base: ModelSource | None = None
     """Where architecture and tokenizer come from; null: from where the run had them."""
 
@@ -79,14 +80,11 @@ class FromCheckpoint(ModelSource):
 
     def _contents(self) -> Mapping[str, Any]:
         file = Path(self.path)
-        if file.is_dir():
-            raise UserError(
-                f"path must be a file, got the folder {file}; python -m "
-                f"lightning.pytorch.utilities.consolidate_checkpoint {file} makes one"
-            )
         if not file.exists():
             raise UserError(f"path must name a checkpoint that exists, got {file}")
         try:
+            if file.is_dir():
+                return dict(_load_distributed_checkpoint(file))
             # mmap: what is not needed, such as the optimiser's state, is not read.
             contents = torch.load(file, weights_only=True, map_location="cpu", mmap=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:

@@ -1,0 +1,38 @@
+"""A validation that was due when a checkpoint was written, but had not been run."""
+
+from __future__ import annotations
+
+from lightning.pytorch import Trainer
+
+KEY = "qstar_validation_due_after"
+
+
+def validation_due_after(trainer: Trainer) -> int | None:
+    """Return after how many batches the trainer is about to validate; None if it is not about to.
+
+    A checkpoint after a batch comes before the validation after that batch, which Lightning does not make up for: a
+    run killed in between would miss it. Asked inside a validation, or after the last batch's, the answer is None.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    fetcher = trainer.fit_loop._data_fetcher
+    if not trainer.training or fetcher is None or loop.batch_progress.current.ready == 0:
+        return None
+    if getattr(trainer.lightning_module, "validated_step", None) == trainer.global_step:
+        return None
+    return loop._batches_that_stepped if loop._should_check_val_fx(fetcher) else None
+
+
+def make_up_for_validation(trainer: Trainer, due_after: int) -> None:
+    """Validate now, as the trainer would have after its last batch; to be called before the next one.
+
+    Args:
+        trainer: which has loaded the checkpoint.
+        due_after: from `validation_due_after`; under this number loggers get the metrics.
+
+    """
+    loop = trainer.fit_loop.epoch_loop
+    first, stepped = trainer._logger_connector._first_loop_iter, loop._batches_that_stepped
+    trainer.validating, loop._batches_that_stepped = True, due_after
+    loop.val_loop.run()
+    trainer.training, loop._batches_that_stepped = True, stepped
+    trainer._logger_connector._first_loop_iter = first
