@@ -82,6 +82,8 @@ class FromCheckpoint(ModelSource):
         file = Path(self.path)
         if not file.exists():
             raise UserError(f"path must name a checkpoint that exists, got {file}")
+        if file.is_dir() and not (file / ".metadata").is_file():
+            raise UserError(f"path must be a Lightning checkpoint, got the folder {file}, in which there is none")
         try:
             if file.is_dir():
                 return dict(_load_distributed_checkpoint(file))
