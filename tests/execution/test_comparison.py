@@ -54,7 +54,7 @@ def test_printed_output(printed, expected, same):
         (10**400, 1.0, False),
         ("1", 1, False),
         (None, [], False),
-        (object(), 1, False),
+        (NotImplemented, 1, False),
     ],
     ids=repr,
 )

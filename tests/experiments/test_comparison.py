@@ -1,11 +1,12 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.comparison import objective, print_comparison, spread
+from qstar_pl.experiments.comparison import objectives, print_comparison, spread
 from qstar_pl.experiments.seeds import SeedResult
 
 BUDGET = {"samples/total": [(1, 32.0), (2, 64.0)], "tokens/total": [(2, 900.0)], "time/wall_s": [(2, 5.0)]}
@@ -22,11 +23,13 @@ def comparing(seed: int, before: float, after: float) -> SeedResult:
 
 
 def test_each_method_is_judged_by_what_it_optimises():
-    assert objective("q", sampling(0, 0.5, 0.6)) == "reward_gold"
-    assert objective("d", comparing(0, 0.5, 0.6)) == "preference_accuracy"
+    assert objectives("q", sampling(0, 0.5, 0.6)) == ["reward_gold"]
+    with_proxy = replace(sampling(0, 0.5, 0.6), after={"val/reward_gold": 0.6, "val/reward_proxy": 1.0})
+    assert objectives("q", with_proxy) == ["reward_proxy", "reward_gold"]
+    assert objectives("d", comparing(0, 0.5, 0.6)) == ["preference_accuracy"]
     blind = SeedResult(0, {}, {}, {**BUDGET, "reward/gold": [(2, 0.9)]}, 1.0)
     with pytest.raises(UserError, match="must train a method that reports val/reward_gold, got blind"):
-        objective("blind", blind)
+        objectives("blind", blind)
 
 
 def test_spread_is_the_sample_standard_deviation():

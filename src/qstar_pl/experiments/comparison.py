@@ -19,16 +19,17 @@ FOLDER = Path("configs/experiment")
 COSTS = {"samples": "samples/total", "tokens": "tokens/total", "time, s": "time/wall_s"}
 
 
-def objective(name: str, result: SeedResult) -> str:
-    """Return the metric a configuration is judged by: what it optimises, or the gold reward behind it.
+def objectives(name: str, result: SeedResult) -> list[str]:
+    """Return the metrics a configuration is judged by.
 
-    Methods that learn from comparisons are judged by preference accuracy, all others by the gold reward.
+    Methods that learn from comparisons are judged by preference accuracy; all others by the gold reward, and by the
+    proxy that those with a reward maximise, which can rise while the gold one falls.
     """
     compared = not any(key.startswith("reward/") for key in result.series) and "loss/accuracy" in result.series
-    metric = "preference_accuracy" if compared else "reward_gold"
-    if f"val/{metric}" not in result.after:
-        raise UserError(f"config must train a method that reports val/{metric}, got {name}")
-    return metric
+    wanted = "preference_accuracy" if compared else "reward_gold"
+    if f"val/{wanted}" not in result.after:
+        raise UserError(f"config must train a method that reports val/{wanted}, got {name}")
+    return [wanted] if compared or "val/reward_proxy" not in result.after else ["reward_proxy", wanted]
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:
@@ -43,22 +44,17 @@ def print_comparison(results: dict[str, list[SeedResult]], console: Console) -> 
     for heading in ("experiment", "metric", "before", "after", "gain", "rose", "KL(θ‖init)", *COSTS):
         table.add_column(heading, justify="left" if heading in ("experiment", "metric") else "right", no_wrap=True)
     for name, seeds in results.items():
-        metric = objective(name, seeds[0])
-        before = [seed.before[f"val/{metric}"] for seed in seeds]
-        after = [seed.after[f"val/{metric}"] for seed in seeds]
-        gains = [late - early for early, late in zip(before, after, strict=True)]
         key = "val/kl_policy_reference"
         divergence = [seed.after[key] for seed in seeds if key in seed.after]
-        table.add_row(
-            name,
-            metric,
-            spread(before),
-            spread(after),
-            spread(gains),
-            f"{sum(gain > 0 for gain in gains)}/{len(gains)}",
-            spread(divergence, 2) if divergence else "",
-            *(spread([seed.series[key][-1][1] for seed in seeds], 0) for key in COSTS.values()),
-        )
+        costs = [spread(divergence, 2) if divergence else ""]
+        costs += [spread([seed.series[key][-1][1] for seed in seeds], 0) for key in COSTS.values()]
+        for number, metric in enumerate(objectives(name, seeds[0])):
+            before = [seed.before[f"val/{metric}"] for seed in seeds]
+            after = [seed.after[f"val/{metric}"] for seed in seeds]
+            gains = [late - early for early, late in zip(before, after, strict=True)]
+            rose = f"{sum(gain > 0 for gain in gains)}/{len(gains)}"
+            row = [metric, spread(before), spread(after), spread(gains), rose]
+            table.add_row(*([name, *row, *costs] if number == 0 else ["", *row]))
     console.print(table)
 
 
