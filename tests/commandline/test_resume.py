@@ -51,6 +51,22 @@ def test_the_same_command_goes_on_where_the_last_one_stopped(qstar) -> None:
     assert len(steps) == 4
 
 
+def test_a_validation_that_was_cut_off_is_made_up_for(qstar) -> None:
+    validating = [word for word in COMMAND if "limit_val_batches" not in word]
+    validating += ["--trainer.val_check_interval=2", "--trainer.check_val_every_n_epoch=null", "--trainer.max_steps=5"]
+    validating += ["--trainer.num_sanity_val_steps=0"]
+    with pytest.raises(RuntimeError, match="power cut"):
+        qstar(*validating, "--trainer.callbacks+=small_run.PowerCut")
+    assert qstar(*validating)[0] == 0
+    resumed, steps = weights("version_0"), rows("version_0")
+    RUNS.rename("runs/interrupted")
+    assert qstar(*validating)[0] == 0
+    whole = weights("version_0")
+    assert all(torch.equal(resumed[key], whole[key]) for key in whole)
+    assert steps == rows("version_0")
+    assert len([row for row in steps if row["val/reward_gold"]]) == 2
+
+
 def test_rows_after_the_checkpoint_are_computed_again_and_not_kept_twice(qstar) -> None:
     assert qstar(*COMMAND, "--trainer.max_steps=2")[0] == 0
     path = RUNS / "version_0" / "metrics.csv"

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from recorder import Recorder
+from reference.tiny_methods import small_model
 
 from qstar_pl.methods import SFT
 from qstar_pl.types import DemonstrationBatch
@@ -32,3 +35,15 @@ def test_training_lowers_the_loss(fit, small_data, policy_options):
     fit(SFT(**policy_options), small_data(), callbacks=[recorder], max_steps=25)
     losses = [float(report.terms["nats_per_token"]) for report in recorder.reports]
     assert sum(losses[-3:]) / 3 < 0.8 * losses[0]
+
+
+def test_dropout_goes_on_with_the_same_random_numbers(fit, small_data, policy_options, tmp_path):
+    def module():
+        return SFT(**{**policy_options, "policy": replace(small_model(1), dropout=0.3)})
+
+    whole, first, second = module(), module(), module()
+    fit(whole, small_data(), max_steps=4)
+    fit(first, small_data(), max_steps=2).save_checkpoint(tmp_path / "two.ckpt")
+    fit(second, small_data(), ckpt_path=str(tmp_path / "two.ckpt"), max_steps=4)
+    for one, other in zip(whole.policy.parameters(), second.policy.parameters(), strict=True):
+        assert torch.equal(one, other)
