@@ -90,3 +90,12 @@ def test_a_missing_group_file() -> None:
 )
 def test_short_messages(message: str, line: str) -> None:
     assert essence(message, OPTIONS) == line
+
+
+def test_what_a_strategy_says_of_its_option_comes_before_that_it_is_no_text() -> None:
+    message = (
+        "Does not validate against any of the Union subtypes\nSubtypes: [<class 'str'>, <class 'Strategy'>]\nErrors:\n"
+        "  - Expected a <class 'str'>\n  - trainer.strategy.timeout_s must be positive, got 0.0\nGiven value: {}"
+    )
+    assert essence(message) == "trainer.strategy.timeout_s must be positive, got 0.0"
+    assert "Expected a <class 'str'>" in essence("Errors:\n  - Expected a <class 'str'>")

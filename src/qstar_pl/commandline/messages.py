@@ -30,6 +30,10 @@ _FRAME = re.compile(
 )
 
 
+# One way to read a value that has others: it says something only if they say nothing.
+_WEAK = re.compile(r"^Expected a <class 'str'>$")
+
+
 @dataclass(frozen=True)
 class _Mistake:
     """What could be read from a message."""
@@ -79,7 +83,7 @@ def essence(message: str, options: Iterable[str] = ()) -> str:
 def _read(message: str) -> _Mistake:
     keys: list[str] = []
     classes: list[str] = []
-    leaf, missing, given = "", None, None
+    leaf, weak, missing, given = "", "", None, None
     for raw in message.splitlines():
         line = raw.strip().removeprefix("- ")
         if match := _KEY.match(line):
@@ -91,11 +95,13 @@ def _read(message: str) -> _Mistake:
             missing = match["value"]
         elif line.startswith("Given value: "):
             given = line.removeprefix("Given value: ")
+        elif _WEAK.match(line):
+            weak = weak or line
         elif line and not leaf and not _FRAME.match(line):
             leaf = line
         elif leaf.startswith("Problems parsing config") and line and not line.startswith("Given"):
             leaf += f" {line}"
-    return _Mistake(tuple(keys), tuple(classes), leaf, missing, given)
+    return _Mistake(tuple(keys), tuple(classes), leaf or weak, missing, given)
 
 
 def _unknown_option(word: str, options: Iterable[str]) -> str:
