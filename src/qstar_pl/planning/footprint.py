@@ -23,6 +23,8 @@ class Footprint:
     """As they are kept."""
     trainable_bytes: int
     """Of those that learn, as they are kept."""
+    largest_bytes: int
+    """The largest single parameter, usually the embedding."""
     block_parameters: int
     """Numbers in the largest unit that FSDP2 gathers at once."""
     layers: int
@@ -39,11 +41,13 @@ def footprint(model: PreTrainedModel) -> Footprint:
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     parameters = list(model.parameters())
     blocks = [sum(p.numel() for p in block.parameters()) for block in blocks_of(model)]
+    learns = any(p.requires_grad for p in parameters)
     total = sum(p.numel() for p in parameters)
     return Footprint(
         parameters=total,
         parameter_bytes=sum(p.numel() * p.element_size() for p in parameters),
         trainable_bytes=sum(p.numel() * p.element_size() for p in parameters if p.requires_grad),
+        largest_bytes=max(p.numel() * p.element_size() for p in parameters if p.requires_grad) if learns else 0,
         block_parameters=max([*blocks, total - sum(blocks)]),
         layers=int(config.num_hidden_layers),
         hidden=int(config.hidden_size),

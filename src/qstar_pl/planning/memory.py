@@ -17,6 +17,7 @@ ASSUMPTIONS = (
     "every prompt and answer is as long as it may be, unless --prompt_tokens and --answer_tokens say otherwise",
     "the optimiser's state is what it keeps for one parameter, times the number of parameters",
     "a backward pass needs, beside what the forward pass kept, two more copies of the logits in float32",
+    "the largest parameter's gradient exists twice before it is added up; of a sharded model, one unit's whole",
     "while decoding, a token's logits are copied eight times in float32 (two models, q and its parts)",
     "a sharded model has two units gathered at a time (one is used, one is on its way)",
     "nothing is added for the CUDA context (0.5 to 1 GiB), NCCL's buffers and fragmentation (5 to 10%)",
@@ -97,7 +98,13 @@ def _training(policy: PreTrainedModel, run: Run, work: Workload) -> dict[str, fl
     blocks = sizes.layers * kept.between + kept.block if again else sizes.layers * kept.block
     logits = work.learned * work.answer * sizes.vocab
     copies = 3.0 * 4 + (2.0 * run.compute_dtype.itemsize if run.compute_dtype.itemsize < 4 else 0.0)
-    return {"activations": float(blocks + kept.rest), "logits": logits * copies}
+    # Of a tied embedding two gradients meet: the head's and the embedding's own. Under FSDP2 a whole unit's wait.
+    on_its_way = 2.0 * sizes.largest_bytes if run.sharding is None else 4.0 * sizes.block_parameters
+    return {
+        "activations": float(blocks + kept.rest),
+        "logits": logits * copies,
+        "gradients on their way": on_its_way,
+    }
 
 
 def peak(phases: Mapping[str, Mapping[str, float]]) -> tuple[str, float]:
