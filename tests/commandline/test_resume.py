@@ -51,20 +51,33 @@ def test_the_same_command_goes_on_where_the_last_one_stopped(qstar) -> None:
     assert len(steps) == 4
 
 
-def test_a_validation_that_was_cut_off_is_made_up_for(qstar) -> None:
-    validating = [word for word in COMMAND if "limit_val_batches" not in word]
-    validating += ["--trainer.val_check_interval=2", "--trainer.check_val_every_n_epoch=null", "--trainer.max_steps=5"]
-    validating += ["--trainer.num_sanity_val_steps=0"]
+VALIDATING = [word for word in COMMAND if "limit_val_batches" not in word]
+VALIDATING += ["--trainer.val_check_interval=2", "--trainer.check_val_every_n_epoch=null", "--trainer.max_steps=5"]
+VALIDATING += ["--trainer.num_sanity_val_steps=0"]
+
+
+@pytest.mark.parametrize("moment", ["in the first validation", "while step 3's checkpoint is written"])
+def test_no_row_is_lost_or_doubled_by_a_power_cut(qstar, moment, monkeypatch) -> None:
+    words = VALIDATING
+    if "validation" in moment:
+        words = [*VALIDATING, "--trainer.callbacks+=small_run.PowerCut"]
+    else:  # two checkpoints per step, so it is the fifth; by then the validation's row is in the file
+        save, calls = torch.save, iter(range(1, 100))
+        monkeypatch.setattr(torch, "save", lambda *args: power_cut() if next(calls) == 5 else save(*args))
     with pytest.raises(RuntimeError, match="power cut"):
-        qstar(*validating, "--trainer.callbacks+=small_run.PowerCut")
-    assert qstar(*validating)[0] == 0
+        qstar(*words)
+    assert qstar(*VALIDATING)[0] == 0
     resumed, steps = weights("version_0"), rows("version_0")
     RUNS.rename("runs/interrupted")
-    assert qstar(*validating)[0] == 0
+    assert qstar(*VALIDATING)[0] == 0
     whole = weights("version_0")
     assert all(torch.equal(resumed[key], whole[key]) for key in whole)
     assert steps == rows("version_0")
     assert len([row for row in steps if row["val/reward_gold"]]) == 2
+
+
+def power_cut() -> None:
+    raise RuntimeError("power cut")
 
 
 def test_rows_after_the_checkpoint_are_computed_again_and_not_kept_twice(qstar) -> None:

@@ -22,6 +22,8 @@ from qstar_pl.errors import UserError
 
 KEY = "qstar_config"
 """Under this the resolved configuration stands in a checkpoint."""
+ROWS = "qstar_metric_rows"
+"""Under this stands how many rows of metrics had been written by then."""
 SHARDED_METADATA = "meta.pt"
 """Where Lightning's sharding strategies put what is not a weight."""
 CONTENT = ("seed_everything", "model", "data")
@@ -76,9 +78,10 @@ def stored_config(path: Path) -> dict[str, Any]:
     return stored
 
 
-def step_of(path: Path) -> int:
-    """Return the optimiser steps taken when a checkpoint was written."""
-    return int(_load(path / SHARDED_METADATA if path.is_dir() else path)["global_step"])
+def rows_at(path: Path, folder: str) -> int | None:
+    """Return how many rows the metrics.csv in a run's folder had when a checkpoint was written; None if unknown."""
+    rows: Mapping[str, int] = _load(path / SHARDED_METADATA if path.is_dir() else path).get(ROWS, {})
+    return rows.get(folder)
 
 
 def _beside(path: Path) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,21 +42,36 @@ def stay_in_folder(loggers: Any, checkpoint: Path) -> None:
             logger.init_args["version"] = int(folder.removeprefix("version_"))
 
 
-def take_up_metrics(logger: CSVLogger, step: int) -> None:
-    """Let the logger append to its metrics.csv, cut after `step`; alone it would delete the file.
+def rows_of(loggers: Iterable[Any]) -> dict[str, int]:
+    """Return how many rows the metrics.csv of each logger has; {} on processes that write none."""
+    paths = {str(logger.log_dir): _path(logger) for logger in loggers if isinstance(logger, CSVLogger)}
+    return {folder: _count(path) for folder, path in paths.items() if path.exists()}
+
+
+def _path(logger: CSVLogger) -> Path:
+    return Path(logger.log_dir) / "metrics.csv"
+
+
+def _count(path: Path) -> int:
+    with path.open(newline="") as file:
+        return sum(1 for _ in csv.DictReader(file))
+
+
+def take_up_metrics(logger: CSVLogger, count: int | None) -> None:
+    """Let the logger append to its metrics.csv, cut after `count` rows; alone it would delete the file.
 
     Args:
         logger: with the folder of the run that is continued.
-        step: optimiser steps taken when the checkpoint was written; what was logged later is computed again.
+        count: rows that there were when the checkpoint was written, since what was logged later is computed again (a
+            row's step does not tell: a validation after a step has the step before). None: not known, keep all.
 
     """
-    path = Path(logger.log_dir) / "metrics.csv"
+    path = _path(logger)
     header, rows = [], []
     if path.exists():
         with path.open(newline="") as file:
             reader = csv.DictReader(file)
-            # A kill can leave a last line without its end; its step is after the checkpoint's, which flushed the file.
-            rows = [row for row in reader if None not in row.values() and int(row["step"]) <= step]
+            rows = list(islice(reader, count))
             header = list(reader.fieldnames or [])
     writer = logger.experiment  # deletes the file
     if rows:

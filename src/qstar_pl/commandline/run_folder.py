@@ -13,8 +13,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
-from qstar_pl.commandline.checkpoints import KEY, step_of
-from qstar_pl.commandline.resume import take_up_metrics
+from qstar_pl.commandline.checkpoints import KEY, ROWS, rows_at
+from qstar_pl.commandline.resume import rows_of, take_up_metrics
 
 UNNAMED = (None, "lightning_logs")
 """What the loggers call a run that has no name."""
@@ -43,6 +43,7 @@ class RunConfig(SaveConfigCallback):
         # What was logged up to here must outlive a kill, since the run goes on from here.
         for logger in trainer.loggers:
             logger.save()
+        checkpoint[ROWS] = rows_of(trainer.loggers)
         checkpoint[KEY] = yaml.safe_load(self.parser.dump(self.config, skip_unset=False, format="yaml"))
 
 
@@ -70,7 +71,7 @@ def keep_earlier_metrics(trainer: Trainer, continued: Path | None = None) -> Non
         if not isinstance(logger, CSVLogger):
             continue
         if continued is not None and Path(logger.log_dir).resolve() == continued.resolve().parent.parent:
-            take_up_metrics(logger, step_of(continued))
+            take_up_metrics(logger, rows_at(continued, str(logger.log_dir)))
         else:
             keep_earlier(Path(logger.log_dir) / "metrics.csv")
 
