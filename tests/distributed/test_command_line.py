@@ -105,7 +105,17 @@ def test_parts_in_a_folder_resume_to_the_same_bits(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_on_another_number_of_processes_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
-    finish(tmp_path, "--trainer.max_steps=2")
-    said = finish(tmp_path, "--trainer.max_steps=3", "--ckpt_path=last", "--trainer.devices=1", "--data.batch_size=4")
+    """With the same data and the same answers: the weights are those of a run that was never interrupted."""
+    for name in ("whole", "changed"):
+        (tmp_path / name).mkdir()
+    finish(tmp_path / "whole", "--trainer.max_steps=4")
+    finish(tmp_path / "changed", "--trainer.max_steps=2")
+    alone = ("--trainer.devices=1", "--data.batch_size=4")
+    said = finish(tmp_path / "changed", "--trainer.max_steps=4", "--ckpt_path=last", *alone)
     assert "The checkpoint was written by 2 processes and is continued by 1" in said
-    assert torch.load(tmp_path / LAST, weights_only=True)["global_step"] == 3
+    one, two = (weights(tmp_path / name / LAST) for name in ("whole", "changed"))
+    assert one.keys() == two.keys()
+    # The gradient of the keys' bias is 0 but for rounding, which Adam makes as large as any other step.
+    compared = [key for key in one if not key.endswith("attn.c_attn.bias")]
+    assert all((one[key] - two[key]).norm() <= 1e-5 * one[key].norm() for key in compared)
+    assert len(compared) > 20

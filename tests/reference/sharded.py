@@ -32,6 +32,8 @@ from qstar_pl.distributed.sharding import ShardedPlacement
 from qstar_pl.models import LoRA, Pretrained
 from qstar_pl.models.placement import placing
 
+OPTIMIZERS = {"with state": torch.optim.AdamW, "without state": torch.optim.SGD}
+
 
 class Gathers(TorchDispatchMode):
     """Counts all-gathers, whichever of torch's names they go by."""
@@ -125,13 +127,16 @@ def adapted() -> Any:
     return module
 
 
-def lagged(folder: Path, batch_size: int, **options: Any) -> list[torch.Tensor]:
-    """Return the reference that has followed the policy for three steps, at once and with a checkpoint after two."""
-    path = str(folder / f"lagged{options.get('devices', 1)}.ckpt")
+def lagged(folder: Path, optimizer: type[torch.optim.Optimizer], batch_size: int, **options: Any) -> list[torch.Tensor]:
+    """Return the reference that has followed the policy for three steps, at once and with a checkpoint after two.
+
+    The last run asks for another learning rate: the checkpoint's is the one that counts.
+    """
+    path = str(folder / f"{optimizer.__name__}{options.get('devices', 1)}.ckpt")
     references = []
     for steps, resumed in ((3, None), (2, None), (3, path)):
         module = METHODS["QStar"]()
-        module.optimizer = partial(torch.optim.AdamW, lr=1e-3)  # Lightning cannot restore a sharded one without state
+        module.optimizer = partial(optimizer, lr=1e-3 if resumed is None else 1.0)
         follow = LaggedReference(every_n_steps=1, decay=0.5)
         settings = {"devices": 1, **options, "max_steps": steps, "ckpt_path": resumed}
         run(module, TinyData(batch_size=batch_size), more_callbacks=[follow], **settings)
@@ -152,7 +157,7 @@ def main() -> None:
         results["bytes"] = bytes_held()
         results["lora"] = learn(adapted, 8)
         results["clipped"] = learn(METHODS["QStar"], 8, gradient_clip_val=0.1)
-        results["lagged"] = lagged(folder, 8)
+        results["lagged"] = {name: lagged(folder, optimizer, 8) for name, optimizer in OPTIMIZERS.items()}
     else:
         # The ranks meet in a file: a port that was free a moment ago may not be so any more.
         torch.distributed.init_process_group("gloo", (folder / "meeting").as_uri(), rank=rank, world_size=2)
@@ -168,7 +173,9 @@ def main() -> None:
         results["again"]["checkpointed"] = learn(METHODS["QStar"], 4, strategy=checkpointed, **two)
         results["lora"] = learn(adapted, 4, strategy=FSDP2Strategy(), **two)
         results["clipped"] = learn(METHODS["QStar"], 4, strategy=FSDP2Strategy(), gradient_clip_val=0.1, **two)
-        results["lagged"] = lagged(folder, 4, strategy="fsdp2", **two)
+        results["lagged"] = {
+            name: lagged(folder, optimizer, 4, strategy="fsdp2", **two) for name, optimizer in OPTIMIZERS.items()
+        }
         results["pretrained"] = read_by_rank_zero()
         results["bytes"] = bytes_held(strategy=FSDP2Strategy(), devices=2)
         results["gathered"] = [gathers_of_a_rollout(tokens, FSDP2Strategy()) for tokens in (3, 40)]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.strategies import ModelParallelStrategy, StrategyRegistry
 
@@ -83,7 +84,31 @@ class FSDP2Strategy(ModelParallelStrategy):
         damage = find_damage(Path(checkpoint_path)) if self.is_global_zero else None
         if self.broadcast(damage) is not None:
             check_whole(Path(checkpoint_path))
-        return super().load_checkpoint(checkpoint_path, weights_only=weights_only)
+        groups = _groups_without_state(Path(checkpoint_path), weights_only) if self.optimizers else None
+        if groups is None:
+            return super().load_checkpoint(checkpoint_path, weights_only=weights_only)
+        optimizers, self.optimizers = self.optimizers, []
+        try:
+            checkpoint = super().load_checkpoint(checkpoint_path, weights_only=weights_only)
+        finally:
+            self.optimizers = optimizers
+        for optimizer, stored in zip(optimizers, groups, strict=True):
+            for group, options in zip(optimizer.param_groups, stored, strict=True):
+                group.update({name: value for name, value in options.items() if name != "params"})
+        return checkpoint
+
+
+def _groups_without_state(path: Path, weights_only: bool | None) -> list[list[dict[str, Any]]] | None:
+    """Return the options in a file of optimisers none of which keeps anything per parameter (plain SGD), else None.
+
+    Lightning reads from the state how the optimiser's parameters are named, and fails where there is none.
+    """
+    if path.is_dir():
+        return None
+    states = torch.load(path, map_location="cpu", mmap=True, weights_only=weights_only).get("optimizer_states")
+    if not states or any(state["state"] for state in states):
+        return None
+    return [state["param_groups"] for state in states]
 
 
 StrategyRegistry.register("fsdp2", FSDP2Strategy, description="FSDP2 with this project's defaults", override=True)
