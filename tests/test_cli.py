@@ -163,6 +163,11 @@ def test_no_gpu(qstar: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cuda" in line.lower()
 
 
+def test_an_unknown_strategy(qstar: Call) -> None:
+    line = only_line(qstar("fit", "--trainer.strategy=fsdp3"))
+    assert line == "trainer.strategy must be auto, or a strategy such as ddp, fsdp2 or fsdp, got fsdp3"
+
+
 def test_print_config_is_a_configuration(qstar: Call) -> None:
     code, out, _ = qstar("fit", "--model.samples_per_prompt=3", "--print_config")
     assert code == 0

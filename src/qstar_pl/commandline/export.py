@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 from qstar_pl.models import FromCheckpoint
 from qstar_pl.models.lora import merge_adapters
@@ -43,7 +43,7 @@ def export(checkpoint: str, output: Path) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         prog="qstar export",
         description="Write the policy (or the reward model) of a checkpoint as a Hugging Face folder, with tokenizer.",
     )

@@ -131,8 +131,12 @@ class TrainerCLI(LightningCLI):
         try:
             trainer = super().instantiate_trainer(**{**self._plugins(), **kwargs})
         except (ValueError, MisconfigurationException) as error:
-            accelerator = self._get(self.config, "trainer")["accelerator"]
-            raise UserError(f"trainer (accelerator={accelerator}): {error}") from error
+            given = self._get(self.config, "trainer")
+            if "invalid strategy name" in str(error):
+                raise UserError(
+                    f"trainer.strategy must be auto, or a strategy such as ddp, fsdp2 or fsdp, got {given['strategy']}"
+                ) from error
+            raise UserError(f"trainer (accelerator={given['accelerator']}): {error}") from error
         keep_earlier_metrics(trainer, self.continued)
         return trainer
 

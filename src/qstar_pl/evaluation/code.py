@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.pass_at_k import mean_pass_at_k
 from qstar_pl.evaluation.samples import Sample, read_problems, read_samples
@@ -32,14 +33,13 @@ from qstar_pl.execution import (
 )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ToolParser:
     """Return the command's parser."""
     limits = Limits()
-    top = argparse.ArgumentParser(
+    top = ToolParser(
         prog="qstar pass-at-k",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     top.add_argument("samples", type=Path, nargs="?", help="JSON lines of qstar generate, or task_id and completion")
     top.add_argument("--problems", type=Path, help="HumanEval.jsonl.gz, or rows of APPS")

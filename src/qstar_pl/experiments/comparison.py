@@ -1,6 +1,5 @@
 """`qstar experiment`: the same seeds for several configurations, and a table of what each gained at what cost."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.seeds import SeedResult, run_seed
 
@@ -60,7 +60,7 @@ def print_comparison(results: dict[str, list[SeedResult]], console: Console) -> 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         prog="qstar experiment",
         description="Run configurations under the same seeds and print one table; unknown options go to every run.",
     )

@@ -7,12 +7,12 @@ The x-axis is the optimiser step, or any metric that is logged in the same rows:
 `generated/total`, `tokens/total` and `time/wall_s` mean the same in every method.
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 
 
@@ -73,7 +73,7 @@ def save_curves(files: Sequence[Path], keys: Sequence[str], x: str, output: Path
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="qstar curves", description="Plot a metric of several runs in one figure.")
+    parser = ToolParser(prog="qstar curves", description="Plot a metric of several runs in one figure.")
     parser.add_argument("metrics", type=Path, nargs="+", help="metrics.csv of each run")
     parser.add_argument("--key", action="append", required=True, help="metric, e.g. beta/mean; once per panel")
     parser.add_argument("--x", default="step", help="step (default), samples/total, generated/total, time/wall_s, …")

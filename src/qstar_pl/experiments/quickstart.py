@@ -4,7 +4,6 @@ For every seed: gold reward of the policy on held-out prompts, training, gold re
 shows are the run's own `metrics.csv`.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.seeds import SeedResult, run_seed
 
@@ -92,7 +92,7 @@ def save_figure(results: Sequence[SeedResult], path: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         prog="qstar quickstart",
         description="Train q* on the tiny world; unknown options go to `qstar fit`, e.g. --model.samples_per_prompt=8.",
     )

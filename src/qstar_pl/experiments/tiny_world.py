@@ -7,7 +7,6 @@ Three models are trained with the project's own methods on the tiny world's own 
 - reward: the expert's backbone, by `RewardModeling` on comparisons: a proxy of the gold reward, fallible as they are.
 """
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from rich.console import Console
 from transformers import PreTrainedModel
 
+from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.data import RLHFDataModule, TinyWorld
 from qstar_pl.methods import SFT, RewardModeling
 from qstar_pl.models import FromConfig, ModelSource, Pretrained
@@ -134,7 +134,7 @@ def train_reward(folder: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="qstar tiny-world", description="Make the tiny world's tokenizer and models.")
+    parser = ToolParser(prog="qstar tiny-world", description="Make the tiny world's tokenizer and models.")
     parser.add_argument("--only", choices=("policy", "expert", "reward"), help="make only this model again")
     only = parser.parse_args(argv).only
     console = Console()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.generation.analyze_figures import save_figures
 from qstar_pl.generation.analyze_report import markdown, print_analysis
 from qstar_pl.generation.analyze_statistics import SUFFIX, analyse, find_diagnostics, read_diagnostics
@@ -38,9 +39,7 @@ def run_names(paths: Sequence[Path]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
-        prog="qstar analyze", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ToolParser(prog="qstar analyze", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "diagnostics", type=Path, nargs="+", help=f"*{SUFFIX} files, outputs they lie beside, or folders of them"
     )

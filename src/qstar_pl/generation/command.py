@@ -1,11 +1,11 @@
 """`qstar generate`: answers from π_θ, or from the mixture of π_θ and π_t, to the prompts of a data set."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.generation.run import GenerationRun, generate_dataset, resolve_device
 from qstar_pl.generation.settings import ALPHA_METHODS, DIAGNOSTICS, PROMPT_FORMATS, GenerationSettings
 
@@ -14,9 +14,9 @@ OUTPUT.jsonl: OUTPUT.diagnostics.jsonl, OUTPUT.run.json, with --save_diagnostics
 run goes on, all is in OUTPUT.jsonl.work/."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ToolParser:
     """Return the command's parser; its names are those of `GenerationSettings`."""
-    top = argparse.ArgumentParser(prog="qstar generate", description=__doc__, epilog=EPILOG, allow_abbrev=False)
+    top = ToolParser(prog="qstar generate", description=__doc__, epilog=EPILOG)
     models = top.add_argument_group("models")
     models.add_argument("--model_theta", required=True, help="π_θ: hub id, folder, .ckpt of qstar fit, tiny/policy")
     models.add_argument("--model_t", help="π_t, likewise (tiny/expert); without it π_θ alone is sampled")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import PreTrainedModel
 
+from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.commandline.trainer import TrainerCLI, quieten
 from qstar_pl.distributed import FSDP2Strategy, Sharding
 from qstar_pl.methods import RewardModeling, RLHFModule
@@ -136,7 +136,7 @@ def _parts(times: Speed) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         prog="qstar plan",
         description="Estimate memory and time of a training run; all other words are those of `qstar fit`.",
     )

@@ -7,7 +7,6 @@ tighter tolerance. The second is an independent computation: both models in floa
 Σ_y q(y)(log π_θ − log π_t) = 0.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from rich.table import Table
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.data.collate import pad
 from qstar_pl.data.keys import prompt_key
 from qstar_pl.errors import UserError
@@ -149,7 +149,7 @@ def print_table(measured: PairStatistics, reference: PairStatistics, contexts: i
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="qstar theory", description="Measure q* for a pair of models.")
+    parser = ToolParser(prog="qstar theory", description="Measure q* for a pair of models.")
     parser.add_argument("--policy", required=True, help="π_θ: hub id, local folder, or tiny/policy")
     parser.add_argument("--target", required=True, help="π_t: hub id, local folder, or tiny/expert")
     parser.add_argument("--prompt", action="append", help="a prompt; may be given several times")
