@@ -111,3 +111,19 @@ def test_there_must_be_one_to_measure(qstar, command) -> None:
     code, _, err = qstar(command, "--ckpt_path=last")
     assert code == 2
     assert "ckpt_path must name a checkpoint, got last, and runs/q_star holds none yet" in err
+
+
+def test_what_cannot_be_continued_is_said_in_one_line(qstar) -> None:
+    assert qstar(*COMMAND, "--trainer.max_steps=1")[0] == 0
+    other = ("--model.optimizer=SGD", "--model.optimizer.lr=0.1")
+    code, _, said = qstar(*COMMAND, *other, "--trainer.max_steps=2")
+    assert code == 2
+    assert said.splitlines()[-1].startswith(
+        "error: optimizer must be AdamW, whose state the checkpoint holds, got SGD;"
+    )
+    alone = ("--trainer.callbacks.save_weights_only=true", "--name=alone")
+    words = [word for word in COMMAND if "Diagnostic" not in word]
+    assert qstar(*words, *alone, "--trainer.max_steps=1")[0] == 0
+    code, _, said = qstar(*words, *alone, "--trainer.max_steps=2")
+    assert code == 2
+    assert "weights alone (save_weights_only); --model.policy=FromCheckpoint starts a new run" in said.splitlines()[-1]

@@ -11,6 +11,8 @@ from qstar_pl.errors import UserError
 
 MANIFEST = "checksums.json"
 """In a folder: size and CRC-32 of every other file. A file needs none: torch keeps a CRC-32 of each of its parts."""
+SHARDED_METADATA = "meta.pt"
+"""Where, in a folder, Lightning's sharding strategies put what is not split over processes."""
 _CHUNK = 1 << 24
 
 

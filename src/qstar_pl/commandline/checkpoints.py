@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import yaml
 
-from qstar_pl.checkpoints.damage import check_whole
+from qstar_pl.checkpoints.damage import SHARDED_METADATA, check_whole
 from qstar_pl.commandline.defaults import DEFAULT_METHOD, RUNS, snake_case
 from qstar_pl.commandline.resume import LAST, find_last
 from qstar_pl.errors import UserError
@@ -24,8 +24,6 @@ KEY = "qstar_config"
 """Under this the resolved configuration stands in a checkpoint."""
 ROWS = "qstar_metric_rows"
 """Under this stands how many rows of metrics had been written by then."""
-SHARDED_METADATA = "meta.pt"
-"""Where Lightning's sharding strategies put what is not a weight."""
 CONTENT = ("seed_everything", "model", "data")
 """What a checkpoint determines: what the run is; not where, for how long, or what it logs."""
 NUMERICS = ("precision", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm")

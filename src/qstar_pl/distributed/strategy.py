@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,9 @@ from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.strategies import ModelParallelStrategy, StrategyRegistry
 
 from qstar_pl.checkpoints.atomic import replacing
-from qstar_pl.checkpoints.damage import check_whole, find_damage, write_manifest
+from qstar_pl.checkpoints.damage import SHARDED_METADATA, check_whole, find_damage, write_manifest
+from qstar_pl.checkpoints.optimizers import KEY as OPTIMIZERS
+from qstar_pl.checkpoints.optimizers import check_has_state, check_same
 from qstar_pl.distributed.generation import Gathering
 from qstar_pl.distributed.sharding import Sharding
 from qstar_pl.errors import UserError
@@ -84,7 +87,12 @@ class FSDP2Strategy(ModelParallelStrategy):
         damage = find_damage(Path(checkpoint_path)) if self.is_global_zero else None
         if self.broadcast(damage) is not None:
             check_whole(Path(checkpoint_path))
-        groups = _groups_without_state(Path(checkpoint_path), weights_only) if self.optimizers else None
+        groups = None
+        if self.optimizers:
+            stored = _without_shards(Path(checkpoint_path), weights_only)
+            check_has_state(stored)
+            check_same(stored.get(OPTIMIZERS), self.optimizers)
+            groups = _groups_without_state(stored)
         if groups is None:
             return super().load_checkpoint(checkpoint_path, weights_only=weights_only)
         optimizers, self.optimizers = self.optimizers, []
@@ -92,20 +100,25 @@ class FSDP2Strategy(ModelParallelStrategy):
             checkpoint = super().load_checkpoint(checkpoint_path, weights_only=weights_only)
         finally:
             self.optimizers = optimizers
-        for optimizer, stored in zip(optimizers, groups, strict=True):
-            for group, options in zip(optimizer.param_groups, stored, strict=True):
+        for optimizer, saved in zip(optimizers, groups, strict=True):
+            for group, options in zip(optimizer.param_groups, saved, strict=True):
                 group.update({name: value for name, value in options.items() if name != "params"})
         return checkpoint
 
 
-def _groups_without_state(path: Path, weights_only: bool | None) -> list[list[dict[str, Any]]] | None:
-    """Return the options in a file of optimisers none of which keeps anything per parameter (plain SGD), else None.
+def _without_shards(path: Path, weights_only: bool | None) -> Mapping[str, Any]:
+    """Return what a checkpoint holds; of a folder what is not split over processes. Weights stay on disk (mmap)."""
+    source = path / SHARDED_METADATA if path.is_dir() else path
+    stored: Mapping[str, Any] = torch.load(source, map_location="cpu", mmap=True, weights_only=weights_only)
+    return stored
 
-    Lightning reads from the state how the optimiser's parameters are named, and fails where there is none.
+
+def _groups_without_state(stored: Mapping[str, Any]) -> list[list[dict[str, Any]]] | None:
+    """Return the options of optimisers none of which keeps anything per parameter (plain SGD), else None.
+
+    Lightning reads from the state in a file how the optimiser's parameters are named, and fails where there is none.
     """
-    if path.is_dir():
-        return None
-    states = torch.load(path, map_location="cpu", mmap=True, weights_only=weights_only).get("optimizer_states")
+    states = stored.get("optimizer_states")
     if not states or any(state["state"] for state in states):
         return None
     return [state["param_groups"] for state in states]

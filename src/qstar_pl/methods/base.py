@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase
 
+from qstar_pl.checkpoints.optimizers import KEY as OPTIMIZERS
+from qstar_pl.checkpoints.optimizers import check_has_state, check_same, names_of
 from qstar_pl.checkpoints.pending_validation import KEY as VALIDATION
 from qstar_pl.checkpoints.pending_validation import make_up_for_validation, validation_due_after
 from qstar_pl.checkpoints.random_states import KEY as RANDOM_STATES
@@ -47,6 +49,7 @@ class RLHFModule(LightningModule):
         self.metrics = EvaluationMetrics()
         self._built = False
         self._random_states: list[dict[str, Any]] | None = None
+        self._stored_optimizers: list[str] | None = None
         self._validation_due_after: int | None = None
         self.validated_step: int | None = None
         """Optimiser steps taken at the last validation."""
@@ -125,16 +128,22 @@ class RLHFModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the random states of all processes (Lightning calls this on each), and what is due."""
+        checkpoint[OPTIMIZERS] = names_of(self.trainer.optimizers) if "optimizer_states" in checkpoint else []
         checkpoint[RANDOM_STATES] = random_states()
         checkpoint[VALIDATION] = validation_due_after(self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them back when training begins: what is set up until then may draw."""
+        if self.trainer.training:
+            check_has_state(checkpoint)
+        self._stored_optimizers = checkpoint.get(OPTIMIZERS)
         self._random_states = checkpoint.get(RANDOM_STATES)
         self._validation_due_after = checkpoint.get(VALIDATION)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Go on with the random states of a checkpoint, after a validation that it was written just before."""
+        check_same(self._stored_optimizers, self.trainer.optimizers)
+        self._stored_optimizers = None
         if self._validation_due_after is not None:
             make_up_for_validation(self.trainer, self._validation_due_after)
             self._validation_due_after = None

@@ -1,0 +1,46 @@
+"""Which optimisers a checkpoint has the state of, so that a run is not continued by another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch.optim import Optimizer
+
+from qstar_pl.errors import UserError
+
+KEY = "qstar_optimizers"
+"""Under this stand their names; none, if the checkpoint holds weights alone."""
+_NEW_RUN = "--model.policy=FromCheckpoint starts a new run from its weights"
+
+
+def names_of(optimizers: Iterable[Optimizer]) -> list[str]:
+    """Return the names of the classes."""
+    return [type(optimizer).__name__ for optimizer in optimizers]
+
+
+def check_has_state(checkpoint: Mapping[str, Any]) -> None:
+    """Do nothing if a run can be continued from the checkpoint (or it does not say).
+
+    Raises:
+        UserError: if it was saved without the optimisers.
+
+    """
+    if checkpoint.get(KEY) == []:
+        raise UserError(
+            f"ckpt_path must hold the state of the optimizer, got a checkpoint with weights alone (save_weights_only); "
+            f"{_NEW_RUN}"
+        )
+
+
+def check_same(stored: list[str] | None, optimizers: Iterable[Optimizer]) -> None:
+    """Do nothing if the optimisers are of the classes that the checkpoint has the state of (or it does not say).
+
+    Raises:
+        UserError: if they are not.
+
+    """
+    given = names_of(optimizers)
+    if stored is not None and stored != given:
+        had, got = ", ".join(stored), ", ".join(given)
+        raise UserError(f"optimizer must be {had}, whose state the checkpoint holds, got {got}; {_NEW_RUN}")
