@@ -163,6 +163,12 @@ def test_no_gpu(qstar: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cuda" in line.lower()
 
 
+def test_help_says_what_a_field_of_a_strategy_means(qstar: Call) -> None:
+    code, out, _ = qstar("fit", "--model.sampler.help=GeometricSampler")
+    assert code == 0
+    assert "Longest answer, in tokens, EOS included." in out
+
+
 def test_an_unknown_strategy(qstar: Call) -> None:
     line = only_line(qstar("fit", "--trainer.strategy=fsdp3"))
     assert line == "trainer.strategy must be auto, or a strategy such as ddp, fsdp2 or fsdp, got fsdp3"

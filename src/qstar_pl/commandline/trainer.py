@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import yaml
+from jsonargparse import set_parsing_settings
 from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
@@ -179,6 +180,9 @@ class TrainerCLI(LightningCLI):
 def run_trainer(argv: Sequence[str]) -> None:
     """Run one of Lightning's commands with `argv`, the words after `qstar`."""
     quieten()
+    # The line under each field of a strategy is what its help says; reading them takes longer than a run has use for.
+    helping = any(word == "-h" or word.partition("=")[0].endswith("help") for word in argv)
+    set_parsing_settings(docstring_parse_attribute_docstrings=helping)
     TrainerCLI(argv)
 
 
