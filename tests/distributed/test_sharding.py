@@ -73,10 +73,27 @@ def test_adapters_are_sharded_too(results) -> None:
     assert (results["two"]["lora"]["weights"] - weights).norm() < 1e-5 * weights.norm()
 
 
-@pytest.mark.parametrize("how", ["streamed", "lightning", "registered", "checkpointed"])
+@pytest.mark.parametrize("how", ["streamed", "lightning", "registered", "checkpointed", "offloaded"])
 def test_other_ways_to_shard_are_the_same_training(results, how) -> None:
     weights = results["one"]["QStar"]["weights"]
     assert (results["two"]["again"][how]["weights"] - weights).norm() < 1e-5 * weights.norm()
+
+
+@pytest.mark.parametrize("name", ["DPO", "PPO"])
+def test_half_precision_is_nearly_the_same_training(results, name) -> None:
+    """Computed in bfloat16, kept in float32: not the same bits (so it was used), and not far off."""
+    weights, half = results["two"][name]["weights"], results["two"]["half"][name]["weights"]
+    assert half.dtype == torch.float32
+    assert 0 < (half - weights).norm() < 2e-3 * weights.norm()
+    assert torch.equal(half, results["other"]["half"][name]["weights"])
+
+
+def test_half_precision_samples_and_learns(results) -> None:
+    """Other answers come out, since probabilities differ in their third digit; the numbers must be numbers."""
+    found = results["two"]["half"]["QStar"]
+    assert found["weights"].isfinite().all()
+    assert 0 < found["metrics"]["alpha/mean"] < 1
+    assert found["metrics"]["grad/norm"] > 0
 
 
 def test_weights_read_by_rank_zero_alone_are_everywhere(results) -> None:

@@ -171,6 +171,12 @@ def main() -> None:
         }
         checkpointed = FSDP2Strategy(Sharding(activation_checkpointing=True, reshard_after_forward=False))
         results["again"]["checkpointed"] = learn(METHODS["QStar"], 4, strategy=checkpointed, **two)
+        offloaded = FSDP2Strategy(Sharding(cpu_offload=True))
+        results["again"]["offloaded"] = learn(METHODS["QStar"], 4, strategy=offloaded, **two)
+        half = Sharding(param_dtype="bfloat16")
+        results["half"] = {
+            name: learn(makers[name], 4, strategy=FSDP2Strategy(half), **two) for name in ("DPO", "PPO", "QStar")
+        }
         results["lora"] = learn(adapted, 4, strategy=FSDP2Strategy(), **two)
         results["clipped"] = learn(METHODS["QStar"], 4, strategy=FSDP2Strategy(), gradient_clip_val=0.1, **two)
         results["lagged"] = {

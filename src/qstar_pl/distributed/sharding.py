@@ -50,7 +50,10 @@ class Sharding:
         reduce_dtype = None if param_dtype in (None, torch.float32) else DTYPES[self.reduce_dtype]
         return {
             "mp_policy": MixedPrecisionPolicy(param_dtype=param_dtype, reduce_dtype=reduce_dtype),
-            "offload_policy": CPUOffloadPolicy() if self.cpu_offload else OffloadPolicy(),
+            # Pinned memory is that of an accelerator; without one this is no more than a way to try the option.
+            "offload_policy": CPUOffloadPolicy(pin_memory=torch.accelerator.is_available())
+            if self.cpu_offload
+            else OffloadPolicy(),
             "reshard_after_forward": self.reshard_after_forward,
         }
 
