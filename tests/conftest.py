@@ -52,6 +52,13 @@ def lightning() -> None:
     import lightning.pytorch  # noqa: F401
 
 
+def _end_wandb() -> None:
+    """Do what the end of the process would: W&B's own process would stay in this test's folder."""
+    if (wandb := sys.modules.get("wandb")) is not None and getattr(wandb, "run", None) is not None:
+        wandb.finish()
+        wandb.teardown()
+
+
 @pytest.fixture
 def qstar(lightning: None, isolated: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the `qstar` command in this process, in an empty folder: words → (exit code, stdout, stderr)."""
@@ -60,6 +67,7 @@ def qstar(lightning: None, isolated: Path, capsys: pytest.CaptureFixture[str]) -
     def call(*words: str) -> tuple[int, str, str]:
         capsys.readouterr()
         code = main(list(words))
+        _end_wandb()
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 

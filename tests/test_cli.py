@@ -142,6 +142,9 @@ def test_missing_extras_are_named(qstar: Call, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("lightning.pytorch.loggers.wandb._WANDB_AVAILABLE", absent)
     line = only_line(qstar("fit", *SMALL, "--trainer.logger=WandbLogger"))
     assert line == "wandb is not installed: pip install 'qstar-pl[wandb]'"
+    both = Path(__file__).parents[1] / "configs" / "logger" / "wandb.yaml"
+    line = only_line(qstar("fit", *SMALL, f"--trainer.logger={both}"))
+    assert line == "wandb is not installed: pip install 'qstar-pl[wandb]'"
     for name in ("_TENSORBOARD_AVAILABLE", "_TENSORBOARDX_AVAILABLE"):
         monkeypatch.setattr(f"lightning.fabric.loggers.tensorboard.{name}", absent)
     line = only_line(qstar("fit", *SMALL, "--trainer.logger=TensorBoardLogger", "--trainer.logger.save_dir=runs"))

@@ -127,3 +127,15 @@ def test_what_cannot_be_continued_is_said_in_one_line(qstar) -> None:
     code, _, said = qstar(*words, *alone, "--trainer.max_steps=2")
     assert code == 2
     assert "weights alone (save_weights_only); --model.policy=FromCheckpoint starts a new run" in said.splitlines()[-1]
+
+
+def test_a_run_of_wandb_goes_on_as_itself(qstar) -> None:
+    pytest.importorskip("wandb")
+    words = [word for word in COMMAND if "Diagnostic" not in word]
+    logger = ("--trainer.logger=WandbLogger", "--trainer.logger.offline=true", "--trainer.logger.save_dir=runs")
+    for steps in (1, 2):
+        assert qstar(*words, *logger, f"--trainer.max_steps={steps}")[0] == 0
+    files = [path.stem for path in Path().glob("runs/wandb/offline-run-*/*.wandb")]
+    assert len(files) == 2
+    assert len(set(files)) == 1
+    assert [folder.name for folder in RUNS.iterdir()] == ["version_0"]

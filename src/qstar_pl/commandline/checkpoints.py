@@ -24,6 +24,8 @@ KEY = "qstar_config"
 """Under this the resolved configuration stands in a checkpoint."""
 ROWS = "qstar_metric_rows"
 """Under this stands how many rows of metrics had been written by then."""
+WANDB_ID = "qstar_wandb_id"
+"""Under this stands which run of W&B's the checkpoint belongs to, if any."""
 CONTENT = ("seed_everything", "model", "data")
 """What a checkpoint determines: what the run is; not where, for how long, or what it logs."""
 NUMERICS = ("precision", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm")
@@ -65,8 +67,7 @@ def stored_config(path: Path) -> dict[str, Any]:
     """
     if not path.exists():
         raise UserError(f"ckpt_path must name a checkpoint that exists, got {path}")
-    source = path / SHARDED_METADATA if path.is_dir() else path
-    contents = _load(source) if source.exists() else {}
+    contents = _unsharded(path)
     if KEY in contents:
         return dict(contents[KEY])
     stored = _beside(path)
@@ -78,8 +79,14 @@ def stored_config(path: Path) -> dict[str, Any]:
 
 def rows_at(path: Path, folder: str) -> int | None:
     """Return how many rows the metrics.csv in a run's folder had when a checkpoint was written; None if unknown."""
-    rows: Mapping[str, int] = _load(path / SHARDED_METADATA if path.is_dir() else path).get(ROWS, {})
+    rows: Mapping[str, int] = _unsharded(path).get(ROWS, {})
     return rows.get(folder)
+
+
+def wandb_id_of(path: Path) -> str | None:
+    """Return the id of the W&B run that a checkpoint belongs to, None if it had none."""
+    found: str | None = _unsharded(path).get(WANDB_ID)
+    return found
 
 
 def _beside(path: Path) -> dict[str, Any]:
@@ -89,6 +96,11 @@ def _beside(path: Path) -> dict[str, Any]:
             if "model" in loaded:
                 return loaded
     return {}
+
+
+def _unsharded(path: Path) -> Mapping[str, Any]:
+    source = path / SHARDED_METADATA if path.is_dir() else path
+    return _load(source) if source.exists() else {}
 
 
 def _load(source: Path) -> Mapping[str, Any]:

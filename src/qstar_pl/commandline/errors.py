@@ -109,8 +109,9 @@ def _explain_one(error: BaseException) -> str | None:
     if kind == "ValueError" and "Does not validate against any of the Union subtypes" in text:
         from qstar_pl.commandline.messages import essence
 
-        line = essence(text)
-        return (_missing_extra(line) if _REQUIREMENT.search(line) else None) or line
+        # In a list of loggers what is missing stands deep among reasons why the list is not something else.
+        missing = next((_missing_extra(line) for line in text.splitlines() if _REQUIREMENT.search(line)), None)
+        return missing or essence(text)
     return None
 
 

@@ -32,14 +32,25 @@ def find_last(root: str, name: str) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def stay_in_folder(loggers: Any, checkpoint: Path) -> None:
-    """Let loggers that number their runs go on in the folder that the checkpoint lies in."""
+def stay_in_folder(loggers: Any, checkpoint: Path, wandb_id: str | None = None) -> None:
+    """Let loggers that number their runs go on in the folder that the checkpoint lies in, and W&B in its own run.
+
+    Args:
+        loggers: `trainer.logger` of a configuration.
+        checkpoint: in the folder `checkpoints` of the run's.
+        wandb_id: of the run that the checkpoint belongs to.
+
+    """
     folder = checkpoint.parent.parent.name
+    number = int(folder.removeprefix("version_")) if folder.startswith("version_") else None
     for logger in loggers if isinstance(loggers, list) else [loggers]:
-        if not isinstance(logger, Namespace) or logger.class_path.rpartition(".")[2] not in NUMBERED:
+        if not isinstance(logger, Namespace) or logger.init_args.get("version") is not None:
             continue
-        if logger.init_args.get("version") is None and folder.startswith("version_"):
-            logger.init_args["version"] = int(folder.removeprefix("version_"))
+        kind = logger.class_path.rpartition(".")[2]
+        if kind in NUMBERED and number is not None:
+            logger.init_args["version"] = number
+        elif kind == "WandbLogger" and logger.init_args.get("id") is None:
+            logger.init_args["version"] = wandb_id  # Lightning asks W&B to resume a run whose id it is given
 
 
 def rows_of(loggers: Iterable[Any]) -> dict[str, int]:

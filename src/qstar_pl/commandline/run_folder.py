@@ -11,10 +11,10 @@ import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
-from qstar_pl.commandline.checkpoints import KEY, ROWS, rows_at
-from qstar_pl.commandline.resume import rows_of, take_up_metrics
+from qstar_pl.commandline.checkpoints import KEY, ROWS, WANDB_ID, rows_at
+from qstar_pl.commandline.resume import NUMBERED, rows_of, take_up_metrics
 
 UNNAMED = (None, "lightning_logs")
 """What the loggers call a run that has no name."""
@@ -44,6 +44,7 @@ class RunConfig(SaveConfigCallback):
         for logger in trainer.loggers:
             logger.save()
         checkpoint[ROWS] = rows_of(trainer.loggers)
+        checkpoint[WANDB_ID] = next((str(one.version) for one in trainer.loggers if isinstance(one, WandbLogger)), None)
         checkpoint[KEY] = yaml.safe_load(self.parser.dump(self.config, skip_unset=False, format="yaml"))
 
 
@@ -77,15 +78,21 @@ def keep_earlier_metrics(trainer: Trainer, continued: Path | None = None) -> Non
 
 
 def resolve_loggers(loggers: Any, root: str, name: str) -> Any:
-    """Return the `trainer.logger` of a configuration with a CSVLogger for True, and `name` for whoever has no name."""
+    """Return the `trainer.logger` of a configuration, in which whoever had no name has `name`.
+
+    A CSVLogger stands for True, and before loggers that have no numbered folder (W&B's): the first one says where
+    checkpoints go, and a folder that is found again by the run's name is what `--ckpt_path last` needs.
+    """
+    files = Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(save_dir=root, name=name))
     if loggers is None or loggers is True:
-        loggers = Namespace(
-            class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(save_dir=root, name=name)
-        )
-    for logger in loggers if isinstance(loggers, list) else [loggers]:
-        arguments = logger.get("init_args") if isinstance(logger, Namespace) else None
+        return files
+    listed = [one for one in (loggers if isinstance(loggers, list) else [loggers]) if isinstance(one, Namespace)]
+    for logger in listed:
+        arguments = logger.get("init_args")
         if arguments is not None and "name" in arguments and arguments["name"] in UNNAMED:
             arguments["name"] = name
+    if listed and not any(logger.class_path.rpartition(".")[2] in NUMBERED for logger in listed):
+        return [files, *listed]
     return loggers
 
 

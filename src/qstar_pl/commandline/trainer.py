@@ -23,7 +23,7 @@ import qstar_pl.distributed
 import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimisers and strategies known to the parser)
 from qstar_pl.checkpoints import AtomicCheckpointIO
 from qstar_pl.cli import TRAINER_COMMANDS
-from qstar_pl.commandline.checkpoints import checkpoint_layer
+from qstar_pl.commandline.checkpoints import checkpoint_layer, wandb_id_of
 from qstar_pl.commandline.defaults import MAX_STEPS, RUNS, defaults, snake_case, wanted_callbacks
 from qstar_pl.commandline.errors import MISTAKE, debugging, say, user_error
 from qstar_pl.commandline.messages import essence
@@ -125,7 +125,7 @@ class TrainerCLI(LightningCLI):
         config.ckpt_path = None if checkpoint is None else str(checkpoint)
         if checkpoint is not None:
             self.continued = checkpoint
-            stay_in_folder(config.trainer.logger, checkpoint)
+            stay_in_folder(config.trainer.logger, checkpoint, wandb_id_of(checkpoint))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer; nothing that an earlier run left in its folder is deleted."""
