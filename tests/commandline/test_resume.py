@@ -93,6 +93,15 @@ def test_rows_after_the_checkpoint_are_computed_again_and_not_kept_twice(qstar) 
     assert len(rows("version_0")) == 3
 
 
+def test_rows_after_a_checkpoint_that_knew_none_are_not_kept(qstar) -> None:
+    """The checkpoint of step 1 is older than the first row, which the end of the run (or a crash) writes."""
+    words = (*COMMAND, "--trainer.log_every_n_steps=2")
+    assert qstar(*words, "--trainer.max_steps=1")[0] == 0
+    assert [row["step"] for row in rows("version_0")] == ["1"]
+    assert qstar(*words, "--trainer.max_steps=2")[0] == 0
+    assert [row["step"] for row in rows("version_0")] == ["2"]
+
+
 def test_a_damaged_checkpoint_is_named_and_the_one_before_offered(qstar) -> None:
     assert qstar(*COMMAND, "--trainer.max_steps=2")[0] == 0
     last = RUNS / "version_0" / "checkpoints" / "last.ckpt"

@@ -54,9 +54,9 @@ def stay_in_folder(loggers: Any, checkpoint: Path, wandb_id: str | None = None) 
 
 
 def rows_of(loggers: Iterable[Any]) -> dict[str, int]:
-    """Return how many rows the metrics.csv of each logger has; {} on processes that write none."""
+    """Return how many rows the metrics.csv of each logger has; 0 where nothing has been logged yet."""
     paths = {str(logger.log_dir): _path(logger) for logger in loggers if isinstance(logger, CSVLogger)}
-    return {folder: _count(path) for folder, path in paths.items() if path.exists()}
+    return {folder: _count(path) if path.exists() else 0 for folder, path in paths.items()}
 
 
 def _path(logger: CSVLogger) -> Path:

@@ -198,6 +198,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*deprecated")  # Lightning on torch ≥ 2.10
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # on purpose, see RLHFModule
     warnings.filterwarnings("ignore", message=".*returned a view tensor")  # FSDP2 on models that slice their logits
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # torchmetrics have added up all ranks already
     warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")  # we keep them
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).addFilter(_not_an_advertisement)
