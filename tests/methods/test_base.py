@@ -26,6 +26,17 @@ def test_frozen_models_come_from_their_source_and_never_train(fit, small_data, r
     assert not any(part.training for part in module.target.expert.modules())
 
 
+def test_lightnings_own_loading_needs_no_trainer_and_warns_of_nothing(
+    fit, small_data, rollout_options, tmp_path, recwarn
+):
+    module = QStar(**rollout_options)
+    fit(module, small_data(), max_steps=1).save_checkpoint(tmp_path / "one.ckpt")
+    recwarn.clear()
+    again = QStar.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True, **rollout_options)
+    assert all(map(torch.equal, again.policy.state_dict().values(), module.policy.state_dict().values()))
+    assert not [warning for warning in recwarn if "Found keys" in str(warning.message)]
+
+
 def test_a_checkpoint_without_some_weights_is_refused(rollout_options):
     module = QStar(**rollout_options)
     module.configure_model()

@@ -134,7 +134,7 @@ class RLHFModule(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them back when training begins: what is set up until then may draw."""
-        if self.trainer.training:
+        if self._trainer is not None and self._trainer.training:  # load_from_checkpoint has no trainer
             check_has_state(checkpoint)
         self._stored_optimizers = checkpoint.get(OPTIMIZERS)
         self._random_states = checkpoint.get(RANDOM_STATES)
@@ -171,6 +171,7 @@ class RLHFModule(LightningModule):
             reason = str(error).splitlines()[-1].strip()
             raise UserError(f"ckpt_path must hold weights of this model's shape: {reason}") from error
         missing = [key for key in result.missing_keys if not key.startswith(tuple(f"{n}." for n in self.frozen))]
+        result.missing_keys[:] = missing  # what is absent on purpose is nothing to warn of
         if missing or result.unexpected_keys:
             unknown = result.unexpected_keys
             raise UserError(
