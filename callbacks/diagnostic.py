@@ -88,18 +88,24 @@ class Diagnostic(Callback, ABC):
                 logger.save()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Save the unfinished window, reduced over ranks (Lightning calls this on every rank)."""
+        """Save the unfinished window of each rank (Lightning calls this on every rank)."""
         diagnostics = _diagnostics(trainer)
         if self is not diagnostics[-1]:
             return
-        windows = bus_of(trainer).reduce(trainer, diagnostics)
+        windows = bus_of(trainer).of_ranks(trainer, diagnostics)
         checkpoint[_CHECKPOINT_KEY] = {d.state_key: window for d, window in zip(diagnostics, windows, strict=True)}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take the unfinished window back, on one rank, since it was reduced over all."""
-        if trainer.is_global_zero:
-            for name, (kind, value) in checkpoint.get(_CHECKPOINT_KEY, {}).get(self.state_key, {}).items():
-                self.add(name, value, REDUCTIONS[kind])
+        """Take the unfinished window back: each rank its own, since sums in another order round differently.
+
+        On another number of ranks the first one takes all of it.
+        """
+        for name, (kind, values) in checkpoint.get(_CHECKPOINT_KEY, {}).get(self.state_key, {}).items():
+            reduction = REDUCTIONS[kind]
+            if len(values) == trainer.world_size:
+                self.add(name, values[trainer.global_rank], reduction)
+            elif trainer.is_global_zero:
+                self.add(name, reduction.over_ranks(torch.tensor(values, dtype=torch.float64)), reduction)
 
 
 class RolloutDiagnostic(Diagnostic):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .diagnostic import Diagnostic
+
+T = TypeVar("T")
 
 _UNKNOWN = ("unknown", MAX.name)
 """The first slot of each vector: 1 where a rank has statistics that the agreed layout does not have."""
@@ -65,6 +67,24 @@ class MetricsBus:
 
     def reduce(self, trainer: Trainer, diagnostics: Sequence[Diagnostic]) -> list[dict[str, tuple[str, float]]]:
         """Return {name: (reduction, value over all ranks)} of each diagnostic; every rank must call it."""
+        gathered = self._gather_agreed(trainer, diagnostics)
+        return self._by_diagnostic(reduce_over_ranks(gathered, self._layout), len(diagnostics))
+
+    def of_ranks(self, trainer: Trainer, diagnostics: Sequence[Diagnostic]) -> list[dict[str, tuple[str, list[float]]]]:
+        """Return {name: (reduction, value of each rank)} of each diagnostic; every rank must call it."""
+        columns = self._gather_agreed(trainer, diagnostics).double().unbind(1)
+        values = {name: column.tolist() for (name, _), column in zip(self._layout, columns, strict=True)}
+        return self._by_diagnostic(values, len(diagnostics))
+
+    def _by_diagnostic(self, values: Mapping[str, T], count: int) -> list[dict[str, tuple[str, T]]]:
+        windows: list[dict[str, tuple[str, T]]] = [{} for _ in range(count)]
+        for key, reduction in self._layout[1:]:
+            index, _, name = key.partition("/")
+            windows[int(index)][name] = (reduction, values[key])
+        return windows
+
+    def _gather_agreed(self, trainer: Trainer, diagnostics: Sequence[Diagnostic]) -> Tensor:
+        """Return [ranks, slots] on the host, in a layout that has a slot for all that any rank has."""
         entries = {
             f"{index}/{name}": entry
             for index, diagnostic in enumerate(diagnostics)
@@ -77,12 +97,7 @@ class MetricsBus:
             # Rare: a statistic that no rank had before (a new term of the loss). Every rank sees the flag.
             self._agree(trainer, entries)
             gathered = self._gather(trainer, entries)
-        windows: list[dict[str, tuple[str, float]]] = [{} for _ in diagnostics]
-        values = reduce_over_ranks(gathered, self._layout)
-        for key, reduction in self._layout[1:]:
-            index, _, name = key.partition("/")
-            windows[int(index)][name] = (reduction, values[key])
-        return windows
+        return gathered
 
     def _agree(self, trainer: Trainer, entries: Mapping[str, tuple[Reduction, Tensor]]) -> None:
         """Fix the order of the slots: the union of what any rank has, since a rank may have had no data so far."""

@@ -67,7 +67,12 @@ def test_a_rank_without_data_and_statistics_that_appear_late(results: Results) -
 
 
 def test_an_unfinished_window_of_both_ranks_survives_a_checkpoint(results: Results) -> None:
-    (got,) = results["unfinished_window"]
+    got, whole = results["unfinished_window"]
+    # To the last digit: each rank goes on with its own sums, since in another order they round differently.
+    clocks = ("time/", "tokens/per_s")
+    assert {k: v for k, v in got.items() if not k.startswith(clocks)} == {
+        k: v for k, v in whole.items() if not k.startswith(clocks)
+    }
     wanted = rollout_metrics(make_rows(24, 11), applied_per_answer=True)
     for key, value in wanted.items():
         assert got[key] == pytest.approx(value, rel=2e-5, abs=2e-6), key

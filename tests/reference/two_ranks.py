@@ -87,7 +87,7 @@ def one_rank_is_empty() -> list[dict[str, float]]:
 
 
 def unfinished_window(folder: Path) -> list[dict[str, float]]:
-    """Stop in the middle of a window, resume from the checkpoint."""
+    """Stop in the middle of a window, resume from the checkpoint; then the same without a stop."""
     rows = make_rows(24, 11)
 
     def reports(number: int, loss: Tensor) -> StepReport:
@@ -100,8 +100,9 @@ def unfinished_window(folder: Path) -> list[dict[str, float]]:
     options: dict[str, Any] = {"strategy": "ddp", "devices": 2, "every": 4}
     trainer, _ = train(reports, 4, [*callbacks(), _SaveAt(folder / "half.ckpt", 2)], max_steps=2, **options)
     trainer.strategy.barrier()
-    _, logger = train(reports, 4, callbacks(), ckpt_path=folder / "half.ckpt", **options)
-    return [metrics for _, metrics in logger.calls]
+    _, resumed = train(reports, 4, callbacks(), ckpt_path=folder / "half.ckpt", **options)
+    _, whole = train(reports, 4, callbacks(), **options)
+    return [metrics for logger in (resumed, whole) for _, metrics in logger.calls]
 
 
 class _SaveAt(Callback):
