@@ -192,6 +192,15 @@ def _kill(process: subprocess.Popen[bytes], whom: str) -> None:
         pass
 
 
+def _difference(ours: list[dict[str, str]], theirs: list[dict[str, str]]) -> str:
+    """Return where two metrics.csv part, for whoever has to find out why."""
+    for number, (our, their) in enumerate(zip(ours, theirs, strict=False)):
+        if keys := [key for key in sorted(their) if our.get(key) != their[key]]:
+            values = ", ".join(f"{key} {our.get(key)} instead of {their[key]}" for key in keys[:4])
+            return f"  row {number}, step {their.get('step')}: {len(keys)} metrics differ: {values}"
+    return f"  {len(ours)} rows instead of {len(theirs)}"
+
+
 def campaign(kills: int, seed: int, folder: Path) -> int:
     """Run everything; return the number of runs that differ."""
     numbers = random.Random(seed)
@@ -220,6 +229,8 @@ def campaign(kills: int, seed: int, folder: Path) -> int:
         ours, theirs = killed.weights(), alone.weights()
         same_weights = ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in theirs)
         same_metrics = killed.metrics() == alone.metrics()
+        if not same_metrics:
+            print(_difference(killed.metrics(), alone.metrics()), flush=True)
         wrong += not (same_weights and same_metrics)
         summary.append((method, processes, killed.kills.total(), len(theirs), same_weights, same_metrics))
         print(f"  {dict(killed.kills)}", flush=True)
