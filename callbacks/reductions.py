@@ -19,12 +19,12 @@ class Reduction:
     merge: Callable[[Tensor, Tensor], Tensor]
     """Of two scalars on one device."""
     over_ranks: Callable[[Tensor], Tensor]
-    """Of [ranks, statistics] float64 on the host to [statistics]."""
+    """Of [ranks] float64 on the host to a scalar."""
 
 
-SUM = Reduction("sum", 0.0, torch.add, lambda values: values.sum(0))
-MAX = Reduction("max", -torch.inf, torch.maximum, lambda values: values.amax(0))
-MIN = Reduction("min", torch.inf, torch.minimum, lambda values: values.amin(0))
+SUM = Reduction("sum", 0.0, torch.add, lambda values: values.sum())
+MAX = Reduction("max", -torch.inf, torch.maximum, lambda values: values.amax())
+MIN = Reduction("min", torch.inf, torch.minimum, lambda values: values.amin())
 LOGSUMEXP = Reduction("logsumexp", -torch.inf, torch.logaddexp, lambda values: values.logsumexp(0))
 REDUCTIONS: Mapping[str, Reduction] = {r.name: r for r in (SUM, MAX, MIN, LOGSUMEXP)}
 
@@ -87,13 +87,11 @@ def pack(entries: Mapping[str, tuple[Reduction, Tensor]], layout: Layout, device
 
 def reduce_over_ranks(gathered: Tensor, layout: Layout) -> dict[str, float]:
     """Reduce [ranks, len(layout)] on the host to one number per name."""
-    values: dict[str, float] = {}
-    for kind, reduction in REDUCTIONS.items():
-        slots = [slot for slot, (_, name) in enumerate(layout) if name == kind]
-        if slots:
-            reduced = reduction.over_ranks(gathered[:, slots].double()).unbind()
-            values.update(zip((layout[slot][0] for slot in slots), map(float, reduced), strict=True))
-    return values
+    columns = gathered.double().unbind(1)
+    return {
+        name: float(REDUCTIONS[reduction].over_ranks(column))
+        for (name, reduction), column in zip(layout, columns, strict=True)
+    }
 
 
 def mean_of(stats: Mapping[str, float], total: str, count: str) -> float | None:

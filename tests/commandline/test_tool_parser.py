@@ -2,7 +2,7 @@
 
 import pytest
 
-from qstar_pl.cli import main
+from qstar_pl.cli import COMMANDS, main
 from qstar_pl.commandline.tool_parser import ToolParser
 
 
@@ -40,22 +40,7 @@ def test_right_words_are_parsed() -> None:
     assert (parsed.output, parsed.number) == ("--odd", -3)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "analyze",
-        "curves",
-        "data",
-        "experiment",
-        "export",
-        "generate",
-        "pass-at-k",
-        "plan",
-        "quickstart",
-        "theory",
-        "tiny-world",
-    ],
-)
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
 def test_every_command_names_an_option_it_does_not_know(command, capsys) -> None:
     assert main([command, "--no_such_option=1"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]

@@ -37,6 +37,14 @@ def test_lightnings_own_loading_needs_no_trainer_and_warns_of_nothing(
     assert not [warning for warning in recwarn if "Found keys" in str(warning.message)]
 
 
+def test_weights_alone_start_a_new_run_with_any_optimizer(fit, small_data, rollout_options, tmp_path):
+    module = QStar(**rollout_options)
+    fit(module, small_data(), max_steps=1).save_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    options = {**rollout_options, "optimizer": lambda p: torch.optim.SGD(p, lr=0.1)}
+    again = QStar.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True, **options)
+    assert fit(again, small_data(), max_steps=1).global_step == 1
+
+
 def test_a_checkpoint_without_some_weights_is_refused(rollout_options):
     module = QStar(**rollout_options)
     module.configure_model()

@@ -44,13 +44,14 @@ def stay_in_folder(loggers: Any, checkpoint: Path, wandb_id: str | None = None) 
     folder = checkpoint.parent.parent.name
     number = int(folder.removeprefix("version_")) if folder.startswith("version_") else None
     for logger in loggers if isinstance(loggers, list) else [loggers]:
-        if not isinstance(logger, Namespace) or logger.init_args.get("version") is not None:
+        arguments = logger.get("init_args") if isinstance(logger, Namespace) else None
+        if arguments is None or arguments.get("version") is not None:
             continue
         kind = logger.class_path.rpartition(".")[2]
         if kind in NUMBERED and number is not None:
-            logger.init_args["version"] = number
-        elif kind == "WandbLogger" and logger.init_args.get("id") is None:
-            logger.init_args["version"] = wandb_id  # Lightning asks W&B to resume a run whose id it is given
+            arguments["version"] = number
+        elif kind == "WandbLogger" and arguments.get("id") is None:
+            arguments["version"] = wandb_id  # Lightning asks W&B to resume a run whose id it is given
 
 
 def rows_of(loggers: Iterable[Any]) -> dict[str, int]:

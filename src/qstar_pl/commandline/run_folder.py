@@ -44,7 +44,7 @@ class RunConfig(SaveConfigCallback):
         for logger in trainer.loggers:
             logger.save()
         checkpoint[ROWS] = rows_of(trainer.loggers)
-        checkpoint[WANDB_ID] = next((str(one.version) for one in trainer.loggers if isinstance(one, WandbLogger)), None)
+        checkpoint[WANDB_ID] = next((one.version for one in trainer.loggers if isinstance(one, WandbLogger)), None)
         checkpoint[KEY] = yaml.safe_load(self.parser.dump(self.config, skip_unset=False, format="yaml"))
 
 

@@ -24,6 +24,7 @@ class ToolParser(argparse.ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse all words; a misspelt option is named as such, before the one that it leaves missing."""
+        # (typeshed has an overload per kind of namespace, for which there is no use here)
         words = list(sys.argv[1:] if args is None else args)
         known = {option for action in self._actions for option in action.option_strings}
         for word in words:

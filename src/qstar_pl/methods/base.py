@@ -133,9 +133,13 @@ class RLHFModule(LightningModule):
         checkpoint[VALIDATION] = validation_due_after(self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take them back when training begins: what is set up until then may draw."""
-        if self._trainer is not None and self._trainer.training:  # load_from_checkpoint has no trainer
-            check_has_state(checkpoint)
+        """Take them back when training begins: what is set up until then may draw.
+
+        Only where the run goes on: `validate` and `load_from_checkpoint` (no trainer) read weights, nothing else.
+        """
+        if self._trainer is None or not self._trainer.training:
+            return
+        check_has_state(checkpoint)
         self._stored_optimizers = checkpoint.get(OPTIMIZERS)
         self._random_states = checkpoint.get(RANDOM_STATES)
         self._validation_due_after = checkpoint.get(VALIDATION)
