@@ -3,7 +3,7 @@ import random
 import pytest
 from transformers import AutoTokenizer
 
-from qstar_pl.data.adapter import RowRejected
+from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.data.encoding import Encoder
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example, Turn

@@ -415,7 +415,7 @@ def test_any_adapter(tokenizer):
 
 
 def test_tiny_is_the_default(tokenizer):
-    pytest.importorskip("qstar_pl.data.tiny_world")
+    pytest.importorskip("qstar_pl.data.adapters.tiny_world")
     datamodule = RLHFDataModule(max_rows=64)
     module = Toy(tokenizer, PreferenceBatch)
     fit(module, datamodule, max_steps=2)

@@ -3,7 +3,7 @@ from dataclasses import fields
 import pytest
 import torch
 
-from qstar_pl.data.tiny_world import TinyWorld
+from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.rewards.gold import GoldReward
 from qstar_pl.tiny_world import gold_reward
 from qstar_pl.types import Example, PromptBatch, Rollout, SamplerInfo, Turn

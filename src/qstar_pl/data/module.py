@@ -5,19 +5,19 @@ from __future__ import annotations
 from lightning.pytorch import LightningDataModule
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.data.adapter import RowSource
+from qstar_pl.data.adapters.adapter import RowSource
+from qstar_pl.data.adapters.hh_rlhf import HHRLHF
+from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.attached import Attached
 from qstar_pl.data.collate import COLLATES, Collate, PromptCollate, training_collate
 from qstar_pl.data.encoding import Encoded, Encoder
 from qstar_pl.data.filters import RowFilter
-from qstar_pl.data.hh_rlhf import HHRLHF
 from qstar_pl.data.loader import EvaluationLoader, Position, TrainLoader, evaluation_loaders
 from qstar_pl.data.preparation import Parting, Preparation, Prepared, Selection
 from qstar_pl.data.renderings import Rendering, TokenizerRendering
 from qstar_pl.data.report import DataReport, announce
 from qstar_pl.data.reporting import BatchSize, make_report
 from qstar_pl.data.rows import Rows
-from qstar_pl.data.tiny_world import TinyWorld
 from qstar_pl.data.training_order import training_order
 from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qstar_pl.types import Example
 
 if TYPE_CHECKING:
-    from qstar_pl.data.adapter import Adapter
+    from qstar_pl.data.adapters.adapter import Adapter
 
 
 class RowRejected(Exception):  # noqa: N818 (not an error: a row that is counted and left out)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from qstar_pl.data import RLHFDataModule
-from qstar_pl.data.adapter import RowSource
+from qstar_pl.data.adapters.adapter import RowSource
 from qstar_pl.data.attached import Attached
 from qstar_pl.data.collate import PromptCollate
 from qstar_pl.data.encoding import Encoder

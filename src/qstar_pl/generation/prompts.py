@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from qstar_pl.data.adapter import Adapter, RowSource
-from qstar_pl.data.auto import Auto
+from qstar_pl.data.adapters.adapter import Adapter, RowSource
+from qstar_pl.data.adapters.auto import Auto
+from qstar_pl.data.adapters.prompt_response import PromptResponse
+from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.encoding import Encoded, Encoder
-from qstar_pl.data.prompt_response import PromptResponse
 from qstar_pl.data.report import announce
 from qstar_pl.data.rows import RowRejected
-from qstar_pl.data.tiny_world import TinyWorld
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 

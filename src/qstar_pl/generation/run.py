@@ -15,7 +15,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.data.adapter import RowSource
+from qstar_pl.data.adapters.adapter import RowSource
 from qstar_pl.errors import UserError
 from qstar_pl.generation.data import GenerationData
 from qstar_pl.generation.module import GenerationModule

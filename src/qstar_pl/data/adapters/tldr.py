@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qstar_pl.data.adapter import Adapter, Row
-from qstar_pl.data.columns import mapping, need, texts
-from qstar_pl.data.single_turn import single_turn
+from qstar_pl.data.adapters.adapter import Adapter, Row
+from qstar_pl.data.adapters.columns import mapping, need, texts
+from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 

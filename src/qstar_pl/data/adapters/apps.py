@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qstar_pl.data.adapter import Adapter, Row
-from qstar_pl.data.columns import json_text, mapping, need, text_list, texts
+from qstar_pl.data.adapters.adapter import Adapter, Row
+from qstar_pl.data.adapters.columns import json_text, mapping, need, text_list, texts
+from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.rows import RowRejected
-from qstar_pl.data.single_turn import single_turn
 from qstar_pl.types import Example
 
 _STDIN = "Use Standard Input format"

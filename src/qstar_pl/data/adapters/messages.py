@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qstar_pl.data.adapter import Adapter, Row
-from qstar_pl.data.columns import need
+from qstar_pl.data.adapters.adapter import Adapter, Row
+from qstar_pl.data.adapters.columns import need
 from qstar_pl.data.keys import prompt_key
 from qstar_pl.data.rendering import dialogue_prompt
 from qstar_pl.data.rows import RowRejected

@@ -1,7 +1,7 @@
 import pytest
 
 from qstar_pl.data import TLDR
-from qstar_pl.data.adapter import RowRejected
+from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.errors import UserError
 
 POST = {"id": "x", "subreddit": "tifu", "title": "A title", "post": "I did it.", "summary": " did it "}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from qstar_pl.data.adapter import Adapter, Row
-from qstar_pl.data.hh_rlhf import HHRLHF
+from qstar_pl.data.adapters.adapter import Adapter, Row
+from qstar_pl.data.adapters.hh_rlhf import HHRLHF
 from qstar_pl.data.keys import prompt_key
 from qstar_pl.data.rendering import dialogue_prompt
 from qstar_pl.errors import UserError

@@ -1,7 +1,7 @@
 import pytest
 
 from qstar_pl.data import PromptResponse
-from qstar_pl.data.adapter import RowRejected
+from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.errors import UserError
 
 

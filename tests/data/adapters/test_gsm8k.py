@@ -1,7 +1,7 @@
 import pytest
 
 from qstar_pl.data import GSM8K
-from qstar_pl.data.adapter import RowRejected
+from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.errors import UserError
 
 ROW = {"question": "How many?", "answer": "It is 2*600=<<2*600=1200>>1200.\n#### 1,200"}

@@ -2,10 +2,10 @@ from collections import Counter
 
 import pytest
 
-from qstar_pl.data.hh_rlhf import HHRLHF
+from qstar_pl.data.adapters.hh_rlhf import HHRLHF
+from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.keys import prompt_key
 from qstar_pl.data.rendering import dialogue_prompt
-from qstar_pl.data.tiny_world import TinyWorld
 from qstar_pl.errors import UserError
 from qstar_pl.tiny_world import demonstrations, dialogues, gold_reward, posts, programs
 from qstar_pl.tiny_world.rows import MAKERS
@@ -118,12 +118,16 @@ def test_a_list_of_tasks_will_do():
 def test_fields_parse_from_yaml_values():
     from jsonargparse import ArgumentParser
 
-    from qstar_pl.data.adapter import Adapter
+    from qstar_pl.data.adapters.adapter import Adapter
 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--adapter", type=Adapter)
     parsed = parser.parse_args(
-        ["--adapter=qstar_pl.data.tiny_world.TinyWorld", "--adapter.tasks=[dialogue, code]", "--adapter.quality=0.4"]
+        [
+            "--adapter=qstar_pl.data.adapters.tiny_world.TinyWorld",
+            "--adapter.tasks=[dialogue, code]",
+            "--adapter.quality=0.4",
+        ]
     )
     adapter = parser.instantiate(parsed).adapter
     assert adapter == TinyWorld(tasks=("dialogue", "code"), quality=0.4)

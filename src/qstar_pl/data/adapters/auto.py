@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from qstar_pl.data.adapter import Adapter, Row
-from qstar_pl.data.hh_rlhf import HHRLHF
-from qstar_pl.data.messages import Messages
-from qstar_pl.data.prompt_response import PromptResponse
+from qstar_pl.data.adapters.adapter import Adapter, Row
+from qstar_pl.data.adapters.hh_rlhf import HHRLHF
+from qstar_pl.data.adapters.messages import Messages
+from qstar_pl.data.adapters.prompt_response import PromptResponse
 from qstar_pl.data.report import announce
 from qstar_pl.data.rows import Rows
 from qstar_pl.errors import UserError

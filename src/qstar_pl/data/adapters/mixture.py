@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from qstar_pl.data.adapter import Adapter, RowSource
+from qstar_pl.data.adapters.adapter import Adapter, RowSource
 from qstar_pl.data.rows import PartRows, Rows
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example

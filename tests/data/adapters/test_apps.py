@@ -3,7 +3,7 @@ import json
 import pytest
 
 from qstar_pl.data import APPS
-from qstar_pl.data.adapter import RowRejected
+from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.errors import UserError
 
 TESTS = json.dumps({"inputs": ["1\n"], "outputs": ["2\n"]})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qstar_pl.data.adapter import Adapter, Row
-from qstar_pl.data.columns import need, text_list, texts
+from qstar_pl.data.adapters.adapter import Adapter, Row
+from qstar_pl.data.adapters.columns import need, text_list, texts
+from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.rows import RowRejected
-from qstar_pl.data.single_turn import single_turn
 from qstar_pl.types import Example
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from qstar_pl.data import DeepScaleR
-from qstar_pl.data.adapter import RowRejected
+from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.errors import UserError
 
 ROW = {"problem": " Add 1 and 1. ", "answer": "2", "solution": "One and one is 2."}

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from qstar_pl.data import HHRLHF
-from qstar_pl.data.adapter import RowRejected
+from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.data.rendering import dialogue_prompt
 from qstar_pl.data.rows import read_examples
 from qstar_pl.errors import UserError

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qstar_pl.data.adapter import Adapter, Row, RowRejected
-from qstar_pl.data.columns import texts
+from qstar_pl.data.adapters.adapter import Adapter, Row, RowRejected
+from qstar_pl.data.adapters.columns import texts
 from qstar_pl.data.keys import prompt_key
 from qstar_pl.data.rendering import dialogue_prompt
 from qstar_pl.types import Example, Turn
