@@ -24,6 +24,7 @@ from qstar_pl.generation.plan import Plan, plan_batches
 from qstar_pl.generation.prompts import prepare
 from qstar_pl.generation.run import model_source, resolve_device, tokenizer_of
 from qstar_pl.generation.settings import alpha_strategy
+from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.shared import check_vocabulary
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar import AlphaStrategy, FixedAlpha
@@ -74,6 +75,10 @@ class InMemory(ModelSource):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Return the tokenizer."""
         return self.own_tokenizer
+
+    def capabilities(self, tokenizer: PreTrainedTokenizerBase | None = None) -> Capabilities:
+        """See `ModelSource.capabilities`."""
+        return Capabilities.of(self.model, tokenizer or self.own_tokenizer)
 
 
 class QStarGenerator:

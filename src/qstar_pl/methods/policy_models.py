@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.methods.base import RLHFModule
-from qstar_pl.models import Pretrained
+from qstar_pl.models import Capabilities, Pretrained
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.source import ModelSource
 from qstar_pl.rewards import GoldReward, Reward, RewardModelReward
@@ -57,6 +57,11 @@ class PolicyModels(RLHFModule):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The policy's tokenizer, which the data is encoded with."""
         return self.policy_source.tokenizer()
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """What the model and its tokenizer can do, as their files say it."""
+        return self.policy_source.capabilities(self.tokenizer)
 
     def build_models(self) -> None:
         """Load π_θ, π_init and the rewards."""

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.methods.base import RLHFModule
-from qstar_pl.models import Pretrained
+from qstar_pl.models import Capabilities, Pretrained
 from qstar_pl.models.reward_parametrisation import RewardParametrisation, SequenceHead
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar.losses import bradley_terry_loss
@@ -58,6 +58,11 @@ class RewardModeling(RLHFModule):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The backbone's tokenizer, which the data is encoded with."""
         return self.model_source.tokenizer()
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """What the model and its tokenizer can do, as their files say it."""
+        return self.model_source.capabilities(self.tokenizer)
 
     def build_models(self) -> None:
         """Load the backbone."""

@@ -1,5 +1,6 @@
 """Where models come from, and the heads that go on top of them."""
 
+from qstar_pl.models.capabilities import Capabilities as Capabilities
 from qstar_pl.models.freeze import freeze as freeze
 from qstar_pl.models.from_checkpoint import FromCheckpoint as FromCheckpoint
 from qstar_pl.models.from_config import FromConfig as FromConfig

@@ -24,14 +24,35 @@ def check_options(dtype: str, dropout: float) -> None:
 
 
 def set_dropout(config: PretrainedConfig, dropout: float) -> None:
-    """Set every dropout probability of a model's configuration, whatever its architecture calls them.
+    """Set every dropout probability of a model's configuration and of those inside it, whatever they are called.
 
     With any dropout the policy that is differentiated is not the policy that was sampled from, and the ratio of the
-    two is not 1 on the first pass.
+    two is not 1 on the first pass. What else is random in train mode is switched off for good: whole layers that are
+    skipped (`layerdrop`) and noise on a router's input (`jitter`), neither of which is dropout as users ask for it.
     """
-    for name, value in config.to_dict().items():
-        if "drop" in name and isinstance(value, float | int) and not isinstance(value, bool):
-            setattr(config, name, dropout)
+    for name, value in vars(config).items():
+        if isinstance(value, PretrainedConfig):
+            set_dropout(value, dropout)
+        elif isinstance(value, float | int) and not isinstance(value, bool):
+            if "layerdrop" in name or "jitter" in name:
+                setattr(config, name, 0.0)
+            elif "drop" in name:
+                setattr(config, name, dropout)
+
+
+def set_pad(config: PretrainedConfig, pad_id: int | None) -> None:
+    """Tell a configuration, and the text part of a composed one, what pads."""
+    for part in (config, config.get_text_config()):
+        part.pad_token_id = pad_id
+
+
+def drop_bad_pad(config: PretrainedConfig) -> None:
+    """Forget a pad id that the embedding has no row for (−1, or one that a tokenizer appended): it builds no model."""
+    text = config.get_text_config()
+    for part in (config, text):
+        pad = getattr(part, "pad_token_id", None)
+        if pad is not None and not 0 <= pad < text.vocab_size:
+            part.pad_token_id = None
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.placement import empty, place, unplaced
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line
@@ -73,6 +74,10 @@ class FromCheckpoint(ModelSource):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """See `ModelSource.tokenizer`."""
         return self._source(self._contents()).tokenizer()
+
+    def capabilities(self, tokenizer: PreTrainedTokenizerBase | None = None) -> Capabilities:
+        """See `ModelSource.capabilities`."""
+        return self._source(self._contents()).capabilities(tokenizer)
 
     def holds_classifier(self) -> bool:
         """Return whether `load_reward` gives what was trained, and not `load`."""

@@ -15,7 +15,8 @@ from transformers import (
 )
 
 from qstar_pl.errors import UserError
-from qstar_pl.models.configure import DTYPES, check_options, seeded, set_dropout
+from qstar_pl.models.capabilities import Capabilities
+from qstar_pl.models.configure import DTYPES, check_options, seeded, set_dropout, set_pad
 from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line, load_tokenizer, vocabulary_size
@@ -56,6 +57,10 @@ class FromConfig(ModelSource):
         """See `ModelSource.tokenizer`."""
         return load_tokenizer(self.tokenizer_name)
 
+    def capabilities(self, tokenizer: PreTrainedTokenizerBase | None = None) -> Capabilities:
+        """See `ModelSource.capabilities`."""
+        return self._fitted(tokenizer or self.tokenizer())[1]
+
     def _config(self, **options: Any) -> PretrainedConfig:
         try:
             default = AutoConfig.for_model(self.model_type)
@@ -70,15 +75,21 @@ class FromConfig(ModelSource):
                 f"model_type must be an architecture, got {self.model_type!r}: {first_line(error)}"
             ) from error
 
-    def _load(self, auto_class: Any, **options: Any) -> PreTrainedModel:
-        tokenizer = self.tokenizer()
-        ids = {f"{role}_token_id": getattr(tokenizer, f"{role}_token_id") for role in ("bos", "eos", "pad")}
+    def _fitted(self, tokenizer: PreTrainedTokenizerBase, **options: Any) -> tuple[PretrainedConfig, Capabilities]:
+        """Return the configuration behind this tokenizer, and what a model of it can do."""
+        ids = {f"{role}_token_id": getattr(tokenizer, f"{role}_token_id") for role in ("bos", "eos")}
         config = self._config(**ids, **options)
-        if vocabulary_size(tokenizer) > config.vocab_size:
+        if vocabulary_size(tokenizer) > config.get_text_config().vocab_size:
             raise UserError(
                 f"overrides.vocab_size must hold the tokenizer's {vocabulary_size(tokenizer)} tokens, "
-                f"got {config.vocab_size}"
+                f"got {config.get_text_config().vocab_size}"
             )
+        capabilities = Capabilities.declared(config, None, tokenizer)
+        set_pad(config, capabilities.embedded_pad_id)
+        return config, capabilities
+
+    def _load(self, auto_class: Any, **options: Any) -> PreTrainedModel:
+        config, _ = self._fitted(self.tokenizer(), **options)
         set_dropout(config, self.dropout)
         with parameters_on_meta() if empty() else seeded(self.seed):
             model: PreTrainedModel = auto_class.from_config(

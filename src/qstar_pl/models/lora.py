@@ -9,6 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.configure import quiet, seeded
 from qstar_pl.models.placement import empty, parameters_on_meta, place, unplaced
 from qstar_pl.models.source import ModelSource
@@ -62,6 +63,10 @@ class LoRA(ModelSource):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """See `ModelSource.tokenizer`."""
         return self.base.tokenizer()
+
+    def capabilities(self, tokenizer: PreTrainedTokenizerBase | None = None) -> Capabilities:
+        """See `ModelSource.capabilities`."""
+        return self.base.capabilities(tokenizer)
 
     def _adapt(self, model: PreTrainedModel, task: str) -> PreTrainedModel:
         try:

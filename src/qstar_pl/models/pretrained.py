@@ -10,13 +10,15 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    GenerationConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from qstar_pl.errors import UserError
-from qstar_pl.models.configure import DTYPES, check_options, quiet, seeded, set_dropout
+from qstar_pl.models.capabilities import Capabilities, check_decoder
+from qstar_pl.models.configure import DTYPES, check_options, drop_bad_pad, quiet, seeded, set_dropout, set_pad
 from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tiny import check_folder, resolve
@@ -49,30 +51,51 @@ class Pretrained(ModelSource):
 
     def load_reward(self) -> PreTrainedModel:
         """See `ModelSource.load_reward`; a head that the weights do not have is drawn from a fixed seed."""
-        pad = self.tokenizer().pad_token_id
-        return self._load(AutoModelForSequenceClassification, num_labels=1, pad_token_id=pad)
+        model = self._load(AutoModelForSequenceClassification, num_labels=1)
+        # Afterwards: a pad that the configuration knew while the model was built would have had to have a row.
+        set_pad(model.config, self.capabilities().embedded_pad_id)
+        return model
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """See `ModelSource.tokenizer` and `ensure_pad` for where the pad token comes from."""
         return load_tokenizer(self.name, **self._hub_options())
+
+    def capabilities(self, tokenizer: PreTrainedTokenizerBase | None = None) -> Capabilities:
+        """See `ModelSource.capabilities`."""
+        path, options = resolve(self.name), self._hub_options()
+        with quiet():
+            try:
+                generation = GenerationConfig.from_pretrained(path, **options)
+            except (OSError, ValueError):  # most folders have one; without it the configuration says what it would
+                generation = None
+            return Capabilities.declared(self._config(), generation, tokenizer or self.tokenizer())
 
     def _hub_options(self) -> dict[str, Any]:
         revision = {} if self.revision is None else {"revision": self.revision}
         return {"trust_remote_code": self.trust_remote_code, **revision}
 
     def _load(self, auto_class: Any, **config_options: Any) -> PreTrainedModel:
-        path, options = resolve(self.name), self._hub_options()
-        check_folder(path)
+        path, config = resolve(self.name), self._config()
+        check_decoder(config)
+        config.update(config_options)
+        set_dropout(config, self.dropout)
+        drop_bad_pad(config)
         try:
             with quiet(), seeded(0):
-                config = AutoConfig.from_pretrained(path, **options)
-                config.update(config_options)
-                set_dropout(config, self.dropout)
                 load = self._without_weights if empty() else self._weights
                 model = load(auto_class, config, path)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
             raise UserError(self._failure(path, error)) from error
         return place(model.eval())
+
+    def _config(self) -> PretrainedConfig:
+        path = resolve(self.name)
+        check_folder(path)
+        try:
+            with quiet():
+                return AutoConfig.from_pretrained(path, **self._hub_options())
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+            raise UserError(self._failure(path, error)) from error
 
     def _weights(self, auto_class: Any, config: PretrainedConfig, path: str) -> PreTrainedModel:
         model: PreTrainedModel = auto_class.from_pretrained(

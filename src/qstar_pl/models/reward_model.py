@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.configure import set_pad
 from qstar_pl.models.inputs import check_length, fill_masked, join, last_position, position_ids
 from qstar_pl.models.source import ModelSource
 from qstar_pl.types import PromptBatch
@@ -32,8 +33,8 @@ class RewardModel(nn.Module):
         """
         super().__init__()
         self.model = model
-        if self.model.config.pad_token_id is None:
-            self.model.config.pad_token_id = 0  # never looked for: it only lets Hugging Face accept a batch
+        if getattr(self.model.config.get_text_config(), "pad_token_id", None) is None:
+            set_pad(self.model.config, 0)  # never looked for: it only lets Hugging Face accept a batch
 
     @classmethod
     def load(cls, source: ModelSource, argument: str) -> Self:

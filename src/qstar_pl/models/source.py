@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.models.capabilities import Capabilities
+
 
 class ModelSource(ABC):
     """Describes a causal language model without loading it; a bad option costs no model load."""
@@ -21,3 +23,15 @@ class ModelSource(ABC):
     @abstractmethod
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Return the tokenizer, with a pad token that is not the EOS token."""
+
+    @abstractmethod
+    def capabilities(self, tokenizer: PreTrainedTokenizerBase | None = None) -> Capabilities:
+        """Return what the model and its tokenizer can do, as their files say it; no weights are loaded.
+
+        Args:
+            tokenizer: what `tokenizer()` has returned, if it has been called already.
+
+        Raises:
+            UserError: if they do not fit each other, or the model is not a causal language model.
+
+        """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -65,10 +66,32 @@ def ensure_pad(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
 
 
 def vocabulary_size(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return the number of ids that stand for text or for control tokens, an appended pad left out."""
-    size = len(tokenizer)
-    appended = tokenizer.pad_token == APPENDED_PAD and tokenizer.pad_token_id == size - 1
-    return size - 1 if appended else size
+    """Return 1 + the largest id that stands for text or for a control token, an appended pad left out."""
+    return max(_known_ids(tokenizer)) + 1
+
+
+def absent_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Return the ids below `vocabulary_size` that stand for nothing, ascending: added tokens may leave a gap."""
+    known = _known_ids(tokenizer)
+    size = max(known) + 1
+    return () if len(known) == size else tuple(sorted(set(range(size)) - known))
+
+
+def is_appended_pad(tokenizer: PreTrainedTokenizerBase, token_id: int) -> bool:
+    """Return whether an id is the pad that `ensure_pad` appended, which is no token of the model."""
+    return bool(tokenizer.pad_token == APPENDED_PAD and tokenizer.pad_token_id == token_id == len(tokenizer) - 1)
+
+
+_KNOWN: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, frozenset[int]]] = WeakKeyDictionary()
+
+
+def _known_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Return the ids that stand for something; a large vocabulary is listed once, and again if it has grown."""
+    size, known = _KNOWN.get(tokenizer, (0, frozenset()))
+    if size != len(tokenizer):
+        known = frozenset(i for i in tokenizer.get_vocab().values() if not is_appended_pad(tokenizer, i))
+        _KNOWN[tokenizer] = len(tokenizer), known
+    return known
 
 
 def vocabulary_difference(policy: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,9 +10,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_length, fill_masked, join, learnt_positions, position_ids
-from qstar_pl.models.tokenizers import vocabulary_size
 from qstar_pl.rollout.next_token import DecodeSession, NextToken
 from qstar_pl.types import PromptBatch
 
@@ -36,19 +35,19 @@ class LanguageModel(NextToken):
 
         """
         self.model = model
-        rows = int(model.config.get_text_config().vocab_size)
-        self._vocab_size = rows if tokenizer is None else min(rows, vocabulary_size(tokenizer))
-        self._eos_token_ids = _eos_token_ids(model, tokenizer, self._vocab_size)
+        self.capabilities = Capabilities.of(model, tokenizer)
+        absent = self.capabilities.absent_ids
+        self._absent = torch.tensor(absent, dtype=torch.int64) if absent else None
 
     @property
     def vocab_size(self) -> int:
         """See `NextToken.vocab_size`."""
-        return self._vocab_size
+        return self.capabilities.vocab_size
 
     @property
     def eos_token_ids(self) -> tuple[int, ...]:
-        """See `NextToken.eos_token_ids`: what the tokenizer, the model and its generation defaults call EOS."""
-        return self._eos_token_ids
+        """See `NextToken.eos_token_ids` and `Capabilities.end_ids`."""
+        return self.capabilities.end_ids
 
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """See `NextToken.start`: every prompt is read once, its cache is then repeated for each of its rows."""
@@ -94,7 +93,10 @@ class LanguageModel(NextToken):
             )
 
     def _logits(self, logits: Tensor) -> Tensor:
-        return logits[..., : self._vocab_size].to(torch.promote_types(logits.dtype, torch.float32))
+        logits = logits[..., : self.capabilities.vocab_size].to(torch.promote_types(logits.dtype, torch.float32))
+        if self._absent is None:
+            return logits
+        return logits.index_fill(-1, self._absent.to(logits.device), -torch.inf)
 
 
 class CachedSession(DecodeSession):
@@ -159,16 +161,3 @@ class CachedSession(DecodeSession):
         self._positions = self._positions + 1
         self._length += 1
         self._logits = self._owner._logits(output.logits[:, -1])
-
-
-def _eos_token_ids(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, vocab_size: int
-) -> tuple[int, ...]:
-    defaults = getattr(model, "generation_config", None)
-    given = [model.config.get_text_config().eos_token_id, getattr(defaults, "eos_token_id", None)]
-    if tokenizer is not None:
-        given.append(tokenizer.eos_token_id)
-    found: set[int] = set()
-    for ids in given:
-        found.update(ids if isinstance(ids, Iterable) else [] if ids is None else [ids])
-    return tuple(sorted(i for i in found if 0 <= i < vocab_size))

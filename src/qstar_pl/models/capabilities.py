@@ -1,0 +1,105 @@
+"""What a model and its tokenizer can do, asked once: loading, encoding, decoding, scoring and export read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from qstar_pl.errors import UserError
+from qstar_pl.models.context import Context, context_of, declared_context
+from qstar_pl.models.endings import end_ids, turn_end_id
+from qstar_pl.models.tokenizers import absent_ids, is_appended_pad, vocabulary_size
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Facts of one model behind one tokenizer."""
+
+    family: str
+    """transformers' `model_type`."""
+    rows: int
+    """Rows of the embedding."""
+    vocab_size: int
+    """Ids below this can be read and sampled, but for `absent_ids`; rows behind them are padding of the embedding."""
+    absent_ids: tuple[int, ...]
+    """Ids below `vocab_size` that the tokenizer has no token for: they have no probability."""
+    eos_id: int | None
+    """The tokenizer's EOS: ends a plain text."""
+    turn_end_id: int | None
+    """The token that the tokenizer's chat template writes behind an answer (it may be EOS); None: text, or nothing."""
+    end_ids: tuple[int, ...]
+    """Every id at which sampling stops, ascending: EOS, the end of turn, and the list of the generation defaults."""
+    pad_id: int | None
+    """What batches are padded with; never EOS. It may lie beyond the embedding: masks keep it from being read."""
+    context: Context
+    """The longest sequence."""
+
+    @classmethod
+    def declared(
+        cls, config: PretrainedConfig, generation: Any = None, tokenizer: PreTrainedTokenizerBase | None = None
+    ) -> Capabilities:
+        """Return what the files of a model say; no weights are needed.
+
+        Args:
+            config: the model's configuration.
+            generation: its generation defaults, if it has any.
+            tokenizer: None: every row of the embedding is a token.
+
+        Raises:
+            UserError: if a token has no row in the embedding, or the model is not a decoder.
+
+        """
+        text = config.get_text_config()
+        rows = int(text.vocab_size)
+        check_decoder(config)
+        if tokenizer is not None:
+            _check_rows(tokenizer, rows)
+        size = rows if tokenizer is None else min(rows, vocabulary_size(tokenizer))
+        return cls(
+            family=config.model_type,
+            rows=rows,
+            vocab_size=size,
+            absent_ids=() if tokenizer is None else absent_ids(tokenizer),
+            eos_id=None if tokenizer is None else tokenizer.eos_token_id,
+            turn_end_id=None if tokenizer is None else turn_end_id(tokenizer),
+            end_ids=end_ids(tokenizer, text, generation, size),
+            pad_id=getattr(text, "pad_token_id", None) if tokenizer is None else tokenizer.pad_token_id,
+            context=declared_context(text),
+        )
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None = None) -> Capabilities:
+        """Return what a loaded model can do; raises UserError as `declared` does."""
+        declared = cls.declared(model.config, getattr(model, "generation_config", None), tokenizer)
+        return replace(declared, context=context_of(model))
+
+    @property
+    def embedded_pad_id(self) -> int | None:
+        """The pad's id if the embedding has a row for it, else None."""
+        return self.pad_id if self.pad_id is not None and 0 <= self.pad_id < self.rows else None
+
+
+def check_decoder(config: PretrainedConfig) -> None:
+    """Raise UserError for an encoder with a decoder: its decoder alone loads, and continues nothing."""
+    if config.is_encoder_decoder:
+        raise UserError(f"model must be a causal language model, got {config.model_type}, an encoder and a decoder")
+
+
+def _check_rows(tokenizer: PreTrainedTokenizerBase, rows: int) -> None:
+    if vocabulary_size(tokenizer) <= rows:
+        return
+    beyond = {
+        i: token
+        for token, i in tokenizer.get_vocab().items()
+        if i >= rows and not is_appended_pad(tokenizer, i) and i != tokenizer.pad_token_id
+    }
+    if beyond:
+        first = min(beyond)
+        raise UserError(
+            f"tokenizer must have no token without a row in the model's embedding of {rows} rows, got "
+            f"{beyond[first]!r} with id {first}"
+            + (f" and {len(beyond) - 1} more" if len(beyond) > 1 else "")
+            + "; resize the embedding or leave the token out"
+        )
