@@ -76,6 +76,12 @@ def test_with_decay_it_is_a_moving_average() -> None:
     assert module.seen == pytest.approx([0, 0.5, 1.25, 2.125])
 
 
+@pytest.mark.parametrize(("decay", "seen"), [(0.25, [0, 0.75, 1.6875, 2.671875]), (0.9, [0, 0.1, 0.29, 0.561])])
+def test_decay_is_the_share_of_the_old_reference_that_stays(decay: float, seen: list[float]) -> None:
+    """The policy is at 1, 2, 3 after its steps; a half would not tell decay from 1 − decay."""
+    assert run(LaggedReference(every_n_steps=1, decay=decay), 4).seen == pytest.approx(seen)
+
+
 def test_accumulation_counts_optimizer_steps() -> None:
     module = run(LaggedReference(every_n_steps=2), 4, accumulate_grad_batches=2)
     assert module.seen == [0, 0, 0, 0, 2, 2, 2, 2]

@@ -19,10 +19,10 @@ def tables():
     return [1.5 * torch.randn(VOCAB, VOCAB, generator=generator, dtype=torch.float64) for _ in range(2)]
 
 
-def draw(samples=2, **options):
+def draw(samples=2, alpha=ALPHA, **options):
     policy, target = (TableModel(table, eos=(1,)) for table in tables())
     prompts = prompt_batch([[2, 3], [4], [5, 6]])
-    sampler = GeometricSampler(alpha=FixedAlpha(ALPHA), max_new_tokens=6, **options)
+    sampler = GeometricSampler(alpha=FixedAlpha(alpha), max_new_tokens=6, **options)
     return sampler.draw(prompts, policy, target, samples=samples, seed=5)
 
 
@@ -85,6 +85,18 @@ def test_rows_are_means_and_sums_over_their_tokens():
         assert row["seed"] == row_seed(5, row["key"], row["sample_idx"])
         assert row["ended"] == (rollout.completion_ids[number][rollout.completion_mask[number]][-1] == 1)
         assert row["model_theta"] == "x"
+
+
+def test_gaps_of_either_sign_do_not_cancel_along_an_answer():
+    rollout = draw(samples=4, alpha=0.5)
+    rows = row_diagnostics(rollout, samples=4, target=True, constants={})
+    cancelled = 0
+    for row, mask in enumerate(rollout.completion_mask):
+        gaps = (rollout.kl_behavior_policy - rollout.kl_behavior_target)[row][mask].tolist()
+        cancelled += min(gaps) < -0.01 and max(gaps) > 0.01
+        mean = sum(map(abs, gaps)) / len(gaps)
+        assert rows[row]["kl_gap_mean"] == pytest.approx(mean, rel=1e-5)
+    assert cancelled >= 2
 
 
 def test_tokens_are_listed_one_by_one():

@@ -53,6 +53,24 @@ def test_margins_are_differences_of_sequence_log_ratios(fit, small_data, policy_
         assert float(margins[row]) == pytest.approx(ratios[0] - ratios[1], abs=1e-4)
 
 
+def test_margins_of_ipo_are_means_over_tokens(fit, small_data, policy_options):
+    """Of answers whose lengths differ, so that a sum, or a mean over one common length, would not do."""
+    recorder = Recorder()
+    module = DPO(**policy_options, beta=0.1, loss=IPO())
+    fit(module, small_data(), callbacks=[recorder], max_steps=2)
+    batch, reported = recorder.batches[1], recorder.reports[1].histograms["margin"]
+    module_before_the_step = DPO(**policy_options, beta=0.1, loss=IPO())
+    fit(module_before_the_step, small_data(), max_steps=1)
+    lengths = [(int(c.sum()), int(r.sum())) for c, r in zip(batch.chosen_mask, batch.rejected_mask, strict=True)]
+    assert any(chosen != rejected and min(chosen, rejected) > 1 for chosen, rejected in lengths)
+    with torch.no_grad():
+        chosen = module_before_the_step.log_ratios(batch.prompts, batch.chosen_ids, batch.chosen_mask)
+        rejected = module_before_the_step.log_ratios(batch.prompts, batch.rejected_ids, batch.rejected_mask)
+    expected = [float(c.sum()) / n - float(r.sum()) / m for c, r, (n, m) in zip(chosen, rejected, lengths, strict=True)]
+    assert max(map(abs, expected)) > 1e-3
+    assert reported.tolist() == pytest.approx(expected, abs=1e-5)
+
+
 def test_beta_must_be_positive(policy_options):
     with pytest.raises(UserError, match="beta must be positive, got 0"):
         DPO(**policy_options, beta=0.0)

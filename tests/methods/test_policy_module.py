@@ -3,9 +3,11 @@ import math
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
+from reference.tiny_methods import ending_model
 
 from qstar_pl.methods import SFT
 from qstar_pl.rewards import GoldReward
+from qstar_pl.samplers import PolicySampler
 from qstar_pl.types import PreferenceBatch
 
 
@@ -72,6 +74,34 @@ def test_preference_accuracy_and_kl_move_with_the_policy(validated, small_data):
         pairs += len(batch)
     assert metrics["val/preference_accuracy"] == pytest.approx(right / pairs)
     assert metrics["val/kl_policy_reference"] > 0
+
+
+def test_the_divergence_is_a_sum_along_the_answer(small_data, policy_options):
+    """Σ_t D(π_θ‖π_init) by a forward pass over each whole text, mean over answers; answers differ in length."""
+    options = {**policy_options, "policy": ending_model(1), "evaluation_sampler": PolicySampler(max_new_tokens=24)}
+    module, data = SFT(**options), small_data(eval_batch_size=3)
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+    trainer.validate(module, data, verbose=False)
+    with torch.no_grad():
+        for parameter in module.policy.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(3)))
+    metrics = trainer.validate(module, data, verbose=False)[0]
+    totals, lengths = [], []
+    for batch in data.val_dataloader()[0]:
+        rollout = module.draw_for_evaluation(batch)
+        for row in range(len(rollout)):
+            prompt = batch.prompt_ids[row][batch.prompt_mask[row]]
+            answer = rollout.completion_ids[row][rollout.completion_mask[row]]
+            ids = torch.cat([prompt, answer]).unsqueeze(0)
+            with torch.no_grad():
+                policy, reference = (
+                    model(input_ids=ids).logits[0, len(prompt) - 1 : -1].double().log_softmax(-1)
+                    for model in (module.policy, module.reference)
+                )
+            totals.append(float((policy.exp() * (policy - reference)).sum()))
+            lengths.append(len(answer))
+    assert len(set(lengths)) > 1
+    assert metrics["val/kl_policy_reference"] == pytest.approx(sum(totals) / len(totals), rel=1e-4)
 
 
 def test_a_method_without_rewards_reports_none(validated):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from recorder import Recorder
 from reference.gae import advantages as gae_by_definition
+from reference.tiny_methods import ending_model
 
 from qstar_pl.errors import UserError
 from qstar_pl.methods import PPO
@@ -117,6 +118,49 @@ def test_all_is_what_definitions_say_of_one_unpadded_answer_at_a_time(fit, small
     torch.testing.assert_close(report.terms["entropy"], expected_entropy, atol=1e-4, rtol=1e-4)
     total = expected_policy + 0.5 * expected_value - 0.01 * expected_entropy
     torch.testing.assert_close(report.loss, total, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shift", [0.5, -0.8])
+def test_the_approximate_divergence_is_that_of_the_old_policy_from_the_new(fit, small_data, options, shift):
+    """k3 = ρ − 1 − log ρ of ρ = π_θ/π_old at tokens of π_old; with its sign turned it would be 1/ρ − 1 + log ρ."""
+    module = PPO(**options)
+    (report,) = record(fit, module, small_data(), max_steps=2)
+    rollout = report.weighted.scored.rollout
+    mask = rollout.completion_mask
+    with torch.no_grad():
+        logprobs, *_ = module.outputs(rollout.prompts, rollout.prompt_index, rollout.completion_ids, mask)
+        varied = shift * torch.linspace(0.5, 1.5, mask.numel()).view_as(mask)
+        experience = Experience.of(report.weighted, logprobs - varied, torch.zeros_like(logprobs), logprobs)
+        found = module.loss_of(rollout.prompts, experience, 1 / mask.sum()).terms["approximate_kl"]
+    expected = (varied.exp() - 1 - varied)[mask].mean()
+    assert float(found) == pytest.approx(float(expected), rel=1e-4)
+    assert float((torch.exp(-varied) - 1 + varied)[mask].mean()) != pytest.approx(float(expected), rel=0.1)
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 2])
+def test_a_minibatch_is_a_mean_over_its_own_tokens(fit, small_data, options, monkeypatch, micro_batch_size):
+    """Scale × tokens is 1 in every minibatch, so its gradient is as large as that of a whole rollout."""
+    options["policy"] = ending_model(1)
+    seen = []
+    loss_of = PPO.loss_of
+
+    def spy(self, prompts, rows, scale):
+        seen.append((int(rows.completion_mask.sum()), float(scale)))
+        return loss_of(self, prompts, rows, scale)
+
+    monkeypatch.setattr(PPO, "loss_of", spy)
+    options["optimizer"] = lambda parameters: torch.optim.SGD(parameters, lr=0.0)
+    module = PPO(**options, epochs=1, minibatches=3, micro_batch_size=micro_batch_size)
+    (report,) = record(fit, module, small_data(), max_steps=3)
+    per_minibatch = len(seen) // 3
+    minibatches = [seen[i * per_minibatch : (i + 1) * per_minibatch] for i in range(3)]
+    tokens = [sum(count for count, _ in parts) for parts in minibatches]
+    assert len(set(tokens)) > 1
+    assert [parts[0][1] for parts in minibatches] == pytest.approx([1 / count for count in tokens])
+    # So a mean over minibatches is near the mean over all tokens, and not a third of it.
+    whole = PPO(**options, epochs=1)
+    (of_all,) = record(fit, whole, small_data(), max_steps=1)
+    assert float(report.terms["entropy"]) == pytest.approx(float(of_all.terms["entropy"]), rel=0.05)
 
 
 @pytest.mark.parametrize("advantage", [GAE(), LeaveOneOut()])
