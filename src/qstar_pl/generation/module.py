@@ -13,7 +13,6 @@ from qstar_pl.generation.records import make_records
 from qstar_pl.methods import RLHFModule
 from qstar_pl.models import Pretrained
 from qstar_pl.models.freeze import freeze
-from qstar_pl.models.inputs import learnt_positions
 from qstar_pl.models.source import ModelSource
 from qstar_pl.rollout import LanguageModel
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
@@ -115,13 +114,13 @@ class GenerationModule(RLHFModule):
         return self.sampling_seed if self.seed is None else self.seed
 
     def check_lengths(self, longest_prompt: int) -> None:
-        """Raise UserError if the longest prompt and answer do not fit into a model's learnt positions."""
-        limit = learnt_positions(self.policy)
+        """Raise UserError if the longest prompt and answer do not fit into a model's context."""
+        context = self.policy_tokens.capabilities.context
         asked = longest_prompt + self.sampler.max_new_tokens
-        if limit is not None and asked > limit:
+        if context.limit is not None and asked > context.limit:
             raise UserError(
-                f"max_prompt_tokens and max_new_tokens must fit into the model's {limit} positions together, got "
-                f"{longest_prompt} (the longest prompt) + {self.sampler.max_new_tokens}"
+                f"max_prompt_tokens and max_new_tokens must fit into the model's {context.limit} {context.reason} "
+                f"together, got {longest_prompt} (the longest prompt) + {self.sampler.max_new_tokens}"
             )
 
     def draw(self, prompts: PromptBatch) -> Rollout:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.context import Context, context_of, declared_context
-from qstar_pl.models.endings import end_ids, turn_end_id
+from qstar_pl.models.endings import control_tokens, end_ids, turn_end_id
 from qstar_pl.models.tokenizers import absent_ids, is_appended_pad, vocabulary_size
 
 
@@ -71,14 +72,50 @@ class Capabilities:
 
     @classmethod
     def of(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None = None) -> Capabilities:
-        """Return what a loaded model can do; raises UserError as `declared` does."""
-        declared = cls.declared(model.config, getattr(model, "generation_config", None), tokenizer)
-        return replace(declared, context=context_of(model))
+        """Return what a loaded model can do; asked again only once something has changed.
+
+        Raises:
+            UserError: as `declared` does.
+
+        """
+        generation = getattr(model, "generation_config", None)
+        key = _state(model.config, generation, tokenizer)
+        known = _KNOWN.get(model)
+        if known is None or known[0] != key:
+            found = replace(cls.declared(model.config, generation, tokenizer), context=context_of(model))
+            _KNOWN[model] = known = key, found
+        return known[1]
+
+    def ordinary_ids(self, count: int, tokenizer: PreTrainedTokenizerBase | None = None) -> list[int]:
+        """Return `count` or fewer ids that stand for text, spread over the vocabulary."""
+        special = {*self.absent_ids, *self.end_ids, self.pad_id}
+        if tokenizer is not None:
+            special |= set(tokenizer.convert_tokens_to_ids(sorted(control_tokens(tokenizer))))
+        found = [i for i in range(self.vocab_size) if i not in special] or list(range(self.vocab_size))
+        return found[:: max(1, len(found) // count)][:count]
 
     @property
     def embedded_pad_id(self) -> int | None:
         """The pad's id if the embedding has a row for it, else None."""
         return self.pad_id if self.pad_id is not None and 0 <= self.pad_id < self.rows else None
+
+
+_KNOWN: WeakKeyDictionary[PreTrainedModel, tuple[tuple[Any, ...], Capabilities]] = WeakKeyDictionary()
+
+
+def _state(config: PretrainedConfig, generation: Any, tokenizer: PreTrainedTokenizerBase | None) -> tuple[Any, ...]:
+    """Return what capabilities depend on, as far as anybody changes it."""
+    ends = tuple(str(getattr(source, "eos_token_id", None)) for source in (config.get_text_config(), generation))
+    if tokenizer is None:
+        return ends
+    return (
+        *ends,
+        ref(tokenizer),
+        len(tokenizer),
+        tokenizer.eos_token_id,
+        tokenizer.pad_token_id,
+        tokenizer.chat_template,
+    )
 
 
 def check_decoder(config: PretrainedConfig) -> None:

@@ -1,10 +1,10 @@
 """What a Hugging Face model is fed, whatever the padding."""
 
 import torch
-from torch import Tensor, nn
-from transformers import PreTrainedModel
+from torch import Tensor
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.context import Context
 from qstar_pl.types import PromptBatch
 
 
@@ -41,17 +41,37 @@ def last_position(mask: Tensor) -> Tensor:
     return torch.where(mask, steps, 0).amax(-1)
 
 
-def learnt_positions(model: PreTrainedModel) -> int | None:
-    """Return how many positions have an embedding of their own; None where positions are computed (rotary)."""
-    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    words = model.get_input_embeddings()
-    tables = (m for m in model.modules() if isinstance(m, nn.Embedding) and m is not words)
-    return limit if any(table.num_embeddings == limit for table in tables) else None
+def pack(ids: Tensor, mask: Tensor) -> Tensor:
+    """Return the tokens of every row shifted to its beginning [rows, longest], zeros behind them."""
+    order = (~mask).long().argsort(dim=-1, stable=True)
+    longest = int(mask.sum(-1).max())
+    return fill_masked(ids, mask).gather(-1, order)[:, :longest]
 
 
-def check_length(model: PreTrainedModel, mask: Tensor) -> None:
-    """Raise UserError if a sequence of `mask` [rows, length] is longer than the model has learnt positions for."""
-    limit = learnt_positions(model)
+def unpack(values: Tensor, mask: Tensor, last: int | None = None) -> Tensor:
+    """Return what a model says of packed rows, where the tokens stand in `mask`.
+
+    Args:
+        values: [rows, longest, …] of packed rows.
+        mask: [rows, length] bool, before they were packed.
+        last: of how many columns, from the right; None: all.
+
+    Returns:
+        [rows, last, …]; where `mask` is False, what belongs to the token before.
+
+    """
+    index = position_ids(mask)[:, -(last or mask.shape[1]) :]
+    return values[torch.arange(len(index), device=index.device).unsqueeze(-1), index]
+
+
+def check_length(context: Context, mask: Tensor) -> None:
+    """Raise UserError if a sequence of `mask` [rows, length] is longer than the model's context."""
     # The padded length costs no look at the device; only if it is too long do pads have to be told from tokens.
-    if limit is not None and mask.shape[1] > limit and (longest := int(mask.sum(-1).max())) > limit:
-        raise UserError(f"prompt and max_new_tokens must fit into the model's {limit} positions, got {longest}")
+    if context.limit is not None and mask.shape[1] > context.limit:
+        check_tokens(context, int(mask.sum(-1).max()))
+
+
+def check_tokens(context: Context, tokens: int) -> None:
+    """Raise UserError if a sequence of so many tokens is longer than the model's context."""
+    if context.limit is not None and tokens > context.limit:
+        raise UserError(f"prompt and answer must fit into the model's {context.limit} {context.reason}, got {tokens}")

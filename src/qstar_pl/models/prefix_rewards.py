@@ -51,7 +51,7 @@ class PrefixRewards:
         before = self.length
         columns_mask = mask if self._mask is None else torch.cat([self._mask, mask], dim=1)
         model, (rows, count) = self._scorer.model, candidates.shape
-        check_length(model, torch.cat([columns_mask, columns_mask.new_ones(rows, 1)], dim=1))
+        check_length(self._scorer.context, torch.cat([columns_mask, columns_mask.new_ones(rows, 1)], dim=1))
         columns = torch.arange(columns_mask.shape[1], device=ids.device)
         ends = torch.cat([columns[before:], prefix_ends])
         seen = (columns <= ends.unsqueeze(-1)) & columns_mask.unsqueeze(1)

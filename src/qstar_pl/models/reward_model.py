@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,10 @@ from transformers import PreTrainedModel
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.configure import set_pad
-from qstar_pl.models.inputs import check_length, fill_masked, join, last_position, position_ids
+from qstar_pl.models.context import context_of
+from qstar_pl.models.inputs import check_length, join, last_position, unpack
+from qstar_pl.models.probe import TOKENS, padding_of, sample_rows, undisturbed
+from qstar_pl.models.reading import Reader
 from qstar_pl.models.source import ModelSource
 from qstar_pl.types import PromptBatch
 
@@ -35,6 +38,13 @@ class RewardModel(nn.Module):
         self.model = model
         if getattr(self.model.config.get_text_config(), "pad_token_id", None) is None:
             set_pad(self.model.config, 0)  # never looked for: it only lets Hugging Face accept a batch
+        if not isinstance(getattr(model, "score", None), nn.Module):
+            raise UserError(
+                f"model must be a sequence classifier with a scalar head called score, got {model.config.model_type}"
+            )
+        self.context = context_of(model)
+        self.reader = Reader(model)
+        self._side: Literal["left", "right"] | None = None
 
     @classmethod
     def load(cls, source: ModelSource, argument: str) -> Self:
@@ -64,13 +74,20 @@ class RewardModel(nn.Module):
 
     def prefix_scores(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return the head's value [rows, length] float32 at every position, i.e. the reward of every prefix."""
-        check_length(self.model, mask)
-        return self.head_values(
-            input_ids=fill_masked(ids, mask),
-            attention_mask=mask,
-            position_ids=position_ids(mask),
-            use_cache=False,
-        )[0]
+        check_length(self.context, mask)
+        return self._values(ids, mask, self._padding())
+
+    def _values(self, ids: Tensor, mask: Tensor, padding: Literal["left", "right"]) -> Tensor:
+        values = self.head_values(**self.reader.padded(ids, mask, padding))[0]
+        return values if padding == "left" else unpack(values, mask)
+
+    def _padding(self) -> Literal["left", "right"]:
+        """Return on which side pads may stand, asked of the weights on the first call."""
+        if self._side is None:
+            with undisturbed(self.model):
+                rows = sample_rows(self.model, range(1, 1 + TOKENS))
+                self._side = padding_of(self.model, self._values, rows)
+        return self._side
 
     def head_values(self, **inputs: Any) -> tuple[Tensor, Any]:
         """Return the head's value [rows, length] float32 at every position, and the model's output for `inputs`."""

@@ -10,7 +10,8 @@ from qstar_pl.models.tokenizers import vocabulary_difference
 
 
 def check_vocabulary(source: ModelSource, tokenizer: PreTrainedTokenizerBase, argument: str) -> None:
-    """Raise UserError, which names the user's `argument`, unless every id means the same to both."""
+    """Raise UserError, which names the user's `argument`, unless every id means the same to both and can be read."""
     difference = vocabulary_difference(tokenizer, source.tokenizer())
     if difference is not None:
         raise UserError(f"{argument} must share the policy's vocabulary, got {difference}")
+    source.capabilities(tokenizer)

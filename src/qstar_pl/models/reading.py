@@ -1,0 +1,99 @@
+"""Forward passes of a model, and how its batches must be padded and cached so that each row gets what it gets alone."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from qstar_pl.models.inputs import fill_masked, pack, position_ids
+
+CACHES = ("past_key_values", "cache_params", "state")
+"""What models call that which they keep of the tokens read so far: attention's keys, Mamba's and RWKV's state."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a probe of the weights has shown; see `probe`."""
+
+    padding: Literal["left", "right"]
+    """left: pads may stand before a prompt, where masks and positions keep them out. right: only behind the answer,
+    where a causal model does not look; rows are shifted to that end before they are read."""
+    cache: bool
+    """Whether what was read of a prompt can be kept, repeated for several answers and continued token by token. If
+    not, whole sequences are read again for every token: as exact, and slower."""
+
+
+class Reader:
+    """Calls one model by those of its arguments that it has."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        """Look at the model's signature.
+
+        Args:
+            model: a language model, or a classifier on top of one.
+
+        """
+        self.model = model
+        self._names = set(inspect.signature(type(model).forward).parameters)
+        self._cache = next((name for name in CACHES if name in self._names), None)
+
+    def inputs(self, ids: Tensor, mask: Tensor | None, positions: Tensor | None) -> dict[str, Any]:
+        """Return the arguments for a batch [rows, length] as far as the model takes them."""
+        given = {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "use_cache": False}
+        return {name: value for name, value in given.items() if name in self._names}
+
+    def padded(self, ids: Tensor, mask: Tensor, padding: str) -> dict[str, Any]:
+        """Return the arguments for sequences that `mask` [rows, length] parts from pads on either side.
+
+        With right padding the rows are shifted: values then stand where `inputs.unpack` finds them.
+        """
+        if padding == "left":
+            return self.inputs(fill_masked(ids, mask), mask, position_ids(mask))
+        return self.inputs(pack(ids, mask), None, None)
+
+    def last(self, count: int) -> dict[str, int]:
+        """Return the argument that spares the output head all but the last `count` positions, if the model has it."""
+        return {"logits_to_keep": count} if "logits_to_keep" in self._names else {}
+
+    def begin(self, ids: Tensor, mask: Tensor | None, positions: Tensor) -> tuple[Tensor, Any]:
+        """Read prompts; return the logits [rows, vocabulary] behind them, and the cache (None: there is none)."""
+        arguments = {**self.inputs(ids, mask, positions), **self.last(1), "use_cache": True}
+        output = self.model(**arguments)
+        return output.logits[:, -1], None if self._cache is None else getattr(output, self._cache, None)
+
+    def step(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: Any) -> tuple[Tensor, Any]:
+        """Read one more token [rows, 1] of every row; return as `begin` does."""
+        assert self._cache is not None, "a model without a cache has nothing to continue"
+        # A state knows no columns: pads were kept out of it when they were read.
+        mask = mask if self._cache == CACHES[0] else None
+        arguments = {**self.inputs(ids, mask, positions), **self.last(1), "use_cache": True, self._cache: cache}
+        output = self.model(**arguments)
+        return output.logits[:, -1], getattr(output, self._cache)
+
+
+def repeat_cache(cache: Any, rows: int, samples: int) -> Any:
+    """Return a cache of `rows` sequences with each of them `samples` times, copies adjacent.
+
+    Raises:
+        AttributeError: if it cannot be repeated.
+
+    """
+    if samples == 1:
+        return cache
+    if isinstance(cache, list | tuple):  # RWKV's states
+        return [state.repeat_interleave(samples, dim=0) for state in cache]
+    if any(hasattr(layer, "recurrent_states") for layer in cache.layers):
+        # States cannot be repeated by name, but rows can be chosen, and one of them twice.
+        cache.reorder_cache(torch.arange(rows, device=_device(cache)).repeat_interleave(samples))
+    else:
+        cache.batch_repeat_interleave(samples)
+    return cache
+
+
+def _device(cache: Any) -> torch.device | None:
+    return next((layer.device for layer in cache.layers if getattr(layer, "device", None) is not None), None)
