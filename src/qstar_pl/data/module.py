@@ -5,7 +5,7 @@ from __future__ import annotations
 from lightning.pytorch import LightningDataModule
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.data.adapters.adapter import RowSource
+from qstar_pl.data.adapters.adapter import Adapter, RowSource
 from qstar_pl.data.adapters.hh_rlhf import HHRLHF
 from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.attached import Attached
@@ -21,6 +21,7 @@ from qstar_pl.data.rows import Rows
 from qstar_pl.data.training_order import training_order
 from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer
+from qstar_pl.rewards.reward import Reward
 
 
 class RLHFDataModule(LightningDataModule):
@@ -171,6 +172,26 @@ class RLHFDataModule(LightningDataModule):
         if self._prepared is not None:
             return self._prepared.encoder.tokenizer
         return load_tokenizer(self.tokenizer, argument="tokenizer")
+
+    @property
+    def adapters(self) -> list[Adapter]:
+        """The adapters that made the rows, one unless the data are a mixture; there after `setup`."""
+        source, found = self._source(), list[Adapter]()
+        for example in self._rows.examples if self._rows is not None else []:
+            if (adapter := source.adapter_of(example)) not in found:
+                found.append(adapter)
+        return found
+
+    @property
+    def in_tiny_world(self) -> bool:
+        """Whether all rows are the tiny world's; there after `setup`."""
+        return all(isinstance(adapter, TinyWorld) for adapter in self.adapters)
+
+    def default_reward(self) -> Reward | None:
+        """Return the reward that the adapters suggest, None if one of them knows none or they do not agree."""
+        suggested = [adapter.default_reward() for adapter in self.adapters]
+        kinds = {type(reward) for reward in suggested}
+        return suggested[0] if len(kinds) == 1 else None
 
     @property
     def _ready(self) -> Prepared:

@@ -9,7 +9,9 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.data import RLHFDataModule
 from qstar_pl.methods.base import RLHFModule
+from qstar_pl.methods.judges import Judges, settle
 from qstar_pl.models import Capabilities, Pretrained
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.source import ModelSource
@@ -24,6 +26,8 @@ class PolicyModels(RLHFModule):
     """A policy π_θ, its frozen start π_init, and the rewards that its answers are judged by."""
 
     frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold")
+    needs_reward: ClassVar[bool] = False
+    """Whether training is impossible without `reward`."""
     policy: PreTrainedModel
     reference: PreTrainedModel
 
@@ -40,8 +44,11 @@ class PolicyModels(RLHFModule):
 
         Args:
             policy: where π_θ starts; the frozen reference π_init is the same model.
-            reward: the learned ("proxy") reward. RL methods maximise it; others only report it, and need none.
+            reward: the learned ("proxy") reward. RL methods maximise it; others only report it, and need none. By
+                default the tiny world's in the tiny world, elsewhere the one that the data's adapter suggests; without
+                one, methods that need a reward ask for it.
             gold: the true reward, only ever reported, so that over-optimisation of the proxy can be seen; None: none.
+                By default the tiny world's, in the tiny world alone.
             evaluation_sampler: how `validate` and `test` draw answers.
             optimizer: torch optimiser.
             lr_scheduler: torch schedule, stepped once per optimiser step.
@@ -65,11 +72,29 @@ class PolicyModels(RLHFModule):
 
     def build_models(self) -> None:
         """Load π_θ, π_init and the rewards."""
+        self._settle_judges()
         self.policy = self.policy_source.load()
         self.reference = freeze(self.policy_source.load())
         for judge in (self.reward, self.gold):
             if judge is not None:
                 judge.build(self.tokenizer)
+
+    def _settle_judges(self) -> None:
+        training = type(self).__name__ if self._trainer is not None and self.trainer.training else None
+        judges = settle(
+            Judges(self.reward, self.gold),
+            self.policy_source,
+            self.data,
+            training=training,
+            optional=not self.needs_reward,
+        )
+        self.reward, self.gold = judges.reward, judges.gold
+
+    @property
+    def data(self) -> RLHFDataModule | None:
+        """What the trainer trains or measures on, if it is this project's data module."""
+        data = None if self._trainer is None else getattr(self.trainer, "datamodule", None)
+        return data if isinstance(data, RLHFDataModule) else None
 
     def score_answers(self, rollout: Rollout, completions: list[str]) -> dict[str, Tensor]:
         """Return the rewards [rows] of every judge there is: "proxy" and "gold"."""

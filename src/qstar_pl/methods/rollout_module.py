@@ -8,6 +8,7 @@ from torch import Tensor
 
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import UserError
+from qstar_pl.methods.judges import check_target
 from qstar_pl.methods.policy_module import PolicyModule
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
 from qstar_pl.qstar.kl_estimators import K1, KLEstimator
@@ -25,6 +26,7 @@ class RolloutModule(PolicyModule):
 
     batch_type = PromptBatch
     frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold", "target")
+    needs_reward: ClassVar[bool] = True
     has_critic: ClassVar[bool] = False
     kl_estimator: KLEstimator = K1()
     epochs: int = 1
@@ -74,6 +76,7 @@ class RolloutModule(PolicyModule):
 
     def build_models(self) -> None:
         """See `PolicyModels.build_models`; also loads π_t."""
+        check_target(self.target.left_to_default(), self.policy_source, self.data)
         super().build_models()
         self.target.build(self.reference, self.tokenizer)
 

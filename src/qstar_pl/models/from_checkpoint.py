@@ -79,6 +79,10 @@ class FromCheckpoint(ModelSource):
         """See `ModelSource.capabilities`."""
         return self._source(self._contents()).capabilities(tokenizer)
 
+    def in_tiny_world(self) -> bool:
+        """See `ModelSource.in_tiny_world`."""
+        return self._source(self._contents()).in_tiny_world()
+
     def holds_classifier(self) -> bool:
         """Return whether `load_reward` gives what was trained, and not `load`."""
         return _is_classifier(self._weights(self._contents()))

@@ -19,6 +19,7 @@ from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.configure import DTYPES, check_options, seeded, set_dropout, set_pad
 from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tiny import belongs_to_package
 from qstar_pl.models.tokenizers import first_line, load_tokenizer, vocabulary_size
 
 
@@ -60,6 +61,10 @@ class FromConfig(ModelSource):
     def capabilities(self, tokenizer: PreTrainedTokenizerBase | None = None) -> Capabilities:
         """See `ModelSource.capabilities`."""
         return self._fitted(tokenizer or self.tokenizer())[1]
+
+    def in_tiny_world(self) -> bool:
+        """See `ModelSource.in_tiny_world`; random weights know no world, but a vocabulary."""
+        return belongs_to_package(self.tokenizer_name)
 
     def _config(self, **options: Any) -> PretrainedConfig:
         try:

@@ -68,6 +68,10 @@ class LoRA(ModelSource):
         """See `ModelSource.capabilities`."""
         return self.base.capabilities(tokenizer)
 
+    def in_tiny_world(self) -> bool:
+        """See `ModelSource.in_tiny_world`."""
+        return self.base.in_tiny_world()
+
     def _adapt(self, model: PreTrainedModel, task: str) -> PreTrainedModel:
         try:
             from peft import LoraConfig, inject_adapter_in_model

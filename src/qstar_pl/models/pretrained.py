@@ -21,7 +21,7 @@ from qstar_pl.models.capabilities import Capabilities, check_decoder
 from qstar_pl.models.configure import DTYPES, check_options, drop_bad_pad, quiet, seeded, set_dropout, set_pad
 from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.source import ModelSource
-from qstar_pl.models.tiny import check_folder, resolve
+from qstar_pl.models.tiny import REWARD, TINY, belongs_to_package, check_folder, resolve
 from qstar_pl.models.tokenizers import first_line, load_tokenizer
 
 
@@ -30,7 +30,9 @@ class Pretrained(ModelSource):
     """Weights that exist already. Only safetensors are read, never pickles."""
 
     name: str
-    """Hub id, local folder, or one of tiny/policy, tiny/expert, tiny/reward, which come with the package."""
+    """Hub id, local folder, or one of tiny/policy, tiny/expert, tiny/reward, which come with the package.
+
+    As the model of a reward, "tiny" is tiny/reward, for the tiny world's policies and data alone: a default."""
     dtype: str = "float32"
     """float32, bfloat16, float16 or float64."""
     attn_implementation: str | None = None
@@ -70,6 +72,10 @@ class Pretrained(ModelSource):
                 generation = None
             return Capabilities.declared(self._config(), generation, tokenizer or self.tokenizer())
 
+    def in_tiny_world(self) -> bool:
+        """See `ModelSource.in_tiny_world`."""
+        return belongs_to_package(self.name)
+
     def _hub_options(self) -> dict[str, Any]:
         revision = {} if self.revision is None else {"revision": self.revision}
         return {"trust_remote_code": self.trust_remote_code, **revision}
@@ -80,6 +86,10 @@ class Pretrained(ModelSource):
         config.update(config_options)
         set_dropout(config, self.dropout)
         drop_bad_pad(config)
+        # The tiny world has one model for each purpose, and one that judges.
+        judge = self.name == TINY and auto_class is AutoModelForSequenceClassification
+        path, options = resolve(REWARD if judge else self.name), self._hub_options()
+        check_folder(path)
         try:
             with quiet(), seeded(0):
                 load = self._without_weights if empty() else self._weights

@@ -20,6 +20,10 @@ class ModelSource(ABC):
     def load_reward(self) -> PreTrainedModel:
         """Return the same backbone with one scalar output per sequence (`num_labels=1` classification head)."""
 
+    def in_tiny_world(self) -> bool:
+        """Return whether the model speaks the tiny world's language, so that what judges it there may judge it."""
+        return False
+
     @abstractmethod
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Return the tokenizer, with a pad token that is not the EOS token."""

@@ -6,6 +6,14 @@ from qstar_pl.errors import UserError
 
 ASSETS = Path(__file__).resolve().parents[1] / "tiny_world" / "assets"
 PREFIX = "tiny/"
+TINY = "tiny"
+"""The tiny world as a whole: its tokenizer, and the reward model that is the default there."""
+REWARD = "tiny/reward"
+
+
+def belongs_to_package(name: str) -> bool:
+    """Return whether a model or tokenizer of this name is the tiny world's."""
+    return name == TINY or name.startswith(PREFIX)
 
 
 def resolve(name: str) -> str:
@@ -15,7 +23,7 @@ def resolve(name: str) -> str:
         UserError: if the name begins with "tiny/" and the package has no such folder.
 
     """
-    if not name.startswith(PREFIX):
+    if not belongs_to_package(name):
         return name
     folder = ASSETS / name.removeprefix(PREFIX)
     if not folder.is_dir():
@@ -26,7 +34,7 @@ def resolve(name: str) -> str:
 
 def resolve_tokenizer(name: str) -> str:
     """Return the folder of a model's tokenizer: all embedded models share "tiny/tokenizer", others carry their own."""
-    return resolve(f"{PREFIX}tokenizer") if name == "tiny" or name.startswith(PREFIX) else name
+    return resolve(f"{PREFIX}tokenizer") if belongs_to_package(name) else name
 
 
 def check_folder(path: str, argument: str = "name") -> None:

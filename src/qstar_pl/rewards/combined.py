@@ -35,6 +35,14 @@ class WeightedSum(Reward):
             assert isinstance(reward, Reward)
             reward.build(tokenizer)
 
+    def left_to_default(self) -> str | None:
+        """See `Reward.left_to_default`."""
+        for number, reward in enumerate(self.rewards):
+            assert isinstance(reward, Reward)
+            if (option := reward.left_to_default()) is not None:
+                return f"rewards[{number}].{option}"
+        return None
+
     def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
         """See `Reward.score`."""
         total = rollout.behavior_logprobs.new_zeros(len(rollout)).float()

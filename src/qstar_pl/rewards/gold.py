@@ -20,6 +20,20 @@ class GoldReward(Reward):
     for trying methods out, no measure of helpfulness.
     """
 
+    def __init__(self, heuristic: bool = False) -> None:
+        """Describe the reward.
+
+        Args:
+            heuristic: also judge rows of other data, by the heuristic; otherwise this is the tiny world's reward alone.
+
+        """
+        super().__init__()
+        self.heuristic = heuristic
+
+    def left_to_default(self) -> str | None:
+        """See `Reward.left_to_default`."""
+        return None if self.heuristic else "heuristic"
+
     def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
         """See `Reward.score`; reads the user's last turn and the metadata of each answer's example."""
         examples = [rollout.prompts.examples[index] for index in rollout.prompt_index.tolist()]

@@ -17,6 +17,13 @@ class Reward(nn.Module, ABC):
     def build(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Load what is needed; called once, from the LightningModule's `configure_model`."""
 
+    def left_to_default(self) -> str | None:
+        """Return the option that says what the tiny world alone can take for granted; None: nothing was left open.
+
+        Where policy and data are not the tiny world's, such a reward is replaced, left out, or refused.
+        """
+        return None
+
     @abstractmethod
     def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
         """Return the rewards [rows] float32 of the answers; `completions` are their decoded texts."""

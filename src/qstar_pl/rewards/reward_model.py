@@ -13,6 +13,7 @@ from qstar_pl.models.freeze import freeze
 from qstar_pl.models.pretrained import Pretrained
 from qstar_pl.models.reward_model import RewardModel
 from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tiny import TINY
 from qstar_pl.models.tokenizers import vocabulary_difference
 from qstar_pl.rewards.chunks import score_in_chunks
 from qstar_pl.rewards.reward import Reward
@@ -31,13 +32,15 @@ class RewardModelReward(Reward):
 
     def __init__(
         self,
-        model: ModelSource = Pretrained("tiny/reward"),
+        model: ModelSource = Pretrained(TINY),
         rows_per_chunk: int = 64,
     ) -> None:
         """Describe the reward; nothing is loaded yet.
 
         Args:
-            model: where the reward model comes from.
+            model: where the reward model comes from; `FromCheckpoint` of a run of `RewardModeling` brings what was
+                trained there. The default is the tiny world's, for its own policies and data: with others it gives way
+                to the reward that the data's adapter suggests, or the run asks for one.
             rows_per_chunk: answers scored in one forward pass, at least 1.
 
         """
@@ -60,6 +63,10 @@ class RewardModelReward(Reward):
         self.scorer = freeze(RewardModel.load(self.model, "reward.model"))
         self._policy_tokenizer = tokenizer
         self._own_tokenizer = None if vocabulary_difference(tokenizer, own) is None else own
+
+    def left_to_default(self) -> str | None:
+        """See `Reward.left_to_default`."""
+        return "model" if isinstance(self.model, Pretrained) and self.model.name == TINY else None
 
     @torch.no_grad()
     def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:

@@ -45,6 +45,11 @@ class CandidateTarget(Target, CandidateDistribution):
         self.reward.build(tokenizer)
         self._tokenizer = tokenizer
 
+    def left_to_default(self) -> str | None:
+        """See `Target.left_to_default`."""
+        option = self.reward.left_to_default()
+        return None if option is None else f"reward.{option}"
+
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The policy's; `build` sets it."""

@@ -26,6 +26,10 @@ class Target(nn.Module, NextToken):
 
         """
 
+    def left_to_default(self) -> str | None:
+        """Return the option that was left at a reward of the tiny world; see `Reward.left_to_default`."""
+        return None
+
     def decoding_models(self) -> list[nn.Module]:
         """Return the modules that answer for each token, so that sharded ones can be gathered once for a rollout."""
         return [self]

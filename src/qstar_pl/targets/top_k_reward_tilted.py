@@ -14,6 +14,7 @@ from qstar_pl.models.pretrained import Pretrained
 from qstar_pl.models.reward_model import RewardModel
 from qstar_pl.models.shared import check_vocabulary
 from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tiny import TINY
 from qstar_pl.rollout.language_model import LanguageModel
 from qstar_pl.rollout.next_token import DecodeSession
 from qstar_pl.targets.reward_tilted import check_beta
@@ -38,7 +39,7 @@ class TopKRewardTilted(Target):
 
     scorer: RewardModel
 
-    def __init__(self, model: ModelSource = Pretrained("tiny/reward"), k: int = 10, beta: float = 1.0) -> None:
+    def __init__(self, model: ModelSource = Pretrained(TINY), k: int = 10, beta: float = 1.0) -> None:
         """Describe the tilt; nothing is loaded yet.
 
         Args:
@@ -56,6 +57,10 @@ class TopKRewardTilted(Target):
         self.k = k
         self.beta = beta
         self._base: LanguageModel | None = None
+
+    def left_to_default(self) -> str | None:
+        """See `Target.left_to_default`."""
+        return "model" if isinstance(self.model, Pretrained) and self.model.name == TINY else None
 
     def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """See `Target.build`; raises UserError for a language model, whose scalar head would be random."""

@@ -11,6 +11,7 @@ from qstar_pl.data.reading import Row as Row
 from qstar_pl.data.reading import read_rows
 from qstar_pl.data.rows import RowRejected as RowRejected
 from qstar_pl.data.rows import Rows, read_examples
+from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
 
@@ -57,6 +58,10 @@ class Adapter(RowSource):
 
         """
         return read_rows(path, split)
+
+    def default_reward(self) -> Reward | None:
+        """Return the reward that knows these rows, for runs that name none; None: there is no such."""
+        return None
 
     @abstractmethod
     def example(self, row: Row, where: str) -> Example:

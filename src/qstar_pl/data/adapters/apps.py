@@ -10,6 +10,8 @@ from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import json_text, mapping, need, text_list, texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.rows import RowRejected
+from qstar_pl.rewards.execution import ExecutionReward
+from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
 _STDIN = "Use Standard Input format"
@@ -29,6 +31,10 @@ class APPS(Adapter):
     `fn_name` (None: standard input) and `difficulty`. A row without tests, or with another number of outputs than of
     inputs, is counted and left out.
     """
+
+    def default_reward(self) -> Reward:
+        """See `Adapter.default_reward`."""
+        return ExecutionReward()
 
     def example(self, row: Row, where: str) -> Example:
         """Convert one row; see the class."""

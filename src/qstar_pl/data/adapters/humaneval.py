@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import texts
 from qstar_pl.data.adapters.single_turn import single_turn
+from qstar_pl.rewards.execution import ExecutionReward
+from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
 _COLUMNS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
@@ -24,6 +26,10 @@ class HumanEval(Adapter):
 
     instruction: str = ""
     """Text before the code in the user's turn, e.g. "Complete this function:\\n\\n", for models that take dialogues."""
+
+    def default_reward(self) -> Reward:
+        """See `Adapter.default_reward`."""
+        return ExecutionReward()
 
     def example(self, row: Row, where: str) -> Example:
         """Convert one row; one with an empty prompt or solution is left out."""

@@ -1,0 +1,70 @@
+"""Which rewards a run has where the user named none: the tiny world's belong to the tiny world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qstar_pl.data import RLHFDataModule
+from qstar_pl.data.report import announce
+from qstar_pl.errors import UserError
+from qstar_pl.models.source import ModelSource
+from qstar_pl.rewards import Reward
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The reward and the gold reward of a run."""
+
+    reward: Reward | None
+    gold: Reward | None
+
+
+def settle(
+    judges: Judges, policy: ModelSource, data: RLHFDataModule | None, *, training: str | None, optional: bool
+) -> Judges:
+    """Return the judges with nothing left to defaults that this run's policy or data do not belong to.
+
+    Args:
+        judges: as the user gave them, or left them.
+        policy: where π_θ comes from.
+        data: what is trained or measured on, after its `setup`; None: not known, the policy decides.
+        training: the method's name, if it is about to train; None: it only measures.
+        optional: whether it trains without a reward.
+
+    Raises:
+        UserError: if it needs a reward, and there is none that knows the data.
+
+    """
+    own_policy = not policy.in_tiny_world()
+    own_data = data is not None and not data.in_tiny_world
+    if not own_policy and not own_data:
+        return judges
+    whose = " and ".join(["a policy"] * own_policy + ["data"] * own_data) + " of your own"
+    gold = None if judges.gold is not None and judges.gold.left_to_default() else judges.gold
+    reward = judges.reward
+    if reward is not None and (option := reward.left_to_default()) is not None:
+        suggested = data.default_reward() if data is not None and own_data else None
+        if suggested is not None:
+            announce(f"Reward: {type(suggested).__name__}, which knows these data; --model.reward names another")
+        elif training is not None and not optional:
+            raise UserError(
+                f"reward.{option} must be given for {training} on {whose}, since the default judges the tiny world "
+                f"alone: e.g. --model.reward.model=FromCheckpoint --model.reward.model.path=CKPT of RewardModeling, "
+                f"--model.reward.model.name=FOLDER, or another --model.reward; got {type(reward).__name__}"
+            )
+        reward = suggested
+    return Judges(reward, gold)
+
+
+def check_target(option: str | None, policy: ModelSource, data: RLHFDataModule | None) -> None:
+    """Do nothing unless a target was left with a reward of the tiny world (`option`) outside of it.
+
+    Raises:
+        UserError: if it was.
+
+    """
+    if option is not None and not (policy.in_tiny_world() and (data is None or data.in_tiny_world)):
+        raise UserError(
+            f"target.{option} must be given with a policy or data of your own, since the default judges the tiny world "
+            f"alone: name a reward model, e.g. --model.target.{option}=FromCheckpoint; got its default"
+        )
