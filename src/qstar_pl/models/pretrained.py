@@ -21,7 +21,7 @@ from qstar_pl.models.capabilities import Capabilities, check_decoder
 from qstar_pl.models.configure import DTYPES, check_options, drop_bad_pad, quiet, seeded, set_dropout, set_pad
 from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.source import ModelSource
-from qstar_pl.models.tiny import REWARD, TINY, belongs_to_package, check_folder, resolve
+from qstar_pl.models.tiny import TINY, belongs_to_package, check_folder, resolve
 from qstar_pl.models.tokenizers import first_line, load_tokenizer
 
 
@@ -32,7 +32,8 @@ class Pretrained(ModelSource):
     name: str
     """Hub id, local folder, or one of tiny/policy, tiny/expert, tiny/reward, which come with the package.
 
-    As the model of a reward, "tiny" is tiny/reward, for the tiny world's policies and data alone: a default."""
+    As the model of a reward, "tiny" is tiny/reward too, but as a default: for the tiny world's policies and data alone.
+    """
     dtype: str = "float32"
     """float32, bfloat16, float16 or float64."""
     attn_implementation: str | None = None
@@ -49,6 +50,8 @@ class Pretrained(ModelSource):
 
     def load(self) -> PreTrainedModel:
         """See `ModelSource.load`; raises UserError if there is no such model or it does not fit the Auto classes."""
+        if self.name == TINY:
+            raise UserError("name must be tiny/policy or tiny/expert where a language model is wanted, got 'tiny'")
         return self._load(AutoModelForCausalLM)
 
     def load_reward(self) -> PreTrainedModel:
@@ -86,10 +89,6 @@ class Pretrained(ModelSource):
         config.update(config_options)
         set_dropout(config, self.dropout)
         drop_bad_pad(config)
-        # The tiny world has one model for each purpose, and one that judges.
-        judge = self.name == TINY and auto_class is AutoModelForSequenceClassification
-        path, options = resolve(REWARD if judge else self.name), self._hub_options()
-        check_folder(path)
         try:
             with quiet(), seeded(0):
                 load = self._without_weights if empty() else self._weights

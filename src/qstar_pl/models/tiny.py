@@ -17,7 +17,7 @@ def belongs_to_package(name: str) -> bool:
 
 
 def resolve(name: str) -> str:
-    """Return the folder of an embedded model ("tiny/policy", "tiny/expert", "tiny/reward"); other names unchanged.
+    """Return the folder of an embedded model ("tiny/policy", "tiny/expert", "tiny/reward", "tiny"); others unchanged.
 
     Raises:
         UserError: if the name begins with "tiny/" and the package has no such folder.
@@ -25,7 +25,7 @@ def resolve(name: str) -> str:
     """
     if not belongs_to_package(name):
         return name
-    folder = ASSETS / name.removeprefix(PREFIX)
+    folder = ASSETS / (REWARD if name == TINY else name).removeprefix(PREFIX)
     if not folder.is_dir():
         known = sorted(path.name for path in ASSETS.glob("*/") if path.name != "tokenizer")
         raise UserError(f"name must be one of {', '.join(PREFIX + n for n in known) or 'no tiny model'}, got {name!r}")
