@@ -28,7 +28,7 @@ def command(options: argparse.Namespace, output: Path, processes: int) -> list[s
         "dataset": options.dataset,
         "end_idx": options.prompts,
         "batch_size": options.batch_size,
-        "num_samples": options.num_samples,
+        "samples_per_prompt": options.num_samples,
         "max_prompt_tokens": 128,
         "max_new_tokens": options.max_new_tokens,
         "device": "cpu",
@@ -148,7 +148,7 @@ def main() -> int:
     parser.add_argument("--model_t", default="tiny/expert")
     parser.add_argument("--dataset", default="tiny")
     parser.add_argument("--prompts", type=int, default=200)
-    parser.add_argument("--num_samples", type=int, default=2)
+    parser.add_argument("--samples_per_prompt", type=int, default=2)
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--max_new_tokens", type=int, default=64)
     parser.add_argument("--kills", type=int, default=10)

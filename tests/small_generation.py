@@ -10,7 +10,7 @@ SMALL: dict[str, Any] = {
     "model_t": "tiny/expert",
     "dataset": "tiny",
     "end_idx": 10,
-    "num_samples": 2,
+    "samples_per_prompt": 2,
     "batch_size": 3,
     "max_new_tokens": 5,
 }

@@ -33,6 +33,32 @@ def test_plain_policy_sampling(qstar):
     assert "no π_t" in out
 
 
+def test_the_guides_words(qstar):
+    """Rows 2 to 4, in the words of the source documents; the case of `shared/cases/data_05_num_samples`."""
+    Path("q.jsonl").write_text("".join(json.dumps({"question": f"{number}+1?"}) + "\n" for number in range(6)))
+    models = ("--model_theta=tiny/policy", "--model_t=tiny/expert", "--backend=hf", "--alpha_method=kl_symmetry")
+    data = ("--dataset=q.jsonl", "--dataset_adapter=generic", "--prompt_field=question")
+    rows = ("--start_idx=2", "--num_samples=3", "--max_new_tokens=4")
+    code, out, err = qstar("generate", *models, *data, *rows, "--device=cpu", "--output=o.jsonl", "--quiet")
+    assert code == 0, err
+    assert "o.jsonl: 3 rows" in out
+    assert [json.loads(line)["sample_idx"] for line in Path("o.jsonl").read_text().splitlines()] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("words", [["--alpha_method=kl_symmetric"], ["--alpha_method=fixed", "--fixed_alpha=0.3"]])
+def test_a_mixture_needs_a_second_model(qstar, words):
+    code, _, err = qstar("generate", "--model_theta=tiny/policy", "--output=out.jsonl", "--device=cpu", *words)
+    assert code == 2
+    assert "error: model_t must be given where alpha_method is" in err
+    assert not Path("out.jsonl.work").exists()
+
+
+def test_a_number_of_rows_beside_another_end_is_explained(qstar):
+    code, _, err = qstar("generate", *WORDS, "--num_samples=1", "--output=out.jsonl", "--device=cpu", "--quiet")
+    assert code == 0, err
+    assert "num_samples counts rows: rows 0 to 0 are answered, 2 times each" in err
+
+
 def other_vocabulary() -> None:
     from reference.tiny_models import random_model, word_tokenizer
 
@@ -57,6 +83,14 @@ def rows_without_prompt() -> None:
         (["--dataset=nowhere.jsonl"], "there is no nowhere.jsonl"),
         (["--device=abacus"], "device must be auto, cpu, cuda, cuda:<number> or mps, got 'abacus'"),
         (["--top_p=2"], "top_p must lie in (0, 1], got 2.0"),
+        (
+            ["--output=out.parquet"],
+            "output must end in .jsonl, since a JSON object per line is",
+        ),
+        (["--output=out.json"], "output must end in .jsonl"),
+        (["--output=out"], "output must end in .jsonl"),
+        (["--backend=vllm"], "backend must be one of auto, hf, transformers, torch, got 'vllm'"),
+        (["--fixed_alpha=0.3"], "alpha_method must be fixed where fixed_alpha is given"),
         (["--output=."], "output must be a file, got the folder"),
         (["--output=rows.jsonl"], "did not write, got rows.jsonl"),
         (["--dataset_adapter=HHRLHX"], "HHRLHX"),

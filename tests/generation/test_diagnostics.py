@@ -1,11 +1,15 @@
 """Diagnostics of a rollout against sums over the vocabulary, done slowly in float64."""
 
+import json
 import math
 
 import pytest
 import torch
 from reference.tiny_models import TableModel, prompt_batch
 
+from qstar_pl.callbacks import ESSDiagnostic
+from qstar_pl.generation.analyze_reading import read_diagnostics
+from qstar_pl.generation.analyze_statistics import ess_ratio
 from qstar_pl.generation.diagnostics import ROW_NUMBERS, ess_ratios, row_diagnostics, token_diagnostics
 from qstar_pl.qstar import FixedAlpha
 from qstar_pl.rollout.streams import row_seed
@@ -68,6 +72,10 @@ def test_rows_are_means_and_sums_over_their_tokens():
     for number, (row, tokens) in enumerate(zip(rows, slow_rows(rollout), strict=True)):
         assert row["tokens"] == len(tokens)
         for name in ROW_NUMBERS:
+            if name == "ess_ratio":
+                sums = (sum(token[size] for token in tokens) for size in ("ess_theta", "ess_t"))
+                assert row[name] == pytest.approx(next(sums) / next(sums), rel=1e-5)
+                continue
             column, _, kind = name.rpartition("_")
             if column == "kl_gap":
                 values = [abs(token["kl_theta"] - token["kl_t"]) for token in tokens]
@@ -80,9 +88,9 @@ def test_rows_are_means_and_sums_over_their_tokens():
                 "std": math.sqrt(sum((value - mean) ** 2 for value in values) / len(values)),
             }[kind]
             assert row[name] == pytest.approx(wanted, rel=1e-5, abs=1e-7), name
-        assert row["sample_idx"] == number % 2
+        assert row["answer_idx"] == number % 2
         assert row["key"] == 100 + number // 2
-        assert row["seed"] == row_seed(5, row["key"], row["sample_idx"])
+        assert row["seed"] == row_seed(5, row["key"], row["answer_idx"])
         assert row["ended"] == (rollout.completion_ids[number][rollout.completion_mask[number]][-1] == 1)
         assert row["model_theta"] == "x"
 
@@ -97,6 +105,21 @@ def test_gaps_of_either_sign_do_not_cancel_along_an_answer():
         mean = sum(map(abs, gaps)) / len(gaps)
         assert rows[row]["kl_gap_mean"] == pytest.approx(mean, rel=1e-5)
     assert cancelled >= 2
+
+
+def test_the_ess_ratio_is_trainings(tmp_path):
+    """Of one step's tokens, `qstar analyze` says what the training metric says: Σ ESS_θ / Σ ESS_t."""
+    rollout = draw(samples=5)
+    path = tmp_path / "a.diagnostics.jsonl"
+    rows = row_diagnostics(rollout, samples=5, target=True, constants={})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    mask = rollout.completion_mask
+    sums = {"policy": rollout.ess_policy, "target": rollout.ess_target}
+    stats = {name: float(column.double()[mask].sum()) for name, column in sums.items()}
+    training = ESSDiagnostic().compute({**stats, "tokens": float(mask.sum())})["ess/ratio"]
+    assert ess_ratio(read_diagnostics(path, "a")).value == pytest.approx(training, rel=1e-5)
+    of_ratios = sum(row["ess_ratio_mean"] for row in rows) / len(rows)
+    assert abs(of_ratios - training) > 0.005, "the two definitions must differ here, or nothing is tested"
 
 
 def test_tokens_are_listed_one_by_one():
@@ -129,6 +152,7 @@ def test_truncation_leaves_no_ratio_rather_than_a_wrong_one():
     assert bool((ess_ratios(rollout)[~rollout.completion_mask] == 0).all())
     for row in row_diagnostics(rollout, samples=2, target=True, constants={}):
         assert row["ess_ratio_mean"] is None
+        assert row["ess_ratio"] is None
         assert row["ess_theta_mean"] == 0.0
         assert row["uncovered_mass_mean"] > 0
 

@@ -28,7 +28,7 @@ def test_import_is_light():
 
 
 def test_answers_come_in_the_order_of_the_prompts(generator):
-    found = generator.generate(PROMPTS, num_samples=2, max_new_tokens=6, batch_size=1, seed=3)
+    found = generator.generate(PROMPTS, samples_per_prompt=2, max_new_tokens=6, batch_size=1, seed=3)
     shape = found.completion_ids.shape
     assert shape[0] == len(found.texts) == len(found.diagnostics) == 6
     for tensor in (found.completion_mask, found.alpha, found.ess_ratio, *found.tokens.values()):
@@ -36,11 +36,24 @@ def test_answers_come_in_the_order_of_the_prompts(generator):
     assert bool((found.alpha[found.completion_mask] - 0.3).abs().max() < 1e-6)
     assert bool((found.alpha[~found.completion_mask] == 0).all())
     for number, prompt in enumerate(PROMPTS):
-        alone = generator.generate([prompt], num_samples=2, max_new_tokens=6, seed=3)
+        alone = generator.generate([prompt], samples_per_prompt=2, max_new_tokens=6, seed=3)
         assert alone.texts == found.texts[2 * number : 2 * number + 2]
-    assert [row["row_idx"] for row in found.diagnostics] == [0, 0, 1, 1, 2, 2]
+    assert [row["sample_idx"] for row in found.diagnostics] == [0, 0, 1, 1, 2, 2]
+    assert [row["answer_idx"] for row in found.diagnostics] == [0, 1] * 3
     ratio = torch.where(found.completion_mask, found.ess_ratio, 0.0).sum(-1) / found.completion_mask.sum(-1)
     assert ratio.tolist() == pytest.approx([row["ess_ratio_mean"] for row in found.diagnostics], rel=1e-4)
+
+
+def test_num_samples_keeps_its_meaning_with_a_notice(generator):
+    with pytest.warns(UserWarning, match="num_samples is taken for samples_per_prompt here"):
+        found = generator.generate(["Hi"], num_samples=3, max_new_tokens=4)
+    assert found.texts == generator.generate(["Hi"], samples_per_prompt=3, max_new_tokens=4).texts
+
+
+def test_prompts_that_were_cut_say_so():
+    short = QStarGenerator("tiny/policy", max_prompt_tokens=12, device="cpu")
+    found = short.generate(["Hi", "word " * 40], max_new_tokens=2)
+    assert [row["prompt_cut"] for row in found.diagnostics] == [False, True]
 
 
 def test_messages_and_repeats(generator):
@@ -55,7 +68,7 @@ def test_answers_are_those_of_the_command(isolated):
     Path("rows.jsonl").write_text("".join(json.dumps({"q": prompt}) + "\n" for prompt in PROMPTS))
     run_small(dataset="rows.jsonl", prompt_field="q", end_idx=None, seed=9)
     generator = QStarGenerator("tiny/policy", "tiny/expert", device="cpu")
-    found = generator.generate(PROMPTS, num_samples=2, max_new_tokens=5, batch_size=3, seed=9)
+    found = generator.generate(PROMPTS, samples_per_prompt=2, max_new_tokens=5, batch_size=3, seed=9)
     rows = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
     assert [row["messages"][-1]["content"] for row in rows] == found.texts
     numbers = [json.loads(line) for line in Path("out.diagnostics.jsonl").read_text().splitlines()]
@@ -82,7 +95,7 @@ def test_loaded_models_and_strategies():
         ("Hi", {}, "prompts must be a list"),
         ([" "], {}, "prompts must not be empty"),
         ([[{"role": "assistant", "content": "x"}]], {}, "prompts must end with the user's turn"),
-        (["Hi"], {"num_samples": 0}, "num_samples must be at least 1"),
+        (["Hi"], {"samples_per_prompt": 0}, "samples_per_prompt must be at least 1"),
         (["Hi"], {"max_new_tokens": 10**6}, "must fit into the model's"),
     ],
 )

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 from lightning.pytorch import Trainer
+from reference.renumbered import permutation, save_renumbered
 from small_generation import SUFFIXES, contents, run_small, small_settings
 
 from qstar_pl.data import PromptResponse
 from qstar_pl.errors import UserError
 from qstar_pl.generation import generate_dataset
+from qstar_pl.generation.diagnostics import ROW_NUMBERS
 from qstar_pl.generation.run import adapter_of, resolve_device
 from qstar_pl.models import Pretrained
+from qstar_pl.models.tokenizers import load_tokenizer, vocabulary_size
 
 
 def lines(path: str | Path) -> list[dict]:
@@ -26,12 +29,13 @@ def test_rows_come_in_the_order_of_the_data_with_their_fields(isolated):
     run = run_small(save_diagnostics="tokens")
     assert (run.complete, run.rows, run.new_rows, run.kept_rows) == (True, 20, 20, 0)
     rows, diagnostics = lines("out.jsonl"), lines("out.diagnostics.jsonl")
-    assert [row["sample_idx"] for row in rows] == [0, 1] * 10
-    assert [row["row_idx"] for row in diagnostics] == [row for row in range(10) for _ in range(2)]
+    assert [row["answer_idx"] for row in rows] == [0, 1] * 10
+    assert [row["sample_idx"] for row in rows] == [row for row in range(10) for _ in range(2)]
     for row, numbers in zip(rows, diagnostics, strict=True):
         assert [turn["role"] for turn in row["messages"]][-2:] == ["user", "assistant"]
         assert {"task", "prompt", "chosen", "rejected"} <= set(row), "the data set's own columns"
-        assert numbers["sample_idx"] == row["sample_idx"]
+        assert [numbers[name] == row[name] for name in ("sample_idx", "answer_idx")] == [True, True]
+        assert numbers["prompt_cut"] is False
         assert numbers["model_theta"] != numbers["model_t"]
     by_key = {}
     for numbers in diagnostics:
@@ -49,8 +53,8 @@ def test_tokens_are_a_table_that_agrees_with_the_rows(isolated):
     run_small(save_diagnostics="tokens")
     table = parquet.read_table("out.tokens.parquet").to_pydict()
     for numbers in lines("out.diagnostics.jsonl"):
-        name = (numbers["row_idx"], numbers["sample_idx"])
-        places = [i for i, own in enumerate(zip(table["row_idx"], table["sample_idx"], strict=True)) if own == name]
+        name = (numbers["sample_idx"], numbers["answer_idx"])
+        places = [i for i, own in enumerate(zip(table["sample_idx"], table["answer_idx"], strict=True)) if own == name]
         assert [table["position"][place] for place in places] == list(range(numbers["tokens"]))
         alpha = [table["alpha"][place] for place in places]
         assert sum(alpha) / len(alpha) == pytest.approx(numbers["alpha_mean"], rel=1e-5)
@@ -70,6 +74,71 @@ def test_a_range_gives_the_rows_of_the_whole(isolated):
     run_small("whole.jsonl")
     run_small("part.jsonl", start_idx=4, end_idx=7)
     assert lines("part.jsonl") == lines("whole.jsonl")[8:14]
+
+
+def questions(path: str = "q.jsonl", count: int = 6) -> str:
+    Path(path).write_text("".join(json.dumps({"question": f"{number}+1?"}) + "\n" for number in range(count)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows"),
+    [
+        ({"start_idx": 2, "num_samples": 3}, [2, 3, 4]),
+        ({"start_idx": 4, "num_samples": 1000}, [4, 5]),
+        ({"num_samples": 2, "samples_per_prompt": 2}, [0, 0, 1, 1]),
+        ({"start_idx": 1, "num_samples": 1000, "end_idx": 3}, [1, 2]),
+        ({"num_samples": 2, "end_idx": 5}, [0, 1]),
+    ],
+)
+def test_num_samples_counts_rows_and_sample_idx_is_the_row(isolated, changes, rows):
+    run_small(dataset=questions(), **{"end_idx": None, "samples_per_prompt": 1, "max_new_tokens": 2, **changes})
+    assert [row["sample_idx"] for row in lines("out.jsonl")] == rows
+    assert [row["sample_idx"] for row in lines("out.diagnostics.jsonl")] == rows
+    assert [row["question"] for row in lines("out.jsonl")] == [f"{row}+1?" for row in rows]
+
+
+def test_a_row_left_out_keeps_its_number(isolated):
+    rows = [{"question": text} for text in ("a?", " ", "b?")]
+    Path("q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run_small(dataset="q.jsonl", end_idx=None, samples_per_prompt=1, max_new_tokens=2)
+    assert [row["sample_idx"] for row in lines("out.jsonl")] == [0, 2]
+
+
+def test_prompts_that_were_cut_are_counted(isolated, capsys):
+    rows = [{"question": "short?"}, {"question": "word " * 60}, {"question": "other " * 70}]
+    Path("q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = {"dataset": "q.jsonl", "end_idx": None, "samples_per_prompt": 1, "max_prompt_tokens": 20}
+    run = run_small(**options)
+    assert (run.prompts, run.cut_prompts) == (3, 2)
+    assert "2 prompts were cut to max_prompt_tokens=20" in capsys.readouterr().out
+    assert [row["prompt_cut"] for row in lines("out.diagnostics.jsonl")] == [False, True, True]
+    assert json.loads(Path("out.run.json").read_text())["data"]["cut"] == 2
+    again = run_small(**options)
+    assert (again.new_rows, again.prompts, again.cut_prompts) == (0, 3, 2), "also where nothing was left to do"
+
+
+def test_words_for_adapters_take_the_columns_that_are_named(isolated):
+    rows = [{"problem": "1+1?", "task": "2+2?", "answer": "2"}, {"problem": "3?", "task": "4?", "answer": ""}]
+    Path("q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = {"dataset": "q.jsonl", "end_idx": None, "samples_per_prompt": 1, "max_new_tokens": 2}
+    wanted = {
+        "deepscaler": ({}, ["1+1?", "3?"]),
+        "deepscaler named": ({"prompt_field": "task"}, ["2+2?", "4?"]),
+        "deepscaler answers": ({"response_field": "answer"}, ["1+1?"]),
+        "generic": ({"prompt_field": "task", "response_field": "answer"}, ["2+2?"]),
+        "auto": ({}, ["1+1?"]),
+        "auto named": ({"prompt_field": "task"}, ["2+2?", "4?"]),
+    }
+    for number, (name, (fields, prompts)) in enumerate(wanted.items()):
+        run_small(f"{number}.jsonl", dataset_adapter=name.split()[0], **options, **fields)
+        assert [row["messages"][0]["content"] for row in lines(f"{number}.jsonl")] == prompts, name
+
+
+def test_a_run_goes_on_under_the_other_name_of_a_method(isolated):
+    run_small(alpha_method="kl_symmetry", trainer_options={"limit_predict_batches": 1})
+    assert run_small(alpha_method="kl_symmetric").kept_rows == 6
+    assert run_small().new_rows == 0
 
 
 def test_a_stopped_run_goes_on_and_ends_in_the_same_bytes(isolated):
@@ -109,9 +178,9 @@ def test_other_settings_are_refused_with_the_difference(isolated):
     with pytest.raises(UserError, match=r"unfinished run: temperature 1.0 before, 0.5 now; seed 0 before, 3 now"):
         run_small(temperature=0.5, seed=3)
     assert run_small().kept_rows == 6, "the refusal harmed nothing"
-    with pytest.raises(UserError, match="holds another run: num_samples 2 before, 3 now"):
-        run_small(num_samples=3)
-    assert run_small(num_samples=3, overwrite=True).rows == 30
+    with pytest.raises(UserError, match="holds another run: samples_per_prompt 2 before, 3 now"):
+        run_small(samples_per_prompt=3)
+    assert run_small(samples_per_prompt=3, overwrite=True).rows == 30
 
 
 def test_other_data_and_weights_under_the_same_names_are_refused(isolated):
@@ -210,6 +279,19 @@ def test_real_pair_of_models(real_data, isolated):
         assert row["answer"]
         assert numbers["kl_theta_mean"] == pytest.approx(numbers["kl_t_mean"], abs=1e-4)
         assert 0.2 < numbers["alpha_mean"] < 0.8
+
+
+def test_a_target_with_other_ids_of_the_same_tokens(isolated):
+    """The tiny expert under permuted ids gives the answers and numbers of the tiny expert."""
+    expert = Pretrained("tiny/expert")
+    tokenizer = load_tokenizer("tiny")
+    save_renumbered(expert.load(), tokenizer, Path("permuted"), permutation(vocabulary_size(tokenizer), seed=2))
+    run_small("plain.jsonl")
+    run_small("permuted.jsonl", model_t="./permuted")
+    assert lines("plain.jsonl") == lines("permuted.jsonl")
+    for plain, other in zip(lines("plain.diagnostics.jsonl"), lines("permuted.diagnostics.jsonl"), strict=True):
+        for name in ROW_NUMBERS:
+            assert other[name] == pytest.approx(plain[name], rel=1e-3, abs=1e-5), name
 
 
 def test_devices_and_adapters_by_name():

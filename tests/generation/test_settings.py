@@ -18,9 +18,12 @@ def test_alpha_methods_are_the_strategies_of_these_names():
     }
     for name, strategy in names.items():
         assert alpha_strategy(name, 0.3) == strategy
-        sampler = small_settings(alpha_method=name, fixed_alpha=0.3).sampler()
+        sampler = small_settings(alpha_method=name, fixed_alpha=0.3 if name == "fixed" else None).sampler()
         assert isinstance(sampler, GeometricSampler)
         assert sampler.alpha == strategy
+    assert alpha_strategy("kl_symmetry") == KLSymmetricAlpha()
+    assert small_settings(alpha_method="kl_symmetry") == small_settings()
+    assert small_settings(alpha_method="fixed") == small_settings(alpha_method="fixed", fixed_alpha=0.5)
     assert isinstance(small_settings(model_t=None).sampler(), PolicySampler)
     assert isinstance(small_settings(prompt_format="raw").rendering(), PlainRendering)
     assert isinstance(small_settings().rendering(), TokenizerRendering)
@@ -36,7 +39,13 @@ def test_alpha_methods_are_the_strategies_of_these_names():
         ({"start_idx": -1}, "start_idx must be at least 0"),
         ({"temperature": 0.0}, "temperature must be positive"),
         ({"top_p": 1.5}, r"top_p must lie in \(0, 1\]"),
-        ({"fixed_alpha": 2.0}, r"fixed_alpha must lie in \[0, 1\]"),
+        ({"alpha_method": "fixed", "fixed_alpha": 2.0}, r"fixed_alpha must lie in \[0, 1\]"),
+        ({"fixed_alpha": 0.2}, "alpha_method must be fixed where fixed_alpha is given, got kl_symmetric, the default"),
+        ({"alpha_method": "entropy", "fixed_alpha": 0.2}, "alpha_method must be fixed .*, got entropy"),
+        ({"model_t": None, "alpha_method": "kl_symmetric"}, "model_t must be given where alpha_method is"),
+        ({"model_t": None, "fixed_alpha": 0.2}, "model_t must be given where fixed_alpha is"),
+        ({"samples_per_prompt": 0}, "samples_per_prompt must be at least 1"),
+        ({"dataset_adapter": "HHRLHF", "prompt_field": "p"}, "prompt_field must be left out beside the class HHRLHF"),
         ({"model_t": None, "prompt_template_t": "{prompt}"}, "model_t must be given"),
         ({"response_field": "a"}, "prompt_field must be given"),
         ({"save_diagnostics": "all"}, "save_diagnostics must be one of none, rows, tokens"),
@@ -46,6 +55,17 @@ def test_alpha_methods_are_the_strategies_of_these_names():
 def test_mistakes(changes, message):
     with pytest.raises(UserError, match=message):
         small_settings(**changes)
+
+
+def test_what_may_be_meant_otherwise_is_said():
+    assert small_settings().notices == []
+    assert small_settings(end_idx=None, num_samples=3).notices == []
+    assert small_settings(start_idx=2, end_idx=5, num_samples=3).notices == []
+    (rows,) = small_settings(end_idx=10, num_samples=2).notices
+    assert rows.startswith("num_samples counts rows: rows 0 to 1 are answered, 2 times each")
+    (truncation,) = small_settings(top_p=0.9).notices
+    assert "ESS_θ/ESS_t is undefined" in truncation
+    assert small_settings(top_p=1.0).notices == []
 
 
 def test_differences_name_both_values_and_see_a_setting_that_is_new():

@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from reference.renumbered import permutation, save_renumbered
 from reference.tiny_models import prompt_batch, random_model, word_tokenizer
 from torch import nn
 
 from qstar_pl.errors import UserError
+from qstar_pl.generation.generator import InMemory
 from qstar_pl.models import Pretrained
 from qstar_pl.rollout import LanguageModel, NextToken
 from qstar_pl.targets import Expert
@@ -105,3 +107,31 @@ def test_prompts_are_rendered_once_per_batch(tmp_path: Path, monkeypatch: pytest
     assert len(calls) == 1
     expert.start(prompt_batch([[3, 4], [5]]), 1)
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize(("family", "template"), [("gpt2", None), ("llama", None), ("gpt2", "w9 {prompt} w10")])
+def test_other_ids_of_the_same_tokens_are_translated(tmp_path: Path, family: str, template: str | None) -> None:
+    """The same expert under permuted ids says the same of every token, in either way of asking."""
+    plain = Expert(InMemory(random_model(family, seed=4), word_tokenizer()), template)
+    save_renumbered(random_model(family, seed=4), word_tokenizer(), tmp_path, permutation(11))
+    other = Expert(Pretrained(str(tmp_path), dtype="float64"), template)
+    for expert in (plain, other):
+        expert.build(random_model(), word_tokenizer())
+    assert other.model.tokenizer().get_vocab() != word_tokenizer().get_vocab()
+    assert (other.vocab_size, other.eos_token_ids) == (11, (1,))
+    prompts = prompt_batch([[3, 4], [5]])
+    sessions = plain.start(prompts, 2), other.start(prompts, 2)
+    torch.testing.assert_close(sessions[1].logits, sessions[0].logits)
+    for session in sessions:
+        session.advance(torch.tensor([6, 7, 8, 3]))
+    torch.testing.assert_close(sessions[1].logits, sessions[0].logits)
+    mask = torch.ones(2, 2, dtype=torch.bool)
+    given = (prompts, torch.tensor([0, 1]), torch.tensor([[6, 7], [8, 1]]), mask)
+    torch.testing.assert_close(other.completion_logits(*given), plain.completion_logits(*given))
+
+
+def test_permuted_ids_beyond_the_embedding_are_one_line(tmp_path: Path) -> None:
+    save_renumbered(random_model(vocab=11), word_tokenizer(), tmp_path, permutation(11))
+    random_model(vocab=9).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"target.model must have a row for each of its 11 tokens, got 9"):
+        Expert(Pretrained(str(tmp_path))).build(random_model(), word_tokenizer())

@@ -3,9 +3,9 @@
     qstar analyze out.jsonl
     qstar analyze kl.diagnostics.jsonl fixed.diagnostics.jsonl --output analysis
 
-Prints distributions over answers, the checks with pass or FAIL on the mean and the share of answers that pass, and
-several runs side by side; writes analysis.json, analysis.md and figures. A check that fails is a finding, not an error:
-the exit code is 0 whenever the analysis was made.
+Prints distributions over answers, the checks with pass or FAIL on the run's number and the share of answers that pass
+by themselves, and several runs side by side; writes analysis.json, analysis.md and figures. A check that fails is a
+finding, not an error: the exit code is 0 whenever the analysis was made.
 """
 
 import argparse
@@ -18,9 +18,13 @@ from pathlib import Path
 from rich.console import Console
 
 from qstar_pl.commandline.tool_parser import ToolParser
+from qstar_pl.errors import UserError
 from qstar_pl.generation.analyze_figures import save_figures
+from qstar_pl.generation.analyze_reading import SUFFIX, find_diagnostics, read_diagnostics
 from qstar_pl.generation.analyze_report import markdown, print_analysis
-from qstar_pl.generation.analyze_statistics import SUFFIX, analyse, find_diagnostics, read_diagnostics
+from qstar_pl.generation.analyze_statistics import analyse
+
+FILE_SUFFIXES = (".json", ".jsonl", ".md", ".txt", ".csv", ".html", ".png", ".pdf", ".svg")
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:
@@ -48,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     paths = list(dict.fromkeys(file for path in arguments.diagnostics for file in find_diagnostics(path)))
     runs = [read_diagnostics(path, name) for path, name in zip(paths, run_names(paths), strict=True)]
     folder = arguments.output or paths[0].with_name(f"{paths[0].name.removesuffix(SUFFIX)}.analysis")
+    if folder.is_file() or folder.suffix in FILE_SUFFIXES:
+        raise UserError(f"output must be a folder, which several files go into, got {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     analysis = analyse(runs)
     console = Console()

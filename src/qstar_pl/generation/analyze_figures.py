@@ -3,46 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qstar_pl.generation.analyze_statistics import Column, Diagnostics
+from qstar_pl.generation.analyze_reading import Column, Diagnostics
+from qstar_pl.generation.analyze_statistics import ess_ratio
 
 MOST_POINTS = 5000
 """Of a scatter plot, per run; of more rows, evenly spread ones are drawn."""
+ALPHA_BAND, RATIO_BAND = (0.2, 0.8), (0.9, 1.1)
+RATIO_LABEL = "ESS_θ / ESS_t"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a file shows."""
+
+    draw: Callable[[Any, Sequence[Diagnostics], Any], None]
+    """(axes, runs, colours)."""
+    columns: tuple[str, ...]
+    """Runs without a value in any of them have nothing to show."""
+    panels: int = 1
 
 
 def save_figures(runs: Sequence[Diagnostics], folder: Path) -> list[str]:
-    """Draw α and ESS-ratio distributions, α against ESS ratio, and both along the rows; return the files' names.
+    """Draw distributions of α and of the ESS ratio, both KLs, α against ESS ratio, and all along the rows.
 
-    Runs without π_t have nothing to show; without any other, nothing is drawn.
+    Every ratio stands on a logarithmic axis, where r and 1/r lie equally far from 1; legends stand beside the axes.
+    Runs without π_t have nothing to show; a picture to which no run has anything to say is left out.
+
+    Returns:
+        The files' names.
+
     """
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    runs = [run for run in runs if np.isfinite(run.columns["alpha_mean"]).any()]
-    if not runs:
-        return []
     colours = plt.get_cmap("tab10").colors  # type: ignore[attr-defined, unused-ignore]
-    drawings: dict[str, Callable[[Any], None]] = {
-        "alpha.png": lambda axes: _histogram(axes, runs, colours, "alpha_mean", "mean α of an answer", (0.2, 0.8)),
-        "ess_ratio.png": lambda axes: _histogram(
-            axes, runs, colours, "ess_ratio_mean", "mean ESS_θ/ESS_t of an answer", (0.9, 1.1)
-        ),
-        "alpha_ess.png": lambda axes: _scatter(axes, runs, colours),
-        "evolution.png": lambda axes: _evolution(axes, runs, colours),
-    }
-    for name, draw in drawings.items():
-        panels = 2 if name == "evolution.png" else 1
-        figure, axes = plt.subplots(panels, 1, figsize=(8, 3.2 + 1.2 * panels), layout="constrained", squeeze=False)
-        draw(axes[:, 0])
+    drawn = []
+    for name, drawing in DRAWINGS.items():
+        shown = [run for run in runs if all(np.isfinite(run.columns[column]).any() for column in drawing.columns)]
+        if not shown:
+            continue
+        size = (8.0, 3.4 + 2.0 * (drawing.panels - 1)) if drawing.panels > 1 else (8.0, 4.6)
+        figure, axes = plt.subplots(drawing.panels, 1, figsize=size, layout="constrained", squeeze=False)
+        drawing.draw(axes[:, 0], shown, colours)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=min(3, len(labels)), fontsize=8, frameon=False)
         figure.savefig(folder / name, dpi=150)
         plt.close(figure)
-    return list(drawings)
+        drawn.append(name)
+    return drawn
 
 
 def rolling_mean(values: Column, window: int) -> Column:
@@ -56,44 +72,120 @@ def rolling_mean(values: Column, window: int) -> Column:
         return np.asarray((sums[ends] - sums[starts]) / (counts[ends] - counts[starts]))
 
 
-def _histogram(
-    axes: Any, runs: Sequence[Diagnostics], colours: Any, column: str, label: str, band: tuple[float, float]
-) -> None:
+def rolling_ratio(run: Diagnostics, window: int) -> Column:
+    """Return Σ ESS_θ / Σ ESS_t over the tokens of the last `window` answers; of ratios alone, their geometric mean."""
+    theta, t, tokens = (run.columns[name] for name in ("ess_theta_mean", "ess_t_mean", "tokens"))
+    tokens = np.where(np.isfinite(tokens), tokens, 1.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if np.isfinite(theta * t).any():
+            return np.asarray(rolling_mean(tokens * theta, window) / rolling_mean(tokens * t, window))
+        return np.asarray(np.exp(rolling_mean(np.log(run.columns["ess_ratio"]), window)))
+
+
+def _alphas(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
     (axis,) = axes
-    columns = [run.columns[column][np.isfinite(run.columns[column])] for run in runs]
+    columns = [_finite(run.columns["alpha_mean"]) for run in runs]
     joined = np.concatenate(columns)
-    low, high = float(np.quantile(joined, 0.001)), float(np.quantile(joined, 0.999))
-    bins: Any = np.linspace(low, high, 41) if high > low else 11
+    low, high = float(joined.min()), float(joined.max())
+    bins: Any = np.linspace(low, high, 41) if high > low else np.linspace(low - 0.05, high + 0.05, 41)
     for number, (run, values) in enumerate(zip(runs, columns, strict=True)):
-        colour = colours[number % len(colours)]
-        axis.hist(np.clip(values, low, high), bins=bins, color=colour, alpha=0.5, label=run.name, density=True)
-        axis.axvline(values.mean(), color=colour, linewidth=1.2)
-    _finish(axis, label, "density", band, vertical=True)
+        colour, label = colours[number % len(colours)], f"{run.name}: mean {values.mean():.3f}"
+        axis.hist(values, bins=bins, color=colour, alpha=0.5, label=label)
+        axis.axvline(values.mean(), color=colour, linewidth=1.4)
+    _finish(axis, "mean α of an answer", "answers", x_band=ALPHA_BAND)
 
 
-def _scatter(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
+def _ratios(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
+    (axis,) = axes
+    columns = [_positive(run.columns["ess_ratio"]) for run in runs]
+    joined = np.concatenate([*columns, np.array(RATIO_BAND)])
+    bins = np.geomspace(joined.min() / 1.02, joined.max() * 1.02, 61)
+    for number, (run, values) in enumerate(zip(runs, columns, strict=True)):
+        colour, whole = colours[number % len(colours)], ess_ratio(run).value
+        label = f"{run.name}: {whole:.3f} over the run" if whole is not None else f"{run.name}: undefined over the run"
+        axis.hist(values, bins=bins, color=colour, alpha=0.5, label=label)
+        if whole:
+            axis.axvline(whole, color=colour, linewidth=1.4)
+    axis.set_xscale("log")
+    _ratio_ticks(axis.xaxis)
+    _finish(axis, f"{RATIO_LABEL} of an answer (log axis)", "answers", x_band=RATIO_BAND)
+
+
+def _divergences(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
+    (axis,) = axes
+    highest = 0.0
+    for number, run in enumerate(runs):
+        to_policy, to_target = (_thinned(run, name) for name in ("kl_theta_mean", "kl_t_mean"))
+        axis.scatter(to_policy, to_target, s=6, alpha=0.4, color=colours[number % len(colours)], label=run.name)
+        highest = max([highest, *_finite(to_policy), *_finite(to_target)])
+    axis.plot([0, highest], [0, highest], color="black", linewidth=0.8, linestyle="--", label="KL symmetry")
+    axis.set_aspect("equal", adjustable="datalim")
+    _finish(axis, "D(q‖π_θ) of an answer, nats/token", "D(q‖π_t), nats/token")
+
+
+def _alpha_and_ratio(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
     (axis,) = axes
     for number, run in enumerate(runs):
-        step = max(1, run.rows // MOST_POINTS)
-        alpha, ratio = (run.columns[name][::step] for name in ("alpha_mean", "ess_ratio_mean"))
-        axis.scatter(alpha, ratio, s=5, alpha=0.4, color=colours[number % len(colours)], label=run.name)
-    axis.axvspan(0.2, 0.8, color="black", alpha=0.04)
-    _finish(axis, "mean α of an answer", "mean ESS_θ/ESS_t", (0.9, 1.1), vertical=False)
+        alpha, ratio = (_thinned(run, name) for name in ("alpha_mean", "ess_ratio"))
+        axis.scatter(alpha, ratio, s=6, alpha=0.4, color=colours[number % len(colours)], label=run.name)
+    axis.set_yscale("log")
+    _ratio_ticks(axis.yaxis)
+    _finish(axis, "mean α of an answer", f"{RATIO_LABEL} (log axis)", x_band=ALPHA_BAND, y_band=RATIO_BAND)
 
 
 def _evolution(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
-    bands = {"alpha_mean": ("α", (0.2, 0.8)), "ess_ratio_mean": ("ESS_θ/ESS_t", (0.9, 1.1))}
-    for axis, (column, (label, band)) in zip(axes, bands.items(), strict=True):
-        for number, run in enumerate(runs):
-            window = max(1, run.rows // 50)
-            values = rolling_mean(run.columns[column], window)
-            axis.plot(values, color=colours[number % len(colours)], linewidth=1.2, label=run.name)
-        _finish(axis, "answer, in the order of the data", f"{label}, rolling mean", band, vertical=False)
+    for number, run in enumerate(runs):
+        window = max(1, run.rows // 50)
+        style: dict[str, Any] = {"color": colours[number % len(colours)], "linewidth": 1.2}
+        axes[0].plot(rolling_mean(run.columns["alpha_mean"], window), label=run.name, **style)
+        axes[1].plot(rolling_ratio(run, window), **style)
+        for column, dashes in (("kl_theta_mean", "-"), ("kl_t_mean", ":")):
+            axes[2].plot(rolling_mean(run.columns[column], window), linestyle=dashes, **style)
+    axes[1].set_yscale("log")
+    _ratio_ticks(axes[1].yaxis)
+    _finish(axes[0], "", "α, rolling mean", y_band=ALPHA_BAND)
+    _finish(axes[1], "", f"{RATIO_LABEL}, rolling", y_band=RATIO_BAND)
+    _finish(axes[2], "answer, in the order of the data", "— D(q‖π_θ), ⋯ D(q‖π_t), nats")
 
 
-def _finish(axis: Any, x: str, y: str, band: tuple[float, float], *, vertical: bool) -> None:
-    (axis.axvspan if vertical else axis.axhspan)(*band, color="black", alpha=0.06)
+DRAWINGS = {
+    "alpha.png": Drawing(_alphas, ("alpha_mean",)),
+    "ess_ratio.png": Drawing(_ratios, ("ess_ratio",)),
+    "kl.png": Drawing(_divergences, ("kl_theta_mean", "kl_t_mean")),
+    "alpha_ess.png": Drawing(_alpha_and_ratio, ("alpha_mean", "ess_ratio")),
+    "evolution.png": Drawing(_evolution, ("alpha_mean",), panels=3),
+}
+
+
+def _finite(values: Column) -> Column:
+    return values[np.isfinite(values)]
+
+
+def _positive(values: Column) -> Column:
+    return values[np.isfinite(values) & (values > 0)]
+
+
+def _thinned(run: Diagnostics, column: str) -> Column:
+    return run.columns[column][:: max(1, -(-run.rows // MOST_POINTS))]
+
+
+def _ratio_ticks(axis: Any) -> None:
+    """Write 0.5, 1, 2 in place of powers of ten, which a ratio near 1 does not reach."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    axis.set_minor_locator(LogLocator(10, subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _finish(
+    axis: Any, x: str, y: str, *, x_band: tuple[float, float] | None = None, y_band: tuple[float, float] | None = None
+) -> None:
+    if x_band is not None:
+        axis.axvspan(*x_band, color="black", alpha=0.06)
+    if y_band is not None:
+        axis.axhspan(*y_band, color="black", alpha=0.06)
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.grid(alpha=0.25)
-    axis.legend(fontsize=8, frameon=False)

@@ -11,7 +11,7 @@ from rich.table import Table
 SHOWN = (
     ("alpha_mean", "α"),
     ("alpha_std", "s.d. of α in an answer"),
-    ("ess_ratio_mean", "ESS ratio (θ over t)"),
+    ("ess_ratio", "ESS ratio (θ over t)"),
     ("ess_theta_mean", "ESS_θ"),
     ("ess_t_mean", "ESS_t"),
     ("kl_theta_mean", "D(q‖π_θ), nats/token"),
@@ -22,7 +22,7 @@ SHOWN = (
     ("uncovered_mass_mean", "π_θ outside q's support"),
     ("tokens", "tokens"),
 )
-COMPARED = ("alpha_mean", "ess_ratio_mean", "kl_theta_mean", "kl_t_mean", "acceptance_mean", "log_z_sum", "tokens")
+COMPARED = ("alpha_mean", "kl_theta_mean", "kl_t_mean", "acceptance_mean", "log_z_sum", "tokens")
 HEADINGS = ("mean", "std", "min", "q05", "q25", "q50", "q75", "q95", "max")
 
 Rows = list[list[str]]
@@ -44,36 +44,43 @@ def statistics_rows(run: Mapping[str, Any]) -> Rows:
 
 def check_rows(runs: Mapping[str, Any]) -> Rows:
     """Return a table of all checks of all runs, headings first."""
-    rows = [["run", "check", "mean", "result", "share of rows"]]
+    rows = [["run", "check", "value", "which is", "result", "share of answers"]]
     for name, run in runs.items():
         for check in run["checks"]:
-            result = {True: "pass", False: "FAIL", None: "no π_t"}[check["passed"]]
+            result = "" if check["passed"] is None else "pass" if check["passed"] else "FAIL"
+            result = " – ".join(part for part in (result, check["note"]) if part)
             share = "–" if check["share_of_rows"] is None else f"{check['share_of_rows']:.1%}"
-            rows.append([name, check["check"], number(check["mean"]), result, share])
+            rows.append([name, check["check"], number(check["value"]), check["value_is"], result, share])
     return rows
 
 
 def comparison_rows(runs: Mapping[str, Any]) -> Rows:
     """Return a table with a line per run, headings first."""
     labels = dict(SHOWN)
-    rows = [["run", "rows", *(labels[column] for column in COMPARED), "checks passed"]]
+    rows = [["run", "answers", "ESS ratio of the run", *(labels[column] for column in COMPARED), "checks passed"]]
     for name, run in runs.items():
         cells = []
         for column in COMPARED:
             numbers = run["statistics"][column]
             cells.append("–" if numbers is None else f"{number(numbers['mean'])} ± {number(numbers['std'])}")
         judged = [check["passed"] for check in run["checks"] if check["passed"] is not None]
-        rows.append([name, str(run["rows"]), *cells, f"{sum(judged)}/{len(judged)}" if judged else "no π_t"])
+        passed = f"{sum(judged)}/{len(judged)}" if judged else "no π_t"
+        rows.append([name, str(run["rows"]), number(run["ess_ratio"]), *cells, passed])
     return rows
 
 
 def _titled(analysis: Mapping[str, Any]) -> list[tuple[str, Rows]]:
     runs = analysis["runs"]
-    titled = [(f"{name}: {run['rows']} answers ({run['file']})", statistics_rows(run)) for name, run in runs.items()]
-    titled.append(("Checks of theory, on the mean over answers", check_rows(runs)))
+    titled = [(_title(name, run), statistics_rows(run)) for name, run in runs.items()]
+    titled.append(("Checks of theory", check_rows(runs)))
     if len(runs) > 1:
         titled.append(("Runs side by side, mean ± s.d. over answers", comparison_rows(runs)))
     return titled
+
+
+def _title(name: str, run: Mapping[str, Any]) -> str:
+    cut = f", {run['prompts_cut']} of them to prompts that were cut" if run["prompts_cut"] else ""
+    return f"{name}: {run['rows']} answers{cut} ({run['file']})"
 
 
 def print_analysis(analysis: Mapping[str, Any], console: Console) -> None:

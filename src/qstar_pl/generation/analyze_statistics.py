@@ -2,22 +2,65 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qstar_pl.errors import UserError
-from qstar_pl.generation.diagnostics import ROW_NUMBERS
+from qstar_pl.generation.analyze_reading import Column, Diagnostics
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-SUFFIX = ".diagnostics.jsonl"
-COLUMNS = ("tokens", *ROW_NUMBERS)
-Column = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One number for a whole run."""
+
+    value: float | None
+    """None where it has none."""
+    how: str
+    """What it is, in words."""
+    note: str = ""
+    """Why there is no value, or what it leaves out."""
+
+
+def ess_ratio(run: Diagnostics) -> Summary:
+    """Return Σ ESS_θ / Σ ESS_t over all tokens of a run: the definition of training's `ess/ratio`.
+
+    Both sizes lie in [0, 1], so no token can carry the ratio, as one can carry a mean of ratios. Where a file has
+    ratios only (no ESS of either policy), it is the median over answers. Where truncation left answers without any
+    token that both policies keep whole, the ratio is 0/0 there: the run has none.
+    """
+    theta, t, tokens = (run.columns[name] for name in ("ess_theta_mean", "ess_t_mean", "tokens"))
+    known = np.isfinite(theta) & np.isfinite(t)
+    if known.any():
+        weights = np.where(np.isfinite(tokens), tokens, 1.0)[known]
+        undefined = float(((theta[known] == 0) & (t[known] == 0)).mean())
+        how = "Σ ESS_θ / Σ ESS_t over tokens" if np.isfinite(tokens).all() else "Σ ESS_θ / Σ ESS_t over answers"
+        if undefined > 0:
+            return Summary(
+                None, how, f"undefined: 0/0 in {undefined:.1%} of answers, where q is truncated (top-k, top-p)"
+            )
+        cut = bool((run.columns["uncovered_mass_mean"] > 0).any())
+        note = "q is truncated: only tokens that nothing was cut from count" if cut else ""
+        total = float((weights * t[known]).sum())
+        return Summary(float((weights * theta[known]).sum()) / total if total > 0 else None, how, note)
+    ratios = run.columns["ess_ratio"]
+    ratios = ratios[np.isfinite(ratios)]
+    return Summary(float(np.median(ratios)) if len(ratios) else None, "median of the answers' ratios")
+
+
+def mean_of(column: str) -> Callable[[Diagnostics], Summary]:
+    """Return what takes the mean of a column over answers."""
+
+    def mean(run: Diagnostics) -> Summary:
+        values = run.columns[column]
+        values = values[np.isfinite(values)]
+        return Summary(float(values.mean()) if len(values) else None, "mean over answers")
+
+    return mean
 
 
 @dataclass(frozen=True)
@@ -26,7 +69,9 @@ class Check:
 
     name: str
     column: str
-    """Per answer: a mean over its tokens."""
+    """Per answer: what the share of answers is counted from."""
+    summary: Callable[[Diagnostics], Summary]
+    """The number that is judged."""
     low: float
     high: float
     """Met by values in [low, high], or in [low, high) if not `closed`."""
@@ -39,81 +84,11 @@ class Check:
 
 
 CHECKS = (
-    Check("ESS ratio (θ over t) in [0.9, 1.1]", "ess_ratio_mean", 0.9, 1.1),
-    Check("|D(q‖π_θ) − D(q‖π_t)| < 0.05 nats", "kl_difference", 0.0, 0.05, closed=False),
-    Check("α in [0.2, 0.8]", "alpha_mean", 0.2, 0.8),
+    Check("ESS ratio (θ over t) in [0.9, 1.1]", "ess_ratio", ess_ratio, 0.9, 1.1),
+    Check("|D(q‖π_θ) − D(q‖π_t)| < 0.05 nats", "kl_difference", mean_of("kl_difference"), 0.0, 0.05, closed=False),
+    Check("α in [0.2, 0.8]", "alpha_mean", mean_of("alpha_mean"), 0.2, 0.8),
 )
 """What KL symmetry is expected to give. The second is exact by construction, the first holds to second order only."""
-
-
-@dataclass(frozen=True)
-class Diagnostics:
-    """The diagnostics of one run."""
-
-    name: str
-    path: Path
-    columns: Mapping[str, Column]
-    """[rows] each; NaN where a row has no value. `kl_difference` is added: |kl_theta_mean − kl_t_mean| of a
-    row, so that rows on either side do not cancel."""
-
-    @property
-    def rows(self) -> int:
-        """Answers."""
-        return len(self.columns["tokens"])
-
-
-def find_diagnostics(path: Path) -> list[Path]:
-    """Return the diagnostics that a user's word stands for: the file, that beside an output, all in a folder.
-
-    Raises:
-        UserError: if there are none.
-
-    """
-    if path.is_dir():
-        found = sorted(path.glob(f"*{SUFFIX}"))
-        if not found:
-            raise UserError(f"diagnostics must be *{SUFFIX} files or a folder of them, got {path}, which has none")
-        return found
-    if path.name.endswith(SUFFIX) and path.is_file():
-        return [path]
-    beside = path.with_name(f"{path.stem}{SUFFIX}")
-    if path.name.endswith(SUFFIX) or not beside.is_file():
-        raise UserError(
-            f"diagnostics must be *{SUFFIX} files of `qstar generate`, got {path}; there is no "
-            f"{path if path.name.endswith(SUFFIX) else beside}"
-        )
-    return [beside]
-
-
-def read_diagnostics(path: Path, name: str) -> Diagnostics:
-    """Read a diagnostics file.
-
-    Raises:
-        UserError: if a line is not JSON, or no line of diagnostics.
-
-    """
-    values: dict[str, list[float]] = {column: [] for column in COLUMNS}
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            row = _parse(line, f"{path}:{number}")
-            for column in COLUMNS:
-                value = row.get(column)
-                values[column].append(float("nan") if value is None else float(value))
-    if not values["tokens"]:
-        raise UserError(f"diagnostics must hold at least one row, got {path}, which is empty")
-    columns = {column: np.array(numbers) for column, numbers in values.items()}
-    columns["kl_difference"] = np.abs(columns["kl_theta_mean"] - columns["kl_t_mean"])
-    return Diagnostics(name, path, columns)
-
-
-def _parse(line: str, where: str) -> Mapping[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{where}: diagnostics must be a JSON object per line: {error}") from error
-    if not isinstance(row, dict) or "tokens" not in row:
-        raise UserError(f"{where}: diagnostics must be those of `qstar generate`, got a line without tokens")
-    return row
 
 
 def statistics(values: Column) -> dict[str, float] | None:
@@ -134,18 +109,28 @@ def statistics(values: Column) -> dict[str, float] | None:
 
 
 def check_results(run: Diagnostics) -> list[dict[str, Any]]:
-    """Return, per check, the mean over rows, whether it passes, and the share of rows that pass by themselves.
+    """Return, per check, the run's number, whether it passes, and the share of answers that pass by themselves.
 
-    A run without π_t has no value, and passes nothing: `passed` is None.
+    A run without π_t, or whose number is undefined, passes nothing: `passed` is None, and `note` says why.
     """
     results = []
     for check in CHECKS:
+        summary = check.summary(run)
         values = run.columns[check.column]
         values = values[np.isfinite(values)]
-        mean = float(values.mean()) if len(values) else None
-        passed = None if mean is None else bool(check.met_mask(np.array([mean]))[0])
+        passed = None if summary.value is None else bool(check.met_mask(np.array([summary.value]))[0])
+        note = summary.note or ("" if len(values) else "no π_t")
         share = float(check.met_mask(values).mean()) if len(values) else None
-        results.append({"check": check.name, "mean": mean, "passed": passed, "share_of_rows": share})
+        results.append(
+            {
+                "check": check.name,
+                "value": summary.value,
+                "value_is": summary.how,
+                "passed": passed,
+                "share_of_rows": share,
+                "note": note,
+            }
+        )
     return results
 
 
@@ -156,6 +141,8 @@ def analyse(runs: Sequence[Diagnostics]) -> dict[str, Any]:
             run.name: {
                 "file": str(run.path),
                 "rows": run.rows,
+                "prompts_cut": run.prompts_cut,
+                "ess_ratio": ess_ratio(run).value,
                 "statistics": {name: statistics(column) for name, column in run.columns.items()},
                 "checks": check_results(run),
             }

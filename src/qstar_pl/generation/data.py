@@ -108,10 +108,21 @@ class GenerationData(RLHFDataModule):
         lines = [f"Data: {name}: {len(prompts.encoded)} prompts in {len(self.plan.batches)} batches"]
         lines += [f"  {count} rows left out: {reason}" for reason, count in sorted(prompts.rejected.items())]
         if prompts.cut:
-            lines.append(f"  {prompts.cut} prompts cut to {self.max_prompt_tokens} tokens")
+            lines.append(f"  {prompts.cut} prompts were cut to max_prompt_tokens={self.max_prompt_tokens}")
         if prompts.repeated:
             lines.append(f"  {prompts.repeated} prompts stand in the data before; they get answers of their own")
         return "\n".join(lines)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells these prompts from others, and how many there are; for `GenerationWriter`."""
+        prompts = self.prompts
+        return {
+            "prompts": self.digest,
+            "rows": self.plan.rows,
+            "used": len(prompts.encoded),
+            "cut": prompts.cut,
+            "left_out": dict(sorted(prompts.rejected.items())),
+        }
 
     def dealt(self) -> list[int]:
         """Return the batches of this process: of those that are not finished, every world-size-th."""

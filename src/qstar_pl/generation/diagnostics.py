@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qstar_pl.qstar.masking import masked_sum
 from qstar_pl.rollout.streams import row_seed
 from qstar_pl.types import Rollout
 
@@ -66,6 +67,8 @@ def row_diagnostics(
 ) -> list[dict[str, Any]]:
     """Return one dictionary per answer: means and deviations over its tokens, sums, seed, `constants`.
 
+    `ess_ratio` is Σ ESS_θ / Σ ESS_t over the answer's tokens, as training's `ess/ratio` is over a step's; the mean of
+    the tokens' own ratios, `ess_ratio_mean`, is another number, which a few tokens can carry anywhere.
     `kl_gap_mean` is the mean of |D(q‖π_θ) − D(q‖π_t)| over tokens. Deviations divide by the number of tokens. A
     quantity that has no value (see `ess_ratios`) counts in neither; if no token has one, it is None, as is all that
     compares with π_t where there is none. Numbers are rounded to six digits.
@@ -79,12 +82,15 @@ def row_diagnostics(
     for name, column in columns.items():
         moments = _moments(column, mask)
         numbers |= {f"{name}_{kind}": values.tolist() for kind, values in moments.items()}
+    if target:
+        ratio = masked_sum(columns["ess_theta"], mask, dim=-1) / masked_sum(columns["ess_t"], mask, dim=-1)
+        numbers["ess_ratio"] = ratio.tolist()
     keys = rollout.prompts.keys[rollout.prompt_index].tolist()
     tokens, ended = mask.sum(-1).tolist(), rollout.ended_mask.tolist()
     return [
         {
             "key": key,
-            "sample_idx": row % samples,
+            "answer_idx": row % samples,
             "tokens": tokens[row],
             "ended": ended[row],
             **{name: six_digits(numbers[name][row]) if name in numbers else None for name in ROW_NUMBERS},
@@ -98,6 +104,7 @@ def row_diagnostics(
 ROW_NUMBERS = (
     "alpha_mean",
     "alpha_std",
+    "ess_ratio",
     "ess_ratio_mean",
     "ess_ratio_std",
     "ess_theta_mean",

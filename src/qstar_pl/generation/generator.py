@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from qstar_pl.generation.prompts import prepare
 from qstar_pl.generation.run import model_source, resolve_device, tokenizer_of
 from qstar_pl.generation.settings import alpha_strategy
 from qstar_pl.models.capabilities import Capabilities
-from qstar_pl.models.shared import check_vocabulary
+from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar import AlphaStrategy, FixedAlpha
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
@@ -85,7 +86,7 @@ class QStarGenerator:
     """Samples from q ∝ π_θ^α π_t^(1−α), or from π_θ alone; the models are loaded once, here.
 
     >>> generator = QStarGenerator("tiny/policy", "tiny/expert", alpha="kl_symmetric")
-    >>> answers = generator.generate(["How do I bake bread?"], num_samples=4, max_new_tokens=32, seed=1)
+    >>> answers = generator.generate(["How do I bake bread?"], samples_per_prompt=4, max_new_tokens=32, seed=1)
     >>> answers.texts, answers.alpha.shape  # 4 texts, [4, time]
 
     The answers are those of `qstar generate` for the same prompts, settings and batches.
@@ -132,7 +133,7 @@ class QStarGenerator:
         target = model_t if isinstance(model_t, Target) else None
         if model_t is not None and not isinstance(model_t, Target):
             source = _source(model_t, dtype, tokenizer, "model_t")
-            check_vocabulary(source, policy.tokenizer(), "model_t")
+            own_token_ids(source, policy.tokenizer(), "model_t")
             target = Expert(source, prompt_template_t)
         strip = prompt_format != "raw"
         self._module = GenerationModule(policy, target, _sampler(self.alpha, target), strip=strip)
@@ -146,27 +147,29 @@ class QStarGenerator:
         self,
         prompts: Sequence[Prompt],
         *,
-        num_samples: int = 1,
+        samples_per_prompt: int = 1,
         max_new_tokens: int = 128,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
         batch_size: int = 8,
+        num_samples: int | None = None,
     ) -> Generation:
-        """Answer every prompt `num_samples` times.
+        """Answer every prompt `samples_per_prompt` times.
 
         A prompt that is given twice gets other answers the second time.
 
         Args:
             prompts: texts or dialogues.
-            num_samples: answers to each prompt.
+            samples_per_prompt: answers to each prompt.
             max_new_tokens: longest answer, EOS included.
             temperature: of q.
             top_k: of q.
             top_p: of q.
             seed: of all answers.
             batch_size: prompts decoded together; prompts of similar length share a batch.
+            num_samples: another word for `samples_per_prompt`, with a notice: in `qstar generate` it counts rows.
 
         Raises:
             UserError: if there is no prompt, one is empty, or a number is out of range.
@@ -174,21 +177,27 @@ class QStarGenerator:
         """
         if not prompts or isinstance(prompts, str):
             raise UserError(f"prompts must be a list of at least one prompt, got {prompts!r}")
-        for name, value in (("num_samples", num_samples), ("batch_size", batch_size)):
+        if num_samples is not None:
+            warnings.warn(
+                "num_samples is taken for samples_per_prompt here; in `qstar generate` it counts rows of the data set",
+                stacklevel=2,
+            )
+            samples_per_prompt = num_samples
+        for name, value in (("samples_per_prompt", samples_per_prompt), ("batch_size", batch_size)):
             if value < 1:
                 raise UserError(f"{name} must be at least 1, got {value}")
         module = self._module
         options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
         module.sampler = _sampler(self.alpha, module.target, max_new_tokens=max_new_tokens, **options)
-        module.samples_per_prompt, module.seed = num_samples, seed
+        module.samples_per_prompt, module.seed = samples_per_prompt, seed
         encoded = self._encode(prompts)
-        plan = plan_batches([len(row.prompt) for row in encoded], batch_size, num_samples)
+        plan = plan_batches([len(row.prompt) for row in encoded], batch_size, samples_per_prompt)
         module.check_lengths(max(len(row.prompt) for row in encoded))
         collate = PromptCollate(pad_id=int(module.tokenizer.pad_token_id or 0))
         rollouts = [
             module.draw(collate([encoded[i] for i in batch]).to(self.device)).to("cpu") for batch in plan.batches
         ]
-        return self._gather(rollouts, plan)
+        return self._gather(rollouts, plan, encoded)
 
     def _encode(self, prompts: Sequence[Prompt]) -> list[Encoded]:
         seen: Counter[int] = Counter()
@@ -202,7 +211,7 @@ class QStarGenerator:
             seen[key] += 1
         return encoded
 
-    def _gather(self, rollouts: Sequence[Rollout], plan: Plan) -> Generation:
+    def _gather(self, rollouts: Sequence[Rollout], plan: Plan, encoded: Sequence[Encoded]) -> Generation:
         """Put the batches' rows into the prompts' order, padded to the longest answer of all."""
         module, has_target = self._module, self._module.target is not None
         order = torch.tensor([row for batch in range(len(rollouts)) for row in plan.rows_of(batch)])
@@ -223,7 +232,8 @@ class QStarGenerator:
             for row in row_diagnostics(rollout, samples=plan.samples, target=has_target, constants=constants)
         ]
         for place, row in zip(order.tolist(), rows, strict=True):
-            diagnostics[place] = {"row_idx": place // plan.samples, **row}
+            cut = encoded[place // plan.samples].prompt_cut
+            diagnostics[place] = {"sample_idx": place // plan.samples, "prompt_cut": cut, **row}
         ids = ordered([rollout.completion_ids for rollout in rollouts])
         mask = ordered([rollout.completion_mask for rollout in rollouts])
         return Generation(

@@ -111,7 +111,7 @@ class _TokenTable:
     def add(self, numbers: Mapping[str, Any], tokens: Mapping[str, list[Any]]) -> None:
         """Append the tokens of one answer."""
         count = len(tokens["token_id"])
-        labels = {name: [numbers[name]] * count for name in ("row_idx", "key", "sample_idx")}
+        labels = {name: [numbers[name]] * count for name in ("sample_idx", "key", "answer_idx")}
         for name, values in {**labels, "position": list(range(count)), **tokens}.items():
             self._columns.setdefault(name, []).extend(values)
         if len(self._columns["token_id"]) >= TOKEN_ROWS:
@@ -121,8 +121,8 @@ class _TokenTable:
         import pyarrow as arrow  # type: ignore[import-untyped]  # heavy, and only parquet needs it
         import pyarrow.parquet as parquet  # type: ignore[import-untyped]
 
-        whole = {"row_idx": arrow.int64(), "key": arrow.int64()} | dict.fromkeys(
-            ("sample_idx", "position", "token_id"), arrow.int32()
+        whole = {"sample_idx": arrow.int64(), "key": arrow.int64()} | dict.fromkeys(
+            ("answer_idx", "position", "token_id"), arrow.int32()
         )
         table = arrow.table(
             {name: arrow.array(v, type=whole.get(name, arrow.float32())) for name, v in self._columns.items()}

@@ -18,12 +18,19 @@ from qstar_pl.data.rows import RowRejected
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 
-ROW, ROW_INDEX = "row", "row_idx"
-"""Where an example's metadata holds the row as the data set has it, and the row's number."""
+ROW, ROW_INDEX, PROMPT_CUT = "row", "row_idx", "prompt_cut"
+"""Where an example's metadata holds the row as the data set has it, its number, and whether its prompt was cut."""
 
 
-def choose_source(path: str, prompt_field: str | None, response_field: str | None) -> RowSource:
-    """Return what reads the rows where no adapter is named: by the columns given, else by those that are there."""
+def choose_source(
+    path: str, prompt_field: str | None, response_field: str | None, *, deepscaler: bool = False
+) -> RowSource:
+    """Return what reads the rows where no class is named: by the columns given, else by those that are there.
+
+    With `deepscaler`, the prompt is the column `problem` if no other is given.
+    """
+    if deepscaler and prompt_field is None:
+        prompt_field = "problem"
     if prompt_field is not None:
         return PromptResponse(prompt_field, response_field)
     return TinyWorld() if path == "tiny" else Auto()
@@ -68,7 +75,7 @@ def read_prompts(
         if number < start:
             continue
         try:
-            encoded.append(encoder.encode(prepare(found, number, earlier)))
+            encoded.append(_marked(encoder.encode(prepare(found, number, earlier))))
             repeated += earlier > 0
         except RowRejected as reason:
             rejected[str(reason)] += 1
@@ -110,6 +117,12 @@ def prepare(example: Example, number: int, earlier: int) -> Example:
     """
     metadata = {**example.metadata, ROW_INDEX: number}
     return replace(example, key=own_key(example.key, earlier), chosen=None, rejected=None, metadata=metadata)
+
+
+def _marked(prompt: Encoded) -> Encoded:
+    """Return a prompt whose example says whether it was cut: records are made of examples."""
+    metadata = {**prompt.example.metadata, PROMPT_CUT: prompt.prompt_cut}
+    return replace(prompt, example=replace(prompt.example, metadata=metadata))
 
 
 def own_key(key: int, earlier: int) -> int:

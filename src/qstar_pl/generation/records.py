@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qstar_pl.generation.diagnostics import row_diagnostics, token_diagnostics
-from qstar_pl.generation.prompts import ROW, ROW_INDEX
+from qstar_pl.generation.prompts import PROMPT_CUT, ROW, ROW_INDEX
 from qstar_pl.types import Example, Rollout
 
-OWN = ("messages", "sample_idx", "diagnostics", "tokens")
+OWN = ("messages", "sample_idx", "answer_idx", "diagnostics", "tokens")
 """Names that are taken: a data set's own column of such a name becomes `original_<name>`."""
 
 
@@ -23,7 +23,9 @@ def make_records(
     tokens: bool,
     constants: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """Return one dictionary per answer: messages, sample_idx, the row's own fields, diagnostics, perhaps tokens.
+    """Return one dictionary per answer: messages, both numbers, the row's own fields, diagnostics, perhaps tokens.
+
+    `sample_idx` is the row of the data set, `answer_idx` the number of the answer to it.
 
     Args:
         rollout: the answers.
@@ -42,9 +44,14 @@ def make_records(
         messages = [{"role": turn.role, "content": turn.content} for turn in example.turns]
         record: dict[str, Any] = {
             "messages": [*messages, {"role": "assistant", "content": text}],
-            "sample_idx": number % samples,
+            "sample_idx": example.metadata.get(ROW_INDEX),
+            "answer_idx": number % samples,
             **original_fields(example),
-            "diagnostics": {"row_idx": example.metadata.get(ROW_INDEX), **rows[number]},
+            "diagnostics": {
+                "sample_idx": example.metadata.get(ROW_INDEX),
+                "prompt_cut": example.metadata.get(PROMPT_CUT, False),
+                **rows[number],
+            },
         }
         if per_token is not None:
             record["tokens"] = per_token[number]

@@ -20,11 +20,12 @@ from qstar_pl.errors import UserError
 from qstar_pl.generation.data import GenerationData
 from qstar_pl.generation.module import GenerationModule
 from qstar_pl.generation.progress import GenerationProgress
-from qstar_pl.generation.settings import GenerationSettings
+from qstar_pl.generation.prompts import choose_source
+from qstar_pl.generation.settings import ADAPTER_WORDS, GenerationSettings
 from qstar_pl.generation.workspace import Workspace
 from qstar_pl.generation.writer import GenerationWriter
 from qstar_pl.models import FromCheckpoint, Pretrained
-from qstar_pl.models.shared import check_vocabulary
+from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line
 from qstar_pl.targets import Expert
@@ -52,6 +53,10 @@ class GenerationRun:
     """From the first batch on, without loading."""
     is_global_zero: bool
     """Whether this is the process that reports."""
+    prompts: int = 0
+    """Rows of the data set that were answered."""
+    cut_prompts: int = 0
+    """Of them, those that lost turns or tokens to `max_prompt_tokens`."""
 
 
 def resolve_device(device: str) -> tuple[str, int | list[int]]:
@@ -89,6 +94,13 @@ def adapter_of(text: str | None) -> RowSource | None:
     return adapter
 
 
+def source_of(settings: GenerationSettings) -> RowSource | None:
+    """Return what reads the rows; None: chosen by the columns that are given or there."""
+    if settings.dataset_adapter == "deepscaler":
+        return choose_source(settings.dataset, settings.prompt_field, settings.response_field, deepscaler=True)
+    return None if settings.dataset_adapter in ADAPTER_WORDS else adapter_of(settings.dataset_adapter)
+
+
 def build(settings: GenerationSettings) -> tuple[GenerationModule, GenerationData]:
     """Return the module and data that `settings` describe; models are not loaded, tokenizers are.
 
@@ -102,26 +114,26 @@ def build(settings: GenerationSettings) -> tuple[GenerationModule, GenerationDat
     if settings.model_t is not None:
         source = model_source(settings.model_t, settings.dtype)
         tokenizer_of(source, "model_t")
-        check_vocabulary(source, tokenizer, "model_t")
+        own_token_ids(source, tokenizer, "model_t")
         target = Expert(source, settings.prompt_template_t)
     module = GenerationModule(
         policy,
         target,
         settings.sampler(),
-        samples_per_prompt=settings.num_samples,
+        samples_per_prompt=settings.samples_per_prompt,
         seed=settings.seed,
         save_tokens=settings.save_diagnostics == "tokens",
         strip=settings.prompt_format != "raw",
     )
     data = GenerationData(
         settings.dataset,
-        adapter_of(settings.dataset_adapter),
+        source_of(settings),
         settings.dataset_split,
         settings.prompt_field,
         settings.response_field,
         settings.rendering(),
         start_idx=settings.start_idx,
-        end_idx=settings.end_idx,
+        end_idx=settings.last_row,
         batch_size=settings.batch_size,
         max_prompt_tokens=settings.max_prompt_tokens,
     )
@@ -173,8 +185,11 @@ def generate_dataset(
         workspace.check({"settings": asked})
         if workspace.complete:
             workspace.sweep()
-            totals = workspace.stored()["totals"]
-            return GenerationRun(workspace.output, True, totals["rows"], totals["rows"], 0, 0, 0.0, _is_first())
+            stored = workspace.stored()
+            rows, prompts = stored["totals"]["rows"], stored["data"]
+            return GenerationRun(
+                workspace.output, True, rows, rows, 0, 0, 0.0, is_first(), prompts["used"], prompts["cut"]
+            )
     module, data = build(settings)
     kind: Any = settings.save_diagnostics
     writer = GenerationWriter(str(output), kind, settings=asked, overwrite=overwrite)
@@ -190,10 +205,13 @@ def generate_dataset(
         new_tokens=bar.tokens,
         seconds=bar.seconds,
         is_global_zero=trainer.is_global_zero,
+        prompts=len(data.prompts.encoded),
+        cut_prompts=data.prompts.cut,
     )
 
 
-def _is_first() -> bool:
+def is_first() -> bool:
+    """Tell whether this is the process that reports, before there is a trainer to ask."""
     return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", os.environ.get("LOCAL_RANK", "0")))) == 0
 
 

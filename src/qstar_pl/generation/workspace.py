@@ -15,7 +15,8 @@ from qstar_pl.generation.plan import Plan
 from qstar_pl.generation.settings import differences
 from qstar_pl.generation.shard import Place, repair, scan
 
-FORMAT = 1
+FORMAT = 2
+SUFFIX = ".jsonl"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Workspace:
     """
 
     output: Path
+
+    def __post_init__(self) -> None:
+        if self.output.suffix != SUFFIX and not self.output.is_dir():
+            raise UserError(f"output must end in {SUFFIX}, since a JSON object per line is written, got {self.output}")
 
     @property
     def work(self) -> Path:

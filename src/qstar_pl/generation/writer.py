@@ -72,7 +72,7 @@ class GenerationWriter(Callback):
         if not settings:
             settings = {**module.settings(), **data.settings(), "save_diagnostics": self.save_diagnostics}
             settings |= {"device": trainer.strategy.root_device.type, "precision": str(trainer.precision)}
-        asked = {"settings": settings, "data": {"prompts": data.digest, "rows": data.plan.rows}}
+        asked = {"settings": settings, "data": data.identity()}
         if self.overwrite:
             if trainer.is_global_zero:
                 self.workspace.clear()

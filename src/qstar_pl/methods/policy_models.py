@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.data import RLHFDataModule
+from qstar_pl.errors import UserError
 from qstar_pl.methods.base import RLHFModule
 from qstar_pl.methods.judges import Judges, settle
 from qstar_pl.models import Capabilities, Pretrained
@@ -28,6 +29,8 @@ class PolicyModels(RLHFModule):
     frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold")
     needs_reward: ClassVar[bool] = False
     """Whether training is impossible without `reward`."""
+    has_target: ClassVar[bool] = False
+    """Whether there is a π_t to sample from."""
     policy: PreTrainedModel
     reference: PreTrainedModel
 
@@ -49,12 +52,17 @@ class PolicyModels(RLHFModule):
                 one, methods that need a reward ask for it.
             gold: the true reward, only ever reported, so that over-optimisation of the proxy can be seen; None: none.
                 By default the tiny world's, in the tiny world alone.
-            evaluation_sampler: how `validate` and `test` draw answers.
+            evaluation_sampler: how `validate`, `test` and `predict` draw answers; PolicySampler where there is no π_t.
             optimizer: torch optimiser.
             lr_scheduler: torch schedule, stepped once per optimiser step.
 
         """
         super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler)
+        if not self.has_target and not isinstance(evaluation_sampler, PolicySampler):
+            raise UserError(
+                f"evaluation_sampler must be PolicySampler for {type(self).__name__}, which has no π_t, got "
+                f"{type(evaluation_sampler).__name__}"
+            )
         self.policy_source = policy
         self.reward = reward
         self.gold = gold

@@ -4,22 +4,26 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.methods.policy_models import PolicyModels
 from qstar_pl.qstar.logprobs import sequence_logprobs
+from qstar_pl.rollout.absent import divergence_along
 from qstar_pl.rollout.logprobs import demonstration_logprobs
+from qstar_pl.targets.target import Target
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, Rollout
 
 
 class PolicyModule(PolicyModels):
     """A policy that is measured in the same way whatever method trains it.
 
-    `validate` and `test` sample one answer per prompt from π_θ with fixed seeds and report, under `val/` or `test/`:
-    `reward_proxy`, `reward_gold` (mean per answer), `kl_policy_reference` (Σ_t D(π_θ‖π_init) along the answer, exact
-    over the vocabulary, nats per answer), `completion_length` (tokens), `ended_fraction`, `perplexity` (exp of mean
-    nats per token of the demonstrations), `preference_accuracy` (share of pairs whose preferred answer gained more
-    log-probability over π_init; a tie counts one half).
+    `validate` and `test` sample one answer per prompt with fixed seeds, from π_θ unless `evaluation_sampler` says
+    otherwise, and report, under `val/` or `test/`: `reward_proxy`, `reward_gold` (mean per answer),
+    `kl_policy_reference` (Σ_t D(π_θ‖π_init) along the answer, exact over the vocabulary, nats per answer),
+    `completion_length` (tokens), `ended_fraction`, `perplexity` (exp of mean nats per token of the demonstrations),
+    `preference_accuracy` (share of pairs whose preferred answer gained more log-probability over π_init; a tie counts
+    one half).
     """
 
     @torch.no_grad()
@@ -38,25 +42,43 @@ class PolicyModule(PolicyModels):
                 self.metrics.update_preferences(gains[0] - gains[1])
 
     def draw_for_evaluation(self, prompts: PromptBatch) -> Rollout:
-        """Draw one answer per prompt, always with the same seed; its "target" is π_init."""
+        """Draw one answer per prompt, always with the same seed.
+
+        Where π_θ alone is sampled, the rollout's "target" is π_init, which then reads the answers in the same pass.
+        """
+        target = self.evaluation_target()
         # The same seed at every validation: differences between two of them are the policy's, not the noise's.
-        with sampling_from(self, [self.policy, self.reference]):
+        with sampling_from(self, [self.policy, *([self.reference] if target is None else target.decoding_models())]):
             return self.evaluation_sampler.draw(
-                prompts, self.policy_tokens, self.reference_tokens, samples=1, seed=self.sampling_seed
+                prompts,
+                self.policy_tokens,
+                self.reference_tokens if target is None else target,
+                samples=1,
+                seed=self.sampling_seed,
             )
+
+    def evaluation_target(self) -> Target | None:
+        """Return the π_t that `evaluation_sampler` draws from; None: it draws from π_θ alone."""
+        return None
+
+    def _divergences(self, rollout: Rollout) -> Tensor:
+        """Return D(π_θ‖π_init) [rows, time] at every token of the answers."""
+        if self.evaluation_target() is None:
+            # With π_init as its target and q = π_θ, the sampler's exact D(q‖π_t) is D(π_θ‖π_init).
+            return rollout.kl_behavior_target
+        return divergence_along(rollout, self.policy_tokens, self.reference_tokens)
 
     def _evaluate_answers(self, prompts: PromptBatch) -> None:
         rollout = self.draw_for_evaluation(prompts)
         completions = self.decode(rollout)
         for name, rewards in self.score_answers(rollout, completions).items():
             getattr(self.metrics, f"reward_{name}").update(rewards)
-        # With π_init as its target and q = π_θ, the sampler's exact D(q‖π_t) is D(π_θ‖π_init).
-        self.metrics.kl_policy_reference.update(rollout.kl_behavior_target.sum(-1))
+        self.metrics.kl_policy_reference.update(self._divergences(rollout).sum(-1))
         self.metrics.completion_length.update(rollout.completion_mask.sum(-1).float())
         self.metrics.ended_fraction.update(rollout.ended_mask.float())
 
     def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[Mapping[str, Any]]:
-        """Return one answer of π_θ per prompt, with its rewards."""
+        """Return one answer per prompt, drawn as for `validate`, with its rewards."""
         rollout = self.draw_for_evaluation(batch)
         completions = self.decode(rollout)
         scores = {name: rewards.tolist() for name, rewards in self.score_answers(rollout, completions).items()}

@@ -15,7 +15,7 @@ from qstar_pl.qstar.kl_estimators import K1, KLEstimator
 from qstar_pl.qstar.shaping import shape_rewards
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
 from qstar_pl.rollout.logprobs import rollout_logprobs
-from qstar_pl.samplers import GeometricSampler, Sampler
+from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
 from qstar_pl.targets import Expert
 from qstar_pl.targets.target import Target
 from qstar_pl.types import LossReport, PromptBatch, Rollout, RolloutReport, ScoredRollout, WeightedRollout
@@ -27,6 +27,7 @@ class RolloutModule(PolicyModule):
     batch_type = PromptBatch
     frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold", "target")
     needs_reward: ClassVar[bool] = True
+    has_target: ClassVar[bool] = True
     has_critic: ClassVar[bool] = False
     kl_estimator: KLEstimator = K1()
     epochs: int = 1
@@ -83,6 +84,10 @@ class RolloutModule(PolicyModule):
     def on_train_start(self) -> None:
         """Keep dropout off: the policy that samples must be the policy that learns."""
         self.policy.eval()
+
+    def evaluation_target(self) -> Target | None:
+        """See `PolicyModule.evaluation_target`."""
+        return None if isinstance(self.evaluation_sampler, PolicySampler) else self.target
 
     def draw(self, prompts: PromptBatch) -> Rollout:
         """Sample from q. The seed follows the optimiser step, so micro-batches of one step split the same draw."""

@@ -1,4 +1,4 @@
-"""Models that read and predict the policy's own token ids."""
+"""Models that read and predict the policy's own tokens, under the same ids or others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.source import ModelSource
-from qstar_pl.models.tokenizers import vocabulary_difference
+from qstar_pl.models.tokenizers import token_permutation, vocabulary_difference
 
 
 def check_vocabulary(source: ModelSource, tokenizer: PreTrainedTokenizerBase, argument: str) -> None:
@@ -15,3 +15,21 @@ def check_vocabulary(source: ModelSource, tokenizer: PreTrainedTokenizerBase, ar
     if difference is not None:
         raise UserError(f"{argument} must share the policy's vocabulary, got {difference}")
     source.capabilities(tokenizer)
+
+
+def own_token_ids(source: ModelSource, tokenizer: PreTrainedTokenizerBase, argument: str) -> list[int] | None:
+    """Return the source's id of each of the policy's tokens; None where every id means the same to both.
+
+    Raises:
+        UserError: naming the user's `argument`, unless both have the same token texts.
+
+    """
+    own = source.tokenizer()
+    source.capabilities(own)
+    difference = vocabulary_difference(tokenizer, own)
+    if difference is None:
+        return None
+    found = token_permutation(tokenizer, own)
+    if found is None:
+        raise UserError(f"{argument} must share the policy's vocabulary, got {difference}")
+    return found

@@ -109,6 +109,21 @@ def vocabulary_difference(policy: PreTrainedTokenizerBase, other: PreTrainedToke
     )
 
 
+def token_permutation(policy: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase) -> list[int] | None:
+    """Return the other tokenizer's id of each of the policy's tokens, None unless both have the same token texts.
+
+    Ids that stand for text or control tokens count, as in `vocabulary_size`; each must have one text. What the two make
+    of a text (their merges) may differ: ids are translated, never texts.
+    """
+    size = vocabulary_size(policy)
+    if vocabulary_size(other) != size:
+        return None
+    mine, theirs = ({token: i for token, i in t.get_vocab().items() if i < size} for t in (policy, other))
+    if len(mine) != size or mine.keys() != theirs.keys():
+        return None
+    return [theirs[token] for token, _ in sorted(mine.items(), key=lambda item: item[1])]
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message: the rest repeats or advises on other things."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

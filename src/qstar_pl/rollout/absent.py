@@ -12,7 +12,7 @@ from qstar_pl.rollout.law import Law
 from qstar_pl.rollout.next_token import NextToken
 from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
-from qstar_pl.types import PromptBatch
+from qstar_pl.types import PromptBatch, Rollout
 
 MAX_ELEMENTS = 2**25
 """Logits held at a time, over rows × time × vocabulary: 128 MiB in float32, a few times that with intermediates."""
@@ -49,3 +49,20 @@ def fill_absent(
         where = (rows[row], time)
         trace.write(f"{role}_logprobs", where, logprobs.gather(-1, trace.ids[where].unsqueeze(-1)).squeeze(-1))
         trace.write_divergence(role, where, divergence(logprobs, law_logprobs, law_logprobs.exp()))
+
+
+@torch.no_grad()
+def divergence_along(rollout: Rollout, model: NextToken, other: NextToken) -> Tensor:
+    """Return D(model‖other) [rows, time] of the next token at every position of finished answers, exact; 0 at pads.
+
+    One forward pass of each model, in chunks of rows.
+    """
+    found = torch.zeros_like(rollout.behavior_logprobs)
+    size = chunk_rows(len(rollout), rollout.completion_ids.shape[1], model.vocab_size)
+    for rows in torch.arange(len(rollout), device=found.device).split(size):
+        mask = rollout.completion_mask[rows]
+        answers = (rollout.prompts, rollout.prompt_index[rows], rollout.completion_ids[rows], mask)
+        logprobs, others = (one.completion_logits(*answers)[mask].log_softmax(-1) for one in (model, other))
+        row, time = mask.nonzero(as_tuple=True)
+        found[rows[row], time] = divergence(others, logprobs, logprobs.exp()).kl.to(found.dtype)
+    return found

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.errors import UserError
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.pretrained import Pretrained
-from qstar_pl.models.shared import check_vocabulary
+from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
 from qstar_pl.rollout.language_model import LanguageModel
-from qstar_pl.rollout.next_token import DecodeSession
+from qstar_pl.rollout.next_token import DecodeSession, NextToken
+from qstar_pl.rollout.relabelled import Relabelled
 from qstar_pl.targets.prompt_template import PromptTemplate
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch
 
 
 class Expert(Target):
-    """A frozen causal language model with the policy's vocabulary.
+    """A frozen causal language model with the policy's vocabulary, by token text: the ids may be others.
 
     A DPO checkpoint is one: it is π_ref · exp(r/β)/Z of its implicit reward r in closed form (Rafailov et al. 2023).
 
@@ -41,20 +44,28 @@ class Expert(Target):
         self.model = model
         self.template = None if prompt_template is None else PromptTemplate(prompt_template)
         self._tokenizer: PreTrainedTokenizerBase | None = None
+        self._own_ids: Tensor | None = None
+        self._own_tokenizer: PreTrainedTokenizerBase | None = None
         self._rendered: tuple[PromptBatch, PromptBatch] | None = None
 
     def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """See `Target.build`."""
-        check_vocabulary(self.model, tokenizer, "target.model")
+        own_ids = own_token_ids(self.model, tokenizer, "target.model")
         self.expert = freeze(self.model.load())
         self._tokenizer = tokenizer
+        if own_ids is not None:
+            self._own_ids, self._own_tokenizer = torch.tensor(own_ids), self.model.tokenizer()
+            if (rows := LanguageModel(self.expert, self._own_tokenizer).vocab_size) < len(own_ids):
+                raise UserError(f"target.model must have a row for each of its {len(own_ids)} tokens, got {rows}")
 
     @property
-    def tokens(self) -> LanguageModel:
-        """The expert as a distribution over next tokens; `build` makes it."""
+    def tokens(self) -> NextToken:
+        """The expert as a distribution over next tokens, in the policy's ids; `build` makes it."""
         if self._tokenizer is None:
             raise RuntimeError("Expert.build must be called before the expert is asked for anything")
-        return LanguageModel(self.expert, self._tokenizer)
+        if self._own_ids is None:
+            return LanguageModel(self.expert, self._tokenizer)
+        return Relabelled(LanguageModel(self.expert, self._own_tokenizer), self._own_ids)
 
     def read_by_expert(self, prompts: PromptBatch) -> PromptBatch:
         """Return the prompts as the expert reads them."""
