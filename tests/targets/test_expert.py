@@ -133,5 +133,5 @@ def test_other_ids_of_the_same_tokens_are_translated(tmp_path: Path, family: str
 def test_permuted_ids_beyond_the_embedding_are_one_line(tmp_path: Path) -> None:
     save_renumbered(random_model(vocab=11), word_tokenizer(), tmp_path, permutation(11))
     random_model(vocab=9).save_pretrained(tmp_path)
-    with pytest.raises(UserError, match=r"target.model must have a row for each of its 11 tokens, got 9"):
+    with pytest.raises(UserError, match="embedding of 9 rows"):
         Expert(Pretrained(str(tmp_path))).build(random_model(), word_tokenizer())

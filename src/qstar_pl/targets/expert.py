@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qstar_pl.errors import UserError
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.pretrained import Pretrained
 from qstar_pl.models.shared import own_token_ids
@@ -44,8 +43,7 @@ class Expert(Target):
         self.model = model
         self.template = None if prompt_template is None else PromptTemplate(prompt_template)
         self._tokenizer: PreTrainedTokenizerBase | None = None
-        self._own_ids: Tensor | None = None
-        self._own_tokenizer: PreTrainedTokenizerBase | None = None
+        self._tokens: NextToken | None = None
         self._rendered: tuple[PromptBatch, PromptBatch] | None = None
 
     def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -53,19 +51,17 @@ class Expert(Target):
         own_ids = own_token_ids(self.model, tokenizer, "target.model")
         self.expert = freeze(self.model.load())
         self._tokenizer = tokenizer
-        if own_ids is not None:
-            self._own_ids, self._own_tokenizer = torch.tensor(own_ids), self.model.tokenizer()
-            if (rows := LanguageModel(self.expert, self._own_tokenizer).vocab_size) < len(own_ids):
-                raise UserError(f"target.model must have a row for each of its {len(own_ids)} tokens, got {rows}")
+        if own_ids is None:
+            self._tokens = LanguageModel(self.expert, tokenizer)
+        else:
+            self._tokens = Relabelled(LanguageModel(self.expert, self.model.tokenizer()), torch.tensor(own_ids))
 
     @property
     def tokens(self) -> NextToken:
         """The expert as a distribution over next tokens, in the policy's ids; `build` makes it."""
-        if self._tokenizer is None:
+        if self._tokens is None:
             raise RuntimeError("Expert.build must be called before the expert is asked for anything")
-        if self._own_ids is None:
-            return LanguageModel(self.expert, self._tokenizer)
-        return Relabelled(LanguageModel(self.expert, self._own_tokenizer), self._own_ids)
+        return self._tokens
 
     def read_by_expert(self, prompts: PromptBatch) -> PromptBatch:
         """Return the prompts as the expert reads them."""
