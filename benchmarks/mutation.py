@@ -6,7 +6,8 @@ Mutants are made by mutmut's operators (`pip install mutmut`), whose own runner 
 every test in one process; here each mutant is a file written into a private copy of the project, so that spawned
 processes and the command line see it too. Text (messages, docstrings, keys) is not mutated. A mutant is killed when the
 tests of its area fail, and survives when they pass; survivors are printed as differences to be read, since some of them
-change nothing (an equivalent mutant). Tests that fail on this machine without any mutant are left out, and counted.
+change nothing (an equivalent mutant). Tests that fail on this machine without any mutant are left out, and counted; as
+a control the unchanged code of every area is tried in the same way as a mutant and must survive.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ AREAS = {
     "rollout": ("src/qstar_pl/rollout", ["tests/rollout", "tests/samplers", "tests/targets", "tests/invariant"]),
 }
 COPIED = ("src", "callbacks", "tests", "configs", "benchmarks", "pyproject.toml", "README.md", "docs")
+CONTROL = -1
 # Imported once, before any process is forked for a mutant; nothing of this project may be among them.
 PRELOADED = ("torch", "lightning.pytorch", "transformers", "jsonargparse", "datasets", "pytest", "matplotlib")
 
@@ -80,10 +82,12 @@ def places(area: str) -> list[tuple[str, int]]:
 
 
 def make(area: str, name: str, number: int) -> Mutant:
-    """Write one mutant's source."""
+    """Return one mutant, or the file as it stands for the number CONTROL."""
     from mutmut.mutation.file_mutation import create_mutations, deep_replace
 
     code = (ROOT / name).read_text(encoding="utf-8")
+    if number == CONTROL:
+        return Mutant(area, name, number, code, "")
     module, mutations, *_ = create_mutations(name, code)
     source = deep_replace(module, mutations[number].original_node, mutations[number].mutated_node).code
     lines = difflib.unified_diff(code.splitlines(), source.splitlines(), lineterm="", n=1)
@@ -150,7 +154,8 @@ def sample(per_area: int, seed: int, areas: list[str]) -> list[tuple[str, str, i
         chosen += [(area, *place) for place in picked]
         print(f"{area}: {len(everything)} mutants, {len(picked)} drawn", flush=True)
     generator.shuffle(chosen)
-    return chosen
+    controls = [(area, next(str(p.relative_to(ROOT)) for p in (ROOT / AREAS[area][0]).rglob("*.py"))) for area in areas]
+    return [*((area, name, CONTROL) for area, name in controls), *chosen]
 
 
 def copied(folder: Path) -> Path:
@@ -190,9 +195,11 @@ def work(folder: Path, chosen: list[tuple[str, str, int]], left_out: list[str], 
 def report(outcomes: list[Outcome]) -> None:
     """Print the survivors, then the shares."""
     for outcome in outcomes:
-        if outcome.verdict == "survived":
+        if outcome.verdict == "survived" and outcome.number != CONTROL:
             print(f"\n{outcome.path} #{outcome.number}\n{outcome.difference}")
-    counts = Counter((outcome.area, outcome.verdict) for outcome in outcomes)
+    for control in (outcome for outcome in outcomes if outcome.number == CONTROL):
+        print(f"{control.area}: the unchanged code {control.verdict}")
+    counts = Counter((outcome.area, outcome.verdict) for outcome in outcomes if outcome.number != CONTROL)
     for area in sorted({outcome.area for outcome in outcomes}):
         tried = sum(counts[area, verdict] for verdict in ("killed", "survived", "timeout"))
         print(f"{area}: {counts[area, 'survived']} of {tried} survive")
