@@ -1,57 +1,123 @@
-"""Finds the program in an answer."""
+"""Finds the program in an answer: the one that parses and defines, or does, what is asked for."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-_FENCE = re.compile(r"^[ \t]*```[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
-_TOP_LEVEL = re.compile(r"(?:async\s+def|def|class|import|from)\s|@")
-_AFTER_A_BODY = re.compile(r"^(?=[^\s#)\]}\"'])", re.MULTILINE)
+from qstar_pl.execution.continuation import continue_function
+from qstar_pl.execution.fences import Block, bare_programs, fenced_blocks, unfenced_parts
+from qstar_pl.execution.shape import Program, parsed
+
+_END_OF_TURN = re.compile(
+    r"<\|(?:im_end|endoftext|end_of_text|eot_id|eom_id|end|eot|EOT)\|>|</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>"
+)
+_THOUGHT = re.compile(r"^.*</think(?:ing)?>", re.DOTALL)
 
 
-def defines(text: str, name: str) -> bool:
-    """Return whether a program has a function (or method) of that name."""
-    return bool(re.search(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{re.escape(name)}\b", text, re.MULTILINE))
+def script_program(answer: str) -> str:
+    """Return the program of an answer that is to read standard input and print.
 
-
-def code_block(answer: str, name: str | None = None) -> str | None:
-    """Return the last fenced block that defines `name`, or else the last one; None if there is none.
-
-    A fence that is never closed lasts to the end: the answer may have been cut.
+    Of all blocks that parse, the last one that does something with names that it has; those that read input come
+    first, blocks whose label says that they are output, shell or another language come last, as do texts without a
+    fence. A block that needs names of earlier ones is put behind them.
     """
-    blocks = [match[1] for match in _FENCE.finditer(answer)]
-    naming = [block for block in blocks if name is not None and defines(block, name)]
-    return ([None, *blocks, *naming])[-1]
+    answer = _answer_alone(answer)
+    programs = _programs(answer)
+    bare = [program for part in unfenced_parts(answer) for program in bare_programs(part)]
+    sources = [programs, [*_joined(programs)], bare, [*_joined(bare)]]
+    for pool in sources:
+        ready = [program for program in pool if program.acts and not program.missing]
+        if best := [program for program in ready if program.reads_input] or ready:
+            return best[-1].text
+    acting = [program for pool in sources for program in pool if program.acts]
+    return acting[-1].text if acting else _fallback(answer)
+
+
+def function_program(answer: str, name: str, starter: str = "") -> str:
+    """Return the program of an answer that is to define `name`, perhaps as a method of a class.
+
+    An answer that defines it stands on its own (see `_definer`). Anything else continues `starter`, if there is one.
+    """
+    answer = _answer_alone(answer)
+    if (whole := _definer(answer, name)) is not None:
+        return whole
+    text = _fallback(answer)
+    return continue_function(starter, text, name) if starter.strip() else text
 
 
 def complete_function(prompt: str, answer: str, entry_point: str) -> str:
     """Return the program of an answer to a prompt that ends inside the function `entry_point`.
 
-    A fenced block, or a text that starts like a module, which defines the function stands on its own, below what the
-    prompt has before that function (imports, helpers). Anything else continues the prompt: it is cut where a line
-    returns to the margin, and the first line gets the indentation of a function's body if it has lost it.
+    An answer that defines the function stands on its own, below what the prompt has before that function (imports,
+    helpers). Anything else continues the prompt (see `continue_function`).
     """
-    block = code_block(answer, entry_point)
-    text = answer if block is None else block
-    if defines(text, entry_point) and (block is not None or _TOP_LEVEL.match(text.lstrip())):
-        return before_function(prompt, entry_point) + "\n" + _without_margin(text)
-    first, newline, rest = text.lstrip("\r\n").partition("\n")
-    if len(first) - len(first.lstrip()) < 4 and not first.startswith("\t"):
-        first = "    " + first.lstrip()
-    if after := _AFTER_A_BODY.search(rest):
-        rest = rest[: after.start()]
-    return prompt + first + newline + rest
+    answer = _answer_alone(answer)
+    if (whole := _definer(answer, entry_point)) is not None:
+        return before_function(prompt, entry_point) + "\n" + whole
+    return continue_function(prompt, _fallback(answer), entry_point)
 
 
 def before_function(prompt: str, entry_point: str) -> str:
     """Return what a prompt has above the function that it asks for."""
-    head = re.search(rf"^def[ \t]+{re.escape(entry_point)}\b", prompt, re.MULTILINE)
+    head = re.search(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", prompt, re.MULTILINE)
     return prompt[: head.start()] if head else ""
 
 
-def _without_margin(text: str) -> str:
-    """Return a block that is indented as a whole, as in a list, without that indentation."""
-    lines = text.splitlines()
-    margins = [len(line) - len(line.lstrip()) for line in lines if line.strip()]
-    margin = min(margins, default=0)
-    return "\n".join(line[margin:] for line in lines) + "\n"
+def _answer_alone(answer: str) -> str:
+    """Return an answer without its thoughts, and without what stands behind the end of its turn."""
+    text = answer.replace("\r\n", "\n").replace("\r", "\n")
+    if end := _END_OF_TURN.search(text):
+        text = text[: end.start()]
+    spoken = _THOUGHT.sub("", text)
+    return spoken if spoken.strip() else text
+
+
+def _definer(answer: str, name: str) -> str | None:
+    """Return the last program that defines `name` with a body: first of the fenced ones, then of the others.
+
+    A stub is taken only where there is nothing else. A program that needs names of earlier ones is put behind them.
+    """
+    fenced = _programs(answer)
+    bare = [program for part in unfenced_parts(answer) for program in bare_programs(part)]
+    for programs in (fenced, bare):
+        for number in reversed(range(len(programs))):
+            if programs[number].defines(name):
+                return _behind(programs[:number], programs[number]).text
+    stubs = [program for program in (*bare, *fenced) if program.definition(name) is not None]
+    return stubs[-1].text if stubs else None
+
+
+def _programs(answer: str) -> list[Program]:
+    """Return the fenced blocks that parse; those whose label speaks against it only if there are no others."""
+    blocks = fenced_blocks(answer)
+    for chosen in ([one for one in blocks if not one.other], blocks):
+        if programs := [program for block in chosen if (program := parsed(block.text)) is not None]:
+            return programs
+    return []
+
+
+def _joined(programs: Sequence[Program]) -> Sequence[Program]:
+    return [_behind(programs[:number], program) for number, program in enumerate(programs) if program.missing]
+
+
+def _behind(earlier: Sequence[Program], program: Program) -> Program:
+    """Return a program below those earlier ones which make names that it lacks."""
+    needed: list[Program] = []
+    missing = set(program.missing)
+    for other in reversed(earlier):
+        if missing & other.bound:
+            needed.insert(0, other)
+            missing |= other.missing
+    if not needed:
+        return program
+    return parsed("\n\n".join([*(one.text for one in needed), program.text])) or program
+
+
+def _fallback(answer: str) -> str:
+    """Return the last block, or the text before the first fence if that is all there is, or the answer."""
+    blocks = fenced_blocks(answer)
+    likely: list[Block] = [block for block in blocks if not block.other] or blocks
+    if likely:
+        return likely[-1].text
+    return next((part for part in unfenced_parts(answer) if part.strip()), answer)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qstar_pl.errors import UserError
-from qstar_pl.execution.extraction import code_block, complete_function, defines
+from qstar_pl.execution.extraction import complete_function, function_program, script_program
 from qstar_pl.execution.function_tests import judge_calls
 from qstar_pl.execution.limits import Limits
 from qstar_pl.execution.sandbox import Sandbox
@@ -91,7 +91,7 @@ class FunctionCases(Problem):
 
     def program(self, answer: str) -> str:
         """See `Problem.program`."""
-        return _whole(answer, self.starter_code, self.function)
+        return function_program(answer, self.function, self.starter_code)
 
     def judge(self, program: str, sandbox: Sandbox, limits: Limits, *, every_test: bool = False) -> Verdict:
         """See `Problem.judge`."""
@@ -115,19 +115,11 @@ class Script(Problem):
 
     def program(self, answer: str) -> str:
         """See `Problem.program`."""
-        return _whole(answer, "", None)
+        return script_program(answer)
 
     def judge(self, program: str, sandbox: Sandbox, limits: Limits, *, every_test: bool = False) -> Verdict:
         """See `Problem.judge`."""
         return judge_script(program, self.tests, sandbox, limits, every_test=every_test)
-
-
-def _whole(answer: str, starter_code: str, function: str | None) -> str:
-    block = code_block(answer, function)
-    text = answer if block is None else block
-    if function is None or not starter_code.strip() or defines(text, function):
-        return text
-    return starter_code.rstrip() + "\n" + text
 
 
 def problem_from_metadata(metadata: Mapping[str, Any]) -> Problem:
