@@ -37,6 +37,48 @@ def check(*lines):
         ("import collections\ndef f(x): return collections.Counter(x)", check("assert candidate('aa') == {'a': 2}")),
         ("def f(x): return x", "LIMIT = 3\ndef helper(c): assert c(LIMIT) == 3\n" + check("helper(candidate)")),
         ("def f(x):\n    print('noise')\n    return x", check("print('more')", "assert candidate(1) == 1")),
+        # Answers of other types than JSON's: as in a plain run.
+        (
+            "def f(n): yield from range(n)",
+            check("assert list(candidate(3)) == [0, 1, 2]", "assert sum(candidate(4)) == 6"),
+        ),
+        (
+            "def f():\n    n = 0\n    while True:\n        yield n\n        n += 1",
+            check("g = candidate()", "assert [next(g), next(g)] == [0, 1]", "assert next(x for x in g if x > 9) == 10"),
+        ),
+        (
+            "def f():\n    yield 1\n    raise ValueError('no more')",
+            check("g = candidate()", "next(g)", "try: next(g)", "except ValueError as e: assert str(e) == 'no more'"),
+        ),
+        ("def f(x): return map(str, x)", check("assert list(candidate(iter([1, 2]))) == ['1', '2']")),
+        ("def f(x): return [iter(x), x]", check("a, b = candidate('ab')", "assert ''.join(a) == b", "assert not [*a]")),
+        (
+            "from fractions import Fraction\ndef f(x): return Fraction(1, x)",
+            check(
+                "assert candidate(2) == 0.5", "assert abs(candidate(3) - 1 / 3) < 1e-9", "assert candidate(4) * 4 == 1"
+            ),
+        ),
+        (
+            "from decimal import Decimal\ndef f(x): return Decimal(x) / 4",
+            check(
+                "from decimal import Decimal", "assert candidate(1) == 0.25", "assert candidate(5) == Decimal('1.25')"
+            ),
+        ),
+        ("def f(n): return range(n)", check("assert candidate(3) == range(3)", "assert list(candidate(2)) == [0, 1]")),
+        (
+            "def f(x): return x.keys()",
+            check("assert candidate({1: 2}) == {1}", "assert sorted(candidate({4: 5})) == [4]"),
+        ),
+        (
+            "from collections import deque\ndef f(x): return deque(x)",
+            check("assert list(candidate((1, 2))) == [1, 2]", "assert candidate([3])[-1] == 3"),
+        ),
+        (
+            "def f(n): return 10 ** n",
+            check("assert candidate(5000) == 10 ** 5000", "assert len(str(candidate(5000))) == 5001"),
+        ),
+        ("def f(n): return len(str(10 ** n))", check("assert candidate(5000) == 5001")),
+        ("n = 1\ndef f():\n    nonlocal n\n    n += 1\n    return n", check("assert candidate() == 2")),
     ],
 )
 def test_right_programs_pass(pool, program, test):
@@ -51,6 +93,16 @@ def test_right_programs_pass(pool, program, test):
         ("def f(): return 2", check("assert candidate() == 1, 'no'"), Outcome.WRONG_ANSWER, "AssertionError: no"),
         ("def f(): return None", check("assert len(candidate()) == 1"), Outcome.WRONG_ANSWER, "TypeError"),
         ("def f(): return iter([1])", check("assert candidate() == [1]"), Outcome.WRONG_ANSWER, "AssertionError"),
+        ("def f(): yield 1 // 0", check("assert list(candidate()) == [1]"), Outcome.EXCEPTION, "ZeroDivisionError"),
+        ("def f():\n    while True: yield 1", check("assert list(candidate()) == [1]"), Outcome.TIMEOUT, ""),
+        ("def f():\n    yield 'x' * 2**21", check("assert list(candidate()) == [1]"), Outcome.OUTPUT_LIMIT, "bytes"),
+        (
+            "import itertools\ndef f(): return itertools.count()",
+            check("candidate() + 1"),
+            Outcome.WRONG_ANSWER,
+            "TypeError",
+        ),
+        ("def f():\n    return 1\nreturn", check("candidate()"), Outcome.SYNTAX, "'return' outside function"),
         ("def f(): return object()", check("assert candidate()"), Outcome.WRONG_ANSWER, "TypeError"),
         ("def f(): return 1 // 0", check("assert candidate() == 1"), Outcome.EXCEPTION, "ZeroDivisionError"),
         ("class E(Exception): pass\ndef f(): raise E('x')", check("candidate()"), Outcome.EXCEPTION, "E: x"),
@@ -130,3 +182,19 @@ def test_cases_of_apps(pool):
     assert (verdict.outcome, verdict.passed_tests) == (Outcome.EXCEPTION, 0)
     verdict = cases(pool, "def f(x):\n    while x == 2: pass\n    return x * x", inputs, outputs, every_test=True)
     assert (verdict.outcome, verdict.passed_tests) == (Outcome.TIMEOUT, 1)
+
+
+def test_cases_of_other_types(pool):
+    fraction = "from fractions import Fraction\ndef f(x): return Fraction(x, 2)"
+    assert cases(pool, fraction, [[1], [4]], [0.5, 2]).passed
+    assert not cases(pool, fraction, [[1]], [0.6]).passed
+    assert cases(pool, "from decimal import Decimal\ndef f(x): return Decimal(x) / 3", [[1]], [1 / 3]).passed
+    # As in a plain run, a generator is no list, even of the same items.
+    assert not cases(pool, "def f(x): yield x", [[1]], [[1]]).passed
+    assert cases(pool, "def f(n): return 10 ** n - 1", [[5000], [1]], [10**5000 - 1, 9]).passed
+    verdict = cases(pool, "def f(n): return 10 ** n", [[5000]], [10**5000 - 1])
+    assert verdict.outcome is Outcome.WRONG_ANSWER
+    deep = []
+    for _ in range(300):
+        deep = [deep]
+    assert cases(pool, "def f(x): return x", [[deep]], [deep]).outcome is Outcome.BROKEN_TESTS

@@ -57,10 +57,42 @@ def test_apps_functions():
         ({"task": "dialogue"}, "'dialogue'"),
         ({"task": "humaneval", "prompt": "x"}, "'entry_point'"),
         (apps({"inputs": [1]}), "'outputs'"),
-        (apps({"inputs": [1], "outputs": []}), "1 inputs and 0 outputs"),
+        (apps({"inputs": [1], "outputs": []}), "another number of outputs"),
         ({"task": "apps", "input_output": "{"}, "dataset's form"),
     ],
 )
 def test_other_metadata(metadata, message):
     with pytest.raises(UserError, match=message):
         problem_from_metadata(metadata)
+
+
+def test_tests_in_other_forms():
+    def cases(**columns):
+        return problem_from_metadata(apps(columns))
+
+    big = "9" * 5000
+    text = f'{{"fn_name": "f", "inputs": [[1]], "outputs": [{big}]}}'
+    assert problem_from_metadata({**apps({}), "input_output": text}).outputs == [10**5000 - 1]
+    lists_as_text = cases(fn_name="f", inputs="[[1], [2]]", outputs="[1, 4]")
+    assert (lists_as_text.inputs, lists_as_text.outputs) == ([[1], [2]], [1, 4])
+    # One JSON value a line, as in LiveCodeBench.
+    lines = cases(fn_name="f", inputs=['[1, 2]\n"x"', '"y"'], outputs=["[3]", "plain"])
+    assert (lines.inputs, lines.outputs) == ([[[1, 2], "x"], ["y"]], [[3], "plain"])
+    script = cases(inputs='["1\\n", ["2", [3]]]', outputs=["1", 10**4100])
+    assert script.tests == [("1\n", "1"), ("2\n[3]", "1" + "0" * 4100)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"fn_name": "f", "inputs": [5], "outputs": [1]}, "lists of arguments, got int"),
+        ({"inputs": {"a": 1}, "outputs": [1]}, "inputs must be a list, got dict"),
+        ({"inputs": "[1", "outputs": [1]}, "dataset's form"),
+        ({"inputs": [], "outputs": []}, "no tests"),
+    ],
+)
+def test_tests_that_cannot_be_read(columns, message):
+    with pytest.raises(UserError, match=message):
+        problem_from_metadata(apps(columns))
+    with pytest.raises(UserError, match="nested"):
+        problem_from_metadata({**apps({}), "input_output": "[" * 100_000})

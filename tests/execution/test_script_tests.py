@@ -26,6 +26,23 @@ def judged(pool, program, tests=TESTS, every_test=False):
         "n = int(input())\nif n:\n    print(2 * n)\n    return",
         "import io, os\ninput = io.BytesIO(os.read(0, os.fstat(0).st_size or 99)).readline\nprint(2 * int(input()))",
         "import sys\nprint('note', file=sys.stderr)\nprint(2 * int(input()))",
+        # Standard input is a file, as behind `<`.
+        "import os\nprint(2 * int(os.read(0, os.fstat(0).st_size)))",
+        "import os, io\nf = io.StringIO(os.read(0, os.fstat(0).st_size).decode())\nprint(2 * int(f.readline()))",
+        "from sys import stdin\nstdin.seek(0, 2)\nn = stdin.tell()\nstdin.seek(0)\nprint(2 * int(stdin.read(n)))",
+        "import mmap\nprint(2 * int(mmap.mmap(0, 0, access=mmap.ACCESS_READ)[:]))",
+        # The end of a program is Python's own.
+        "import sys\nprint(2 * int(input()))\nsys.stdout.close()",
+        "import sys\nprint(2 * int(input()))\nsys.stdout.flush()\nsys.stdout = None",
+        "import os\nout = os.fdopen(1, 'w')\nout.write(str(2 * int(input())))",
+        "import io, os\nout = io.BufferedWriter(io.FileIO(1, 'w'))\nout.write(b'%d' % (2 * int(input())))",
+        "import atexit\nn = int(input())\natexit.register(lambda: 1 // 0)\nprint(2 * n)",
+        # Written as the body of a function.
+        "n = int(input())\ndef f():\n    nonlocal n\n    n *= 2\nf()\nprint(n)",
+        "n = int(input())\nk = 0\ndef f():\n    k = 1\n    def g():\n        nonlocal k, n\n        n += n * k\n    g()\n"
+        "f()\nprint(n)\nreturn",
+        "nonlocal n\nn = int(input())\nprint(2 * n)",
+        "from math import *\ndef f():\n    global n\n    n = 2 * int(input())\nf()\nprint(floor(n))\nreturn 0",
     ],
 )
 def test_right_programs_pass(pool, program):
@@ -46,6 +63,9 @@ def test_right_programs_pass(pool, program):
         ("import os\nos.close(1)", Outcome.WRONG_ANSWER, "printed ''"),
         ("import os\nos.abort()", Outcome.EXCEPTION, "SIGABRT"),
         ("print(", Outcome.SYNTAX, "SyntaxError"),
+        ("import os\nprint(2)\nos.close(1)", Outcome.EXCEPTION, "exit code 120"),
+        ("def f():\n    nonlocal\nf()", Outcome.SYNTAX, "SyntaxError"),
+        ("import os\nos.write(0, b'x')", Outcome.EXCEPTION, "OSError"),
         ("return (", Outcome.SYNTAX, ""),
         ("bytearray(2**29)", Outcome.MEMORY, "MemoryError"),
         ("while True: print('x' * 9999)", Outcome.OUTPUT_LIMIT, "1 MiB"),
@@ -59,6 +79,14 @@ def test_how_a_program_fails(pool, program, outcome, detail):
     verdict = judged(pool, program)
     assert verdict.outcome is outcome, verdict
     assert detail in verdict.detail
+
+
+def test_numbers_of_many_digits(pool):
+    tests = [("5000\n", "1" + "0" * 5000 + "\n")]
+    assert judged(pool, "print(10 ** int(input()))", tests).passed
+    assert judged(pool, "n = int(input())\nprint(int(str(10 ** n)))", tests).passed
+    assert judged(pool, "print(2 * int(input()))", [("7" * 5000, "1" + "5" * 4999 + "4")]).passed
+    assert not judged(pool, "print(10 ** int(input()) + 1)", tests).passed
 
 
 def test_share_of_tests(pool):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-8
@@ -53,14 +55,25 @@ def _same(returned: Any, expected: Any) -> bool:
         mine = {str(key): value for key, value in returned.items()}
         wanted = {str(key): value for key, value in expected.items()}
         return mine.keys() == wanted.keys() and all(_same(mine[key], wanted[key]) for key in wanted)
-    if isinstance(returned, float) or isinstance(expected, float):
-        numbers = isinstance(returned, int | float) and isinstance(expected, int | float)
+    if isinstance(returned, float | Decimal) or isinstance(expected, float):
+        numbers = isinstance(returned, int | float | Fraction | Decimal) and isinstance(expected, int | float)
         return numbers and _close(returned, expected)
     return bool(returned == expected)
 
 
-def _close(mine: float, other: float) -> bool:
+def _close(mine: float | Fraction | Decimal, other: float) -> bool:
+    if mine == other:
+        return math.isfinite(mine)
     try:
+        mine = float(mine)
         return math.isfinite(mine) and abs(mine - other) <= ABSOLUTE + RELATIVE * abs(other)
-    except OverflowError:
+    except (OverflowError, ValueError):  # a whole number that no float holds; a Decimal that is no number
         return False
+
+
+def shortened(value: Any) -> str:
+    """Return the beginning of how a value is written; of whole numbers without end, their size."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # more digits than Python writes
+        return f"a {type(value).__name__} with very large numbers"

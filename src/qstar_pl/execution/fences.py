@@ -9,11 +9,12 @@ from itertools import islice
 from qstar_pl.execution.shape import Program, longest_start, parsed, without_prose
 
 _FENCE = re.compile(r"^(?P<lead>.*?)(?P<fence>`{3,}|~{3,})[ \t]*(?P<label>[^`~]*?)[ \t]*$")
-_OTHER_LABELS = frozenset(
-    "text txt plaintext plain output out stdout result console terminal shell sh bash zsh cmd powershell bat input stdin "
-    "example sample json yaml xml html css csv sql diff markdown md latex tex math mermaid c cpp c++ java javascript js "
-    "typescript ts go rust ruby php kotlin swift r pseudocode error traceback makefile dockerfile".split()
-)
+_OTHERS = """
+text txt plaintext plain output out stdout result console terminal shell sh bash zsh cmd powershell bat input stdin
+example sample json yaml xml html css csv sql diff markdown md latex tex math mermaid c cpp c++ java javascript js
+typescript ts go rust ruby php kotlin swift r pseudocode error traceback makefile dockerfile
+"""
+_OTHER_LABELS = frozenset(_OTHERS.split())
 """Labels of blocks that are something else than a Python program."""
 _LOOKS_LIKE_CODE = re.compile(
     r"\s*(?:from\s+[\w.]+\s+import\b|import\s+\w|(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]|@\w|#!|"

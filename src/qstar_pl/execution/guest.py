@@ -7,36 +7,35 @@ expected result, and what it sends is parsed by `tester.py` and compared there o
 from __future__ import annotations
 
 import _sitebuiltins
-import ast
 import atexit
 import builtins
 import os
 import random
 import sys
-import threading
 import types
 from typing import Any, TextIO
 
 from qstar_pl.execution import codec
 from qstar_pl.execution.limits import MIB, Limits
+from qstar_pl.execution.running import FILE, compiled, end_as_interpreter
 
 MAX_SOURCE = 8 * MIB
-NOTES, CALLS_IN, CALLS_OUT = 3, 3, 4
+NOTES, SOURCE, CALLS_IN, CALLS_OUT = 3, 4, 3, 4
 _SEED = 0
-_FILE = "program.py"
 
 
 def run_script(limits: Limits) -> None:
-    """Run a program as `python program.py`: its text comes first on standard input, and what follows is its own.
+    """Run a program as `python program.py < input`: standard input is a file that holds nothing but the input.
 
-    How it failed goes to descriptor 3, for the report; the verdict rests on standard output and the exit code.
+    The program's text comes on descriptor 4. How it failed goes to descriptor 3, for the report; the verdict rests on
+    standard output and the exit code.
     """
-    text = codec.receive(0, MAX_SOURCE)
+    text = codec.receive(SOURCE, MAX_SOURCE)
+    os.close(SOURCE)
     module = _fresh_module("__main__")
-    sys.stdin = _open_text(0, "r")
     code, failure = 1, None
     try:
-        exec(_compiled(text), module.__dict__)
+        exec(compiled(text), module.__dict__)
         code = 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
@@ -44,26 +43,23 @@ def run_script(limits: Limits) -> None:
         failure = error
     if failure is not None:
         codec.send(NOTES, _describe(failure))
-    # What the interpreter does at its end: threads, then exit functions, then the buffers.
-    shutdown: Any = getattr(threading, "_shutdown", None)
-    run_exit_functions: Any = getattr(atexit, "_run_exitfuncs", None)
-    for step in (shutdown, run_exit_functions, sys.stdout.flush):
-        if step is not None:
-            step()
-    os._exit(code & 0xFF)
+    os._exit(end_as_interpreter(code))
 
 
 def run_calls(limits: Limits) -> None:
     """Load a program, then answer one call after the other until the channel closes.
 
-    In: [program, entry point, code to run before it], then [arguments, keyword arguments] per call.
-    Out: ["ready"] or how it failed; per call ["returned", value, arguments if they have changed] or how it failed.
+    In: [program, entry point, code to run before it], then [arguments, keyword arguments] per call, or ["next", number]
+    for the next item of an iterator that was returned.
+    Out: ["ready"] or how it failed; per call ["returned", value, arguments if they have changed], ["ended"] at the end
+    of an iterator, or how it failed.
     """
     text, entry, before = codec.receive(CALLS_IN, MAX_SOURCE)
     module = _fresh_module("solution")
+    iterators: list[Any] = []
     try:
         exec(before, module.__dict__)
-        exec(compile(text, _FILE, "exec"), module.__dict__)
+        exec(compiled(text, script=False), module.__dict__)
         function = _entry_point(module, entry)
     except BaseException as error:
         codec.send(CALLS_OUT, _describe(error))
@@ -74,31 +70,27 @@ def run_calls(limits: Limits) -> None:
             message = codec.receive(CALLS_IN, MAX_SOURCE)
         except codec.ClosedError:
             os._exit(0)
-        codec.send(CALLS_OUT, _answer(function, message))
+        codec.send(CALLS_OUT, _answer(function, message, iterators))
 
 
-def _compiled(text: str) -> types.CodeType:
-    """Compile a script; one that ends with `return`, as some of APPS's own solutions do, becomes a function's body."""
+def _answer(function: Any, message: Any, iterators: list[Any]) -> list[Any]:
+    def kept(iterator: Any) -> int:
+        iterators.append(iterator)
+        return len(iterators) - 1
+
     try:
-        return compile(text, _FILE, "exec")
-    except SyntaxError as error:
-        if "'return' outside function" not in str(error.msg):
-            raise
-    wrapped = ast.parse("def script():\n    pass\nscript()")
-    function = wrapped.body[0]
-    assert isinstance(function, ast.FunctionDef)
-    function.body = ast.parse(text).body
-    return compile(wrapped, _FILE, "exec")
-
-
-def _answer(function: Any, message: Any) -> list[Any]:
-    arguments, named = codec.decode(message[0]), codec.decode(message[1])
-    try:
-        value = codec.encode(function(*arguments, **named))
-        after = codec.encode(arguments)
+        if message[0] == "next":
+            try:
+                return ["returned", codec.encode(next(iterators[message[1]]), keep=kept), None]
+            except StopIteration:
+                return ["ended"]
+        arguments, named = codec.decode(message[0]), codec.decode(message[1])
+        value = codec.encode(function(*arguments, **named), keep=kept)
+        untouched: list[Any] = []  # iterators among the arguments: what they hold is not looked at, nor sent back
+        after = codec.encode(arguments, keep=lambda iterator: len(untouched.append(iterator) or untouched))
     except BaseException as error:
         return _describe(error)
-    return ["returned", value, None if after == message[0] else after]
+    return ["returned", value, None if untouched or after == message[0] else after]
 
 
 def _entry_point(module: types.ModuleType, name: str) -> Any:
@@ -111,10 +103,11 @@ def _entry_point(module: types.ModuleType, name: str) -> Any:
 def _fresh_module(name: str) -> types.ModuleType:
     module = types.ModuleType(name)
     sys.modules[name] = module
-    sys.argv = [_FILE]
+    sys.argv = [FILE]
     atexit._clear()
     for name in ("exit", "quit"):  # what `site` would have brought
         setattr(builtins, name, _sitebuiltins.Quitter(name, ""))
+    sys.set_int_max_str_digits(0)  # a time limit stands already
     random.seed(_SEED)  # the same answer gets the same verdict, whatever ran before
     for number, (stream, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         opened = _open_text(number, mode)
@@ -134,6 +127,6 @@ def _describe(error: BaseException) -> list[Any]:
     except BaseException:
         text = ""
     kind = type(error).__name__
-    if isinstance(error, SyntaxError) and error.filename == _FILE:
+    if isinstance(error, SyntaxError) and error.filename == FILE:
         return ["syntax", kind, text]
     return ["raised", kind, text]

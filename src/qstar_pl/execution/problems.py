@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qstar_pl.errors import UserError
+from qstar_pl.execution import codec
+from qstar_pl.execution.apps_cases import apps_cases, parsed_json
 from qstar_pl.execution.extraction import complete_function, function_program, script_program
 from qstar_pl.execution.function_tests import judge_calls
 from qstar_pl.execution.limits import Limits
 from qstar_pl.execution.sandbox import Sandbox
 from qstar_pl.execution.script_tests import judge_script
-from qstar_pl.execution.verdict import Verdict
+from qstar_pl.execution.verdict import Outcome, Verdict
 
 _APPS_IMPORTS = (
     "import sys, os, re, math, random, string, time, copy, datetime, json, heapq, bisect, operator\n"
@@ -95,11 +96,15 @@ class FunctionCases(Problem):
 
     def judge(self, program: str, sandbox: Sandbox, limits: Limits, *, every_test: bool = False) -> Verdict:
         """See `Problem.judge`."""
+        try:
+            inputs, outputs = codec.encode(self.inputs), codec.encode(self.outputs)
+        except codec.CodecError as error:
+            return Verdict(Outcome.BROKEN_TESTS, str(error), 0, 1, 0.0)
         job = {
             "kind": "cases",
             "entry_point": self.function,
-            "inputs": self.inputs,
-            "outputs": self.outputs,
+            "inputs": inputs,
+            "outputs": outputs,
             "program": program,
             "before": _APPS_IMPORTS,
             "every_test": every_test,
@@ -157,21 +162,10 @@ def _humaneval(metadata: Mapping[str, Any]) -> Problem:
 
 
 def _apps(metadata: Mapping[str, Any]) -> Problem:
-    cases = _parsed(metadata["input_output"])
-    references = tuple(_parsed(metadata.get("solutions") or []))
+    cases = apps_cases(metadata["input_output"])
+    references = tuple(parsed_json(metadata.get("solutions") or []))
     key = str(metadata.get("problem_id", metadata.get("id", "")))
-    inputs, outputs = cases["inputs"], cases["outputs"]
-    if len(inputs) != len(outputs):
-        raise ValueError(f"{len(inputs)} inputs and {len(outputs)} outputs")
-    if function := cases.get("fn_name"):
-        return FunctionCases(key, references, function, inputs, outputs, metadata.get("starter_code") or "")
-    return Script(key, references, [(_text(one), _text(other)) for one, other in zip(inputs, outputs, strict=True)])
-
-
-def _parsed(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
-
-
-def _text(value: Any) -> str:
-    """Return a text; some rows hold a list of lines instead."""
-    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+    if cases.function is not None:
+        starter = metadata.get("starter_code") or ""
+        return FunctionCases(key, references, cases.function, cases.inputs, cases.outputs, starter)
+    return Script(key, references, list(zip(cases.inputs, cases.outputs, strict=True)))

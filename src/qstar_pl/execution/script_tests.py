@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qstar_pl.execution import codec
@@ -69,68 +70,61 @@ def run_script(program: str, given: str, sandbox: Sandbox, limits: Limits) -> Pr
 
     """
     with contextlib.ExitStack() as stack:
-        pipes = [os.pipe() for _ in range(3)]
-        descriptors = {end for pipe in pipes for end in pipe}
-        stack.callback(_close_all, descriptors)
-        (in_read, in_write), (out_read, out_write), (note_read, note_write) = pipes
-        run = sandbox.start("script", limits, [in_read, out_write, note_write])
-        stack.callback(run.close)
-        for theirs in (in_read, out_write, note_write):
-            descriptors.remove(theirs)
-            os.close(theirs)
-        for mine in (in_write, out_read, note_read):
+        given_file = _file(given.encode(errors="surrogateescape"), stack)
+        source_file = _file(codec.to_bytes(program), stack)
+        outputs = [os.pipe() for _ in range(2)]
+        (out_read, out_write), (note_read, note_write) = outputs
+        for mine in (out_read, note_read):
+            stack.callback(os.close, mine)
             os.set_blocking(mine, False)
-        exchange = _Exchange(run, codec.to_bytes(program) + given.encode(errors="surrogateescape"), in_write)
-        caps = {out_read: limits.output_mib * MIB, note_read: _NOTE_BYTES}
-        exchange.until_the_end(caps, descriptors)
+        try:
+            run = sandbox.start("script", limits, [given_file, out_write, note_write, source_file])
+        finally:
+            for theirs in (out_write, note_write):
+                os.close(theirs)
+        stack.callback(run.close)
+        exchange = _Exchange(run, {out_read: limits.output_mib * MIB, note_read: _NOTE_BYTES})
+        exchange.until_the_end()
         output, note = bytes(exchange.received[out_read]), bytes(exchange.received[note_read])
         return Printed(output, note, out_read in exchange.over, run.wait())
 
 
-def _close_all(descriptors: set[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
+def _file(content: bytes, stack: contextlib.ExitStack) -> int:
+    """Return a descriptor, for reading only, of a file without a name that holds `content` and nobody can change."""
+    writable = os.memfd_create("input", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        codec.write_all(writable, content)
+        fcntl.fcntl(writable, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+        readable = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(writable)
+    stack.callback(os.close, readable)
+    return readable
 
 
 class _Exchange:
-    """Feeds a run and reads from it, as the pipes allow, so that neither side waits for the other for ever."""
+    """Reads from a run until it has ended, or has said too much."""
 
-    def __init__(self, run: Run, given: bytes, feed: int) -> None:
-        self.run, self.feed = run, feed
-        self.left = memoryview(given)
-        self.received: dict[int, bytearray] = {}
+    def __init__(self, run: Run, caps: Mapping[int, int]) -> None:
+        self.run, self.caps = run, caps
+        """Most bytes of each descriptor; what exceeds them ends the run."""
+        self.received = {descriptor: bytearray() for descriptor in caps}
         self.over: set[int] = set()
 
-    def until_the_end(self, caps: dict[int, int], descriptors: set[int]) -> None:
-        """Read up to `caps` bytes from each descriptor; what exceeds them ends the run."""
-        self.received = {descriptor: bytearray() for descriptor in caps}
+    def until_the_end(self) -> None:
+        """Read what there is."""
         poll = select.poll()
-        poll.register(self.feed, select.POLLOUT)
-        for descriptor in (*caps, self.run.status):
+        for descriptor in (*self.caps, self.run.status):
             poll.register(descriptor, select.POLLIN)
         while True:
             # The report first: all that was written before it is then in the pipes.
             ended = self.run.poll() is not None
             ready = {descriptor for descriptor, _ in poll.poll(0 if ended else 1000)}
-            if self.feed in ready and not self._write():
-                poll.unregister(self.feed)
-                descriptors.remove(self.feed)
-                os.close(self.feed)
-            for descriptor in ready & caps.keys():
-                if not self._read(descriptor, caps[descriptor]):
+            for descriptor in ready & self.caps.keys():
+                if not self._read(descriptor, self.caps[descriptor]):
                     poll.unregister(descriptor)
-            if ended and not ready & caps.keys():
+            if ended and not ready & self.caps.keys():
                 return
-
-    def _write(self) -> bool:
-        """Return whether there is more to write."""
-        try:
-            self.left = self.left[os.write(self.feed, self.left[: 1 << 16]) :]
-        except BlockingIOError:
-            return True
-        except BrokenPipeError:
-            return False
-        return bool(self.left)
 
     def _read(self, descriptor: int, cap: int) -> bool:
         """Return whether there may be more to read."""

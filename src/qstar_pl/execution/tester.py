@@ -18,11 +18,15 @@ from collections.abc import Callable
 from typing import Any
 
 from qstar_pl.execution import codec
-from qstar_pl.execution.comparison import same_value
+from qstar_pl.execution.comparison import same_value, shortened
 from qstar_pl.execution.limits import MIB, Limits
 
 JOB, VERDICT, FROM_PROGRAM, TO_PROGRAM = 3, 4, 5, 6
 MAX_JOB = 256 * MIB
+MAX_ITEMS = 1_000_000
+"""Of all iterators that a program returns."""
+MAX_DIGITS = 100_000
+"""Of numbers as text, in tests: Python's own limit of 4,300 is too low for some, and none at all would cost hours."""
 GRACE_S = 1.0
 """How much longer than the program this process may take, to say that time is up."""
 
@@ -35,19 +39,49 @@ class _Ended(BaseException):
     """There is nothing more to learn; not an `Exception`, so that tests do not catch it by chance."""
 
 
+class RemoteIterator:
+    """An iterator, such as a generator, that the function has returned; its items are asked for one by one.
+
+    As any iterator it equals nothing but itself, and can be gone through once.
+    """
+
+    def __init__(self, program: Program, number: int, type_name: str) -> None:
+        self._program, self._number, self._type_name = program, number, type_name
+        self._ended = False
+
+    def __iter__(self) -> RemoteIterator:
+        return self
+
+    def __next__(self) -> Any:
+        if not self._ended:
+            self._program.items += 1
+            if self._program.items > MAX_ITEMS:
+                self._program.end("output", f"it yields more than {MAX_ITEMS} items")
+            reply = self._program.ask(["next", self._number])
+            if reply != ["ended"]:
+                return self._program.result(reply)
+            self._ended = True
+        raise StopIteration
+
+    def __repr__(self) -> str:
+        return f"<{self._type_name} object>"
+
+
 class Program:
     """The function under test, as the tests see it: a callable whose body is elsewhere."""
 
     def __init__(self, limits: Limits) -> None:
         self.limit = limits.output_mib * MIB
         self.calls = 0
+        self.items = 0
+        """Asked of iterators."""
         self.verdict: tuple[str, str] | None = None
         """Set once, when the run cannot pass any more whatever the tests make of it: (kind, detail)."""
         self.raised: BaseException | None = None
 
     def load(self, text: str, entry: str, before: str) -> None:
         """Send the program to its process and wait until it is loaded."""
-        reply = self._ask([text, entry, before])
+        reply = self.ask([text, entry, before])
         if reply != ["ready"]:
             self._failed(reply)
 
@@ -56,11 +90,14 @@ class Program:
         if self.verdict is not None:
             raise _Ended
         self.calls += 1
-        reply = self._ask([codec.encode(list(arguments)), codec.encode(named)])
+        return self.result(self.ask([codec.encode(list(arguments)), codec.encode(named)]), arguments)
+
+    def result(self, reply: Any, arguments: tuple[Any, ...] = ()) -> Any:
+        """Return the value in an answer, and change the arguments as it says; raise what it says was raised."""
         if not (isinstance(reply, list) and len(reply) == 3 and reply[0] == "returned"):
             self._failed(reply)
         try:
-            value = codec.decode(reply[1])
+            value = codec.decode(reply[1], remote=lambda number, name: RemoteIterator(self, number, name))
             after = codec.decode(reply[2]) if reply[2] is not None else None
         except codec.CodecError as error:
             self.end("protocol", str(error))
@@ -75,7 +112,8 @@ class Program:
             self.verdict = (kind, detail)
         raise _Ended
 
-    def _ask(self, message: Any) -> Any:
+    def ask(self, message: Any) -> Any:
+        """Send a message and return the answer to it."""
         try:
             codec.send(TO_PROGRAM, message)
             return codec.receive(FROM_PROGRAM, self.limit)
@@ -182,14 +220,14 @@ def check(job: dict[str, Any], program: Program, tally: Tally) -> None:
 
 def cases(job: dict[str, Any], program: Program, tally: Tally) -> None:
     """Call the function with each list of arguments and compare what it returns."""
-    inputs, outputs = job["inputs"], job["outputs"]
+    inputs, outputs = codec.decode(job["inputs"]), codec.decode(job["outputs"])
     tally.total = len(inputs)
     program.load(job["program"], job["entry_point"], job["before"])
     for arguments, expected in zip(inputs, outputs, strict=True):
         try:
             returned = program(*arguments)
             if not same_value(returned, expected):
-                raise AssertionError(f"returned {returned!r:.80}, not {expected!r:.80}")
+                raise AssertionError(f"returned {shortened(returned)}, not {shortened(expected)}")
             tally.passed += 1
         except Exception as error:
             tally.first = tally.first or error
@@ -206,6 +244,7 @@ def run_tests(limits: Limits) -> None:
     program, tally = Program(limits), Tally()
     random.seed(0)
     sys.setrecursionlimit(10_000)
+    sys.set_int_max_str_digits(MAX_DIGITS)
 
     def out_of_time(number: int, frame: object) -> None:
         program.end("timeout", "out of time")
