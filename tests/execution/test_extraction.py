@@ -58,7 +58,7 @@ def works(program):
         "```python\nreturn sum(helper(x) for x in xs)\n```",
         # Helpers below the body, a definition that is no def, the end of a turn.
         "    return each(xs)\n\n\ndef each(xs):\n    return sum(map(helper, xs))\n",
-        "    return each(xs) + ONE\n\nONE = 1\n\n@staticmethod\ndef each(xs):\n    return sum(xs) + 1\n\nprint(each(1))",
+        "    return each(xs) + ONE\n\nONE = 1\n\n@staticmethod\ndef each(xs):\n    return sum(xs) + 1\n\nprint(3)",
         "```python\nsolve = lambda xs: sum(map(helper, xs))\n```",
         BODY.rstrip() + "<|im_end|>",
         f"```python\n{WHOLE}```</s><s>[INST] Now in C.\n```c\nint solve;\n```",

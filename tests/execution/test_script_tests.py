@@ -39,8 +39,8 @@ def judged(pool, program, tests=TESTS, every_test=False):
         "import atexit\nn = int(input())\natexit.register(lambda: 1 // 0)\nprint(2 * n)",
         # Written as the body of a function.
         "n = int(input())\ndef f():\n    nonlocal n\n    n *= 2\nf()\nprint(n)",
-        "n = int(input())\nk = 0\ndef f():\n    k = 1\n    def g():\n        nonlocal k, n\n        n += n * k\n    g()\n"
-        "f()\nprint(n)\nreturn",
+        "n = int(input())\nk = 0\ndef f():\n    k = 1\n    def g():\n        nonlocal k, n\n        n += n * k\n"
+        "    g()\nf()\nprint(n)\nreturn",
         "nonlocal n\nn = int(input())\nprint(2 * n)",
         "from math import *\ndef f():\n    global n\n    n = 2 * int(input())\nf()\nprint(floor(n))\nreturn 0",
     ],

@@ -25,7 +25,7 @@ MAX_ITEMS = 100_000
 MAX_EXPONENT = 20_000
 """Of a Decimal: arithmetic with a larger one would take for ever."""
 _EXACT = 2**53
-_CONTAINERS: tuple[type, ...] = (list, tuple, set, frozenset, deque)
+_CONTAINERS: tuple[type[Any], ...] = (list, tuple, set, frozenset, deque)
 
 
 class CodecError(Exception):
@@ -72,9 +72,8 @@ def encode(value: Any, depth: int = 0, keep: Callable[[Iterator[Any]], int] | No
         return plain
     if isinstance(value, range):
         return ["range", *(encode(part) for part in (value.start, value.stop, value.step))]
-    for kind in _CONTAINERS:
-        if isinstance(value, kind):
-            return [kind.__name__, *(encode(item, depth + 1, keep) for item in value)]
+    if (kind := next((kind for kind in _CONTAINERS if isinstance(value, kind)), None)) is not None:
+        return [kind.__name__, *(encode(item, depth + 1, keep) for item in value)]
     for tag, view in (("keys", KeysView), ("items", ItemsView), ("values", ValuesView)):
         if isinstance(value, view):
             return [tag, *(encode(item, depth + 1, keep) for item in value)]

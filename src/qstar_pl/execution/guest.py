@@ -75,8 +75,7 @@ def run_calls(limits: Limits) -> None:
 
 def _answer(function: Any, message: Any, iterators: list[Any]) -> list[Any]:
     def kept(iterator: Any) -> int:
-        iterators.append(iterator)
-        return len(iterators) - 1
+        return _number_in(iterators, iterator)
 
     try:
         if message[0] == "next":
@@ -87,10 +86,15 @@ def _answer(function: Any, message: Any, iterators: list[Any]) -> list[Any]:
         arguments, named = codec.decode(message[0]), codec.decode(message[1])
         value = codec.encode(function(*arguments, **named), keep=kept)
         untouched: list[Any] = []  # iterators among the arguments: what they hold is not looked at, nor sent back
-        after = codec.encode(arguments, keep=lambda iterator: len(untouched.append(iterator) or untouched))
+        after = codec.encode(arguments, keep=lambda iterator: _number_in(untouched, iterator))
     except BaseException as error:
         return _describe(error)
     return ["returned", value, None if untouched or after == message[0] else after]
+
+
+def _number_in(iterators: list[Any], iterator: Any) -> int:
+    iterators.append(iterator)
+    return len(iterators) - 1
 
 
 def _entry_point(module: types.ModuleType, name: str) -> Any:
