@@ -19,7 +19,7 @@ from qstar_pl.callbacks import (
 )
 from qstar_pl.types import RolloutReport, StepReport
 
-ROWS = make_rows(24, 11)
+ROWS = make_rows(24, 11, samples=3)
 
 
 def diagnostics() -> list[Diagnostic]:
@@ -35,7 +35,9 @@ def diagnostics() -> list[Diagnostic]:
 
 
 def run(rows: Rows, parts: int, *, pads: int = 0, accumulate: int = 1, every: int = 1) -> list[dict[str, float]]:
-    chunks = np.array_split(np.arange(len(rows["mask"])), parts)
+    # Whole prompts to each micro-step, as in training.
+    of_prompts = np.array_split(np.unique(rows["prompt"]), parts)
+    chunks = [np.flatnonzero(np.isin(rows["prompt"], prompts)) for prompts in of_prompts]
 
     def reports(number: int, loss: Tensor) -> RolloutReport:
         return report_of(take(rows, chunks[number].tolist(), pads), loss)

@@ -43,11 +43,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def test_metrics_equal_the_definitions_on_all_answers_of_both_ranks(results: Results) -> None:
     (got,) = results["rollouts"]
-    wanted = rollout_metrics(make_rows(24, 11), applied_per_answer=True)
+    wanted = rollout_metrics(make_rows(24, 11, samples=3), applied_per_answer=True)
     assert set(got) - {"epoch"} == set(wanted)
     for key, value in wanted.items():
         assert got[key] == pytest.approx(value, rel=2e-5, abs=2e-6), key
-    halves = [rollout_metrics(take(make_rows(24, 11), range(r, 24, 2)), applied_per_answer=True) for r in (0, 1)]
+    halves = [
+        rollout_metrics(take(make_rows(24, 11, samples=3), range(r, 24, 2)), applied_per_answer=True) for r in (0, 1)
+    ]
     assert np.mean([half["weights/ess_fraction"] for half in halves]) != pytest.approx(
         got["weights/ess_fraction"], rel=1e-3
     )
@@ -58,7 +60,7 @@ def test_a_rank_without_data_and_statistics_that_appear_late(results: Results) -
     # Weights of the toy are 1, losses 1 … 5; rank 1 reports from the fourth micro-step on.
     assert [step["loss/total"] for step in steps] == pytest.approx([1, 2, 3, 4, 5])
     assert "weights/cv" not in steps[2]
-    wanted = rollout_metrics(make_rows(24, 11), applied_per_answer=True)
+    wanted = rollout_metrics(make_rows(24, 11, samples=3), applied_per_answer=True)
     assert steps[3]["weights/cv"] == pytest.approx(wanted["weights/cv"], rel=2e-5)
     assert steps[3]["loss/policy"] == pytest.approx(8)
     assert [step["samples/total"] for step in steps] == [2, 4, 6, 32, 58]
@@ -73,7 +75,7 @@ def test_an_unfinished_window_of_both_ranks_survives_a_checkpoint(results: Resul
     assert {k: v for k, v in got.items() if not k.startswith(clocks)} == {
         k: v for k, v in whole.items() if not k.startswith(clocks)
     }
-    wanted = rollout_metrics(make_rows(24, 11), applied_per_answer=True)
+    wanted = rollout_metrics(make_rows(24, 11, samples=3), applied_per_answer=True)
     for key, value in wanted.items():
         assert got[key] == pytest.approx(value, rel=2e-5, abs=2e-6), key
     assert got["samples/total"] == 24

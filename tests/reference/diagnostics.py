@@ -24,6 +24,30 @@ def weight_set(w: np.ndarray, prefix: str) -> dict[str, float]:
     }
 
 
+def log_mean_exp(values: list[float]) -> float:
+    return float(np.log(np.mean(np.exp(values))))
+
+
+def gap_metrics(rows: dict[str, Any]) -> dict[str, float]:
+    """The gap to the mixture of whole answers, prompt by prompt; {} if no prompt has two answers."""
+    p, t, q, a = (np.asarray(rows[name], np.float64) for name in ("policy", "target", "behavior", "alpha"))
+    by_prompt: dict[int, list[float]] = {}
+    for i, mask in enumerate(rows["mask"]):
+        density = (a[i] * p[i] + (1 - a[i]) * t[i] - q[i])[mask].sum()
+        by_prompt.setdefault(int(rows["prompt"][i]), []).append(float(density))
+    plug_in, jackknife = [], []
+    for s in by_prompt.values():
+        if (n := len(s)) < 2:
+            continue
+        whole = log_mean_exp(s)
+        without = [log_mean_exp(s[:i] + s[i + 1 :]) for i in range(n)]
+        plug_in.append(whole - np.mean(s))
+        jackknife.append(n * whole - (n - 1) * np.mean(without) - np.mean(s))
+    if not plug_in:
+        return {}
+    return {"alpha/sequence_gap": np.mean(jackknife), "alpha/sequence_gap_plug_in": np.mean(plug_in)}
+
+
 def rollout_metrics(rows: dict[str, Any], *, applied_per_answer: bool) -> dict[str, float]:
     """Every metric of the rollout diagnostics, of the answers `rows` (arrays [rows, time] and [rows])."""
     log_w = np.asarray(rows["log_weights"], np.float64)
@@ -54,7 +78,8 @@ def rollout_metrics(rows: dict[str, Any], *, applied_per_answer: bool) -> dict[s
         "alpha/min": alpha.min(),
         "alpha/max": alpha.max(),
         "alpha/log_z": log_z.mean(),
-        "alpha/sequence_log_z": log_z.sum() / len(mask),
+        "alpha/log_z_sum": log_z.sum() / len(mask),
+        **gap_metrics(rows),
         "kl/policy_reference": (w * np.array(k3)).sum() / w.sum(),
         "kl/policy_reference_token": np.concatenate(u_k3).mean(),
         "kl/behavior_policy": to_policy,

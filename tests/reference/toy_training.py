@@ -28,14 +28,15 @@ from qstar_pl.types import (
 Rows = dict[str, Any]
 
 
-def make_rows(count: int, time: int, *, seed: int = 0, spread: float = 0.3) -> Rows:
-    """Answers of random lengths with consistent log-probabilities; garbage where the mask is False."""
+def make_rows(count: int, time: int, *, seed: int = 0, spread: float = 0.3, samples: int = 1) -> Rows:
+    """Answers of random lengths, `samples` to a prompt, consistent log-probabilities; garbage where the mask is False."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, time + 1, count)
     mask = np.arange(time) < lengths[:, None]
     policy = rng.normal(-3, 1, (count, time))
     log_weights = rng.normal(0, spread, (count, time))
     rows = {
+        "prompt": np.arange(count) // samples,
         "mask": mask,
         "policy": policy,
         "log_weights": log_weights,
@@ -76,12 +77,13 @@ def report_of(rows: Rows, loss: Tensor) -> RolloutReport:
         return (value if value.dtype == torch.bool else value.float()).to(loss.device)
 
     count, time = rows["mask"].shape
-    examples = tuple(Example(i, (Turn("user", f"prompt {i} [bold]"),)) for i in range(count))
-    index = torch.arange(count, device=loss.device)
+    names, index_of_row = np.unique(rows["prompt"], return_inverse=True)
+    examples = tuple(Example(i, (Turn("user", f"prompt {i} [bold]"),)) for i in range(len(names)))
+    index = torch.arange(len(names), device=loss.device)
     prompts = PromptBatch(index[:, None], torch.ones_like(index[:, None], dtype=torch.bool), index, examples)
     rollout = Rollout(
         prompts=prompts,
-        prompt_index=index,
+        prompt_index=torch.from_numpy(index_of_row).to(loss.device),
         completion_ids=torch.zeros(count, time, dtype=torch.int64, device=loss.device),
         completion_mask=tensor("mask"),
         ended_mask=tensor("ended"),

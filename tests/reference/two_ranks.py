@@ -54,7 +54,7 @@ def rank() -> int:
 
 def rollouts() -> list[dict[str, float]]:
     """24 answers, 3 of each micro-step on each rank."""
-    rows = make_rows(24, 11)
+    rows = make_rows(24, 11, samples=3)
 
     def reports(number: int, loss: Tensor) -> StepReport:
         start = 3 * (2 * number + rank())
@@ -66,7 +66,7 @@ def rollouts() -> list[dict[str, float]]:
 
 def one_rank_is_empty() -> list[dict[str, float]]:
     """Rank 1 has no report at first, and later a term of the loss and a rollout that no rank had before."""
-    rows = make_rows(24, 11)
+    rows = make_rows(24, 11, samples=3)
     counts = {"gathers": 0}
     gather = torch.distributed.nn.functional.all_gather
 
@@ -88,7 +88,7 @@ def one_rank_is_empty() -> list[dict[str, float]]:
 
 def unfinished_window(folder: Path) -> list[dict[str, float]]:
     """Stop in the middle of a window, resume from the checkpoint; then the same without a stop."""
-    rows = make_rows(24, 11)
+    rows = make_rows(24, 11, samples=3)
 
     def reports(number: int, loss: Tensor) -> StepReport:
         start = 3 * (2 * number + rank())

@@ -13,7 +13,8 @@ from qstar_pl.samplers.decoding import DecodingSampler
 class GeometricSampler(DecodingSampler):
     """q = π_θ^α π_t^(1−α)/Z, token by token: q* with the default α.
 
-    The product over tokens is not the normalised sequence-level mixture; Σ_t log Z_t is the gap, see `Rollout.log_z`.
+    The product over tokens is not the normalized mixture of whole answers, q_seq. With S = Σ_t log Z_t along an answer
+    the gap of a prompt is D(q‖q_seq) = log E_q[e^S] − E_q[S] (logged as `alpha/sequence_gap`), 0 where S does not vary.
     """
 
     alpha: AlphaStrategy = KLSymmetricAlpha()  # noqa: RUF009 (frozen)
