@@ -31,8 +31,8 @@ class AlphaDiagnostic(RolloutDiagnostic):
     the n answers of each of P prompts (prompts with one answer do not count; absent if all have one):
 
     - `alpha/sequence_gap` = 1/P Σ_x [log 1/n Σ_i e^{S_i} − 1/n Σ_i S_i + jackknife correction], nats per answer: the
-      divergence D(q‖q_seq) = log E[e^S] − E[S] of the law that is sampled from the *normalized* mixture of whole answers
-      (restricted to the support of q, if q is truncated)
+      divergence D(q‖q_seq) = log E[e^S] − E[S] of the law that is sampled from the *normalized* mixture of whole
+      answers (restricted to the support of q, if q is truncated)
     - `alpha/sequence_gap_plug_in` = the same without the correction, a lower bound on average
 
     Both are too small on average, less so with more answers. If S is normal with standard deviation σ, n = 4 answers
@@ -60,8 +60,8 @@ class AlphaDiagnostic(RolloutDiagnostic):
         self.add("max", torch.where(mask, alpha, -torch.inf).amax(), MAX)
         self.add("min", torch.where(mask, alpha, torch.inf).amin(), MIN)
         self.add("log_z", log_z.sum())
-        columns = (rollout.policy_logprobs, rollout.target_logprobs, rollout.behavior_logprobs, rollout.alpha)
-        densities = log_densities(*(widen(column) for column in columns), mask)
+        policy, target = widen(rollout.policy_logprobs), widen(rollout.target_logprobs)
+        densities = log_densities(policy, target, widen(rollout.behavior_logprobs), alpha, mask)
         gaps = sequence_gaps(densities, rollout.prompt_index, len(rollout.prompts), answers)
         self.add("gap_prompts", gaps.counted_mask.sum())
         self.add("gap", gaps.jackknife.sum())

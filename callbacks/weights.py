@@ -30,7 +30,12 @@ class WeightsDiagnostic(RolloutDiagnostic):
       contribution no weight restores; 0 unless q is truncated.
 
     As applied (after clipping, normalising…), what the loss saw: `weights_applied/mean, max, min, cv, ess_fraction`,
-    of one weight per answer if the weights are constant along every answer, otherwise of one weight per token.
+    of one weight per answer if the weights are constant along every answer, otherwise of one weight per token. Of the
+    same:
+
+    - `weights/clipped_fraction` = share of the weights that a bound of the treatment changed; 0 without bounds
+    - `weights/floor_fraction` = share that it raised, which are answers (tokens) that π_θ would hardly give and the
+      gradient follows all the same
 
     Σw and Σw² are kept as logarithms and reduced before any ratio is formed, because the mean of the ESS of parts
     over-reports that of the whole. A weight beyond the range of a float is logged as inf.
@@ -49,17 +54,22 @@ class WeightsDiagnostic(RolloutDiagnostic):
         mask = rollout.completion_mask
         add_log_weights(self, "raw", *row_log_weights(report.weighted.log_weights, mask))
         add_log_weights(self, "token", report.weighted.log_weights, mask)
-        self._add_applied(widen(report.weighted.weights), mask)
+        self._add_applied(widen(report.weighted.weights), report.weighted.clipping, mask)
         self.add("tokens", mask.sum())
         self.add("uncovered", masked_sum(widen(rollout.uncovered_mass), mask))
 
-    def _add_applied(self, weights: Tensor, mask: Tensor) -> None:
+    def _add_applied(self, weights: Tensor, clipping: Tensor, mask: Tensor) -> None:
         if weights.numel() == 0:
             return
+        clipped, raised = clipping != 0, clipping < 0
         highest = torch.where(mask, weights, -torch.inf).amax(-1)
         lowest = torch.where(mask, weights, torch.inf).amin(-1)
         counted = mask.any(-1)
         self.add("varying_answers", (counted & (highest > lowest)).sum())
+        self.add("applied_answer/clipped", (clipped & mask).any(-1).sum())
+        self.add("applied_answer/floor", (raised & mask).any(-1).sum())
+        self.add("applied_token/clipped", (clipped & mask).sum())
+        self.add("applied_token/floor", (raised & mask).sum())
         add_log_weights(self, "applied_answer", torch.where(counted, highest, 1.0).log(), counted)
         add_log_weights(self, "applied_token", torch.where(mask, weights, 1.0).log(), mask)
 
@@ -68,6 +78,9 @@ class WeightsDiagnostic(RolloutDiagnostic):
         applied = "applied_token" if stats.get("varying_answers", 0.0) > 0 else "applied_answer"
         metrics = {f"weights/{key}": value for key, value in weight_metrics(stats, "raw").items()}
         metrics |= {f"weights_applied/{key}": value for key, value in weight_metrics(stats, applied).items()}
+        for name in ("clipped", "floor"):
+            if (share := mean_of(stats, f"{applied}/{name}", f"{applied}/count")) is not None:
+                metrics[f"weights/{name}_fraction"] = share
         token = weight_metrics(stats, "token")
         if "ess_fraction" in token:
             metrics["weights_token/ess_fraction"] = token["ess_fraction"]

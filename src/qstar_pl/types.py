@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 
@@ -132,6 +133,8 @@ class SamplerInfo:
     """Tokens proposed by a drafter (speculative samplers)."""
     accepted: int = 0
     """Drafted tokens that were kept."""
+    answers_per_set: int = 1
+    """Answers of a prompt, side by side, that share a candidate set; 1: each was drawn independently of the others."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,13 @@ class Rollout(TensorFields):
     def __len__(self) -> int:
         return int(self.completion_ids.shape[0])
 
+    @property
+    def set_index(self) -> Tensor:
+        """[rows] int64: answers with the same number are not independent of each other, given the prompt."""
+        rows = torch.arange(len(self), device=self.prompt_index.device)
+        samples = max(1, len(self) // max(1, len(self.prompts)))
+        return rows // samples * samples + rows % samples // self.info.answers_per_set
+
 
 @dataclass(frozen=True)
 class ScoredRollout(TensorFields):
@@ -196,6 +206,8 @@ class WeightedRollout(TensorFields):
     """[rows, time]: raw log π_θ(y_t)/q(y_t), untreated; diagnostics read these."""
     weights: Tensor
     """[rows, time]: treated weights; constant along a row at sequence level."""
+    clipping: Tensor
+    """[rows, time]: −1 where a bound raised the weight, 1 where one lowered it, else 0."""
     advantages: Tensor
     """[rows, time]."""
 

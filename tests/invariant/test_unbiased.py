@@ -20,7 +20,7 @@ from qstar_pl.qstar import FixedAlpha, KLSymmetricAlpha
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut, RawReward
 from qstar_pl.qstar.weights import ClippedWeights, RawWeights, Unweighted, WeightTreatment
 from qstar_pl.rewards import GoldReward
-from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler, TargetSampler
+from qstar_pl.samplers import CandidateSetSampler, GeometricSampler, PolicySampler, Sampler, TargetSampler
 from qstar_pl.types import PromptBatch, Rollout, ScoredRollout
 
 VOCAB, LENGTH, EOS, START = 4, 3, 1, 3
@@ -60,6 +60,13 @@ def exact_gradient() -> torch.Tensor:
         log_policy, log_reference = logprob(policy, answer), logprob(REFERENCE, answer)
         objective = objective + log_policy.exp() * (reward_of(answer) - PRICE * (log_policy - log_reference))
     return torch.autograd.grad(objective, policy)[0]
+
+
+class SameSet(LeaveOneOut):
+    """The baseline that forgets which answers share a candidate set."""
+
+    def __call__(self, rewards: torch.Tensor, prompt_index: torch.Tensor, set_index: Any = None) -> torch.Tensor:
+        return super().__call__(rewards, prompt_index)
 
 
 class Tabular(QStar):
@@ -116,8 +123,14 @@ def geometric(alpha: float | None, **options: Any) -> GeometricSampler:
 @pytest.mark.parametrize("advantage", [LeaveOneOut(), RawReward()])
 @pytest.mark.parametrize(
     "sampler",
-    [geometric(0.5), geometric(None), TargetSampler(max_new_tokens=LENGTH), PolicySampler(max_new_tokens=LENGTH)],
-    ids=["half", "kl_symmetric", "target", "policy"],
+    [
+        geometric(0.5),
+        geometric(None),
+        TargetSampler(max_new_tokens=LENGTH),
+        PolicySampler(max_new_tokens=LENGTH),
+        CandidateSetSampler(max_new_tokens=LENGTH, candidates=3),
+    ],
+    ids=["half", "kl_symmetric", "target", "policy", "candidate_sets"],
 )
 def test_the_weighted_gradient_is_the_policy_gradient(sampler: Sampler, advantage: Advantage) -> None:
     assert p_value(gradients(sampler, advantage, RawWeights())) > UNBIASED
@@ -130,8 +143,11 @@ def test_the_weighted_gradient_is_the_policy_gradient(sampler: Sampler, advantag
         lambda: gradients(geometric(None), LeaveOneOut(), Unweighted()),
         lambda: gradients(geometric(0.5), LeaveOneOut(), RawWeights(level="token")),
         lambda: gradients(geometric(0.5), LeaveOneOut(), ClippedWeights(low=0.9, high=1.1)),
+        lambda: gradients(
+            CandidateSetSampler(max_new_tokens=LENGTH, candidates=3, answers_per_set=3), SameSet(), RawWeights()
+        ),
     ],
-    ids=["truncated", "unweighted", "token_level", "clipped"],
+    ids=["truncated", "unweighted", "token_level", "clipped", "same_set"],
 )
 def test_the_test_sees_a_bias(make: Callable[[], torch.Tensor]) -> None:
     assert p_value(make()) < BIASED

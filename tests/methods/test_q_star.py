@@ -7,10 +7,10 @@ from recorder import Recorder
 from qstar_pl.errors import UserError
 from qstar_pl.methods import QStar
 from qstar_pl.qstar import EntropyAlpha, FixedAlpha, KLSymmetricAlpha
-from qstar_pl.qstar.advantages import GAE, LeaveOneOut
+from qstar_pl.qstar.advantages import GAE, LeaveOneOut, RawReward
 from qstar_pl.qstar.losses import policy_gradient_loss
 from qstar_pl.qstar.weights import RawWeights, SelfNormalisedWeights
-from qstar_pl.samplers import GeometricSampler
+from qstar_pl.samplers import CandidateSetSampler, GeometricSampler
 
 
 def trained_weights(module):
@@ -144,6 +144,10 @@ def test_bad_options_are_named(rollout_options):
         QStar(**{**rollout_options, "samples_per_prompt": 1, "advantage": LeaveOneOut()})
     with pytest.raises(UserError, match="kl_coefficient must be at least 0, got -1"):
         QStar(**rollout_options, kl_coefficient=-1)
+    one_set = CandidateSetSampler(answers_per_set=3)
+    with pytest.raises(UserError, match=r"sampler\.answers_per_set must be below samples_per_prompt for LeaveOneOut"):
+        QStar(**{**rollout_options, "sampler": one_set})
+    QStar(**{**rollout_options, "sampler": one_set, "advantage": RawReward()})
     with pytest.raises(UserError, match="must not need a critic for QStar"):
         QStar(**rollout_options, advantage=GAE())
     with pytest.raises(UserError, match="reward must be given for QStar"):

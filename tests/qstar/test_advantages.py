@@ -24,6 +24,27 @@ def test_leave_one_out_baseline_does_not_move_with_its_own_reward():
     assert difference.tolist() == pytest.approx([100.0, -50.0, -50.0, 0.0, 0.0])
 
 
+def test_the_baseline_is_of_the_other_sets():
+    """Sets {1, 2}, {6} of prompt 7 and {10}, {20} of prompt 2."""
+    sets = torch.tensor([0, 0, 1, 2, 3])
+    assert LeaveOneOut()(REWARDS, PROMPT, sets).tolist() == pytest.approx([-5.0, -4.0, 4.5, -10.0, 10.0])
+    alone = torch.arange(5)
+    assert torch.equal(LeaveOneOut()(REWARDS, PROMPT, alone), LeaveOneOut()(REWARDS, PROMPT))
+    changed = REWARDS.clone()
+    changed[0] += 100
+    difference = LeaveOneOut()(changed, PROMPT, sets) - LeaveOneOut()(REWARDS, PROMPT, sets)
+    assert difference.tolist() == pytest.approx([100.0, 0.0, -50.0, 0.0, 0.0])
+
+
+def test_one_set_has_no_others():
+    with pytest.raises(
+        UserError, match=r"answers_per_set must be below samples_per_prompt .* one set for all 4 answers"
+    ):
+        LeaveOneOut().check(4, 1)
+    LeaveOneOut().check(4, 2)
+    MeanBaseline().check(4, 1)
+
+
 def test_equal_rewards_give_no_advantage():
     same = torch.full((4,), 3.0)
     for advantage in (MeanBaseline(), LeaveOneOut(), GroupNormalised()):

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -48,6 +49,31 @@ def test_clipping_bounds_both_sides():
     assert rows(ClippedWeights(low=0.5, high=2.0)(LOG_WEIGHTS, MASK, PROMPT)) == pytest.approx(
         [SEQUENCE[0], 2.0, 0.5, SEQUENCE[3]], rel=1e-6
     )
+
+
+def test_clipping_says_which_weights_a_bound_changed():
+    """Whole answers weigh 1.28, 2.72, 0.37, 1.35."""
+    treatment = ClippedWeights(low=0.5, high=2.0)
+    assert treatment.clipping(LOG_WEIGHTS, MASK, PROMPT)[:, 0].tolist() == [0, 1, -1, 0]
+    assert (treatment.clipping(LOG_WEIGHTS, MASK, PROMPT)[~MASK] == 0).all()
+    by_token = ClippedWeights(low=0.5, high=2.0, level="token").clipping(LOG_WEIGHTS, MASK, PROMPT)
+    assert by_token.tolist() == [[0, 0, 0], [1, 0, 0], [-1, 0, 1], [0, 0, 0]]
+    for other in (RawWeights(), Unweighted(), SelfNormalisedWeights(), ParetoSmoothedWeights()):
+        assert not other.clipping(LOG_WEIGHTS, MASK, PROMPT).any()
+
+
+@pytest.mark.parametrize("treatment", [ClippedWeights(low=0.5, high=2.0), TruncatedWeights()])
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_what_is_not_clipped_is_raw(treatment, level):
+    treatment = dataclasses.replace(treatment, level=level)
+    log_weights = torch.tensor([[0.0, 3.0], [0.0, -0.5], [0.1, -1.0], [0.2, 0.0]])
+    mask, prompt = torch.ones(4, 2, dtype=torch.bool), torch.zeros(4).long()
+    weights, clipping = treatment(log_weights, mask, prompt), treatment.clipping(log_weights, mask, prompt)
+    raw = RawWeights(level=level)(log_weights, mask, prompt)
+    assert bool(clipping.any())
+    assert torch.equal(weights[clipping == 0], raw[clipping == 0])
+    assert (weights[clipping > 0] < raw[clipping > 0]).all()
+    assert (weights[clipping < 0] > raw[clipping < 0]).all()
 
 
 def test_mean_normalised_weights_average_to_one_over_the_batch():

@@ -54,6 +54,8 @@ def rollout_metrics(rows: dict[str, Any], *, applied_per_answer: bool) -> dict[s
     mask = rows["mask"]
     w = np.array([np.exp(log_w[i][mask[i]].sum()) for i in range(len(mask))])
     applied = np.array([rows["weights"][i][mask[i]][0] for i in range(len(mask))], np.float64)
+    clipped = np.array([rows["clipping"][i][mask[i]][0] for i in range(len(mask))]) if applied_per_answer else None
+    clipped = tokens(rows, "clipping") if clipped is None else clipped
     token_w = np.exp(tokens(rows, "log_weights"))
     k3, u_k3 = [], []
     for i in range(len(mask)):
@@ -70,6 +72,8 @@ def rollout_metrics(rows: dict[str, Any], *, applied_per_answer: bool) -> dict[s
         "ess/ratio": tokens(rows, "ess_policy").mean() / tokens(rows, "ess_target").mean(),
         **weight_set(w, "weights"),
         **weight_set(applied if applied_per_answer else tokens(rows, "weights"), "weights_applied"),
+        "weights/clipped_fraction": (clipped != 0).mean(),
+        "weights/floor_fraction": (clipped < 0).mean(),
         "weights_token/ess_fraction": token_w.sum() ** 2 / (len(token_w) * (token_w**2).sum()),
         **({"weights/pareto_k": k} if np.isfinite(k := pareto_smooth(torch.from_numpy(np.log(w)))[1]) else {}),
         "weights/uncovered_mass": tokens(rows, "uncovered").mean(),

@@ -29,7 +29,7 @@ Rows = dict[str, Any]
 
 
 def make_rows(count: int, time: int, *, seed: int = 0, spread: float = 0.3, samples: int = 1) -> Rows:
-    """Answers of random lengths, `samples` to a prompt, consistent log-probabilities; garbage where the mask is False."""
+    """Answers of random lengths, `samples` to a prompt, consistent log-probabilities; garbage where mask is False."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, time + 1, count)
     mask = np.arange(time) < lengths[:, None]
@@ -44,6 +44,7 @@ def make_rows(count: int, time: int, *, seed: int = 0, spread: float = 0.3, samp
         "target": rng.normal(-3, 1, (count, time)),
         "reference": policy + rng.normal(0, 0.5, (count, time)),
         "weights": np.repeat(rng.uniform(0.1, 2, (count, 1)), time, 1),
+        "clipping": np.repeat(rng.choice([-1.0, 0.0, 0.0, 1.0], (count, 1)), time, 1),
         "alpha": rng.uniform(0.3, 0.7, (count, time)),
         "log_z": -rng.uniform(0, 0.2, (count, time)),
         "ess_policy": rng.uniform(0.5, 1, (count, time)),
@@ -100,7 +101,9 @@ def report_of(rows: Rows, loss: Tensor) -> RolloutReport:
         info=SamplerInfo(exact=True, seed=0),
     )
     scored = ScoredRollout(rollout, tensor("rewards"), {"gold": tensor("gold")})
-    weighted = WeightedRollout(scored, tensor("log_weights"), tensor("weights"), torch.zeros_like(rollout.alpha))
+    weighted = WeightedRollout(
+        scored, tensor("log_weights"), tensor("weights"), tensor("clipping"), torch.zeros_like(rollout.alpha)
+    )
     return RolloutReport(
         loss=loss.detach(),
         terms={"policy": 2 * loss.detach()},

@@ -114,7 +114,8 @@ def set_law(answers: Sequence[tuple[int, ...]], probs: np.ndarray) -> Law:
 def test_one_set_is_resampled_by_its_weights(pair, temperature) -> None:
     """20000 draws from one set of six against weights by hand, and every column against its definition."""
     pool = pool_of(pair, 6, seed=5)
-    sampler = CandidateSetSampler(max_new_tokens=LENGTH, candidates=6, alpha=FixedAlpha(0.25), temperature=temperature)
+    options = {"max_new_tokens": LENGTH, "candidates": 6, "answers_per_set": 20_000}
+    sampler = CandidateSetSampler(**options, alpha=FixedAlpha(0.25), temperature=temperature)
     rollout = sampler.draw(pool.prompts, *pair, samples=20_000, seed=5)
     policy, target = (sums(part)[:6] for part in (pool.policy_logprobs, pool.target_logprobs))
     law_t = np.exp(target - policy) / np.exp(target - policy).sum()
@@ -213,7 +214,8 @@ def test_alpha_zero_draws_from_a_target_over_candidates(pair, law, by_hand: Call
     rewards = [float(sum(token == 3 for token in answer)) for answer in answers]
     expected = by_hand([1 / 6] * 6, rewards)
     assert len(set(rewards)) > 1
-    sampler = CandidateSetSampler(max_new_tokens=LENGTH, candidates=6, alpha=FixedAlpha(0.0))
+    options = {"max_new_tokens": LENGTH, "candidates": 6, "answers_per_set": 5000}
+    sampler = CandidateSetSampler(**options, alpha=FixedAlpha(0.0))
     rollout = sampler.draw(pool.prompts, pair[0], candidate_target(law), samples=5000, seed=POOL_SEED)
     counts = Counter(texts(rollout)[:5000])
     assert exact.g_test(dict(counts), set_law(answers, np.array(expected))) > 1e-6
@@ -243,9 +245,41 @@ def test_a_target_over_candidates_has_no_next_tokens(pair) -> None:
             sampler.draw(prompts, pair[0], target, samples=1, seed=0)
 
 
-def test_candidates_must_be_at_least_one() -> None:
-    with pytest.raises(UserError, match="candidates must be at least 1, got 0"):
-        CandidateSetSampler(candidates=0)
+@pytest.mark.parametrize("name", ["candidates", "answers_per_set"])
+def test_counts_must_be_at_least_one(name) -> None:
+    with pytest.raises(UserError, match=f"{name} must be at least 1, got 0"):
+        CandidateSetSampler(**{name: 0})
+
+
+@pytest.mark.parametrize(("answers_per_set", "samples"), [(2, 5), (1, 3), (3, 3), (4, 3)])
+def test_answers_come_from_the_sets_that_the_rollout_names(pair, answers_per_set, samples) -> None:
+    """Set k of a prompt holds its candidates 6k … 6k + 5, and log Z and α are its own."""
+    sets = -(-samples // answers_per_set)
+    sampler = CandidateSetSampler(max_new_tokens=LENGTH, candidates=6, answers_per_set=answers_per_set)
+    rollout = sampler.draw(prompt_batch([PROMPT, [2]], keys=[7, 8]), *pair, samples=samples, seed=5)
+    pool = texts(pool_of(pair, 6 * sets, seed=5))
+    assert sampler.independent_draws(samples) == sets
+    assert len(rollout.set_index.unique()) == 2 * sets
+    for row, answer in enumerate(texts(rollout)):
+        prompt, number = divmod(row, samples)
+        chosen_from = number // answers_per_set
+        start = 6 * (prompt * sets + chosen_from)
+        assert answer in pool[start : start + 6]
+        same = [other for other in range(2 * samples) if rollout.set_index[other] == rollout.set_index[row]]
+        assert {divmod(other, samples)[0] for other in same} == {prompt}
+        assert {divmod(other, samples)[1] // answers_per_set for other in same} == {chosen_from}
+        for other in same:
+            torch.testing.assert_close(rollout.alpha[other, 0], rollout.alpha[row, 0], rtol=0, atol=0)
+    assert len({float(alpha) for alpha in rollout.alpha[:, 0]}) == 2 * sets
+    # The first set is the same whatever number of answers is asked for.
+    fewer = sampler.draw(prompt_batch([PROMPT, [2]], keys=[7, 8]), *pair, samples=1, seed=5)
+    assert texts(fewer) == [texts(rollout)[0], texts(rollout)[samples]]
+
+
+def test_answers_of_other_samplers_are_independent(pair) -> None:
+    rollout = GeometricSampler(max_new_tokens=2).draw(prompt_batch([PROMPT, [2]]), *pair, samples=3, seed=0)
+    assert rollout.set_index.tolist() == list(range(6))
+    assert GeometricSampler().independent_draws(3) == 3
 
 
 @pytest.mark.parametrize(("target", "sampler"), [("best_of_n", "candidate_set"), ("high_reward", "high_reward")])

@@ -59,6 +59,7 @@ class RejectionSampling(RolloutModule):
             scored=scored,
             log_weights=rollout.policy_logprobs - rollout.behavior_logprobs,
             weights=weights,
+            clipping=torch.zeros_like(weights),
             advantages=rollout.completion_mask.to(weights.dtype),
         )
         report = self.loss(weighted, kept)

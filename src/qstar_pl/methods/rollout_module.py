@@ -66,7 +66,7 @@ class RolloutModule(PolicyModule):
             raise UserError(f"kl_coefficient must be at least 0, got {kl_coefficient}")
         if advantage.critic and not self.has_critic:
             raise UserError(f"advantage must not need a critic for {type(self).__name__}, got {advantage}")
-        advantage.check(samples_per_prompt)
+        advantage.check(samples_per_prompt, sampler.independent_draws(samples_per_prompt))
         self.target = target
         self.sampler = sampler
         self.weights = weights
@@ -122,12 +122,13 @@ class RolloutModule(PolicyModule):
         """Form weights π_θ/q, and the advantages of the shaped rewards (from `values` [rows, time], with a critic)."""
         rollout, mask = scored.rollout, scored.rollout.completion_mask
         rewards = self.shaped_rewards(scored, reference_logprobs)
-        advantages, _ = self.advantage.estimate(rewards, values, mask, rollout.prompt_index)
+        advantages, _ = self.advantage.estimate(rewards, values, mask, rollout.prompt_index, rollout.set_index)
         log_weights = rollout.policy_logprobs - rollout.behavior_logprobs
         return WeightedRollout(
             scored=scored,
             log_weights=log_weights,
             weights=self.weights(log_weights, mask, rollout.prompt_index),
+            clipping=self.weights.clipping(log_weights, mask, rollout.prompt_index),
             advantages=advantages,
         )
 

@@ -1,4 +1,10 @@
-"""Advantages: how much better an answer is than what was to be expected of its prompt."""
+"""Advantages: how much better an answer is than what was to be expected of its prompt.
+
+Each strategy says how far the expected gradient is from the true one. Where no formula says it, the figures are those
+of a pair of small models of which every n-tuple of answers was enumerated (tests/invariant/test_bias.py), with raw
+weights of whole answers: *share* is how much of the true gradient is in the expected one (1: all), *error* the length
+of their difference over that of the true one. Off policy means drawn from the KL-symmetric q.
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -19,12 +25,23 @@ class Advantage(ABC):
     critic: ClassVar[bool] = False
     """Whether learnt values are needed."""
 
-    def check(self, samples_per_prompt: int) -> None:  # noqa: B027 (most need nothing)
-        """Raise a UserError if the baseline cannot be formed from so many answers to a prompt."""
+    def check(self, samples_per_prompt: int, independent: int | None = None) -> None:  # noqa: B027 (most need nothing)
+        """Raise a UserError if the baseline cannot be formed from so many answers to a prompt.
+
+        Args:
+            samples_per_prompt: answers to a prompt.
+            independent: how many of them are independent of each other; None: all.
+
+        """
 
     @abstractmethod
     def estimate(
-        self, rewards: Tensor, values: Tensor | None, mask: Tensor, prompt_index: Tensor
+        self,
+        rewards: Tensor,
+        values: Tensor | None,
+        mask: Tensor,
+        prompt_index: Tensor,
+        set_index: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return (advantages, returns), both [rows, time] and 0 where `mask` is False.
 
@@ -33,6 +50,7 @@ class Advantage(ABC):
             values: [rows, time] V(x, y_<t), for strategies with a critic.
             mask: [rows, time] bool.
             prompt_index: [rows] int64, which answers share a prompt.
+            set_index: [rows] int64, which of these were drawn from one candidate set; None: each on its own.
 
         """
 
@@ -41,21 +59,32 @@ class AnswerAdvantage(Advantage):
     """One advantage per answer, the same for all its tokens."""
 
     @abstractmethod
-    def __call__(self, rewards: Tensor, prompt_index: Tensor) -> Tensor:
-        """Return the advantages [rows] of `rewards` [rows]."""
+    def __call__(self, rewards: Tensor, prompt_index: Tensor, set_index: Tensor | None = None) -> Tensor:
+        """Return the advantages [rows] of `rewards` [rows]; see `Advantage.estimate` for the indices."""
 
     def estimate(
-        self, rewards: Tensor, values: Tensor | None, mask: Tensor, prompt_index: Tensor
+        self,
+        rewards: Tensor,
+        values: Tensor | None,
+        mask: Tensor,
+        prompt_index: Tensor,
+        set_index: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """See `Advantage.estimate`; returns are the whole answer's reward at every token."""
         of_answers = masked_sum(rewards, mask, dim=-1)
-        advantages = self(of_answers, prompt_index)
+        advantages = self(of_answers, prompt_index, set_index)
         return torch.where(mask, advantages.unsqueeze(-1), 0.0), torch.where(mask, of_answers.unsqueeze(-1), 0.0)
 
 
 @dataclass(frozen=True)
 class GAE(Advantage):
-    """Generalised advantage estimation from a learnt value of every prefix (Schulman et al. 2016)."""
+    """Generalised advantage estimation from a learnt value of every prefix (Schulman et al. 2016).
+
+    Unbiased on policy if λ = γ = 1, whatever the critic says, and with an exact critic for every λ. Otherwise biased:
+    with a critic that says 0 everywhere the share is 0.94 (error 0.06) at λ = 0.95, 0.52 (0.49) at λ = 0.5, on
+    answers of up to three tokens. For longer answers the end's reward reaches token t times λ^(T−t) until the critic
+    has learnt.
+    """
 
     critic: ClassVar[bool] = True
     gamma: float = 1.0
@@ -70,7 +99,12 @@ class GAE(Advantage):
             raise UserError(f"lam must lie in [0, 1], got {self.lam}")
 
     def estimate(
-        self, rewards: Tensor, values: Tensor | None, mask: Tensor, prompt_index: Tensor
+        self,
+        rewards: Tensor,
+        values: Tensor | None,
+        mask: Tensor,
+        prompt_index: Tensor,
+        set_index: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """See `Advantage.estimate`."""
         assert values is not None
@@ -87,22 +121,26 @@ def _group_sums(values: Tensor, prompt_index: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class RawReward(AnswerAdvantage):
-    """A = r: unbiased, of high variance."""
+    """A = r: unbiased under any q that covers π_θ, of high variance."""
 
-    def __call__(self, rewards: Tensor, prompt_index: Tensor) -> Tensor:
+    def __call__(self, rewards: Tensor, prompt_index: Tensor, set_index: Tensor | None = None) -> Tensor:
         """See `AnswerAdvantage.__call__`."""
         return rewards
 
 
 @dataclass(frozen=True)
 class MeanBaseline(AnswerAdvantage):
-    """A = r − mean over the prompt's answers. The baseline holds the answer itself: shrinks the gradient by (n−1)/n."""
+    """A = r − mean over the prompt's n answers.
 
-    def check(self, samples_per_prompt: int) -> None:
+    Biased in length only: the baseline holds the answer itself, so the expected gradient is (n−1)/n of the true one, on
+    and off policy.
+    """
+
+    def check(self, samples_per_prompt: int, independent: int | None = None) -> None:
         """See `Advantage.check`."""
         _need_two(type(self).__name__, samples_per_prompt)
 
-    def __call__(self, rewards: Tensor, prompt_index: Tensor) -> Tensor:
+    def __call__(self, rewards: Tensor, prompt_index: Tensor, set_index: Tensor | None = None) -> Tensor:
         """See `AnswerAdvantage.__call__`."""
         sums, counts = _group_sums(rewards, prompt_index)
         return rewards - sums / counts
@@ -112,31 +150,44 @@ class MeanBaseline(AnswerAdvantage):
 class LeaveOneOut(AnswerAdvantage):
     """A_i = r_i − mean of the other answers to the same prompt (RLOO; Kool et al. 2019, Ahmadian et al. 2024).
 
-    The baseline does not depend on y_i, so the gradient stays unbiased under any q with raw weights.
+    The baseline does not depend on y_i, so the gradient stays unbiased under any q with raw weights. Answers that
+    share a candidate set do depend on each other, so there the mean is of the answers of the other sets. (With the
+    others of the same set the share would be 0.45, 0.63, 0.73 for sets of 2, 3, 4 candidates of the policy.)
     """
 
-    def check(self, samples_per_prompt: int) -> None:
+    def check(self, samples_per_prompt: int, independent: int | None = None) -> None:
         """See `Advantage.check`."""
         _need_two(type(self).__name__, samples_per_prompt)
+        if independent == 1:
+            raise UserError(
+                "sampler.answers_per_set must be below samples_per_prompt for LeaveOneOut, whose baseline comes from "
+                f"the other candidate sets, got one set for all {samples_per_prompt} answers"
+            )
 
-    def __call__(self, rewards: Tensor, prompt_index: Tensor) -> Tensor:
+    def __call__(self, rewards: Tensor, prompt_index: Tensor, set_index: Tensor | None = None) -> Tensor:
         """See `AnswerAdvantage.__call__`."""
         sums, counts = _group_sums(rewards, prompt_index)
-        return rewards - (sums - rewards) / (counts - 1)
+        own, own_counts = (rewards, 1.0) if set_index is None else _group_sums(rewards, set_index)
+        return rewards - (sums - own) / (counts - own_counts)
 
 
 @dataclass(frozen=True)
 class GroupNormalised(AnswerAdvantage):
-    """A = (r − mean)/(s.d. + epsilon) over the prompt's answers (GRPO; Shao et al. 2024), s.d. with n−1."""
+    """A = (r − mean)/(s.d. + epsilon) over the prompt's answers (GRPO; Shao et al. 2024), s.d. with n−1.
+
+    Biased: prompts are weighed by one over their spread, and the spread varies with the answer it divides. With n = 4
+    the share is 0.85 (error 0.16) on policy and 0.64 (0.36) off policy. The advantage has no unit, so what a nat of
+    KL costs beside it varies from prompt to prompt.
+    """
 
     epsilon: float = 1e-4
     """Added to the standard deviation, in units of reward."""
 
-    def check(self, samples_per_prompt: int) -> None:
+    def check(self, samples_per_prompt: int, independent: int | None = None) -> None:
         """See `Advantage.check`."""
         _need_two(type(self).__name__, samples_per_prompt)
 
-    def __call__(self, rewards: Tensor, prompt_index: Tensor) -> Tensor:
+    def __call__(self, rewards: Tensor, prompt_index: Tensor, set_index: Tensor | None = None) -> Tensor:
         """See `AnswerAdvantage.__call__`."""
         sums, counts = _group_sums(rewards, prompt_index)
         centred = rewards - sums / counts

@@ -44,9 +44,9 @@ def sequence_gaps(log_densities: Tensor, prompt_index: Tensor, prompts: int, mas
     """Estimate D(q‖q_seq) = log E_q[e^S] − E_q[S] of every prompt from n answers drawn from q.
 
     q_seq ∝ q e^S is the mixture of whole answers. E_q[S] alone says nothing of the gap: where S is the same for all
-    answers (independent tokens), q is q_seq whatever S is. By Jensen the plug-in estimate is below the truth on average,
-    by Var(e^S) / (2n E[e^S]²) to first order, and rises with n; the jackknife takes that term out. Where S varies by
-    several nats neither can know the mean of e^S from few answers, and both are too small.
+    answers (independent tokens), q is q_seq whatever S is. By Jensen the plug-in estimate is below the truth on
+    average, by Var(e^S) / (2n E[e^S]²) to first order, and rises with n; the jackknife takes that term out. Where S
+    varies by several nats neither can know the mean of e^S from few answers, and both are too small.
 
     Args:
         log_densities: [rows] S, nats.

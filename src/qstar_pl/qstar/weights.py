@@ -2,9 +2,15 @@
 
 The raw log-weights always reach the diagnostics; a treatment only changes what the loss sees. Every weight is a
 constant of the loss (no gradient flows through it).
+
+Each treatment says how far the expected gradient is from the true one, on a pair of small models of which every 4-tuple
+of answers was enumerated (tests/invariant/test_bias.py), with `LeaveOneOut`: *share* is how much of the true gradient
+is in the expected one (1: all), *error* the length of their difference over that of the true one; first for the
+KL-symmetric q, whose ESS is 0.36, then for q = π_t, whose ESS is 0.01. On policy all of them are exact.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,14 +21,17 @@ from qstar_pl.errors import UserError
 from qstar_pl.qstar.masking import masked_sum
 from qstar_pl.qstar.pareto import pareto_smooth
 
+_Function = Callable[[Tensor, Tensor], Tensor]
+"""(raw log-weights [n], prompt_index [n]) → [n]."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightTreatment(ABC):
     """Turns raw log-weights into the weights of a loss."""
 
     level: Literal["token", "sequence"] = "sequence"
-    """sequence: one weight Π_t π_θ/q per answer, exact. token: each token its own π_θ/q, biased but of far lower
-    variance, as in PPO's surrogate."""
+    """sequence: one weight Π_t π_θ/q per answer, exact if raw. token: each token its own π_θ/q, of far lower
+    variance, as in PPO's surrogate, and biased also if raw: share 0.36 (error 0.68); q = π_t: 0.23 (1.03)."""
 
     def __call__(self, log_weights: Tensor, mask: Tensor, prompt_index: Tensor) -> Tensor:
         """Return the weights [rows, time]; 0 where `mask` is False.
@@ -33,14 +42,27 @@ class WeightTreatment(ABC):
             prompt_index: [rows] int64, the prompt of each row (treatments that normalise do so per prompt).
 
         """
+        return self._at_level(self.treat, log_weights, mask, prompt_index)
+
+    def clipping(self, log_weights: Tensor, mask: Tensor, prompt_index: Tensor) -> Tensor:
+        """Return [rows, time] what a bound did to each weight: −1 raised, 1 lowered, 0 left it; arguments as above.
+
+        Constant along a row at sequence level, and 0 where `mask` is False.
+        """
+        return self._at_level(self.bound, log_weights, mask, prompt_index)
+
+    def _at_level(self, function: _Function, log_weights: Tensor, mask: Tensor, prompt_index: Tensor) -> Tensor:
         log_weights = log_weights.detach()
         if self.level == "sequence":
-            row_weights = self.treat(masked_sum(log_weights, mask, dim=-1), prompt_index)
-            return torch.where(mask, row_weights.unsqueeze(-1), 0.0)
-        prompt_of_token = prompt_index.unsqueeze(-1).expand_as(mask)[mask]
-        weights = torch.zeros_like(log_weights)
-        weights[mask] = self.treat(log_weights[mask], prompt_of_token)
-        return weights
+            of_rows = function(masked_sum(log_weights, mask, dim=-1), prompt_index)
+            return torch.where(mask, of_rows.unsqueeze(-1), 0.0)
+        of_tokens = torch.zeros_like(log_weights)
+        of_tokens[mask] = function(log_weights[mask], prompt_index.unsqueeze(-1).expand_as(mask)[mask])
+        return of_tokens
+
+    def bound(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
+        """Return −1, 0 or 1 [n] (see `clipping`) of the raw log-weights [n]; 0 unless the treatment has bounds."""
+        return torch.zeros_like(log_weights)
 
     @abstractmethod
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
@@ -49,7 +71,10 @@ class WeightTreatment(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Unweighted(WeightTreatment):
-    """w = 1: the samples are taken as if they came from π_θ (biased unless they did)."""
+    """w = 1: the samples are taken as if they came from π_θ.
+
+    Biased unless they did: share 1.04 (error 0.85); q = π_t: 0.98 (0.83).
+    """
 
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
         """See `WeightTreatment.treat`."""
@@ -67,7 +92,12 @@ class RawWeights(WeightTreatment):
 
 @dataclass(frozen=True, kw_only=True)
 class ClippedWeights(WeightTreatment):
-    """w clipped to [low, high]: biased towards q, of bounded variance."""
+    """w clipped to [low, high]: biased towards q, of bounded variance.
+
+    Share 1.07 (error 0.09), with 38% of the answers raised to the floor; q = π_t: -0.32 (1.33), with 91% at the floor
+    and 2% at the cap: there the gradient points away from the true one. `weights/floor_fraction` says how many are
+    raised.
+    """
 
     low: float = 0.1
     """Smallest weight."""
@@ -82,10 +112,18 @@ class ClippedWeights(WeightTreatment):
         """See `WeightTreatment.treat`."""
         return log_weights.exp().clamp(self.low, self.high)
 
+    def bound(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
+        """See `WeightTreatment.bound`."""
+        weights = log_weights.exp()
+        return (weights > self.high).to(weights.dtype) - (weights < self.low).to(weights.dtype)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MeanNormalisedWeights(WeightTreatment):
-    """w divided by the mean over the micro-batch, so that they average to 1; depends on what shares the batch."""
+    """w divided by the mean over the micro-batch, so that they average to 1; depends on what shares the batch.
+
+    With one prompt in the micro-batch the same as `SelfNormalisedWeights`, bias included; more prompts lessen it.
+    """
 
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
         """See `WeightTreatment.treat`."""
@@ -97,7 +135,8 @@ class SelfNormalisedWeights(WeightTreatment):
     """w divided by their mean over the samples of the same prompt.
 
     The self-normalised estimator of E_πθ[·|x]: consistent, of bias O(1/n), bounded by n. Normalising per prompt keeps
-    it independent of how a batch is split into micro-batches or over ranks.
+    it independent of how a batch is split into micro-batches or over ranks. With few answers the bias is large: share
+    0.44 (error 0.56); q = π_t: -1.28 (2.48), pointing away from the true gradient.
     """
 
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
@@ -110,7 +149,8 @@ class SelfNormalisedWeights(WeightTreatment):
 class TruncatedWeights(WeightTreatment):
     """w cut at √n times the mean weight of its prompt's n samples (Ionides 2008, truncated importance sampling).
 
-    Unlike a fixed bound the cut loosens as samples grow, so the estimate is consistent.
+    Unlike a fixed bound the cut loosens as samples grow, so the estimate is consistent. It shrinks the gradient and
+    hardly turns it: share 0.79 (error 0.21); q = π_t: 0.46 (0.54).
     """
 
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
@@ -118,12 +158,19 @@ class TruncatedWeights(WeightTreatment):
         relative, counts = _relative_to_prompt(log_weights, prompt_index)
         return log_weights.exp() * torch.clamp(counts.sqrt() / relative, max=1.0)
 
+    def bound(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
+        """See `WeightTreatment.bound`."""
+        relative, counts = _relative_to_prompt(log_weights, prompt_index)
+        return (relative > counts.sqrt()).to(log_weights.dtype)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParetoSmoothedWeights(WeightTreatment):
     """The largest weights of the micro-batch replaced by quantiles of a fitted tail (PSIS; see `pareto_smooth`).
 
-    Needs at least 25 samples in a micro-batch to have a tail to fit; with fewer the weights stay raw.
+    Needs at least 21 samples in a micro-batch to have a tail to fit; with fewer the weights stay raw. Biased a little
+    where the weights have moments, more where not: with 32 answers of one prompt (6,000 simulated sets) share 1.00; q =
+    π_t: about 0.87.
     """
 
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:

@@ -42,6 +42,10 @@ class Sampler(ABC):
     def exact(self) -> bool:
         """Whether the tokens follow `behavior_logprobs` exactly, up to rounding."""
 
+    def independent_draws(self, samples: int) -> int:
+        """Return how many of `samples` answers to a prompt are independent: all, unless they share a set."""
+        return samples
+
     @abstractmethod
     def draw(self, prompts: PromptBatch, policy: NextToken, target: NextToken, *, samples: int, seed: int) -> Rollout:
         """Sample `samples` answers to each prompt.
