@@ -15,6 +15,10 @@ def test_unfinished_run_is_recognised(tmp_path):
     workspace.remember(asked)
     workspace.remember({"models": {"model_theta": "abc"}})
     workspace.check(asked)
+    workspace.check({"settings": {"seed": 1}})  # nothing is there yet that could be lost
+    shard = Shard(workspace.shard(0))
+    shard.append(0, [0], [{}])
+    shard.close()
     with pytest.raises(UserError, match=r"unfinished run: seed 0 before, 1 now; rows 3 before, 4 now.*--overwrite"):
         workspace.check({"settings": {"seed": 1, "top_p": None}, "data": {"rows": 4}})
     with pytest.raises(UserError, match="model_theta 'abc' before, 'abd' now"):

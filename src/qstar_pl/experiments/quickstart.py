@@ -43,6 +43,10 @@ def print_summary(results: Sequence[SeedResult], console: Console) -> int:
     return rose
 
 
+SIZES = "effective sample size"
+"""The panel whose axis is logarithmic."""
+
+
 def save_figure(results: Sequence[SeedResult], path: Path) -> None:
     """Draw the training curves of all seeds: rewards, α, ESS ratio, weights."""
     import matplotlib as mpl
@@ -61,7 +65,7 @@ def save_figure(results: Sequence[SeedResult], path: Path) -> None:
         ),
         ("α", (("alpha/mean", "mean α*", "C2"),)),
         (
-            "effective sample size",
+            SIZES,
             (("ess/ratio", "ESS_θ / ESS_t", "C3"), ("weights/ess_fraction", "ESS/N of weights", "C4")),
         ),
         ("KL, nats per answer", (("kl/policy_reference", "D(π_θ‖π_init)", "C5"),)),
@@ -79,8 +83,10 @@ def save_figure(results: Sequence[SeedResult], path: Path) -> None:
                     linewidth=1.2,
                     label=label if index == 0 else None,
                 )
-        axis.set_title(title, fontsize=10)
-        axis.legend(fontsize=8, frameon=False)
+        axis.set_ylabel(title, fontsize=9)
+        if title == SIZES:
+            axis.set_yscale("log")  # where r and 1/r lie equally far from 1
+        axis.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2)
         axis.grid(alpha=0.25)
     for axis in axes[-1]:
         axis.set_xlabel("optimiser step")

@@ -16,6 +16,8 @@ MOST_POINTS = 5000
 """Of a scatter plot, per run; of more rows, evenly spread ones are drawn."""
 ALPHA_BAND, RATIO_BAND = (0.2, 0.8), (0.9, 1.1)
 RATIO_LABEL = "ESS_θ / ESS_t"
+LEAST_KL = 1e-6
+"""What is less, in nats, is drawn there."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +115,16 @@ def _ratios(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
 
 def _divergences(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
     (axis,) = axes
-    highest = 0.0
+    seen = [np.array([1.0])]
     for number, run in enumerate(runs):
-        to_policy, to_target = (_thinned(run, name) for name in ("kl_theta_mean", "kl_t_mean"))
-        axis.scatter(to_policy, to_target, s=6, alpha=0.4, color=colours[number % len(colours)], label=run.name)
-        highest = max([highest, *_finite(to_policy), *_finite(to_target)])
-    axis.plot([0, highest], [0, highest], color="black", linewidth=0.8, linestyle="--", label="KL symmetry")
-    axis.set_aspect("equal", adjustable="datalim")
-    _finish(axis, "D(q‖π_θ) of an answer, nats/token", "D(q‖π_t), nats/token")
+        pair = [np.maximum(_thinned(run, name), LEAST_KL) for name in ("kl_theta_mean", "kl_t_mean")]
+        axis.scatter(*pair, s=6, alpha=0.4, color=colours[number % len(colours)], label=run.name)
+        seen += [_finite(values) for values in pair]
+    joined = np.concatenate(seen)
+    ends = (joined.min() / 1.5, joined.max() * 1.5)
+    axis.plot(ends, ends, color="black", linewidth=0.8, linestyle="--", label="KL symmetry")
+    axis.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
+    _finish(axis, "D(q‖π_θ) of an answer, nats/token (log axis)", "D(q‖π_t), nats/token (log axis)")
 
 
 def _alpha_and_ratio(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
@@ -145,7 +149,7 @@ def _evolution(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
     _ratio_ticks(axes[1].yaxis)
     _finish(axes[0], "", "α, rolling mean", y_band=ALPHA_BAND)
     _finish(axes[1], "", f"{RATIO_LABEL}, rolling", y_band=RATIO_BAND)
-    _finish(axes[2], "answer, in the order of the data", "— D(q‖π_θ), ⋯ D(q‖π_t), nats")
+    _finish(axes[2], "answer, in the order of the data", "nats: D(q‖π_θ) —, D(q‖π_t) ⋯")
 
 
 DRAWINGS = {

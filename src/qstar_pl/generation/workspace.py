@@ -91,6 +91,8 @@ class Workspace:
     def check(self, asked: Mapping[str, Any]) -> None:
         """Compare a run's identity with that of the run in this place, as far as `asked` goes.
 
+        A run that has stopped before its first batch left nothing that could be lost: another may take its place.
+
         Args:
             asked: any of "settings", "data", "models" with their values.
 
@@ -100,7 +102,7 @@ class Workspace:
         """
         stored = self.stored()
         changed = [text for part, now in asked.items() if part in stored for text in differences(stored[part], now)]
-        if changed:
+        if changed and (self.complete or any(path.stat().st_size for path in self.shards())):
             state = "holds another run" if self.complete else "holds another, unfinished run"
             raise UserError(
                 f"output {self.output} {state}: {'; '.join(changed)}. Name another output, or give --overwrite"
