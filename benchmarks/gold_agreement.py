@@ -8,8 +8,8 @@ A tie of the heuristic counts one half.
 import argparse
 from collections.abc import Iterable
 
-from qstar_pl.data import HHRLHF, RowRejected
-from qstar_pl.data.reading import read_rows
+from qstar_pl.data import HHRLHF, TLDR, RowRejected
+from qstar_pl.data.rows import convert
 from qstar_pl.tiny_world import gold_reward
 
 
@@ -27,7 +27,7 @@ def dialogues(path: str) -> Iterable[tuple[str, str, str, str]]:
     adapter = HHRLHF()
     for where, row in adapter.rows(path, None):
         try:
-            example = adapter.example(row, where)
+            example = convert(adapter, where, row)
         except RowRejected:
             continue
         yield example.turns[-1].content, example.chosen or "", example.rejected or "", "dialogue"
@@ -35,10 +35,8 @@ def dialogues(path: str) -> Iterable[tuple[str, str, str, str]]:
 
 def summaries(path: str) -> Iterable[tuple[str, str, str, str]]:
     """Yield the pairs of a file in the schema of openai/summarize_from_feedback."""
-    for _, row in read_rows(path, None):
-        texts = [summary["text"] for summary in row["summaries"]]
-        chosen = row["choice"]
-        yield row["info"]["post"], texts[chosen], texts[1 - chosen], "summary"
+    for example in TLDR().read(path).examples:
+        yield example.metadata["row"]["info"]["post"], example.chosen or "", example.rejected or "", "summary"
 
 
 def main() -> None:

@@ -104,9 +104,10 @@ def test_parts_of_a_mixture(qstar: Call) -> None:
         (["--path=x.jsonl", "--adaptor=GSM8K"], "unknown option --adaptor; did you mean --adapter"),
         (
             ["--path=x.jsonl", "--adapter=GSM8K"],
-            "x.jsonl:1: GSM8K needs the columns question, answer; the row",
+            "path must hold a usable row, got 1 rows in x.jsonl (1: the column question is missing), all of them left "
+            "out; first x.jsonl:1: GSM8K needs the columns question, answer; the row has post",
         ),
-        (["--path=x.jsonl"], "x.jsonl:1: Auto needs the column messages"),
+        (["--path=x.jsonl"], "x.jsonl:1: Auto needs a column of prompts (prompt, question,"),
         (["--path=x.jsonl", "--examples=-1"], "examples must be at least 0, got -1"),
         (["--path=empty.jsonl"], "path must hold a usable row, got 0 rows in empty.jsonl"),
     ],

@@ -23,7 +23,7 @@ def write(path, rows):
 def test_source_follows_the_columns_given():
     assert choose_source("tiny", None, None) == TinyWorld()
     assert choose_source("x.jsonl", "q", None) == PromptResponse("q", None)
-    assert choose_source("x.jsonl", "q", "a") == PromptResponse("q", "a")
+    assert choose_source("x.jsonl", "q", "a") == PromptResponse("q", "a", answer_required=True)
     assert choose_source("x.jsonl", None, None) == Auto()
 
 

@@ -16,7 +16,7 @@ from qstar_pl.commandline.messages import essence
 from qstar_pl.data import Auto, Rendering, RowFilter, RowSource, TokenizerRendering
 from qstar_pl.data.preparation import Selection
 from qstar_pl.data.rendering import Template
-from qstar_pl.data.rows import Rows
+from qstar_pl.data.rows import MAX_LEFT_OUT, Rows, check_share
 from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer
 from qstar_pl.types import Example
@@ -33,9 +33,11 @@ class Inspection:
     adapter: RowSource = field(default_factory=Auto)
     """How rows become examples; by default detected from the columns."""
     split: str | None = None
-    """On the hub, which split; in a folder, a word in the path of the files to read."""
+    """On the hub, which split; in a folder, which split of its files."""
     max_rows: int | None = None
     """Read at most so many rows."""
+    max_left_out: float = MAX_LEFT_OUT
+    """Largest share of the rows read that may be left out; filters and subsets do not count."""
     examples: int = 1
     """How many examples to print."""
     filters: list[RowFilter] | None = None
@@ -67,16 +69,21 @@ def inspect(options: Inspection) -> Iterable[str]:
     """
     tokenizer = load_tokenizer(options.tokenizer, argument="tokenizer")
     path = options.path or ""
-    rows = options.adapter.read(path, options.split, options.max_rows)
+    adapter = options.adapter.resolve(path, options.split)
+    rows = adapter.read(path, options.split, options.max_rows)
     selection = Selection(tuple(options.filters or ()), options.subset_size, options.system_prompt)
     examples, left_out = selection.apply(rows.examples, tokenizer)
-    yield f"{options.adapter.named(path)}: {rows.read} rows read, {len(examples)} used"
+    total = (rows.rejected + left_out).total()
+    yield f"{adapter.named(path)}: {rows.read} rows read, {len(examples)} used"
     yield from (f"  {count} left out: {reason}" for reason, count in sorted((rows.rejected + left_out).items()))
+    check_share(path, rows, options.max_left_out)
     if not examples:
         raise UserError(f"path must hold a usable row, got {rows.read} rows in {path}, all of them left out")
     yield from _parts(rows, examples)
-    yield from _fields(options.adapter, examples)
+    yield from _fields(adapter, examples)
     yield from _counts(examples)
+    if total:
+        yield f"  {total / rows.read:.1%} of all rows are left out"
     template = options.rendering.template(tokenizer)
     for number, example in enumerate(examples[: options.examples], start=1):
         yield ""
@@ -96,11 +103,15 @@ def _fields(source: RowSource, examples: Sequence[Example]) -> Iterable[str]:
     for example in examples:
         first.setdefault(example.metadata.get("part"), example)
     for part, example in first.items():
-        row: Mapping[str, Any] = example.metadata["row"]
-        found = "; ".join(f"{role} = {column}" for role, column in source.adapter_of(example).fields(row).items())
+        rows = [one.metadata["row"] for one in examples if one.metadata.get("part") == part]
+        row: Mapping[str, Any] = {name: value for one in reversed(rows) for name, value in one.items()}
+        adapter = source.adapter_of(example)
+        found = "; ".join(f"{role} = {column}" for role, column in adapter.fields(row).items())
         of = "" if part is None else f" of {part}"
-        yield f"  columns{of}: {', '.join(row)}"
+        yield f"  columns{of}: {', '.join(dict.fromkeys(name for one in rows for name in one))}"
         yield f"  fields{of}: {found}"
+        if ignored := [name for name in row if name not in adapter.uses(row)]:
+            yield f"  ignored{of}: {', '.join(ignored)}"
 
 
 def _counts(examples: Sequence[Example]) -> Iterable[str]:

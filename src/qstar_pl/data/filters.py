@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.data.subset import subset_rank
+from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 
 
@@ -39,6 +42,37 @@ class DuplicatePrompts(RowFilter):
             best[example.key] = min(rank, best.get(example.key, rank))
         kept = {number for _, number in best.values()}
         return [None if number in kept else "another row has the same prompt" for number in range(len(examples))]
+
+
+def score(example: Example, column: str, filter_name: str) -> float | None:
+    """Return a number that an example has: in its metadata, else in its native row; None where it is null.
+
+    Args:
+        example: the example.
+        column: name in the metadata or of a column; a dot leads into an object ("info.score").
+        filter_name: who asks, for the error message.
+
+    Raises:
+        UserError: if there is no such column, or it does not hold numbers.
+
+    """
+    where = example.metadata.get("source", "a row")
+    row = example.metadata.get("row", {})
+    value: Any = example.metadata if column.split(".")[0] in example.metadata else row
+    for name in column.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            present = ", ".join(sorted(value)) if isinstance(value, Mapping) else type(value).__name__
+            raise UserError(f"{where}: {filter_name} needs the column {column}; there is {present or 'none'}")
+        value = value[name]
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = None
+    if number is None or isinstance(value, bool):
+        raise UserError(f"{where}: {column} must be a number, got {type(value).__name__}")
+    return None if math.isnan(number) else number
 
 
 def apply_filters(

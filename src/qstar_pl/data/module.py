@@ -6,7 +6,7 @@ from lightning.pytorch import LightningDataModule
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.data.adapters.adapter import Adapter, RowSource
-from qstar_pl.data.adapters.hh_rlhf import HHRLHF
+from qstar_pl.data.adapters.auto import Auto
 from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.attached import Attached
 from qstar_pl.data.collate import COLLATES, Collate, PromptCollate, training_collate
@@ -17,7 +17,7 @@ from qstar_pl.data.preparation import Parting, Preparation, Prepared, Selection
 from qstar_pl.data.renderings import Rendering, TokenizerRendering
 from qstar_pl.data.report import DataReport, announce
 from qstar_pl.data.reporting import BatchSize, make_report
-from qstar_pl.data.rows import Rows
+from qstar_pl.data.rows import MAX_LEFT_OUT, Rows, check_share
 from qstar_pl.data.training_order import training_order
 from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer
@@ -60,15 +60,17 @@ class RLHFDataModule(LightningDataModule):
         rendering: Rendering = TokenizerRendering(),
         cache: bool = True,
         cache_dir: str | None = None,
+        max_left_out: float = MAX_LEFT_OUT,
     ) -> None:
         """Describe the data; nothing is read yet.
 
         Args:
-            path: "tiny" (the embedded dataset), a .json, .jsonl or .parquet file (the first two also .gz), a folder of
-                such files, or a dataset's id on the Hugging Face hub ("owner/name" or "owner/name:configuration").
+            path: "tiny" (the embedded dataset), a .jsonl, .json, .csv or .tsv file (also .gz), .parquet or .arrow, a
+                folder of such files, or a dataset's id on the Hugging Face hub ("owner/name" or
+                "owner/name:configuration").
             adapter: how a row becomes an example, or a `Mixture` of several datasets. By default the embedded dataset's
-                own, else HH-RLHF's; `Auto` goes by the names of the columns.
-            split: on the hub, which split (default: train); in a folder, a word in the path of the files to read.
+                own, else `Auto`, which goes by the columns and prints what it chose.
+            split: on the hub, which split (default: train); in a folder, which split of its files.
             tokenizer: hub id or folder of a tokenizer, or "tiny". By default the policy's.
             batch_size: rows per process and micro-step (prompts, demonstrations or pairs). A training split smaller
                 than one batch over all processes makes one smaller batch per epoch; the report says so.
@@ -90,6 +92,7 @@ class RLHFDataModule(LightningDataModule):
             rendering: how dialogues become text; by default the tokenizer's chat template, else HH-RLHF's form.
             cache: keep token ids on disk, under a hash of texts, tokenizer and options, for 5000 rows and more.
             cache_dir: where (then for any number of rows); by default $XDG_CACHE_HOME/qstar_pl/tokens.
+            max_left_out: largest share of the rows read that may be left out; filters and subsets do not count.
 
         Raises:
             UserError: if a number is out of range.
@@ -99,6 +102,8 @@ class RLHFDataModule(LightningDataModule):
         for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size), ("max_rows", max_rows)):
             if value is not None and value < 1:
                 raise UserError(f"{name} must be at least 1, got {value}")
+        if not 0 <= max_left_out <= 1:
+            raise UserError(f"max_left_out must lie in [0, 1], got {max_left_out}")
         if num_workers < 0:
             raise UserError(f"num_workers must be at least 0, got {num_workers}")
         self.path = path
@@ -117,6 +122,8 @@ class RLHFDataModule(LightningDataModule):
         self.max_rows = max_rows
         self.seed = seed
         self.num_workers = num_workers
+        self.max_left_out = max_left_out
+        self._resolved: RowSource | None = None
         self.rendering = rendering
         self.preparation = Preparation(
             selection=Selection(tuple(filters or ()), subset_size, system_prompt),
@@ -139,7 +146,9 @@ class RLHFDataModule(LightningDataModule):
         """
         source = self._source()
         if self._rows is None:
-            self._rows = source.read(self.path, self.split, self.max_rows)
+            rows = source.read(self.path, self.split, self.max_rows)
+            check_share(self.path, rows, self.max_left_out)
+            self._rows = rows
         tokenizer = self._tokenizer()
         if self._prepared is None or self._prepared.encoder.tokenizer is not tokenizer:
             encoder = Encoder(
@@ -159,9 +168,10 @@ class RLHFDataModule(LightningDataModule):
             announce(str(self.report))
 
     def _source(self) -> RowSource:
-        if self.adapter is not None:
-            return self.adapter
-        return TinyWorld() if self.path == "tiny" else HHRLHF()
+        if self._resolved is None:
+            default = TinyWorld() if self.path == "tiny" else Auto()
+            self._resolved = (self.adapter or default).resolve(self.path, self.split)
+        return self._resolved
 
     def _tokenizer(self) -> PreTrainedTokenizerBase:
         if self.tokenizer is None:

@@ -70,10 +70,12 @@ class DataReport:
 
     def lines(self) -> list[str]:
         """Return the report, one fact per line."""
+        left_out = sum(self.rejected.values())
         reasons = [f"  {count} left out: {reason}" for reason, count in sorted(self.rejected.items())]
         return [
             f"Data: {self.source}: {self.rows_read} rows read, {self.rows_used} used",
             *reasons,
+            *([f"  {left_out / self.rows_read:.1%} of all rows are left out"] if left_out else []),
             *(part.line(self.train_items) for part in self.parts),
             f"  {self.prompts_cut} prompts cut to {self.max_prompt_tokens} tokens, "
             f"{self.answers_cut} answers cut to {self.max_completion_tokens}",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.data.filters import RowFilter
+from qstar_pl.data.filters import RowFilter, score
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 
@@ -19,7 +17,8 @@ class RewardMarginFilter(RowFilter):
     """Leaves out rows whose two answers' scores, which the dataset brings, are too close or too far apart.
 
     The margin is score of the preferred answer − score of the other. Columns are those of the native row; a dot leads
-    into an object ("info.score").
+    into an object ("info.score"). Where the adapter found the scores (`SHP`, `UltraFeedback`), they are in the
+    metadata, which is looked into first.
     """
 
     chosen_column: str = "score_chosen"
@@ -40,7 +39,9 @@ class RewardMarginFilter(RowFilter):
         return [self._reason(example) for example in examples]
 
     def _reason(self, example: Example) -> str | None:
-        chosen, rejected = (_score(example, column) for column in (self.chosen_column, self.rejected_column))
+        chosen, rejected = (
+            score(example, column, type(self).__name__) for column in (self.chosen_column, self.rejected_column)
+        )
         if chosen is None or rejected is None:
             return "a score is missing"
         if chosen - rejected < self.min_margin:
@@ -48,18 +49,3 @@ class RewardMarginFilter(RowFilter):
         if self.max_margin is not None and chosen - rejected > self.max_margin:
             return f"the reward margin is above {self.max_margin:g}"
         return None
-
-
-def _score(example: Example, column: str) -> float | None:
-    where = example.metadata.get("source", "a row")
-    value: Any = example.metadata.get("row", {})
-    for name in column.split("."):
-        if not isinstance(value, Mapping) or name not in value:
-            present = ", ".join(sorted(value)) if isinstance(value, Mapping) else type(value).__name__
-            raise UserError(f"{where}: RewardMarginFilter needs the column {column}; there is {present or 'none'}")
-        value = value[name]
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"{where}: {column} must be a number, got {type(value).__name__}")
-    return float(value)

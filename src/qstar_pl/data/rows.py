@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from qstar_pl.data.reading import Row, Unreadable
+from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 
 if TYPE_CHECKING:
     from qstar_pl.data.adapters.adapter import Adapter
 
+MAX_LEFT_OUT = 0.5
+"""Share of rows left out above which reading is an error, by default."""
+
 
 class RowRejected(Exception):  # noqa: N818 (not an error: a row that is counted and left out)
     """A row that must not be used; the message is the reason under which it is counted, the same for all such rows."""
+
+
+class RowError(UserError):
+    """A row that does not fit its adapter: a missing column, a value of the wrong type. Counted and left out as well.
+
+    Its message names the place and all that is known; `reason` is what all such rows share.
+    """
+
+    def __init__(self, where: str, message: str, reason: str | None = None) -> None:
+        super().__init__(f"{where}: {message}")
+        self.reason = message if reason is None else reason
 
 
 @dataclass(frozen=True)
@@ -40,6 +57,58 @@ class Rows:
     """Rows left out, per reason."""
     parts: tuple[PartRows, ...] = ()
     """The parts of a mixture; empty for a single dataset."""
+    first: Mapping[str, str] = field(default_factory=dict)
+    """Of each reason, where its first row stands, and what more is known of that one."""
+
+
+def check_share(path: str, rows: Rows, limit: float) -> None:
+    """Check that reading left out at most the share `limit` of the rows.
+
+    Raises:
+        UserError: naming the commonest reason and where it is met first.
+
+    """
+    left_out = rows.rejected.total()
+    if left_out <= limit * rows.read:
+        return
+    reasons = rows.rejected.most_common()
+    why = "; ".join(f"{count}: {reason}" for reason, count in reasons)
+    at = f"; first {rows.first[reasons[0][0]]}" if reasons[0][0] in rows.first else ""
+    if left_out == rows.read:
+        got = f"got {rows.read} rows in {path} ({why}), all of them left out"
+        raise UserError(f"path must hold a usable row, {got}{at}")
+    share = left_out / rows.read
+    raise UserError(
+        f"max_left_out must be at least {share:.3g}, the share of {path} that is left out, got {limit:g}; "
+        f"{left_out} of {rows.read} rows ({why}){at}"
+    )
+
+
+def convert(adapter: Adapter, where: str, row: Row | Unreadable) -> Example:
+    """Return a row's example, with the native row in its metadata (see `Adapter`).
+
+    Raises:
+        RowRejected: if the row is to be counted and left out, whatever is the matter with it.
+        UserError: if the adapter's options do not fit the data.
+
+    """
+    if isinstance(row, Unreadable):
+        raise RowRejected(row.reason)
+    try:
+        example = adapter.example(row, where)
+    except RowError as error:
+        raise RowRejected(error.reason) from error
+    except (UserError, RowRejected):
+        raise
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise RowRejected(f"{type(adapter).__name__} failed with {type(error).__name__}: {error}") from error
+    return replace(example, metadata={"source": where, "row": row, **example.metadata})
+
+
+def place_of(where: str, reason: RowRejected) -> str:
+    """Return where a rejected row stands, and what `RowError` says of it beyond the reason that it shares."""
+    cause = reason.__cause__
+    return str(cause) if isinstance(cause, RowError) and cause.reason not in str(cause) else where
 
 
 def read_examples(adapter: Adapter, path: str, split: str | None, max_rows: int | None) -> Rows:
@@ -51,13 +120,14 @@ def read_examples(adapter: Adapter, path: str, split: str | None, max_rows: int 
     """
     examples: list[Example] = []
     rejected: Counter[str] = Counter()
+    first: dict[str, str] = {}
     read = 0
     for where, row in islice(adapter.rows(path, split), max_rows):
         read += 1
         try:
-            example = adapter.example(row, where)
+            examples.append(convert(adapter, where, row))
         except RowRejected as reason:
             rejected[str(reason)] += 1
-        else:
-            examples.append(replace(example, metadata={"source": where, "row": row, **example.metadata}))
-    return Rows(examples, read, rejected)
+            first.setdefault(str(reason), place_of(where, reason))
+    adapter.check({name for example in examples for name in example.metadata["row"]}, path)
+    return Rows(examples, read, rejected, first=first)

@@ -13,6 +13,7 @@ from qstar_pl.data.encoding import Encoder
 from qstar_pl.data.loader import EvaluationLoader
 from qstar_pl.data.renderings import Rendering, TokenizerRendering
 from qstar_pl.data.report import announce
+from qstar_pl.data.rows import MAX_LEFT_OUT
 from qstar_pl.generation.plan import Plan, plan_batches, prompts_digest
 from qstar_pl.generation.prompts import Prompts, choose_source, read_prompts
 
@@ -55,14 +56,15 @@ class GenerationData(RLHFDataModule):
         end_idx: int | None = None,
         batch_size: int = 8,
         max_prompt_tokens: int = 512,
+        max_left_out: float = MAX_LEFT_OUT,
     ) -> None:
         """Describe the prompts; nothing is read yet.
 
         Args:
-            path: "tiny", a .json, .jsonl or .parquet file (the first two also .gz), a folder of such files, or a
-                dataset's id on the Hugging Face hub.
+            path: "tiny", a .jsonl, .json, .csv or .tsv file (also .gz), .parquet or .arrow, a folder of such files,
+                or a dataset's id on the Hugging Face hub.
             adapter: how a row becomes a prompt; None: see `prompt_field`.
-            split: on the hub, which split (default: train); in a folder, a word in the path of the files to read.
+            split: on the hub, which split (default: train); in a folder, which split of its files.
             prompt_field: column of the prompt; None: found from the columns.
             response_field: column of the answer, if rows without one are to be left out.
             rendering: how dialogues become text; by default the tokenizer's chat template, else HH-RLHF's form.
@@ -71,6 +73,7 @@ class GenerationData(RLHFDataModule):
             end_idx: row behind the last one; None: to the end.
             batch_size: prompts decoded together.
             max_prompt_tokens: longer prompts lose their oldest turns, then tokens on the left.
+            max_left_out: largest share of the rows that may be left out.
 
         """
         super().__init__(
@@ -80,6 +83,7 @@ class GenerationData(RLHFDataModule):
             tokenizer=tokenizer,
             batch_size=batch_size,
             max_prompt_tokens=max_prompt_tokens,
+            max_left_out=max_left_out,
             rendering=rendering,
         )
         self.prompt_field = prompt_field
@@ -96,7 +100,9 @@ class GenerationData(RLHFDataModule):
             return
         source = self.adapter or choose_source(self.path, self.prompt_field, self.response_field)
         encoder = Encoder(self._tokenizer(), self.max_prompt_tokens, 1, rendering=self.rendering)
-        self.prompts = read_prompts(source, self.path, self.split, encoder, self.start_idx, self.end_idx)
+        self.prompts = read_prompts(
+            source, self.path, self.split, encoder, self.start_idx, self.end_idx, self.max_left_out
+        )
         self._pad_id = int(encoder.tokenizer.pad_token_id or 0)
         samples = int(getattr(Attached(self.trainer).method, "samples_per_prompt", 1))
         self.plan = plan_batches([len(row.prompt) for row in self.prompts.encoded], self.batch_size, samples)

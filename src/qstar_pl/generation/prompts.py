@@ -13,8 +13,7 @@ from qstar_pl.data.adapters.auto import Auto
 from qstar_pl.data.adapters.prompt_response import PromptResponse
 from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.encoding import Encoded, Encoder
-from qstar_pl.data.report import announce
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.rows import MAX_LEFT_OUT, RowRejected, Rows, check_share, convert, place_of
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 
@@ -32,7 +31,7 @@ def choose_source(
     if deepscaler and prompt_field is None:
         prompt_field = "problem"
     if prompt_field is not None:
-        return PromptResponse(prompt_field, response_field)
+        return PromptResponse(prompt_field, response_field, answer_required=response_field is not None)
     return TinyWorld() if path == "tiny" else Auto()
 
 
@@ -54,22 +53,32 @@ class Prompts:
 
 
 def read_prompts(
-    source: RowSource, path: str, split: str | None, encoder: Encoder, start: int, end: int | None
+    source: RowSource,
+    path: str,
+    split: str | None,
+    encoder: Encoder,
+    start: int,
+    end: int | None,
+    max_left_out: float = MAX_LEFT_OUT,
 ) -> Prompts:
     """Read rows `start` to `end`; their seeds are those that they have in a run over all rows.
 
     Raises:
-        UserError: as the source does, or if no usable row lies in the range.
+        UserError: as the source does, if no usable row lies in the range, or more than the share `max_left_out` of its
+            rows is left out.
 
     """
+    source = source.resolve(path, split)
     encoded: list[Encoded] = []
     rejected: Counter[str] = Counter()
     seen: Counter[int] = Counter()
     number = -1
     repeated = 0
-    for number, found in enumerate(islice(_examples(source, path, split), end)):
+    first: dict[str, str] = {}
+    for number, (where, found) in enumerate(islice(_examples(source, path, split), end)):
         if isinstance(found, RowRejected):
             rejected[str(found)] += number >= start
+            first.setdefault(str(found), place_of(where, found))
             continue
         earlier, seen[found.key] = seen[found.key], seen[found.key] + 1
         if number < start:
@@ -80,30 +89,33 @@ def read_prompts(
         except RowRejected as reason:
             rejected[str(reason)] += 1
     if not encoded:
-        reasons = "; ".join(f"{count}: {reason}" for reason, count in (+rejected).items())
+        reasons = "; ".join(
+            f"{count}: {reason}, first {first[reason]}" if reason in first else f"{count}: {reason}"
+            for reason, count in (+rejected).items()
+        )
         raise UserError(
             f"dataset must have a usable row from start_idx={start} on, got {number + 1} rows in {path}"
             + (f" ({reasons})" if reasons else "")
         )
+    check_share(path, Rows([], number + 1 - start, +rejected, first=first), max_left_out)
     return Prompts(encoded, +rejected, repeated)
 
 
-def _examples(source: RowSource, path: str, split: str | None) -> Iterator[Example | RowRejected]:
-    """Yield an example, or why there is none, for each row, so that rows keep their numbers."""
+def _examples(source: RowSource, path: str, split: str | None) -> Iterator[tuple[str, Example | RowRejected]]:
+    """Yield an example, or why there is none, for each row with its place, so that rows keep their numbers."""
     if not isinstance(source, Adapter):  # a mixture, whose rows have no other numbers
-        yield from source.read(path, split, None).examples
+        yield from ((one.metadata["source"], one) for one in source.read(path, split, None).examples)
         return
-    for number, (where, row) in enumerate(source.rows(path, split)):
-        if number == 0 and isinstance(source, Auto):
-            source = source.choose(row, where)
-            columns = ", ".join(f"{role} = {column}" for role, column in source.fields(row).items())
-            announce(f"Auto: {path}: read as {type(source).__name__} with {columns}")
+    seen: set[str] = set()
+    for where, row in source.rows(path, split):
         try:
-            example = source.example(row, where)
+            example = convert(source, where, row)
         except RowRejected as reason:
-            yield reason
+            yield where, reason
         else:
-            yield replace(example, metadata={ROW: row, **example.metadata})
+            seen.update(example.metadata[ROW])
+            yield where, example
+    source.check(seen, path)
 
 
 def prepare(example: Example, number: int, earlier: int) -> Example:

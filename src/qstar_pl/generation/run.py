@@ -136,6 +136,7 @@ def build(settings: GenerationSettings) -> tuple[GenerationModule, GenerationDat
         end_idx=settings.last_row,
         batch_size=settings.batch_size,
         max_prompt_tokens=settings.max_prompt_tokens,
+        max_left_out=settings.max_left_out,
     )
     return module, data
 

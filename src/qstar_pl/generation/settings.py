@@ -70,9 +70,9 @@ class GenerationSettings:
     fixed_alpha: float | None = None
     """α of the method "fixed", and of it alone; None: 0.5."""
     dataset: str = "tiny"
-    """"tiny", a .json, .jsonl or .parquet file, a folder of such, or a data set's id on the hub."""
+    """"tiny", a .jsonl, .json, .csv, .tsv, .parquet or .arrow file, a folder of such, or a data set's id on the hub."""
     dataset_split: str | None = None
-    """Split on the hub, or a word in the path of the files of a folder."""
+    """Split on the hub, or of the files of a folder."""
     dataset_adapter: str | None = None
     """What reads a row: a word of `ADAPTER_WORDS`, the name of a class, or {"class_path": …, "init_args": …}; None:
     found from the columns."""
@@ -94,6 +94,8 @@ class GenerationSettings:
     """Prompts decoded together; each has `samples_per_prompt` answers."""
     max_prompt_tokens: int = 512
     """Longer prompts lose their oldest turns, then tokens on the left."""
+    max_left_out: float = 0.5
+    """Largest share of the rows that may be left out because they cannot be read or used."""
     max_new_tokens: int = 128
     """Longest answer in tokens, EOS included."""
     temperature: float = 1.0

@@ -2,15 +2,20 @@ import json
 
 import pytest
 
-from qstar_pl.data import HHRLHF, Auto, Messages, PromptResponse
+from qstar_pl.data import Auto, Messages, PromptResponse
 from qstar_pl.errors import UserError
 
 PROMPTS = ("prompt", "question", "instruction", "input", "text", "problem")
-RESPONSES = ("response", "answer", "output", "completion", "solution")
+RESPONSES = ("response", "solution", "answer", "output", "completion")
 
 
 def choose(*columns, **values):
     return Auto().choose({**dict.fromkeys(columns, "x"), **values}, "f:1")
+
+
+def write(file, rows):
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(file)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -27,64 +32,99 @@ def test_earlier_names_go_first_whatever_the_order_of_columns():
         assert choose("prompt", *reversed(RESPONSES[number:])).response_field == name
 
 
-def test_other_forms():
-    assert choose("messages", "prompt", "answer") == Messages()
-    assert choose("chosen", "rejected") == HHRLHF()
-    assert choose("chosen", "rejected", "question", "answer") == PromptResponse("question", "chosen", "rejected")
-    assert choose("prompt", chosen=[], rejected=[]) == Messages("chosen", "rejected")
-    assert choose("instruction", "input", "output") == PromptResponse("instruction", "output", context_field="input")
+def test_what_is_null_or_empty_everywhere_is_absent():
+    row = {"prompt": "x", "messages": [], "chosen": None, "rejected": None, "response": "", "output": "y"}
+    assert Auto().choose(row, "f:1") == PromptResponse("prompt", "output")
+
+
+def test_many_rows_decide_not_the_first(tmp_path):
+    odd = {"instruction": "Give a tip.", "output": "Sleep."}
+    path = write(tmp_path / "x.jsonl", [odd] * 30 + [{**odd, "input": "bonjour"}])
+    assert Auto().resolve(path) == PromptResponse("instruction", "output", context_field="input")
+    rows = Auto().read(path)
+    assert [rows.examples[number].turns[0].content for number in (0, 30)] == ["Give a tip.", "Give a tip.\n\nbonjour"]
+    first = [{"id": 1}, {"question": 3, "answer": ["x"]}]
+    path = write(tmp_path / "y.jsonl", [*first, *({"question": f"q{n}", "answer": "a"} for n in range(8))])
+    rows = Auto().read(path)
+    assert (rows.read, len(rows.examples)) == (10, 8)
+    assert rows.rejected == {"the column question is missing": 1, "answer must be text, got list": 1}
+
+
+def test_pairs_beat_messages_and_answers():
+    said = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    assert Auto().choose({"messages": said, "prompt": "q", "answer": "a"}, "f:1") == Messages(
+        final_answer_field="answer"
+    )
+    whole = {"messages": said, "prompt": "q", "chosen": said, "rejected": said[:1] + said[1:]}
+    assert Auto().choose(whole, "f:1") == Messages("chosen", "rejected")
+    parts = {"messages": said, "prompt": said[:1], "chosen": said[1:], "rejected": said[1:]}
+    assert Auto().choose(parts, "f:1") == PromptResponse("prompt", "chosen", "rejected")
+    assert choose("chosen", "rejected", "question", "answer", messages=said) == PromptResponse(
+        "question", "chosen", "rejected", final_answer_field="answer"
+    )
     assert choose("text") == PromptResponse("text", None)
-    assert choose("chosen", "prompt", "solution") == PromptResponse("prompt", "solution")
+
+
+def test_labels_that_are_classes_are_no_verdict(tmp_path):
+    rows = [{"text": f"t{n}", "label": n % 4} for n in range(8)]
+    assert Auto().detect(rows).adapter == PromptResponse("text", None)
+    rows = [{"prompt": f"t{n}", "completion": "c", "label": n % 4} for n in range(8)]
+    assert Auto().detect(rows).adapter == PromptResponse("prompt", "completion")
+    rows = [{"prompt": f"t{n}", "completion": "c", "label": n % 2} for n in range(8)]
+    assert Auto().detect(rows).adapter == PromptResponse("prompt", "completion", label_field="label")
 
 
 def test_nothing_fits():
-    with pytest.raises(UserError, match=r"f:1: Auto needs the column messages, .* problem; the row has post, summary"):
+    with pytest.raises(UserError, match=r"f:1: Auto needs a column of prompts .* the rows have post, summary\. --data"):
         choose("summary", "post")
-    with pytest.raises(UserError, match="the row has none"):
+    with pytest.raises(UserError, match="the rows have no columns"):
         choose()
 
 
-def test_says_what_it_chose_and_reads_with_it(tmp_path, capsys):
-    file = tmp_path / "x.jsonl"
-    file.write_text("".join(json.dumps({"problem": f"p{n}", "answer": f"a{n}"}) + "\n" for n in range(3)))
-    rows = Auto().read(str(file), None, 2)
-    assert capsys.readouterr().out == f"Auto: {file}: read as PromptResponse with prompt = problem, chosen = answer\n"
+def test_says_what_it_chose_and_ignored_and_reads_with_it(tmp_path, capsys):
+    path = write(tmp_path / "x.jsonl", [{"problem": f"p{n}", "id": n, "answer": f"a{n}"} for n in range(3)])
+    rows = Auto().read(path, None, 2)
+    said = "read as PromptResponse with prompt = problem, chosen = answer; ignored: id"
+    assert capsys.readouterr().out == f"Auto: {path}: {said}\n"
     assert [(one.turns[0].content, one.chosen) for one in rows.examples] == [("p0", "a0"), ("p1", "a1")]
-    assert Auto().example({"problem": "p0", "answer": "a0"}, f"{file}:1").key == rows.examples[0].key
-    assert Auto().fields({"problem": "", "answer": ""}) == {"prompt": "problem", "chosen": "answer"}
+    assert Auto().example({"problem": "p0", "answer": "a0"}, f"{path}:1").key == rows.examples[0].key
+    assert Auto().fields({"problem": "p", "answer": "a"}) == {"prompt": "problem", "chosen": "answer"}
 
 
-def test_the_first_row_decides(tmp_path):
+def test_what_could_be_chosen_otherwise_is_one_line(tmp_path, capsys):
+    path = write(tmp_path / "x.jsonl", [{"prompt": "p", "question": "q", "answer": "a"}])
+    Auto().read(path)
+    line = "  question could be the prompt too: --data.adapter=PromptResponse --data.adapter.prompt_field=question"
+    assert capsys.readouterr().out.splitlines()[1:] == [line]
+
+
+def test_rows_that_cannot_be_read(tmp_path):
     file = tmp_path / "x.jsonl"
-    file.write_text('{"problem": "p", "answer": "a"}\n{"question": "q", "answer": "a"}\n')
-    with pytest.raises(UserError, match=r"x.jsonl:2: PromptResponse needs the columns problem, answer; the row"):
-        Auto().read(str(file))
-    file.write_text('{"question": "p", "answer": ["a"]}\n')
-    with pytest.raises(UserError, match=r"x.jsonl:1: answer must be text, got list"):
-        Auto().read(str(file))
     file.write_text("")
     assert Auto().read(str(file)).read == 0
+    file.write_text("nonsense\n3\n")
+    rows = Auto().read(str(file))
+    assert (rows.read, rows.rejected) == (2, {"the row is not JSON": 1, "the row is not a JSON object": 1})
 
 
 @pytest.mark.parametrize(
-    ("name", "used", "prompt", "response"),
+    ("name", "read", "used", "adapter"),
     [
-        ("gsm8k/train_1000.jsonl.gz", 1000, "question", "answer"),
-        ("deepscaler/deepscaler_preview_800.jsonl.gz", 800, "problem", "answer"),
-        ("tldr/tldr_prompt_completion_1000.jsonl.gz", 1000, "prompt", "completion"),
-        ("apps/apps_test_10.jsonl.gz", 10, "question", None),
-        ("alpaca_eval/alpaca-7b.alpaca_eval_gpt4.annotations.json.gz", 805, "instruction", None),
+        ("hh_rlhf/helpful-base.test.jsonl.gz", 2354, 2333, "HHRLHF"),
+        ("tldr/tldr_filtered_500.jsonl.gz", 500, 500, "TLDR"),
+        ("tldr/comparisons_ai_judge_1000.jsonl.gz", 1000, 1000, "TLDR"),
+        ("tldr/tldr_prompt_completion_1000.jsonl.gz", 1000, 1000, "PromptResponse"),
+        ("humaneval/HumanEval.jsonl.gz", 164, 164, "HumanEval"),
+        ("apps/apps_test_10.jsonl.gz", 10, 10, "APPS"),
+        ("apps/apps_coderl_train_5.jsonl.gz", 5, 5, "APPS"),
+        ("wmt/wmt_en_ro_fixture_test.jsonl", 20, 20, "WMT"),
+        ("nq_open/NQ-open.dev.jsonl.gz", 3610, 3610, "NaturalQuestions"),
+        ("gsm8k/train_1000.jsonl.gz", 1000, 1000, "GSM8K"),
+        ("deepscaler/deepscaler_preview_800.jsonl.gz", 800, 800, "DeepScaleR"),
+        ("alpaca_eval/alpaca-7b.alpaca_eval_gpt4.annotations.json.gz", 805, 805, "PromptResponse"),
     ],
 )
-def test_real_files(real_data, name, used, prompt, response, capsys):
+def test_real_files(real_data, name, read, used, adapter, capsys):
     rows = Auto().read(str(real_data / name))
-    assert (rows.read, len(rows.examples)) == (used, used)
-    found = f"prompt = {prompt}" + (f", chosen = {response}" if response else "")
-    assert capsys.readouterr().out.endswith(f"read as PromptResponse with {found}\n")
-
-
-def test_real_comparisons(real_data):
-    rows = Auto().read(str(real_data / "hh_rlhf" / "helpful-base.test.jsonl.gz"))
-    assert (rows.read, len(rows.examples)) == (2354, 2333)
-    with pytest.raises(UserError, match=r"tldr_filtered_500.jsonl.gz:1: Auto needs .* has id, post, subreddit, summ"):
-        Auto().read(str(real_data / "tldr" / "tldr_filtered_500.jsonl.gz"))
+    assert (rows.read, len(rows.examples)) == (read, used)
+    assert f"read as {adapter} with prompt = " in capsys.readouterr().out

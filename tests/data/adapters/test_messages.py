@@ -1,9 +1,13 @@
+import json
+
 import pytest
 
 from qstar_pl.data import Messages
 from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.errors import UserError
 from qstar_pl.types import Turn
+
+SUNNY = {"role": "assistant", "content": "Sunny."}
 
 
 def talk(*contents, system=None, first="user"):
@@ -63,8 +67,8 @@ def test_worse_answers(worse):
         ([{"role": "system", "content": "x"}], "do not alternate"),
         (talk("a", " "), "a message is empty"),
         ([*talk("a"), {"role": "assistant", "content": None}], "a message is empty"),
-        ([*talk("a"), {"role": "tool", "content": "x"}], "or calls a tool"),
-        ([*talk("a"), {"role": "assistant", "content": "x", "tool_calls": [{}]}], "or calls a tool"),
+        ([*talk("a"), {"role": "tool", "content": "x"}], "do not alternate"),
+        ([*talk("a"), {"role": "narrator", "content": "x"}], "neither the system's, the user's, the assistant's nor"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}], "something other than text"),
         ([{"role": "user", "content": ["x"]}], "something other than text"),
     ],
@@ -108,3 +112,41 @@ def test_malformed_rows(row, message):
 def test_fields():
     assert Messages().fields({}) == {"prompt": "messages, up to its last answer", "chosen": "messages, the last"}
     assert Messages("chosen", "rejected").fields({})["rejected"] == "rejected"
+
+
+def test_sharegpt_and_what_arrow_and_csv_make_of_messages():
+    wanted = convert(talk("a", "b", "c", "d"))
+    names = {"user": "human", "assistant": "gpt"}
+    said = [{"from": names[one["role"]], "value": one["content"]} for one in talk("a", "b", "c", "d")]
+    lists = {"role": ["user", "assistant"] * 2, "content": ["a", "b", "c", "d"]}
+    pairs = [{"input": "a", "output": "b"}, {"input": "c", "output": "d"}]
+    for form in (said, lists, pairs, json.dumps(said), json.dumps(talk("a", "b", "c", "d"), indent=1)):
+        example = convert(form)
+        assert (example.turns, example.chosen) == (wanted.turns, "d")
+
+
+def test_an_empty_system_message_is_none():
+    for nothing in ("", None, " "):
+        assert convert([{"role": "system", "content": nothing}, *talk("a", "b")]).turns == (Turn("user", "a"),)
+
+
+def test_tools_are_turns():
+    call = {"type": "function", "function": {"name": "weather", "arguments": '{"at": "sea"}'}}
+    tools = [{"role": "tool", "content": "sunny"}, {"role": "tool", "content": "warm"}]
+    example = convert([*talk("Weather?"), {"role": "assistant", "content": None, "tool_calls": [call]}, *tools, SUNNY])
+    assert [turn.role for turn in example.turns] == ["user", "assistant", "user"]
+    assert example.turns[1].content.startswith('<tool_call>\n{"name": "weather", ')
+    assert example.turns[2].content == (
+        "<tool_response>\nsunny\n</tool_response>\n<tool_response>\nwarm\n</tool_response>"
+    )
+    assert example.chosen == "Sunny."
+    last = convert([*talk("Weather?"), {"role": "assistant", "content": "I look.", "tool_calls": [call]}])
+    assert (last.chosen or "").startswith("I look.\n<tool_call>")
+
+
+def test_labels_and_null_for_the_worse_answer():
+    adapter = Messages(label_field="label")
+    rows = [{"messages": talk("a", "b"), "label": label} for label in (True, False)]
+    assert [adapter.example(row, "f").chosen for row in rows] == ["b", None]
+    example = Messages(rejected_field="worse").example({"messages": talk("a", "b"), "worse": None}, "f")
+    assert (example.chosen, example.rejected) == ("b", None)

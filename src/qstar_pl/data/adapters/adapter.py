@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from qstar_pl.data.reading import Row as Row
+from qstar_pl.data.reading import Unreadable as Unreadable
 from qstar_pl.data.reading import read_rows
 from qstar_pl.data.rows import RowRejected as RowRejected
 from qstar_pl.data.rows import Rows, read_examples
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
+
+if TYPE_CHECKING:
+    from qstar_pl.data.adapters.table import Claim, Table
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,22 @@ class RowSource(ABC):
         """Read and convert at most `max_rows` rows, counting what is left out.
 
         Raises:
-            UserError: if the path does not exist, a row is malformed, or a needed column is missing.
+            UserError: if the path does not exist, or the adapter's options do not fit the rows.
 
         """
 
     @abstractmethod
     def adapter_of(self, example: Example) -> Adapter:
         """Return the adapter that made an example of `read`'s."""
+
+    def resolve(self, path: str, split: str | None) -> RowSource:
+        """Return what is to read the rows: itself, unless that is still to be detected.
+
+        Raises:
+            UserError: if nothing is detected.
+
+        """
+        return self
 
     def named(self, path: str) -> str:
         """Return how reports call these data."""
@@ -48,13 +61,13 @@ class Adapter(RowSource):
     mapping, not a copy; never change it), `metadata["source"]` the file and line, beside what the adapter put there.
     """
 
-    def rows(self, path: str, split: str | None) -> Iterator[tuple[str, Row]]:
+    def rows(self, path: str, split: str | None) -> Iterator[tuple[str, Row | Unreadable]]:
         """Yield (where, row) of the files or of the hub's dataset; `where` names file and line, for error messages.
 
-        See `read_rows` for what can be read.
+        See `read_rows` for what can be read; a row that cannot be read is `Unreadable`.
 
         Raises:
-            UserError: if the path does not exist or a row is malformed.
+            UserError: if the path does not exist or a file is damaged.
 
         """
         return read_rows(path, split)
@@ -69,13 +82,35 @@ class Adapter(RowSource):
 
         Raises:
             RowRejected: if the row must be counted and left out.
-            UserError: if the row lacks a column or has a value of the wrong type.
+            RowError: the same, if the row lacks a column or has a value of the wrong type.
+            UserError: if the adapter's options do not fit; that ends the reading.
 
         """
 
     def fields(self, row: Row) -> Mapping[str, str]:
         """Return which columns of such a row become what, for people to read: role → columns."""
         return {"row": ", ".join(row)}
+
+    def uses(self, row: Row) -> Sequence[str]:
+        """Return the columns of such a row that decide what it becomes, or go into its metadata."""
+        return list(row)
+
+    def check(self, columns: Collection[str], path: str) -> None:
+        """Look at the columns of all rows that were used, where one row cannot tell whether the options fit.
+
+        Raises:
+            UserError: if they do not.
+
+        """
+
+    @classmethod
+    def claim(cls, table: Table) -> Claim | None:
+        """Return how sure this adapter is that it can read such rows, and with which options; None: it cannot."""
+        return None
+
+    def resolve(self, path: str, split: str | None) -> Adapter | Self:
+        """See `RowSource.resolve`."""
+        return self
 
     def adapter_of(self, example: Example) -> Adapter:
         """Return this adapter."""

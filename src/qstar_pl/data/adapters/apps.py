@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import json_text, mapping, need, text_list, texts
 from qstar_pl.data.adapters.single_turn import single_turn
+from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowRejected
 from qstar_pl.rewards.execution import ExecutionReward
 from qstar_pl.rewards.reward import Reward
@@ -61,6 +62,16 @@ class APPS(Adapter):
         prompt = "question + starter_code" if row.get("starter_code") else "question"
         found = {"prompt": prompt, "chosen": "solutions[0]", "tests": "input_output"}
         return found if row.get("solutions") else {role: found[role] for role in ("prompt", "tests")}
+
+    def uses(self, row: Row) -> Sequence[str]:
+        """See `Adapter.uses`."""
+        return ("problem_id", "question", "input_output", "starter_code", "solutions", "difficulty")
+
+    @classmethod
+    def claim(cls, table: Table) -> Claim | None:
+        """Claim questions with tests."""
+        fits = table.holds(Kind.TEXT, of=("question", "input_output")) and table.holds(of=("problem_id",))
+        return Claim(Confidence.DATASET, cls()) if fits else None
 
 
 def _prompt(question: str, starter: str, form: str) -> str:

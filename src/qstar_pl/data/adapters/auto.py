@@ -1,63 +1,83 @@
-"""An adapter that looks at the first row and says what it makes of it."""
+"""An adapter that looks at many rows and says what it makes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
+from qstar_pl.data.adapters.apps import APPS
+from qstar_pl.data.adapters.arena import Arena
+from qstar_pl.data.adapters.deepscaler import DeepScaleR
+from qstar_pl.data.adapters.gsm8k import GSM8K
+from qstar_pl.data.adapters.helpsteer import HelpSteer, HelpSteerPreference
 from qstar_pl.data.adapters.hh_rlhf import HHRLHF
+from qstar_pl.data.adapters.humaneval import HumanEval
+from qstar_pl.data.adapters.implicit_prompt import ImplicitPrompt
 from qstar_pl.data.adapters.messages import Messages
-from qstar_pl.data.adapters.prompt_response import PromptResponse
+from qstar_pl.data.adapters.natural_questions import NaturalQuestions
+from qstar_pl.data.adapters.pku_safe_rlhf import PKUSafeRLHF
+from qstar_pl.data.adapters.prompt_response import PAIRS, PROMPTS, PromptResponse
+from qstar_pl.data.adapters.ranking import Nectar, UltraFeedback
+from qstar_pl.data.adapters.red_team import RedTeam
+from qstar_pl.data.adapters.shp import SHP
+from qstar_pl.data.adapters.squad import SQuAD
+from qstar_pl.data.adapters.table import Claim, Table
+from qstar_pl.data.adapters.tldr import TLDR
+from qstar_pl.data.adapters.webgpt import WebGPT
+from qstar_pl.data.adapters.wmt import WMT
+from qstar_pl.data.reading import Unreadable
 from qstar_pl.data.report import announce
 from qstar_pl.data.rows import Rows
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 
-MESSAGES = "messages"
-PROMPTS = ("prompt", "question", "instruction", "input", "text", "problem")
-"""Columns that are taken for the prompt; the first that is there counts."""
-RESPONSES = ("response", "answer", "output", "completion", "solution")
-"""Columns that are taken for the answer; the first that is there counts."""
-PAIR = ("chosen", "rejected")
+CANDIDATES: tuple[type[Adapter], ...] = (
+    *(HumanEval, APPS, WMT, TLDR, SHP, PKUSafeRLHF, HelpSteerPreference, HelpSteer, WebGPT, Arena, UltraFeedback),
+    *(Nectar, SQuAD, RedTeam, NaturalQuestions, GSM8K, DeepScaleR),
+    *(HHRLHF, Messages, PromptResponse, ImplicitPrompt),
+)
+"""The adapters that are asked; of equally sure ones, the first reads."""
+SAMPLE = 1000
+"""How many rows are looked at, from the beginning; the same however many are read."""
 
 
 @dataclass(frozen=True)
 class Auto(Adapter):
-    """Chooses an adapter by the names of the first row's columns, in this order, and prints its choice.
+    """Asks each adapter how sure it is that the first 1000 rows are its own; the surest reads, which is printed.
 
-    1. `messages`: `Messages`.
-    2. `chosen` and `rejected`: `Messages` if they are lists; with one of the prompt columns below `PromptResponse`;
-       else `HHRLHF`.
-    3. A prompt column (prompt, question, instruction, input, text, problem) and a response column (response, answer,
-       output, completion, solution): `PromptResponse`. `instruction` and `input` together are both prompt, as in
-       Alpaca's rows. Without a response column, rows are prompts only.
-
-    All rows are then read with that adapter, so a row without its columns is an error, not another choice.
+    From the surest on: the columns and contents of one published schema; better and worse dialogues; better and worse
+    answers; better and worse texts that begin alike; dialogues; prompts and answers; prompts. Columns are judged by
+    what their cells hold, null and empty ones aside. The columns that are not used are printed, too, and where two
+    adapters are equally sure, or another column could be the prompt, a line says how to choose.
     """
 
-    def choose(self, row: Row, where: str) -> Adapter:
-        """Return the adapter for rows like this one.
+    def detect(self, rows: Iterable[Row], where: str = "the rows") -> Claim:
+        """Return the surest adapter's claim on such rows, with a remark where another is as sure.
 
         Raises:
-            UserError: if no rule fits, naming the columns that are there.
+            UserError: if no adapter can read them, naming the columns that are there.
 
         """
-        if MESSAGES in row:
-            return Messages()
-        prompt = _first(PROMPTS, row)
-        if all(side in row for side in PAIR):
-            chosen, rejected = PAIR
-            if isinstance(row[chosen], list):
-                return Messages(chosen, rejected)
-            return HHRLHF() if prompt is None else PromptResponse(prompt, chosen, rejected)
-        if prompt is None:
+        table = Table(rows)
+        claims = [claim for adapter in CANDIDATES if (claim := adapter.claim(table)) is not None]
+        if not claims:
+            pairs = ", ".join(" and ".join(pair) for pair in PAIRS[:2])
             raise UserError(
-                f"{where}: Auto needs the column {MESSAGES}, both of {', '.join(PAIR)}, or one of "
-                f"{', '.join(PROMPTS)}; the row has {', '.join(sorted(row)) or 'none'}"
+                f"{where}: Auto needs a column of prompts ({', '.join(PROMPTS)}), of messages (messages, …), "
+                f"{pairs}, or a published schema; the rows have {', '.join(sorted(table.columns)) or 'no columns'}. "
+                "--data.adapter=PromptResponse names columns"
             )
-        context = "input" if prompt == "instruction" and "input" in row else None
-        return PromptResponse(prompt, _first(RESPONSES, row), context_field=context)
+        best = max(claims, key=lambda claim: claim.confidence)
+        rivals = [one for one in claims if one.confidence == best.confidence and one is not best]
+        names = ", ".join(type(one.adapter).__name__ for one in rivals)
+        remark = (f"{names} could read it too: --data.adapter={type(rivals[0].adapter).__name__}",) if rivals else ()
+        return Claim(best.confidence, best.adapter, (*best.remarks, *remark))
+
+    def choose(self, row: Row, where: str) -> Adapter:
+        """Return the adapter for rows like this one; see `detect`."""
+        return self.detect([row], where).adapter
 
     def example(self, row: Row, where: str) -> Example:
         """Convert one row with the adapter that fits it."""
@@ -67,17 +87,30 @@ class Auto(Adapter):
         """See `Adapter.fields`."""
         return self.choose(row, "the row").fields(row)
 
+    def uses(self, row: Row) -> Sequence[str]:
+        """See `Adapter.uses`."""
+        return self.choose(row, "the row").uses(row)
+
+    def resolve(self, path: str, split: str | None = None) -> Adapter:
+        """Return the adapter that fits the rows and print the choice; itself, where there is no row to go by."""
+        sample = list(islice(self.rows(path, split), SAMPLE))
+        rows = [row for _, row in sample if not isinstance(row, Unreadable)]
+        if not rows:
+            return self
+        claim = self.detect(rows, sample[0][0])
+        announce("\n  ".join((f"Auto: {path}: {description(claim.adapter, rows)}", *claim.remarks)))
+        return claim.adapter
+
     def read(self, path: str, split: str | None = None, max_rows: int | None = None) -> Rows:
-        """Read with the adapter that the first row asks for; see `RowSource.read`."""
-        first = next(iter(self.rows(path, split)), None)
-        if first is None:
-            return Rows([], 0)
-        where, row = first
-        adapter = self.choose(row, where)
-        found = ", ".join(f"{role} = {column}" for role, column in adapter.fields(row).items())
-        announce(f"Auto: {path}: read as {type(adapter).__name__} with {found}")
-        return adapter.read(path, split, max_rows)
+        """Read with the adapter that fits the rows; see `RowSource.read`."""
+        adapter = self.resolve(path, split)
+        return super().read(path, split, max_rows) if adapter is self else adapter.read(path, split, max_rows)
 
 
-def _first(names: Iterable[str], row: Row) -> str | None:
-    return next((name for name in names if name in row), None)
+def description(adapter: Adapter, rows: Sequence[Row]) -> str:
+    """Return what an adapter makes of the columns of such rows, and which of them it ignores."""
+    whole = {name: value for row in reversed(rows) for name, value in row.items()}
+    found = ", ".join(f"{role} = {column}" for role, column in adapter.fields(whole).items())
+    columns = dict.fromkeys(name for row in rows for name in row)
+    ignored = ", ".join(name for name in columns if name not in adapter.uses(whole))
+    return f"read as {type(adapter).__name__} with {found}" + (f"; ignored: {ignored}" if ignored else "")

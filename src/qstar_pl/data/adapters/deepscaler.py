@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import texts
 from qstar_pl.data.adapters.single_turn import single_turn
+from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowRejected
 from qstar_pl.types import Example
 
@@ -37,3 +38,13 @@ class DeepScaleR(Adapter):
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
         return {"prompt": "problem", "chosen": "solution", "final_answer": "answer"}
+
+    def uses(self, row: Row) -> Sequence[str]:
+        """See `Adapter.uses`."""
+        return ("problem", "answer", "solution")
+
+    @classmethod
+    def claim(cls, table: Table) -> Claim | None:
+        """Claim competition problems with both a worked solution and a final answer."""
+        fits = table.holds(Kind.TEXT, of=("problem", "answer", "solution")) and "messages" not in table.columns
+        return Claim(Confidence.DATASET, cls()) if fits else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import texts
 from qstar_pl.data.adapters.single_turn import single_turn
+from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowRejected
 from qstar_pl.types import Example
 
@@ -40,3 +42,17 @@ class GSM8K(Adapter):
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
         return {"prompt": "question", "chosen": "answer", "final_answer": "answer, behind ####"}
+
+    def uses(self, row: Row) -> Sequence[str]:
+        """See `Adapter.uses`."""
+        return ("question", "answer")
+
+    @classmethod
+    def claim(cls, table: Table) -> Claim | None:
+        """Claim answers that end with "#### " and a number."""
+        fits = table.holds(Kind.TEXT, of=("question", "answer")) and table.share("answer", _is_worked) > 0.5
+        return Claim(Confidence.DATASET, cls()) if fits else None
+
+
+def _is_worked(answer: Any) -> bool:
+    return isinstance(answer, str) and f"\n{_MARK} " in answer

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qstar_pl.data.adapters.adapter import Adapter, Row, RowRejected
 from qstar_pl.data.adapters.columns import texts
+from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
+from qstar_pl.data.adapters.transcript import is_transcript
 from qstar_pl.data.keys import prompt_key
 from qstar_pl.data.rendering import dialogue_prompt
 from qstar_pl.types import Example, Turn
@@ -46,6 +48,17 @@ class HHRLHF(Adapter):
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
         return {"prompt": "chosen, up to its last answer", "chosen": "chosen", "rejected": "rejected"}
+
+    def uses(self, row: Row) -> Sequence[str]:
+        """See `Adapter.uses`."""
+        return ("chosen", "rejected")
+
+    @classmethod
+    def claim(cls, table: Table) -> Claim | None:
+        """Claim texts in `chosen` and `rejected` that are whole transcripts."""
+        if not table.holds(Kind.TEXT, of=("chosen", "rejected")) or table.share("chosen", is_transcript) <= 0.5:
+            return None
+        return Claim(Confidence.WHOLE_PAIRS, cls())
 
 
 def _turns(prompt: str) -> tuple[Turn, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import texts
 from qstar_pl.data.adapters.single_turn import single_turn
+from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.rewards.execution import ExecutionReward
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
@@ -40,3 +41,12 @@ class HumanEval(Adapter):
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
         return {"prompt": "prompt", "chosen": "canonical_solution", "tests": "test, entry_point"}
+
+    def uses(self, row: Row) -> Sequence[str]:
+        """See `Adapter.uses`."""
+        return _COLUMNS
+
+    @classmethod
+    def claim(cls, table: Table) -> Claim | None:
+        """Claim its own columns."""
+        return Claim(Confidence.DATASET, cls()) if table.holds(Kind.TEXT, of=_COLUMNS) else None

@@ -1,31 +1,38 @@
-"""Dialogues as lists of messages, in OpenAI's form."""
+"""Dialogues as lists of messages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qstar_pl.data.adapters.adapter import Adapter, Row
+from qstar_pl.data.adapters.adapter import Row
+from qstar_pl.data.adapters.answers import PROMPTS_DIFFER
 from qstar_pl.data.adapters.columns import need
-from qstar_pl.data.keys import prompt_key
-from qstar_pl.data.rendering import dialogue_prompt
+from qstar_pl.data.adapters.dialogue import dialogue, parted
+from qstar_pl.data.adapters.examples import dialogue_example
+from qstar_pl.data.adapters.judged import Judged, detect_judgement
+from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowRejected
-from qstar_pl.errors import UserError
 from qstar_pl.types import Example, Turn
 
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+COLUMNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat")
+"""Columns that are taken for the dialogue; the first that holds messages counts."""
 
 
 @dataclass(frozen=True)
-class Messages(Adapter):
-    """Rows with a list of messages, each an object with `role` and `content`.
+class Messages(Judged):
+    """Rows with a list of messages: objects with `role` and `content` (OpenAI), or `from` and `value` (ShareGPT).
 
-    Roles are system (or developer; at most one, the first message), user and assistant, the last two in turn, beginning
-    with the user. If the last message is the assistant's it is the answer, and all before it the prompt; if it is the
-    user's, all is prompt and there is no answer. `content` is a text or a list of text parts. White space around a
-    message is dropped. Counted and left out: dialogues in another order, with tool calls or anything that is not text,
-    with an empty message, or whose two answers are equal or answer different prompts.
+    Roles are system (or developer; at most one, the first message), user (human) and assistant (gpt), the last two in
+    turn, beginning with the user. If the last message is the assistant's it is the answer, and all before it the
+    prompt; if it is the user's, all is prompt and there is no answer. `content` is a text or a list of text parts.
+    White space around a message is dropped, an empty system message too. Tool calls become text of their turn, tools'
+    results turns of the user's, in the form of Hermes's and Qwen's templates. An object of lists (as Arrow stores a
+    list of objects) and JSON text are read as well.
+
+    Counted and left out: dialogues in another order, with anything that is not text, with an empty message, or whose
+    two answers are equal or answer different prompts. Null for the worse answer is absence.
     """
 
     messages_field: str = "messages"
@@ -37,15 +44,17 @@ class Messages(Adapter):
         """Convert one row; see the class."""
         names = [name for name in (self.messages_field, self.rejected_field) if name is not None]
         need(row, names, where, type(self).__name__)
-        prompt, chosen = _dialogue(row[self.messages_field], self.messages_field, where)
+        turns = dialogue(row[self.messages_field], self.messages_field, where)
+        if turns[:1] and turns[0].role != "system":
+            turns = (*self.system(row, where), *turns)
+        prompt, chosen = parted(turns)
         rejected = None
-        if self.rejected_field is not None:
+        if self.rejected_field is not None and row[self.rejected_field] is not None:
             rejected = _rejected(row[self.rejected_field], self.rejected_field, where, prompt)
             if chosen is None:
                 raise RowRejected("there is no preferred answer: the last message is not the assistant's")
-        if chosen is not None and chosen == rejected:
-            raise RowRejected("chosen equals rejected")
-        return Example(prompt_key(dialogue_prompt(prompt)), prompt, chosen, rejected, {"source": where})
+        chosen, metadata = self.judged(row, where, chosen)
+        return dialogue_example(prompt, chosen, rejected if chosen is not None else None, metadata)
 
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
@@ -53,57 +62,48 @@ class Messages(Adapter):
             "prompt": f"{self.messages_field}, up to its last answer",
             "chosen": f"{self.messages_field}, the last",
         }
-        return found if self.rejected_field is None else {**found, "rejected": self.rejected_field}
+        found |= {} if self.rejected_field is None else {"rejected": self.rejected_field}
+        return found | self.judging_fields()
+
+    def uses(self, row: Row) -> Sequence[str]:
+        """See `Adapter.uses`."""
+        names = (self.messages_field, self.rejected_field, *self.judging_columns())
+        return [name for name in names if name is not None]
+
+    @classmethod
+    def claim(cls, table: Table) -> Claim | None:
+        """Take whole dialogues in `chosen` and `rejected`, else the first column of messages (see `COLUMNS`)."""
+        if table.holds(Kind.DIALOGUE, of=("chosen", "rejected")):
+            if table.share("chosen", _holds_prompt) <= 0.5:
+                return None
+            judgement, _ = detect_judgement(table, ("chosen", "rejected"))
+            system = {key: value for key, value in judgement.items() if key == "system_field"}
+            return Claim(Confidence.WHOLE_PAIRS, cls("chosen", "rejected", **system))
+        if (column := table.first(COLUMNS, Kind.DIALOGUE)) is None:
+            return None
+        judgement, remarks = detect_judgement(table, (column,))
+        return Claim(Confidence.DIALOGUES, cls(column, **judgement), remarks)
+
+
+def _holds_prompt(value: Any) -> bool:
+    try:
+        turns = dialogue(value, "", "")
+    except (RowRejected, ValueError):
+        return True
+    return not turns or turns[0].role != "assistant"
 
 
 def _rejected(value: Any, name: str, where: str, prompt: tuple[Turn, ...]) -> str:
-    if isinstance(value, str):
+    if isinstance(value, str) and not value.lstrip().startswith("[{"):
         answer: str | None = value.strip()
     else:
-        other, answer = _dialogue(value, name, where, answer_only=True)
-        if other and other != prompt:
-            raise RowRejected("the prompts of chosen and rejected differ")
+        turns = dialogue(value, name, where)
+        if len(turns) == 1 and turns[0].role == "assistant":
+            return turns[0].content
+        system = prompt[:1] if prompt[0].role == "system" and turns[:1] and turns[0].role != "system" else ()
+        other, answer = parted((*system, *turns))
+        if other != prompt:
+            raise RowRejected(PROMPTS_DIFFER if answer is not None else "there is no worse answer")
     if not answer:
         raise RowRejected("there is no worse answer")
     return answer
-
-
-def _dialogue(value: Any, name: str, where: str, *, answer_only: bool = False) -> tuple[tuple[Turn, ...], str | None]:
-    """Return the prompt's turns and the answer; with `answer_only` a list of one answer has no prompt."""
-    if not isinstance(value, list):
-        raise UserError(f"{where}: {name} must be a list of messages, got {type(value).__name__}")
-    turns = tuple(_turn(message, name, where) for message in value)
-    if not all(turn.content for turn in turns):
-        raise RowRejected("a message is empty")
-    if answer_only and len(turns) == 1 and turns[0].role == "assistant":
-        return (), turns[0].content
-    spoken = turns[1:] if turns[:1] and turns[0].role == "system" else turns
-    wanted = ["user" if number % 2 == 0 else "assistant" for number in range(len(spoken))]
-    if not spoken or [turn.role for turn in spoken] != wanted:
-        raise RowRejected("the messages do not alternate between user and assistant")
-    return (turns[:-1], turns[-1].content) if turns[-1].role == "assistant" else (turns, None)
-
-
-def _turn(message: Any, name: str, where: str) -> Turn:
-    if not isinstance(message, dict) or "role" not in message or "content" not in message:
-        got = ", ".join(sorted(message)) or "nothing" if isinstance(message, dict) else type(message).__name__
-        raise UserError(f"{where}: {name} must hold objects with role and content, got one with {got}")
-    role = message["role"]
-    if not isinstance(role, str):
-        raise UserError(f"{where}: a message's role must be text, got {type(role).__name__}")
-    if role not in _ROLES or message.get("tool_calls"):
-        raise RowRejected("a message is neither system's, user's nor assistant's, or calls a tool")
-    return Turn(_ROLES[role], _content(message["content"], where).strip())
-
-
-def _content(content: Any, where: str) -> str:
-    if isinstance(content, str):
-        return content
-    if content is None:
-        return ""
-    if not isinstance(content, list):
-        raise UserError(f"{where}: a message's content must be text or a list of parts, got {type(content).__name__}")
-    parts = [part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in content]
-    if not all(isinstance(part, str) for part in parts):
-        raise RowRejected("a message holds something other than text")
-    return "".join(map(str, parts))

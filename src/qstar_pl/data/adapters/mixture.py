@@ -36,6 +36,10 @@ class Part:
         if self.max_rows is not None and self.max_rows < 1:
             raise UserError(f"max_rows must be at least 1, got {self.max_rows} for {self.title}")
 
+    def resolved(self) -> Part:
+        """Return the part with the adapter that its rows ask for."""
+        return replace(self, adapter=self.adapter.resolve(self.path, self.split))
+
     @property
     def title(self) -> str:
         """The part's name, its own or made up."""
@@ -73,7 +77,7 @@ class Mixture(RowSource):
         """Read the parts one after another; see `RowSource.read`."""
         if split is not None:
             raise UserError(f"split must be left out with Mixture, whose parts have their own, got {split}")
-        examples, rejected, parts = [], Counter[str](), []
+        examples, rejected, parts, first = [], Counter[str](), [], dict[str, str]()
         for part in self.parts:
             limits = [limit for limit in (part.max_rows, max_rows) if limit is not None]
             rows = part.adapter.read(part.path, part.split, min(limits, default=None))
@@ -81,8 +85,13 @@ class Mixture(RowSource):
                 replace(example, metadata={**example.metadata, "part": part.title}) for example in rows.examples
             ]
             rejected += Counter({f"{part.title}: {reason}": count for reason, count in rows.rejected.items()})
+            first |= {f"{part.title}: {reason}": place for reason, place in rows.first.items()}
             parts.append(PartRows(part.title, rows.read, part.weight))
-        return Rows(examples, sum(part.read for part in parts), rejected, tuple(parts))
+        return Rows(examples, sum(part.read for part in parts), rejected, tuple(parts), first)
+
+    def resolve(self, path: str, split: str | None) -> Mixture:
+        """Return the mixture with each part's adapter resolved; see `RowSource.resolve`."""
+        return replace(self, parts=tuple(part.resolved() for part in self.parts))
 
     def adapter_of(self, example: Example) -> Adapter:
         """Return the adapter of the example's part."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import need, text_list, texts
 from qstar_pl.data.adapters.single_turn import single_turn
+from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowRejected
 from qstar_pl.types import Example
 
@@ -31,3 +32,13 @@ class NaturalQuestions(Adapter):
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
         return {"prompt": "question", "chosen": "answer[0]", "answers": "answer"}
+
+    def uses(self, row: Row) -> Sequence[str]:
+        """See `Adapter.uses`."""
+        return ("question", "answer")
+
+    @classmethod
+    def claim(cls, table: Table) -> Claim | None:
+        """Claim questions with a list of texts as answer."""
+        fits = table.holds(Kind.TEXT, of=("question",)) and table.kind("answer") is Kind.LIST
+        return Claim(Confidence.DATASET, cls()) if fits else None

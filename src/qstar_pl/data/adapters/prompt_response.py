@@ -1,40 +1,158 @@
-"""Any dataset of questions and answers in text columns."""
+"""Any dataset of prompts and answers in columns of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from qstar_pl.data.adapters.adapter import Adapter, Row
-from qstar_pl.data.adapters.columns import texts
-from qstar_pl.data.adapters.single_turn import single_turn
-from qstar_pl.types import Example
+from qstar_pl.data.adapters.adapter import Row
+from qstar_pl.data.adapters.answers import PROMPTS_DIFFER, answered, prompt_turns
+from qstar_pl.data.adapters.columns import as_text, need
+from qstar_pl.data.adapters.dialogue import dialogue, is_dialogue
+from qstar_pl.data.adapters.examples import dialogue_example
+from qstar_pl.data.adapters.judged import Judged, detect_judgement
+from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
+from qstar_pl.data.adapters.transcript import is_answered
+from qstar_pl.data.rows import RowRejected
+from qstar_pl.errors import UserError
+from qstar_pl.types import Example, Turn
+
+PROMPTS = ("prompt", "question", "query", "instruction", "input", "text", "problem")
+"""Columns that are taken for the prompt; the first that is there counts."""
+RESPONSES = ("response", "solution", "answer", "output", "completion", "generated_solution", "code", "target", "text")
+"""Columns that are taken for the answer; the first that is there counts."""
+PAIRS = (
+    ("chosen", "rejected"),
+    ("response_j", "response_k"),
+    ("good_edited_response", "bad_edited_response"),
+    ("chosen_response", "rejected_response"),
+)
+"""Columns that are taken for the better and the worse answer."""
+_SPOKEN = (Kind.TEXT, Kind.DIALOGUE)
 
 
 @dataclass(frozen=True)
-class PromptResponse(Adapter):
-    """Rows with a question, perhaps an answer, and perhaps a worse answer; the prompt is one user turn."""
+class PromptResponse(Judged):
+    """Rows with a prompt, perhaps an answer, and perhaps a worse answer.
+
+    A prompt is a text, which becomes the user's turn; a transcript "Human: … Assistant: …", which becomes its turns; or
+    a list of messages (see `Messages` for their forms). An answer is a text, or messages: the assistant's alone, or the
+    whole dialogue. A context that is text follows the prompt after an empty line; one of messages comes before it.
+
+    Null, or a column that this row lacks, is absence: of the answer, the worse answer, the context. Left out and
+    counted: rows without a prompt, with an empty answer, or with two equal ones.
+    """
 
     prompt_field: str = "prompt"
     """Column of the question."""
     response_field: str | None = "completion"
-    """Column of the answer (the preferred one where there are two); None where the dataset has prompts only."""
+    """Column of the answer (the preferred one where there are two); None where the dataset has prompts only. The
+    prompt's own column, where that holds whole dialogues: their last turn is the answer."""
     rejected_field: str | None = None
     """Column of the worse answer; None where the dataset has no comparisons."""
     context_field: str | None = None
-    """Column of a text that follows the question after an empty line, where it is not empty (Alpaca's `input`)."""
+    """Column of what belongs to the question, where it is not empty (Alpaca's `input`, Dolly's `context`)."""
+    answer_required: bool = False
+    """Leave rows without an answer out, instead of using their prompts."""
 
     def example(self, row: Row, where: str) -> Example:
-        """Take the columns; a row with an empty text, or with two equal answers, is left out."""
-        columns = (self.prompt_field, self.context_field, self.response_field, self.rejected_field)
-        names = [name for name in columns if name is not None]
-        found = dict(zip(names, texts(row, names, where, type(self).__name__), strict=True))
-        prompt, context, chosen, rejected = (None if name is None else found[name].strip() for name in columns)
-        whole = "\n\n".join(text for text in (prompt, context) if text) if prompt else ""
-        return single_turn(whole, chosen, rejected, {"source": where})
+        """Take the columns; see the class."""
+        need(row, (self.prompt_field,), where, type(self).__name__)
+        prompt = () if self.response_field == self.prompt_field else self._prompt(row, where)
+        turns, chosen = self._answer(row, self.response_field, prompt, where)
+        if chosen is None and self.answer_required:
+            raise RowRejected("there is no answer")
+        other, rejected = self._answer(row, self.rejected_field, prompt, where)
+        if chosen is not None and rejected is not None and turns != other:
+            raise RowRejected(PROMPTS_DIFFER)
+        chosen, metadata = self.judged(row, where, chosen)
+        turns = turns if turns[:1] and turns[0].role == "system" else (*self.system(row, where), *turns)
+        return dialogue_example(turns, chosen, rejected if chosen is not None else None, metadata)
+
+    def _prompt(self, row: Row, where: str) -> tuple[Turn, ...]:
+        value = row[self.prompt_field]
+        if value is None or value in ("", []):
+            raise RowRejected("the prompt is empty")
+        turns = prompt_turns(value, self.prompt_field, where)
+        context = None if self.context_field is None else row.get(self.context_field)
+        if context is None or self.context_field is None or not turns[-1].content:
+            return turns
+        if isinstance(context, list) or is_dialogue(context):
+            before = dialogue(context, self.context_field, where)
+            return before if before[-1:] == turns[-1:] else (*before, *turns)
+        text = as_text(context, self.context_field, where).strip()
+        return (*turns[:-1], Turn("user", f"{turns[-1].content}\n\n{text}")) if text else turns
+
+    def _answer(
+        self, row: Row, name: str | None, prompt: Sequence[Turn], where: str
+    ) -> tuple[tuple[Turn, ...], str | None]:
+        return (tuple(prompt), None) if name is None else answered(prompt, row.get(name), name, where)
+
+    def _columns(self) -> list[str]:
+        names = (self.prompt_field, self.context_field, self.response_field, self.rejected_field)
+        return list(dict.fromkeys([*(name for name in names if name is not None), *self.judging_columns()]))
+
+    def check(self, columns: Collection[str], path: str) -> None:
+        """Check that each named column is in some row: one that is in none is a mistake, not absence."""
+        if columns and (missing := [name for name in self._columns() if name not in columns]):
+            raise UserError(
+                f"{path}: {type(self).__name__} needs the columns {', '.join(self._columns())}; no row has "
+                f"{', '.join(missing)}, they have {', '.join(sorted(columns))}"
+            )
 
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
         prompt = self.prompt_field + (f" + {self.context_field}" if self.context_field else "")
-        named = {"prompt": prompt, "chosen": self.response_field, "rejected": self.rejected_field}
-        return {role: column for role, column in named.items() if column is not None}
+        chosen = self.response_field
+        if self.response_field == self.prompt_field:
+            prompt, chosen = f"{prompt}, up to its last answer", f"{chosen}, the last"
+        named = {"prompt": prompt, "chosen": chosen, "rejected": self.rejected_field}
+        return {role: column for role, column in named.items() if column is not None} | self.judging_fields()
+
+    def uses(self, row: Row) -> Sequence[str]:
+        """See `Adapter.uses`."""
+        return self._columns()
+
+    @classmethod
+    def claim(cls, table: Table) -> Claim | None:
+        """Take the columns by their usual names; see `PROMPTS`, `PAIRS` and `RESPONSES`."""
+        candidates = [name for name in PROMPTS if table.holds(*_SPOKEN, of=(name,))]
+        if not candidates and table.kind("context") is Kind.DIALOGUE:
+            candidates = ["context"]
+        if not candidates:
+            return None
+        prompt = candidates[0]
+        pair = next((names for names in PAIRS if table.holds(*_SPOKEN, of=names)), None)
+        response = _response(table, prompt)
+        if response is None and table.kind(prompt) is Kind.TEXT and table.share(prompt, is_answered) > 0.5:
+            response = prompt
+        options = {"prompt_field": prompt, "response_field": response, "context_field": _context(table, prompt)}
+        confidence = Confidence.PROMPTS if response is None else Confidence.ANSWERS
+        if pair is not None:
+            options |= {"response_field": pair[0], "rejected_field": pair[1]}
+            confidence = Confidence.PAIRS
+        judgement, remarks = detect_judgement(table, [name for name in options.values() if name is not None])
+        if pair is not None or response is None:
+            judgement = {
+                key: value for key, value in judgement.items() if key in ("system_field", "final_answer_field")
+            }
+            remarks = ()
+        unused = [name for name in candidates[1:] if name not in options.values() and name != "text"]
+        if unused:
+            remarks = (
+                *remarks,
+                f"{', '.join(unused)} could be the prompt too: --data.adapter=PromptResponse "
+                f"--data.adapter.prompt_field={unused[0]}",
+            )
+        return Claim(confidence, cls(**options, **judgement), remarks)  # type: ignore[arg-type]
+
+
+def _response(table: Table, prompt: str) -> str | None:
+    names = [name for name in RESPONSES if name != prompt]
+    return table.first(names, Kind.TEXT, Kind.DIALOGUE, Kind.NUMBER)
+
+
+def _context(table: Table, prompt: str) -> str | None:
+    if prompt == "instruction" and table.kind("input") is Kind.TEXT:
+        return "input"
+    return table.first(["context"] if prompt != "context" else [], *_SPOKEN)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import mapping, need, texts
 from qstar_pl.data.adapters.single_turn import single_turn
+from qstar_pl.data.adapters.table import Claim, Confidence, Table
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 
@@ -75,6 +77,22 @@ class WMT(Adapter):
         """See `Adapter.fields`."""
         target = self._target(self._sides(row, "the row"), "the row")
         return {"prompt": f"translation.{self.source_language}", "chosen": f"translation.{target}"}
+
+    def uses(self, row: Row) -> Sequence[str]:
+        """See `Adapter.uses`."""
+        return ("translation",)
+
+    @classmethod
+    def claim(cls, table: Table) -> Claim | None:
+        """Claim texts by language."""
+
+        def by_language(value: Any) -> bool:
+            return isinstance(value, Mapping) and len(value) > 1 and all(len(code) < 8 for code in value)
+
+        if table.share("translation", by_language) <= 0.5:
+            return None
+        codes = list(table.values("translation")[0])
+        return Claim(Confidence.DATASET, cls() if "en" in codes else cls(source_language=codes[0]))
 
     def _sides(self, row: Row, where: str) -> dict[str, str]:
         need(row, ("translation",), where, type(self).__name__)

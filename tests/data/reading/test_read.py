@@ -1,9 +1,12 @@
+import datetime
 import gzip
 import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
-from qstar_pl.data.reading import looks_local, read_rows
+from qstar_pl.data.reading import Unreadable, looks_local, read_rows
 from qstar_pl.errors import UserError
 
 ROWS = [{"a": "é", "n": 1}, {"a": "two\nlines", "n": 2}]
@@ -41,9 +44,6 @@ def test_list(tmp_path):
 
 
 def test_parquet(tmp_path):
-    import pyarrow
-    import pyarrow.parquet
-
     file = tmp_path / "x.parquet"
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), file)
     assert rows(file) == ROWS
@@ -55,35 +55,106 @@ def test_folder_is_read_in_order_and_split_selects_files(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(json.dumps({"n": number}))
     (tmp_path / "README.md").write_text("no data")
-    assert [row["n"] for row in rows(tmp_path)] == [2, 1, 3]
+    assert [row["n"] for row in rows(tmp_path)] == [1]
     assert [row["n"] for row in rows(tmp_path, "test")] == [2, 3]
+    (tmp_path / "a" / "train.jsonl").unlink()
+    assert [row["n"] for row in rows(tmp_path)] == [2, 3]
     with pytest.raises(UserError, match="with the word 'valid' in its path"):
         rows(tmp_path, "valid")
 
 
+BAD = [
+    ('{"a": ', "the row is not JSON"),
+    ("{'a': 1}", "the row is not JSON"),
+    ("[1]", "the row is not a JSON object"),
+    ("3", "the row is not a JSON object"),
+    ('{"a": "half \\ud83d"}', "half of a surrogate pair"),
+    ('{"a": {"\\uDE00": 1}}', "half of a surrogate pair"),
+    ('{"a": ' + "[" * 200 + "]" * 200 + "}", "nested more than 100 levels"),
+    ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested more than 100 levels"),
+]
+
+
+@pytest.mark.parametrize(("bad", "reason"), BAD, ids=range(len(BAD)))
+def test_one_bad_row_costs_no_other(tmp_path, bad, reason):
+    file = tmp_path / "x.jsonl"
+    file.write_text(f'{{"a": 1}}\n{bad}\n{{"a": 2}}\n')
+    (_, first), (where, row), (_, last) = read_rows(str(file))
+    assert (first, last) == ({"a": 1}, {"a": 2})
+    assert where == f"{file}:2"
+    assert isinstance(row, Unreadable)
+    assert reason in row.reason
+    if bad != '{"a": ':  # it would swallow its neighbours
+        listed = tmp_path / "x.json"
+        listed.write_text(f'[{{"a": 1}}, {bad},\n{{"a": 2}}]')
+        (_, first), (where, row), (_, last) = read_rows(str(listed))
+        assert (first, last, where) == ({"a": 1}, {"a": 2}, f"{listed}, item 2")
+        assert isinstance(row, Unreadable)
+        assert reason in row.reason
+
+
+def test_bytes_that_are_no_text_cost_their_row(tmp_path):
+    (tmp_path / "x.jsonl").write_bytes(b'{"a": "\xff"}\n{"a": 1}\n')
+    assert rows(tmp_path / "x.jsonl") == [Unreadable("the row is not UTF-8 text"), {"a": 1}]
+    (tmp_path / "x.csv").write_bytes(b"a,b\n\xff,1\nx,2\n")
+    assert rows(tmp_path / "x.csv") == [Unreadable("the row is not UTF-8 text"), {"a": "x", "b": "2"}]
+
+
+def test_numbers_that_json_or_python_do_not_have(tmp_path):
+    huge = "9" * 5000
+    file = tmp_path / "x.jsonl"
+    file.write_text(
+        f'{{"a": NaN, "b": [Infinity, -Infinity, 1e999], "c": {huge}, "d": -{huge}, "e": 12345678901234567890}}'
+    )
+    (row,) = rows(file)
+    assert row == {"a": None, "b": [None] * 3, "c": huge, "d": f"-{huge}", "e": 12345678901234567890}
+    json.dumps(row, allow_nan=False)  # so it can be printed and written
+    pandas_like = {"a": [1.0, float("nan")], "when": [datetime.date(2020, 1, 2), None]}
+    pyarrow.parquet.write_table(pyarrow.table(pandas_like), tmp_path / "x.parquet")
+    assert rows(tmp_path / "x.parquet") == [{"a": 1.0, "when": "2020-01-02"}, {"a": None, "when": None}]
+
+
+def test_a_whole_surrogate_pair_is_a_character(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"a": "\\ud83d\\ude00"}')
+    assert rows(tmp_path / "x.jsonl") == [{"a": "\N{GRINNING FACE}"}]
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("name", "content"),
     [
-        ('{"a": 1}\n{"a": \n', r"x.jsonl:2: a row must be JSON: Expecting value at column"),
-        ('{"a": 1}\n[1]\n', r"x.jsonl:2: a row must be a JSON object, got a list"),
-        ("{'a': 1}\n", r"x.jsonl:1: a row must be JSON"),
+        ("x.csv", 'a,b,c\n"one, two","line\nline",\nx,"said ""so""",3\n'),
+        ("x.csv", '\ufeffa;b;c\n"one, two";"line\nline";\nx;"said ""so""";3\n'),
+        ("x.tsv", 'a\tb\tc\none, two\t"line\nline"\t\n\nx\t"said ""so"""\t3\n'),
     ],
 )
-def test_malformed_row_names_file_and_line(tmp_path, content, message):
-    file = tmp_path / "x.jsonl"
+def test_csv(tmp_path, name, content):
+    file = tmp_path / name
     file.write_text(content)
-    with pytest.raises(UserError, match=message):
+    assert rows(file) == [{"a": "one, two", "b": "line\nline", "c": None}, {"a": "x", "b": 'said "so"', "c": "3"}]
+    packed = tmp_path / f"{name}.gz"
+    packed.write_bytes(gzip.compress(content.encode()))
+    assert rows(packed) == rows(file)
+
+
+def test_csv_rows_of_another_width_and_long_cells(tmp_path):
+    file = tmp_path / "x.csv"
+    long = "word " * 100_000
+    file.write_text(f"a,b\n1,2,3\n{long},2\n1\n")
+    odd = Unreadable("the row has another number of cells than the header")
+    assert rows(file) == [odd, {"a": long, "b": "2"}, odd]
+    file.write_text("a,a\n1,2\n")
+    with pytest.raises(UserError, match=r"x.csv:1: must name each column once, got a, a"):
         rows(file)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [('[{"a": 1},\n {"a": }]', r"x.json:2: must be JSON"), ('[{"a": 1}, 3]', r"x.json, item 2: .* got a int")],
-)
-def test_malformed_list(tmp_path, content, message):
+def test_json_files_that_are_one_object(tmp_path):
     file = tmp_path / "x.json"
-    file.write_text(content)
-    with pytest.raises(UserError, match=message):
+    file.write_text(json.dumps({"version": "1.1", "data": ROWS}, indent=2))
+    assert rows(file) == ROWS
+    file.write_text(json.dumps(ROWS[0], indent=2))
+    assert rows(file) == ROWS[:1]
+    file.write_text('[{"a": 1}, {"a": ')
+    with pytest.raises(UserError, match=r"x.json:1: must be JSON: the list has no end"):
         rows(file)
 
 
@@ -92,11 +163,11 @@ def test_malformed_list(tmp_path, content, message):
     [
         ("x.jsonl.gz", LINES.encode(), "must be a whole gzip file"),
         ("x.jsonl.gz", gzip.compress(LINES.encode() * 100, mtime=0)[:-20], "must be a whole gzip file"),
-        ("x.jsonl", b'{"a": "\xff"}', "must be UTF-8 text"),
         ("x.parquet", b"not parquet", "must be a parquet file"),
+        ("x.arrow", b"not arrow", "must be an arrow file"),
     ],
     # Named, since two pytest workers must collect the same names, and compressed bytes hold the time.
-    ids=["not_gzip", "cut_gzip", "not_utf8", "not_parquet"],
+    ids=["not_gzip", "cut_gzip", "not_parquet", "not_arrow"],
 )
 def test_broken_file(tmp_path, name, content, message):
     file = tmp_path / name
@@ -112,9 +183,9 @@ def test_wrong_path_and_wrong_suffix(tmp_path):
         rows(tmp_path / "nothing.jsonl")
     with pytest.raises(UserError, match=r"path must be a file, a folder or a hub id; there is no \./owner/name"):
         rows("./owner/name")
-    (tmp_path / "x.csv").write_text("a,b")
+    (tmp_path / "x.txt").write_text("a,b")
     with pytest.raises(UserError, match=r"path must end in one of \.jsonl"):
-        rows(tmp_path / "x.csv")
+        rows(tmp_path / "x.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"path must hold a \.jsonl"):
         rows(tmp_path / "empty")

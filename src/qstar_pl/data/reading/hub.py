@@ -1,0 +1,36 @@
+"""Rows of a dataset of the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+
+from qstar_pl.data.reading.arrow_rows import plain
+from qstar_pl.data.reading.row import Located
+from qstar_pl.errors import UserError
+
+HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*(/[\w-][\w.-]*)?)(:(?P<config>[\w.-]+))?")
+"""`name` or `owner/name`, either with `:configuration` behind it."""
+
+
+def hub_rows(path: str, split: str | None) -> Located:
+    """Yield the rows of one split ("train" if None).
+
+    Raises:
+        UserError: if the hub has no such dataset or cannot be reached.
+
+    """
+    import datasets  # seconds of import, which local files need not pay
+
+    split = split or "train"
+    hub = HUB_ID.fullmatch(path)
+    assert hub is not None, "what does not look like an id is taken for a file"
+    configuration = [hub["config"]] if hub["config"] else []
+    try:
+        rows = datasets.load_dataset(hub["id"], *configuration, split=split)
+    except Exception as error:  # the hub's client raises a dozen unrelated types; each means that nothing was loaded
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UserError(
+            f"path must be a file, a folder or a hub id; there is no {path} here; on the hub: {said}"
+        ) from error
+    for number, row in enumerate(rows):
+        yield f"{path} [{split}], row {number}", {name: plain(value) for name, value in row.items()}

@@ -1,0 +1,99 @@
+"""From a path to rows, whatever kind of file is there."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+from qstar_pl.data.reading.arrow_rows import arrow_rows, parquet_rows
+from qstar_pl.data.reading.csv_rows import csv_rows
+from qstar_pl.data.reading.folder import folder_files
+from qstar_pl.data.reading.hub import HUB_ID, hub_rows
+from qstar_pl.data.reading.json_rows import json_rows, line_rows
+from qstar_pl.data.reading.row import Located
+from qstar_pl.errors import UserError
+
+_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+_JSON = (".json", ".json.gz")
+_CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_PARQUET = (".parquet",)
+_ARROW = (".arrow",)
+SUFFIXES = _LINES + _JSON + _CSV + _PARQUET + _ARROW
+
+
+def looks_local(path: str) -> bool:
+    """Tell whether `path` can only mean something on this disk, rather than a dataset on the hub.
+
+    It does if it exists (with a configuration's name behind a colon, too), if it ends like a data file, or if it is not
+    of a hub id's form (`name` or `owner/name`, either with `:configuration` behind it).
+    """
+    folder = _folder(path)[0]
+    return folder.exists() or path.endswith(SUFFIXES) or not HUB_ID.fullmatch(path)
+
+
+def read_rows(path: str, split: str | None = None) -> Located:
+    """Yield (where, row) for each row, in the order of the files.
+
+    Args:
+        path: a .jsonl, .json (a list, or one object per line), .csv or .tsv file, also gzipped, a .parquet or .arrow
+            file; a folder of such files (read recursively, in the order of their names), among them what
+            `datasets.save_to_disk` wrote and copies of hub datasets; or a dataset's id on the Hugging Face hub. Where
+            a copy or a dataset has several configurations, the one to read stands behind a colon ("openai/gsm8k:main").
+        split: on the hub, which split ("train" if None). In a folder see `folder_files`.
+
+    Yields:
+        `where`, which is "file:line" (item or row where a file has no lines), and the row. A row that cannot be read
+        is `Unreadable`: not JSON, not UTF-8, half of a surrogate pair, nested too deeply, too many cells. NaN and
+        infinities are null, whole numbers of more than 4300 digits text.
+
+    Raises:
+        UserError: if nothing is there, the hub cannot be reached, or a file is damaged as a whole.
+
+    """
+    if not looks_local(path):
+        yield from hub_rows(path, split)
+        return
+    for file in _files(path, split):
+        yield from _file_rows(file)
+
+
+def _folder(path: str) -> tuple[Path, str | None]:
+    """Return a path and the configuration that is named behind it."""
+    root = Path(path).expanduser()
+    if root.exists() or ":" not in path:
+        return root, None
+    before, _, configuration = path.rpartition(":")
+    folder = Path(before).expanduser()
+    return (folder, configuration) if before and folder.is_dir() else (root, None)
+
+
+def _files(path: str, split: str | None) -> list[Path]:
+    root, configuration = _folder(path)
+    if root.is_file():
+        if not path.endswith(SUFFIXES):
+            raise UserError(f"path must end in one of {', '.join(SUFFIXES)}, got {path}")
+        if split is not None:
+            raise UserError(f"split must be left out when path is a single file, got split={split} for {path}")
+        return [root]
+    if not root.is_dir():
+        raise UserError(f"path must be a file, a folder or a hub id; there is no {path}")
+    return folder_files(root, configuration, split, SUFFIXES)
+
+
+def _file_rows(file: Path) -> Located:
+    try:
+        if file.name.endswith(_PARQUET):
+            yield from parquet_rows(file)
+        elif file.name.endswith(_ARROW):
+            yield from arrow_rows(file)
+        elif file.name.endswith(_CSV):
+            yield from csv_rows(file)
+        elif file.name.endswith(_JSON):
+            yield from json_rows(file)
+        else:
+            yield from line_rows(file)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{file}: must be a whole gzip file: {error}") from error
+    except OSError as error:
+        raise UserError(f"{file}: must be readable: {error.strerror or error}") from error
