@@ -1,8 +1,12 @@
 import pytest
 import torch
+from reference.tiny_models import SIZES, word_tokenizer
 
+from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
-from qstar_pl.methods import DPO, SFT, QStar
+from qstar_pl.methods import DPO, SFT, QStar, RewardModeling
+from qstar_pl.models import FromConfig, Pretrained
+from qstar_pl.samplers import GeometricSampler, PolicySampler
 
 
 def test_checkpoints_hold_what_trains_and_nothing_else(fit, small_data, rollout_options, tmp_path):
@@ -82,3 +86,45 @@ def test_dropout_that_was_asked_for_is_on_only_where_the_policy_does_not_sample(
     sampling = QStar(**rollout_options)
     fit(sampling, small_data(), max_steps=1)
     assert not sampling.policy.training
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        (
+            SFT,
+            {},
+            r"data.max_prompt_tokens \+ data.max_completion_tokens .* 256 positions of model.policy, got 200 \+ 64",
+        ),
+        (DPO, {}, r"data.max_prompt_tokens \+ data.max_completion_tokens .* got 200 \+ 64"),
+        (QStar, {"sampler": GeometricSampler(max_new_tokens=57)}, r"model.sampler.max_new_tokens .* got 200 \+ 57"),
+        (
+            SFT,
+            {"evaluation_sampler": PolicySampler(max_new_tokens=90), "data": {"max_completion_tokens": 8}},
+            r"data.max_prompt_tokens \+ model.evaluation_sampler.max_new_tokens .* got 200 \+ 90",
+        ),
+        (RewardModeling, {}, r"data.max_completion_tokens .* 256 positions of model.model, got 200 \+ 64"),
+    ],
+)
+def test_prompts_and_answers_that_cannot_fit_are_refused_before_a_model_is_loaded(
+    method, options, words, fit, monkeypatch
+):
+    data = RLHFDataModule(**{"max_prompt_tokens": 200, "max_rows": 64, **options.pop("data", {})})
+    monkeypatch.setattr(Pretrained, "load", None)
+    monkeypatch.setattr(Pretrained, "load_reward", None)
+    with pytest.raises(UserError, match=words):
+        fit(method(**options), data, max_steps=1, limit_val_batches=1)
+
+
+def test_a_rotary_models_context_counts_too(fit, tmp_path):
+    """Beyond max_position_embeddings a Llama computes angles that it was never trained on."""
+    word_tokenizer(tmp_path)
+    sizes = {**SIZES["llama"], "vocab_size": 16, "max_position_embeddings": 150}
+    policy = FromConfig("llama", sizes, tokenizer_name=str(tmp_path))
+    data = RLHFDataModule(max_rows=64)
+    with pytest.raises(UserError, match=r"150 positions of model.policy, got 128 \+ 64"):
+        fit(SFT(policy=policy, reward=None, gold=None), data, max_steps=1)
+    # What is never read does not count: no validation, no answers of the evaluation's sampler.
+    wide = PolicySampler(max_new_tokens=99)
+    short = RLHFDataModule(max_rows=64, max_prompt_tokens=100, max_completion_tokens=50)
+    fit(SFT(policy=policy, reward=None, gold=None, evaluation_sampler=wide), short, max_steps=1, limit_val_batches=0)

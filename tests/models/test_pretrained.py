@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from reference.tiny_models import random_model, word_tokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from qstar_pl.errors import UserError
 from qstar_pl.models import Pretrained
@@ -98,3 +99,56 @@ def test_a_real_llama_folder(real_data: Path) -> None:
     model, tokenizer = source.load(), source.tokenizer()
     assert model.dtype == torch.float32
     assert (tokenizer.pad_token_id, tokenizer.eos_token_id, len(tokenizer)) == (0, 2, 105)
+
+
+NESTED = {
+    "gemma3": {
+        "text_config": {
+            **dict.fromkeys(("hidden_size", "intermediate_size"), 16),
+            "vocab_size": 11,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "head_dim": 8,
+            "attention_dropout": 0.5,
+        },
+        "vision_config": {
+            **dict.fromkeys(("hidden_size", "intermediate_size"), 16),
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 28,
+            "patch_size": 14,
+        },
+    },
+    "mpt": {
+        **{"vocab_size": 11, "d_model": 16, "n_heads": 2, "n_layers": 2, "max_seq_len": 32},
+        **{"resid_pdrop": 0.5, "emb_pdrop": 0.5},
+    },
+    "opt": {
+        **{"vocab_size": 11, "hidden_size": 16, "word_embed_proj_dim": 16, "ffn_dim": 16, "num_hidden_layers": 2},
+        **{"num_attention_heads": 2, "dropout": 0.5, "attention_dropout": 0.5, "layerdrop": 0.5},
+    },
+    "phimoe": {
+        **dict.fromkeys(("hidden_size", "intermediate_size"), 16),
+        **{"vocab_size": 11, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1},
+        **{"num_local_experts": 4, "router_jitter_noise": 0.5, "input_jitter_noise": 0.5},
+    },
+}
+
+
+@pytest.mark.parametrize("family", NESTED)
+def test_train_mode_is_random_only_where_dropout_was_asked_for(family: str, tmp_path: Path) -> None:
+    """Probabilities one level down, layers that are skipped, noise on routers: none is there unless asked for."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **NESTED[family]))
+    model.save_pretrained(tmp_path)
+    word_tokenizer(tmp_path)
+    ids = torch.tensor([[3, 4, 5, 6, 7, 8, 9, 10]])
+    quiet = Pretrained(str(tmp_path), attn_implementation="eager").load().train()
+    assert torch.equal(quiet(input_ids=ids).logits, quiet(input_ids=ids).logits)
+    if family == "mpt":
+        with pytest.raises(UserError, match=r"dropout must be 0 for .* takes no fraction, got 0.5"):
+            Pretrained(str(tmp_path), dropout=0.5).load()
+    elif family != "phimoe":  # whose single probability is too little to be seen here
+        noisy = Pretrained(str(tmp_path), attn_implementation="eager", dropout=0.5).load().train()
+        assert not torch.equal(noisy(input_ids=ids).logits, noisy(input_ids=ids).logits)

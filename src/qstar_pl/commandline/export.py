@@ -9,6 +9,7 @@ from pathlib import Path
 from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 from qstar_pl.models import FromCheckpoint
+from qstar_pl.models.exporting import write_classifier, write_language_model
 from qstar_pl.models.lora import merge_adapters
 
 
@@ -16,7 +17,8 @@ def export(checkpoint: str, output: Path) -> str:
     """Write the model as safetensors, and its tokenizer.
 
     A policy (and a token-wise reward) is written for `AutoModelForCausalLM`, a reward model with a scalar head for
-    `AutoModelForSequenceClassification`; each gives the logits that it had in training. Critics and β's head have no
+    `AutoModelForSequenceClassification`; each gives the logits that it had in training, and reads padded
+    batches (see `models.exporting`). Critics and β's head have no
     place in either and are left out.
 
     Args:
@@ -36,8 +38,7 @@ def export(checkpoint: str, output: Path) -> str:
     reward = source.holds_classifier()
     model = source.load_reward() if reward else source.load()
     merge_adapters(model)
-    model.save_pretrained(output)
-    source.tokenizer().save_pretrained(output)
+    (write_classifier if reward else write_language_model)(model, source.tokenizer(), output)
     return "AutoModelForSequenceClassification" if reward else "AutoModelForCausalLM"
 
 

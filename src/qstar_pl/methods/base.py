@@ -20,7 +20,9 @@ from qstar_pl.checkpoints.random_states import random_states, restore_random_sta
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
 from qstar_pl.errors import UserError
+from qstar_pl.methods.lengths import check_context, completion_tokens, prompt_tokens
 from qstar_pl.methods.metrics import EvaluationMetrics
+from qstar_pl.models.source import ModelSource
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
 
 
@@ -62,6 +64,7 @@ class RLHFModule(LightningModule):
         What a method has is said in `build_models`.
         """
         if not self._built:
+            self.check_answers_fit()
             with placed(self):
                 self.build_models()
             self._built = True
@@ -69,6 +72,26 @@ class RLHFModule(LightningModule):
     def build_models(self) -> None:
         """Load what the method needs; called once."""
         raise NotImplementedError
+
+    def check_answers_fit(self) -> None:
+        """Raise UserError if prompts and answers do not fit into a model, before one is loaded; see `answer_lengths`.
+
+        Without a trainer or a data module that bounds them there is nothing to compare.
+        """
+        prompt = None if self._trainer is None else prompt_tokens(self.trainer)
+        if prompt is None:
+            return
+        for name, source in self.sources().items():
+            check_context(source.capabilities().context, name, prompt, self.answer_lengths())
+
+    def sources(self) -> dict[str, ModelSource]:
+        """Return option → model that reads prompts and answers in the policy's tokens."""
+        return {}
+
+    def answer_lengths(self) -> dict[str, int]:
+        """Return option → longest answer, in tokens, of those that this run reads or writes."""
+        longest = completion_tokens(self.trainer)
+        return {} if longest is None else {"data.max_completion_tokens": longest}
 
     def parameter_groups(self) -> list[Any]:
         """Return what the optimiser is built over: parameters that train, or torch's dicts of them with options."""

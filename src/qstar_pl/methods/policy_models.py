@@ -13,6 +13,7 @@ from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
 from qstar_pl.methods.base import RLHFModule
 from qstar_pl.methods.judges import Judges, settle
+from qstar_pl.methods.lengths import evaluates
 from qstar_pl.models import Capabilities, Pretrained
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.source import ModelSource
@@ -77,6 +78,15 @@ class PolicyModels(RLHFModule):
     def capabilities(self) -> Capabilities:
         """What the model and its tokenizer can do, as their files say it."""
         return self.policy_source.capabilities(self.tokenizer)
+
+    def sources(self) -> dict[str, ModelSource]:
+        """See `RLHFModule.sources`."""
+        return {"model.policy": self.policy_source}
+
+    def answer_lengths(self) -> dict[str, int]:
+        """See `RLHFModule.answer_lengths`; `validate` and `test` draw answers too."""
+        drawn = {"model.evaluation_sampler.max_new_tokens": self.evaluation_sampler.max_new_tokens}
+        return super().answer_lengths() | (drawn if evaluates(self.trainer) else {})
 
     def build_models(self) -> None:
         """Load π_θ, π_init and the rewards."""

@@ -64,6 +64,10 @@ class RewardModeling(RLHFModule):
         """What the model and its tokenizer can do, as their files say it."""
         return self.model_source.capabilities(self.tokenizer)
 
+    def sources(self) -> dict[str, ModelSource]:
+        """See `RLHFModule.sources`."""
+        return {"model.model": self.model_source}
+
     def build_models(self) -> None:
         """Load the backbone."""
         self.model = self.parametrisation.build(self.model_source)

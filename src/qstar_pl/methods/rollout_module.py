@@ -9,7 +9,9 @@ from torch import Tensor
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import UserError
 from qstar_pl.methods.judges import check_target
+from qstar_pl.methods.lengths import evaluates
 from qstar_pl.methods.policy_module import PolicyModule
+from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
 from qstar_pl.qstar.kl_estimators import K1, KLEstimator
 from qstar_pl.qstar.shaping import shape_rewards
@@ -74,6 +76,16 @@ class RolloutModule(PolicyModule):
         self.samples_per_prompt = samples_per_prompt
         self.kl_coefficient = kl_coefficient
         self.missing_eos_penalty = missing_eos_penalty
+
+    def sources(self) -> dict[str, ModelSource]:
+        """See `RLHFModule.sources`; π_t reads the same tokens."""
+        own = getattr(self.target, "model", None)
+        return super().sources() | ({"model.target.model": own} if isinstance(own, ModelSource) else {})
+
+    def answer_lengths(self) -> dict[str, int]:
+        """See `RLHFModule.answer_lengths`; training reads no answers of the data."""
+        drawn = {"model.sampler.max_new_tokens": self.sampler.max_new_tokens}
+        return drawn | (super().answer_lengths() if evaluates(self.trainer) else {})
 
     def build_models(self) -> None:
         """See `PolicyModels.build_models`; also loads π_t."""

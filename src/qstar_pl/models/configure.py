@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from huggingface_hub.utils import logging as hub_logging
 from transformers import PretrainedConfig
 from transformers.utils import logging
@@ -35,9 +36,21 @@ def set_dropout(config: PretrainedConfig, dropout: float) -> None:
             set_dropout(value, dropout)
         elif isinstance(value, float | int) and not isinstance(value, bool):
             if "layerdrop" in name or "jitter" in name:
-                setattr(config, name, 0.0)
+                _set(config, name, 0.0)
             elif "drop" in name:
-                setattr(config, name, dropout)
+                _set(config, name, dropout)
+
+
+def _set(config: PretrainedConfig, name: str, value: float) -> None:
+    whole = isinstance(getattr(config, name), int) and value == int(value)
+    # MPT declares one of its probabilities to be an integer, which is then all that its configuration takes.
+    try:
+        setattr(config, name, int(value) if whole else value)
+    except StrictDataclassError as error:
+        raise UserError(
+            f"dropout must be 0 for {config.model_type or type(config).__name__}, whose {name} takes no fraction, "
+            f"got {value}"
+        ) from error
 
 
 def set_pad(config: PretrainedConfig, pad_id: int | None) -> None:

@@ -44,6 +44,17 @@ def declared_context(config: PretrainedConfig) -> Context:
     return Context(limit)
 
 
+def window_of(config: PretrainedConfig) -> int | None:
+    """Return how many columns the layers with the shortest sight look back; None: all of them see everything."""
+    kinds = getattr(config, "layer_types", None)
+    found = []
+    for kind, name in (("sliding", "sliding_window"), ("chunked", "attention_chunk_size")):
+        size = getattr(config, name, None)
+        if isinstance(size, int) and (kinds is None or any(kind in layer for layer in kinds)):
+            found.append(size)
+    return min(found, default=None)
+
+
 def context_of(model: PreTrainedModel) -> Context:
     """Return what the configuration says, less the rows that a table of positions keeps for pads (RoBERTa and kin)."""
     declared = declared_context(model.config.get_text_config())

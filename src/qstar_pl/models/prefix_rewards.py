@@ -7,8 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qstar_pl.errors import UserError
+from qstar_pl.models.capabilities import Capabilities
+from qstar_pl.models.context import window_of
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_length, fill_masked
+from qstar_pl.models.probe import TOKENS, same, undisturbed, works
 from qstar_pl.models.reward_model import RewardModel
 
 
@@ -18,7 +22,7 @@ class PrefixRewards:
     Every candidate token enters the forward pass as a query of its own that sees its prefix and itself, at the
     position behind the prefix. The prefix lies in a key-value cache and is read once, however many candidates extend
     it; the candidates' own entries are dropped from the cache again. The attention must take a mask per query (eager,
-    sdpa), and the cache must hold the whole prefix (no sliding window).
+    sdpa), and the cache must hold the whole prefix, which layers with a sliding window do only while it is short.
     """
 
     def __init__(self, scorer: RewardModel) -> None:
@@ -27,8 +31,20 @@ class PrefixRewards:
         Args:
             scorer: a model with key-value cache.
 
+        Raises:
+            UserError: if its weights, asked once, give extended prefixes other rewards than they get alone.
+
         """
+        if scorer.reads_prefixes is None:
+            scorer.reads_prefixes = True  # not asked again by the question itself
+            scorer.reads_prefixes = _agrees(scorer)
+        if not scorer.reads_prefixes:
+            raise UserError(
+                "model must take a mask for each query and keep a cache that can be cut, for rewards of prefixes; got "
+                f"{scorer.model.config.model_type} with attention {scorer.model.config._attn_implementation}"
+            )
         self._scorer = scorer
+        self._window = window_of(scorer.model.config.get_text_config())
         self._cache: Any = None
         self._mask: Tensor | None = None
 
@@ -52,6 +68,11 @@ class PrefixRewards:
         columns_mask = mask if self._mask is None else torch.cat([self._mask, mask], dim=1)
         model, (rows, count) = self._scorer.model, candidates.shape
         check_length(self._scorer.context, torch.cat([columns_mask, columns_mask.new_ones(rows, 1)], dim=1))
+        if self._window is not None and columns_mask.shape[1] + count >= self._window:
+            raise UserError(
+                f"prompt, answer and candidates must fit into the reward model's sliding window of {self._window} "
+                f"columns, got {columns_mask.shape[1]} + {count}"
+            )
         columns = torch.arange(columns_mask.shape[1], device=ids.device)
         ends = torch.cat([columns[before:], prefix_ends])
         seen = (columns <= ends.unsqueeze(-1)) & columns_mask.unsqueeze(1)
@@ -81,3 +102,24 @@ class PrefixRewards:
         if times != 1 and self._mask is not None:
             self._cache.batch_repeat_interleave(times)
             self._mask = self._mask.repeat_interleave(times, dim=0)
+
+
+def _agrees(scorer: RewardModel) -> bool:
+    """Return whether two candidates behind each of two prefixes, read with a cache, get what whole sequences get."""
+    device = scorer.model.get_input_embeddings().weight.device
+    known = Capabilities.declared(scorer.model.config).ordinary_ids(TOKENS)
+    ids = torch.tensor([known[i % len(known)] for i in range(TOKENS)], device=device)
+    candidates, ends = ids[None, 4:6], ids.new_tensor([2, 2])
+    sequences = [ids[[0, 1, 2, 4]], ids[[0, 1, 2, 5]], ids[[0, 1, 2, 3, 4]], ids[[0, 1, 2, 3, 5]]]
+
+    def compare() -> bool:
+        prefixes = PrefixRewards(scorer)
+        read = [
+            prefixes.read(part[None], torch.ones_like(part, dtype=torch.bool)[None], candidates, end)
+            for part, end in ((ids[:3], ends), (ids[3:4], ends + 1))
+        ]
+        alone = [scorer.score(row[None], torch.ones_like(row, dtype=torch.bool)[None]) for row in sequences]
+        return same(torch.cat(alone), torch.cat(read, dim=1)[0])
+
+    with undisturbed(scorer.model):
+        return works(compare)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.configure import set_pad
 from qstar_pl.models.context import context_of
 from qstar_pl.models.inputs import check_length, join, last_position, unpack
@@ -44,6 +45,8 @@ class RewardModel(nn.Module):
             )
         self.context = context_of(model)
         self.reader = Reader(model)
+        self.reads_prefixes: bool | None = None
+        """Whether `PrefixRewards` gives what whole sequences get; None: not asked yet."""
         self._side: Literal["left", "right"] | None = None
 
     @classmethod
@@ -85,7 +88,7 @@ class RewardModel(nn.Module):
         """Return on which side pads may stand, asked of the weights on the first call."""
         if self._side is None:
             with undisturbed(self.model):
-                rows = sample_rows(self.model, range(1, 1 + TOKENS))
+                rows = sample_rows(self.model, Capabilities.declared(self.model.config).ordinary_ids(TOKENS))
                 self._side = padding_of(self.model, self._values, rows)
         return self._side
 

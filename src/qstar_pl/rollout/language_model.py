@@ -50,7 +50,7 @@ class LanguageModel(NextToken):
     @property
     def reading(self) -> Reading:
         """How batches are padded and cached; raises UserError for a model that cannot be read rightly in any way."""
-        return reading_of(self.model, self.capabilities.ordinary_ids(TOKENS, self.tokenizer))
+        return reading_of(self.model, lambda: self.capabilities.ordinary_ids(TOKENS, self.tokenizer))
 
     @property
     def vocab_size(self) -> int:
