@@ -41,6 +41,8 @@ class GradientDiagnostic(Diagnostic):
     mean square is then taken over the R(M−1) gradients that are seen, which leaves tr Cov unbiased,
     tr Cov = 1/R · (mean ‖g_rm‖² − ‖ḡ‖²) · RM/(RM − 1).
 
+    The last step of an epoch may have fewer micro-steps than the others: M is then their number.
+
     The cost is one buffer of a gradient's size (none if accumulate_grad_batches is 1), and three passes over it per
     micro-step. Gradients in bfloat16 are differenced in bfloat16.
 
@@ -65,7 +67,6 @@ class GradientDiagnostic(Diagnostic):
         self._micro_steps = 0
         self._seen: Tensor | None = None
         self._last: Tensor | None = None
-        self._scaled: Tensor | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """See `Diagnostic.setup`."""
@@ -91,8 +92,6 @@ class GradientDiagnostic(Diagnostic):
             self._seen = self._last if self._seen is None else self._seen + self._last
         added = gradients if self._micro_steps == 0 else self._subtract(gradients)
         self._last = squared_norm(added, shares)
-        if getattr(trainer.precision_plugin, "scaler", None) is not None:
-            self._scaled = squared_norm(gradients, self._shares)
         self._remember(gradients)
         self._micro_steps += 1
 
@@ -133,7 +132,7 @@ class GradientDiagnostic(Diagnostic):
         self.add("norm_squares", norm)
         self.add("steps", part)
         if self._micro_steps >= 2:
-            variance, signal = self._estimates(trainer, norm)
+            variance, signal = self._estimates(trainer)
             self.add("variance", variance)
             self.add("signal", signal)
             self.add("measured", part)
@@ -141,20 +140,22 @@ class GradientDiagnostic(Diagnostic):
             self._warn_once()
         self._start_step()
 
-    def _estimates(self, trainer: Trainer, norm: Tensor) -> tuple[Tensor, Tensor]:
+    def _estimates(self, trainer: Trainer) -> tuple[Tensor, Tensor]:
         """Return this rank's parts of tr Cov and of G²; both are linear in squared norms, so parts add up."""
         assert self._seen is not None
         assert self._last is not None
-        # Lightning divides each loss by accumulate_grad_batches, also when an epoch ends before that many.
+        # Up to here, Lightning has divided each loss by accumulate_grad_batches, also when an epoch ends before that
+        # many; what has become of the gradient since does not matter: the buffer holds the accumulated one.
+        accumulated = squared_norm(self._previous, self._shares)
         divisor, count, ranks = trainer.accumulate_grad_batches, self._micro_steps, trainer.world_size
         if _is_local_until_step(trainer):
             units, seen, squares = ranks * count, ranks * (count - 1), self._seen
         else:
             units, seen, squares, ranks = count, count, self._seen + self._last, 1
-        if self._scaled is not None:  # float16: the norms so far are of gradients times the loss scale
-            squares = squares * torch.where(self._scaled > 0, norm / self._scaled, 0.0)
+        if (scaler := getattr(trainer.precision_plugin, "scaler", None)) is not None:
+            divisor = divisor / scaler.get_scale()  # float16: gradients so far are times the loss scale
         mean_square = squares * (divisor**2 / seen)
-        square_of_mean = norm * (divisor / count) ** 2
+        square_of_mean = accumulated * (divisor / count) ** 2
         variance = (mean_square - square_of_mean) * (units / (units - 1))
         return variance / ranks, square_of_mean - variance / units
 

@@ -18,7 +18,8 @@ class LossDiagnostic(Diagnostic):
 
     With M micro-steps of all ranks in the window, loss_m the mean over micro-batch m:
 
-    - `loss/total`  = 1/M Σ_m loss_m, which is the objective that was optimised (Lightning averages micro-steps so).
+    - `loss/total`  = 1/M Σ_m loss_m, which is the objective that was optimised: a step's gradient is the mean over its
+      micro-steps, however many the last one of an epoch has.
     - `loss/<term>` = Σ_m n_m term_m / Σ_m n_m over the micro-steps that had it, n_m its `StepReport.counts`, or 1.
     - `lr`          = learning rate of the window's last optimizer step; `lr/<group>` if there are several parameter
       groups (named by their "name", else optimizer.group numbers).

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase
 
+from qstar_pl.checkpoints.optimizer_options import DUE, Fresh
+from qstar_pl.checkpoints.optimizer_options import KEY as RATES
 from qstar_pl.checkpoints.optimizers import KEY as OPTIMIZERS
 from qstar_pl.checkpoints.optimizers import check_has_state, check_same, names_of
 from qstar_pl.checkpoints.pending_validation import KEY as VALIDATION
@@ -20,8 +22,10 @@ from qstar_pl.checkpoints.random_states import random_states, restore_random_sta
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
 from qstar_pl.errors import UserError
+from qstar_pl.methods.accumulation import AccumulationWindow
 from qstar_pl.methods.lengths import check_context, completion_tokens, prompt_tokens
 from qstar_pl.methods.metrics import EvaluationMetrics
+from qstar_pl.methods.plateau import Plateau
 from qstar_pl.models.source import ModelSource
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
 
@@ -51,7 +55,10 @@ class RLHFModule(LightningModule):
         self.metrics = EvaluationMetrics()
         self._built = False
         self._random_states: list[dict[str, Any]] | None = None
-        self._stored_optimizers: list[str] | None = None
+        self._fresh: Fresh | None = None
+        self._resumed: dict[str, Any] | None = None
+        self.plateau = Plateau()
+        self.window = AccumulationWindow()
         self._validation_due_after: int | None = None
         self.validated_step: int | None = None
         """Optimiser steps taken at the last validation."""
@@ -98,14 +105,32 @@ class RLHFModule(LightningModule):
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser over what trains, and the schedule, which is stepped once per optimiser step."""
-        optimizer = self.optimizer(self.parameter_groups())
-        if self.lr_scheduler is None:
-            return optimizer
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.lr_scheduler(optimizer), "interval": "step"},
-        }
+        """Build the optimiser over what trains, and the schedule, which is stepped once per optimiser step.
+
+        A ReduceLROnPlateau is stepped whenever its metric was measured. In a run that goes on, both have the options
+        given now, and stand where the checkpoint does.
+        """
+        self._fresh = Fresh.of(self.optimizer, self.lr_scheduler, self.parameter_groups())
+        if self._resumed is not None:
+            check_same(self._resumed.get(OPTIMIZERS), [self._fresh.optimizer])
+            self._fresh.go_on(self._resumed, loaded=False)
+            self._resumed = None
+        if (scheduler := self._fresh.scheduler) is None:
+            return self._fresh.optimizer
+        config: dict[str, Any] = {"scheduler": scheduler, "interval": "step"}
+        return {"optimizer": self._fresh.optimizer, "lr_scheduler": config | self.plateau.config(scheduler)}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a schedule; one that waits for a plateau only if `metric` was measured since."""
+        if not self.plateau.watches(scheduler):
+            super().lr_scheduler_step(scheduler, metric)
+        elif self.plateau.is_new(metric):
+            scheduler.step(metric)
+
+    def step_schedule(self) -> None:
+        """Step the schedule after an optimiser step of manual optimisation."""
+        for config in self.trainer.lr_scheduler_configs:
+            self.lr_scheduler_step(config.scheduler, self.plateau.measured(self.trainer))
 
     @property
     def sampling_seed(self) -> int:
@@ -128,6 +153,11 @@ class RLHFModule(LightningModule):
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
+    def on_after_backward(self) -> None:
+        """See `AccumulationWindow`: the last window of an epoch may have fewer batches than the others."""
+        if self.automatic_optimization:
+            self.window.average(self.trainer)
+
     def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
         """Add one batch to the metrics; what is measured follows from the batch's type."""
         raise NotImplementedError
@@ -142,7 +172,9 @@ class RLHFModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what was measured."""
-        self.log_dict(self.metrics.flush("val"))
+        metrics = self.metrics.flush("val")
+        self.log_dict(metrics)
+        self.plateau.check(metrics)
         self.validated_step = self.global_step
 
     def on_test_epoch_end(self) -> None:
@@ -152,6 +184,8 @@ class RLHFModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the random states of all processes (Lightning calls this on each), and what is due."""
         checkpoint[OPTIMIZERS] = names_of(self.trainer.optimizers) if "optimizer_states" in checkpoint else []
+        checkpoint[RATES] = None if self._fresh is None else self._fresh.rates
+        checkpoint[DUE] = self.plateau.due(self.trainer)
         checkpoint[RANDOM_STATES] = random_states()
         checkpoint[VALIDATION] = validation_due_after(self.trainer)
 
@@ -163,17 +197,22 @@ class RLHFModule(LightningModule):
         if self._trainer is None or not self._trainer.training:
             return
         check_has_state(checkpoint)
-        self._stored_optimizers = checkpoint.get(OPTIMIZERS)
+        if self.trainer.optimizers and self._fresh is not None:  # sharding strategies load them with the weights
+            self._fresh.go_on(checkpoint, loaded=True)
+        else:
+            self._resumed = checkpoint
         self._random_states = checkpoint.get(RANDOM_STATES)
         self._validation_due_after = checkpoint.get(VALIDATION)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Go on with the random states of a checkpoint, after a validation that it was written just before."""
-        check_same(self._stored_optimizers, self.trainer.optimizers)
-        self._stored_optimizers = None
+        self.window.begin_batch(self.trainer)
         if self._validation_due_after is not None:
             make_up_for_validation(self.trainer, self._validation_due_after)
             self._validation_due_after = None
+            for config in self.trainer.lr_scheduler_configs:
+                if config.reduce_on_plateau:
+                    self.lr_scheduler_step(config.scheduler, self.plateau.measured(self.trainer))
         if self._random_states is not None:
             restore_random_states(self._random_states, self.trainer.global_rank, self.trainer.world_size)
             self._random_states = None

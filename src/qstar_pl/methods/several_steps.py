@@ -100,7 +100,7 @@ class SeveralStepsModule(RolloutModule):
                 sum a part of the mean over the minibatch's tokens on all ranks, however they are dealt out.
 
         """
-        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         reports: list[LossReport] = []
         for minibatch in (minibatch for epoch in epochs for minibatch in epoch):
@@ -116,6 +116,5 @@ class SeveralStepsModule(RolloutModule):
                 of_parts.append(LossReport(report.loss.detach(), report.terms))
             reports.append(sum_of(of_parts))
             optimizer.step()
-            if schedule is not None:
-                schedule.step()  # type: ignore[union-attr]
+            self.step_schedule()
         return reports
