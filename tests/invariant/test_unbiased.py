@@ -100,7 +100,8 @@ def gradients(sampler: Sampler, advantage: Advantage, weights: WeightTreatment, 
         )
         codes = (rollout.completion_ids * places[: rollout.completion_ids.shape[1]]).sum(-1)
         scored = ScoredRollout(rollout, REWARDS[codes], {})
-        loss = module.loss(module.weigh(scored, module.reference_logprobs(rollout))).loss
+        reference_logprobs = module.reference_logprobs(rollout)
+        loss = module.loss(module.weigh(scored, reference_logprobs), reference_logprobs).loss
         found.append(-torch.autograd.grad(loss, module.table)[0].flatten())
     return torch.stack(found)
 

@@ -11,7 +11,8 @@ from qstar_pl.methods import PPO
 from qstar_pl.methods.kl_controller import AdaptiveKL
 from qstar_pl.methods.minibatches import Experience
 from qstar_pl.qstar.advantages import GAE, GroupNormalised, LeaveOneOut
-from qstar_pl.qstar.kl_estimators import K3
+from qstar_pl.qstar.kl_estimators import K2, K3
+from qstar_pl.qstar.kl_placement import InLoss
 from qstar_pl.qstar.weights import RawWeights
 from qstar_pl.rewards import GoldReward
 from qstar_pl.samplers import GeometricSampler, PolicySampler
@@ -130,7 +131,7 @@ def test_the_approximate_divergence_is_that_of_the_old_policy_from_the_new(fit, 
     with torch.no_grad():
         logprobs, *_ = module.outputs(rollout.prompts, rollout.prompt_index, rollout.completion_ids, mask)
         varied = shift * torch.linspace(0.5, 1.5, mask.numel()).view_as(mask)
-        experience = Experience.of(report.weighted, logprobs - varied, torch.zeros_like(logprobs), logprobs)
+        experience = Experience.of(report.weighted, logprobs, logprobs - varied, torch.zeros_like(logprobs), logprobs)
         found = module.loss_of(rollout.prompts, experience, 1 / mask.sum()).terms["approximate_kl"]
     expected = (varied.exp() - 1 - varied)[mask].mean()
     assert float(found) == pytest.approx(float(expected), rel=1e-4)
@@ -164,10 +165,13 @@ def test_a_minibatch_is_a_mean_over_its_own_tokens(fit, small_data, options, mon
 
 
 @pytest.mark.parametrize("advantage", [GAE(), LeaveOneOut()])
-def test_micro_batches_change_nothing(fit, small_data, options, advantage):
+@pytest.mark.parametrize("price", [{}, {"kl_placement": InLoss(), "kl_estimator": K2(), "kl_coefficient": 0.5}])
+def test_micro_batches_change_nothing(fit, small_data, options, advantage, price):
     results, losses = [], []
     for size in (None, 8, 1):
-        module = PPO(**options, advantage=advantage, minibatches=2, micro_batch_size=size, entropy_coefficient=0.1)
+        module = PPO(
+            **options, **price, advantage=advantage, minibatches=2, micro_batch_size=size, entropy_coefficient=0.1
+        )
         (report,) = record(fit, module, small_data(), max_steps=4)
         results.append(trained_weights(module))
         losses.append(report.loss)
@@ -203,7 +207,7 @@ def test_fifty_extra_pads_change_nothing(fit, small_data, options):
     for one, reference in ((rollout, report.reference_logprobs), (longer, pad(report.reference_logprobs))):
         old_logprobs, old_values = module.old_outputs(one, rows)
         again = module.weigh(dataclasses.replace(weighted.scored, rollout=one), reference, old_values)
-        experience = Experience.of(again, old_logprobs, old_values, again.advantages + old_values)
+        experience = Experience.of(again, reference, old_logprobs, old_values, again.advantages + old_values)
         scale = 1 / one.completion_mask.sum()
         losses.append(module.loss_of(one.prompts, experience, scale))
     assert float(losses[0].terms["value"]) > 1e-3
@@ -267,6 +271,23 @@ def test_an_optimiser_step_is_a_step_of_schedule_and_trainer(fit, small_data, op
     trainer = fit(PPO(**options, epochs=2, minibatches=3), small_data(), max_steps=5)
     assert trainer.global_step == 6
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.5**6)
+
+
+def test_the_price_in_the_loss_holds_the_policy_back(fit, small_data, options):
+    """Also where the advantages are whitened: the divergence falls as its price rises, and is logged per token."""
+    options["optimizer"] = lambda parameters: torch.optim.AdamW(parameters, lr=3e-3)
+    ends = {}
+    for coefficient in (0.0, 10.0):
+        module = PPO(**options, kl_placement=InLoss(), kl_estimator=K2(), kl_coefficient=coefficient)
+        reports = record(fit, module, small_data(), max_steps=40)
+        last = reports[-1]
+        mask = last.weighted.scored.rollout.completion_mask
+        ends[coefficient] = float((last.weighted.scored.rollout.policy_logprobs - last.reference_logprobs)[mask].mean())
+        assert float(reports[0].terms["kl"]) < float(last.terms["kl"])
+        assert torch.equal(
+            module.shaped_rewards(last.weighted.scored, last.reference_logprobs).sum(-1), last.weighted.scored.rewards
+        )
+    assert ends[10.0] < 0.6 * ends[0.0]
 
 
 def test_the_gradient_is_clipped_by_its_norm(fit, small_data, options):

@@ -1,10 +1,13 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 from recorder import Recorder
+from small_run import SMALL
 
 from qstar_pl.errors import UserError
+from qstar_pl.experiments.curves import read_curve
 from qstar_pl.methods import QStar
 from qstar_pl.qstar import EntropyAlpha, FixedAlpha, KLSymmetricAlpha
 from qstar_pl.qstar.advantages import GAE, LeaveOneOut, RawReward
@@ -46,7 +49,8 @@ def test_the_training_forward_gives_the_log_probabilities_that_the_sampler_repor
     fresh.configure_model()
     weighted = reports.reports[0].weighted
     rollout = weighted.scored.rollout
-    recomputed = fresh.loss(dataclasses.replace(weighted, weights=torch.ones_like(weighted.weights))).loss
+    unweighted = dataclasses.replace(weighted, weights=torch.ones_like(weighted.weights))
+    recomputed = fresh.loss(unweighted, reports.reports[0].reference_logprobs).loss
     expected = policy_gradient_loss(
         rollout.policy_logprobs, torch.ones(()), weighted.advantages, rollout.completion_mask
     ).mean()
@@ -91,10 +95,12 @@ def test_fifty_extra_pads_change_nothing(fit, small_data, rollout_options):
     )
     longer = dataclasses.replace(padded(rollout), prompts=prompts)
     scored = dataclasses.replace(weighted.scored, rollout=longer)
-    again = module.weigh(scored, pad_right(reports.reports[0].reference_logprobs))
+    reference = reports.reports[0].reference_logprobs
+    again = module.weigh(scored, pad_right(reference))
     torch.testing.assert_close(again.weights[:, :-50], weighted.weights)
     torch.testing.assert_close(again.advantages[:, :-50], weighted.advantages)
-    torch.testing.assert_close(module.loss(again).loss, module.loss(weighted).loss, atol=1e-5, rtol=1e-5)
+    longer_loss = module.loss(again, pad_right(reference)).loss
+    torch.testing.assert_close(longer_loss, module.loss(weighted, reference).loss, atol=1e-5, rtol=1e-5)
 
 
 def test_alpha_one_is_on_policy_with_weights_of_one(fit, small_data, rollout_options):
@@ -152,3 +158,15 @@ def test_bad_options_are_named(rollout_options):
         QStar(**rollout_options, advantage=GAE())
     with pytest.raises(UserError, match="reward must be given for QStar"):
         QStar(**{**rollout_options, "reward": None})
+
+
+def test_the_place_of_the_price_is_an_option_of_the_command_line(qstar):
+    options = ["--model.kl_placement=InLoss", "--model.kl_placement.level=token", "--model.sampler.max_new_tokens=4"]
+    small = [*SMALL, "--trainer.max_steps=1", "--trainer.limit_val_batches=0"]
+    code, _, err = qstar("fit", *small, *options, "--model.kl_estimator=K3")
+    assert code == 0, err
+    assert list(read_curve(next(Path("runs").glob("**/metrics.csv")), "loss/kl"))
+    code, _, err = qstar("fit", *small, *options)
+    assert code != 0
+    assert "kl_estimator must be K2 or K3 for InLoss" in err
+    assert "Traceback" not in err

@@ -23,6 +23,8 @@ from qstar_pl.methods import (
     UniformAlpha,
 )
 from qstar_pl.models.reward_parametrisation import Autoregressive, SequenceHead
+from qstar_pl.qstar.kl_estimators import K2
+from qstar_pl.qstar.kl_placement import InLoss
 from qstar_pl.samplers import GeometricSampler, PolicySampler, TargetSampler
 from qstar_pl.targets import Expert
 
@@ -66,4 +68,7 @@ METHODS: Mapping[str, Callable[[], Any]] = {
     "UniformAlpha": sampling(UniformAlpha, dataclasses.replace(UniformAlpha().sampler, max_new_tokens=8)),
     "EntropyAlphaRL": sampling(EntropyAlphaRL, dataclasses.replace(EntropyAlphaRL().sampler, max_new_tokens=8)),
     "QStar": sampling(QStar, GeometricSampler(max_new_tokens=8)),
+    "QStar, KL in the loss": sampling(
+        QStar, GeometricSampler(max_new_tokens=8), kl_placement=InLoss(), kl_estimator=K2(), kl_coefficient=0.5
+    ),
 }

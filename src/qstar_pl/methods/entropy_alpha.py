@@ -10,7 +10,8 @@ from qstar_pl.samplers import GeometricSampler, Sampler
 class EntropyAlphaRL(QStar):
     """The algorithm of `QStar` with α = H(π_θ)/(H(π_θ) + H(π_t)) at every token.
 
-    What differs is the default of `sampler`, GeometricSampler(EntropyAlpha()).
+    What differs is the default of `sampler`, GeometricSampler(EntropyAlpha()). The default gradient is that of clipped
+    weights of whole answers, see `QStar`.
     """
 
     def __init__(self, sampler: Sampler = GeometricSampler(alpha=EntropyAlpha()), **kwargs: Any) -> None:

@@ -24,6 +24,8 @@ class Experience(TensorFields):
     """[rows, time] log π_old(y_t), nats."""
     old_values: Tensor
     """[rows, time] V_old(x, y_<t), in units of reward; 0 without a critic."""
+    reference_logprobs: Tensor
+    """[rows, time] log π_init(y_t), nats."""
     weights: Tensor
     """[rows, time] treated π_old/q."""
     advantages: Tensor
@@ -32,13 +34,21 @@ class Experience(TensorFields):
     """[rows, time] what the critic learns."""
 
     @classmethod
-    def of(cls, weighted: WeightedRollout, old_logprobs: Tensor, old_values: Tensor, returns: Tensor) -> "Experience":
+    def of(
+        cls,
+        weighted: WeightedRollout,
+        reference_logprobs: Tensor,
+        old_logprobs: Tensor,
+        old_values: Tensor,
+        returns: Tensor,
+    ) -> "Experience":
         """Take from a rollout what the loss needs."""
         rollout = weighted.scored.rollout
         return cls(
             prompt_index=rollout.prompt_index,
             completion_ids=rollout.completion_ids,
             completion_mask=rollout.completion_mask,
+            reference_logprobs=reference_logprobs,
             old_logprobs=old_logprobs,
             old_values=old_values,
             weights=weighted.weights,

@@ -13,7 +13,7 @@ from qstar_pl.methods.minibatches import Experience
 from qstar_pl.methods.ranks import sum_over_ranks
 from qstar_pl.methods.reports import sum_of
 from qstar_pl.qstar.advantages import GAE, Advantage
-from qstar_pl.qstar.kl_estimators import K1, K3, KLEstimator
+from qstar_pl.qstar.kl_estimators import K3
 from qstar_pl.qstar.losses.clipped import clipped_policy_loss, clipped_value_loss
 from qstar_pl.qstar.masking import masked_sum
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
@@ -26,19 +26,24 @@ class PPO(ActorCriticModule):
     """Clipped policy gradient on answers of π_θ itself, several epochs of minibatches per rollout.
 
     1. Draw answers; the policy that drew them is π_old.
-    2. Token rewards: −kl_coefficient · k(log π_old/π_init), and the answer's reward on its last token.
+    2. Token rewards: −kl_coefficient · k(log π_old/π_init), and the answer's reward on its last token. With
+       `kl_placement` InLoss the first part is a term of the loss instead, of the π_θ of every step.
     3. Advantages by GAE from the critic's values, whitened over all tokens of the rollout on all ranks.
     4. For every minibatch of every epoch: loss = mean over tokens of w max(−A ρ, −A clip(ρ)), plus the critic's and
        the entropy's part, with ρ = π_θ/π_old (Schulman et al. 2017). The weight w = π_old/q is 1 unless the sampler
        draws from something else than π_old.
+
+    The expected gradient is that of E[r] − kl_coefficient · D(π_θ‖π_init) up to four things, each documented where it
+    is chosen: GAE's bias while the critic errs, whitening, the clipped ratio, and weights of single tokens where the
+    sampler is not the policy.
 
     One `training_step` is one rollout and `epochs` × `minibatches` optimiser steps, which max_steps, schedules and
     logs count; a rollout that was begun is finished.
 
     Terms, means over the optimiser steps: `loss/policy`, `loss/value` (reward²), `loss/entropy` (nats per token),
     `loss/clip_fraction` (share of tokens), `loss/approximate_kl` (k3 of π_old against π_θ, nats per token),
-    `loss/ratio_deviation` (mean |log ρ|); `loss/ratio_first`, the same in the first minibatch: 0 exactly;
-    `loss/kl_coefficient`.
+    `loss/ratio_deviation` (mean |log ρ|), with InLoss `loss/kl` (the estimate of D(π_θ‖π_init), nats per token);
+    `loss/ratio_first`, the same in the first minibatch: 0 exactly; `loss/kl_coefficient`.
     """
 
     def __init__(
@@ -50,7 +55,6 @@ class PPO(ActorCriticModule):
         value_clip: float | None = 0.2,
         value_coefficient: float = 0.5,
         entropy_coefficient: float = 0.0,
-        kl_estimator: KLEstimator = K1(),
         kl_controller: KLController = FixedKL(),
         **kwargs: Any,
     ) -> None:
@@ -64,7 +68,6 @@ class PPO(ActorCriticModule):
             value_clip: ε of the critic's change, in units of reward; None: unclipped.
             value_coefficient: weight of the critic's loss.
             entropy_coefficient: reward of one nat of entropy per token.
-            kl_estimator: K1, K2 or K3, in the reward.
             kl_controller: FixedKL, or AdaptiveKL, which starts from kl_coefficient.
             **kwargs: see `SeveralStepsModule`.
 
@@ -77,7 +80,6 @@ class PPO(ActorCriticModule):
         self.value_clip = value_clip
         self.value_coefficient = value_coefficient
         self.entropy_coefficient = entropy_coefficient
-        self.kl_estimator = kl_estimator
         self.kl_controller = kl_controller
 
     def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
@@ -91,7 +93,7 @@ class PPO(ActorCriticModule):
         returns = weighted.advantages + old_values
         whitened = whiten(weighted.advantages, rollout.completion_mask, all_sum=sum_over_ranks)
         weighted = replace(weighted, advantages=whitened)
-        experience = Experience.of(weighted, old_logprobs, old_values, returns)
+        experience = Experience.of(weighted, reference_logprobs, old_logprobs, old_values, returns)
         steps = self.take_steps(
             epochs, rollout.completion_mask, lambda rows, scale: self.loss_of(batch, experience.rows(rows), scale)
         )
@@ -123,9 +125,24 @@ class PPO(ActorCriticModule):
         if self.advantage.critic:
             parts["value"] = clipped_value_loss(values, rows.old_values, rows.returns, self.value_clip)
         sums = {name: masked_sum(part, mask) * scale for name, part in parts.items()}
-        prices = {"policy": 1.0, "value": self.value_coefficient, "entropy": -self.entropy_coefficient}
+        if self.kl_placement.in_loss:
+            weights = rows.weights * self.moved_weights(log_ratio.detach(), mask)
+            kl = self.kl_placement.loss(self.kl_estimator, logprobs, rows.reference_logprobs, weights, mask)
+            sums["kl"] = kl.sum() * scale
+        prices = {
+            "policy": 1.0,
+            "value": self.value_coefficient,
+            "entropy": -self.entropy_coefficient,
+            "kl": self.kl_coefficient,
+        }
         loss = torch.stack([price * sums[name] for name, price in prices.items() if price and name in sums]).sum()
         return LossReport(loss, {name: part.detach() for name, part in sums.items()})
+
+    def moved_weights(self, log_ratio: Tensor, mask: Tensor) -> Tensor:
+        """Return π_θ/π_old [rows, time] at the level of the weights, which make the price that of the policy of now."""
+        if self.weights.level == "sequence":
+            log_ratio = masked_sum(log_ratio, mask, dim=-1).unsqueeze(-1).expand_as(mask)
+        return log_ratio.exp()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the coefficient: a buffer would be rounded under bf16-true, and then never move."""

@@ -9,6 +9,8 @@ from torch import Tensor
 from qstar_pl.methods.keep import AcceptReject, Keep, Kept
 from qstar_pl.methods.rollout_module import RolloutModule
 from qstar_pl.qstar.advantages import RawReward
+from qstar_pl.qstar.kl_estimators import K1
+from qstar_pl.qstar.kl_placement import InReward
 from qstar_pl.qstar.losses import likelihood_loss
 from qstar_pl.qstar.weights import Unweighted
 from qstar_pl.rollout.logprobs import rollout_logprobs
@@ -43,6 +45,8 @@ class RejectionSampling(RolloutModule):
             weights=Unweighted(),
             advantage=RawReward(),
             kl_coefficient=0.0,
+            kl_estimator=K1(),
+            kl_placement=InReward(),
             missing_eos_penalty=0.0,
             **kwargs,
         )

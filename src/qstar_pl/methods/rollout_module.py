@@ -14,6 +14,7 @@ from qstar_pl.methods.policy_module import PolicyModule
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
 from qstar_pl.qstar.kl_estimators import K1, KLEstimator
+from qstar_pl.qstar.kl_placement import InReward, KLPlacement
 from qstar_pl.qstar.shaping import shape_rewards
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
 from qstar_pl.rollout.logprobs import rollout_logprobs
@@ -31,7 +32,6 @@ class RolloutModule(PolicyModule):
     needs_reward: ClassVar[bool] = True
     has_target: ClassVar[bool] = True
     has_critic: ClassVar[bool] = False
-    kl_estimator: KLEstimator = K1()
     epochs: int = 1
     """Passes over each rollout; every pass counts its tokens."""
 
@@ -43,6 +43,8 @@ class RolloutModule(PolicyModule):
         advantage: Advantage = LeaveOneOut(),
         samples_per_prompt: int = 4,
         kl_coefficient: float = 0.05,
+        kl_estimator: KLEstimator = K1(),
+        kl_placement: KLPlacement = InReward(),
         missing_eos_penalty: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -54,7 +56,9 @@ class RolloutModule(PolicyModule):
             weights: what is done to the raw weights π_θ/q before they enter the loss.
             advantage: the baseline.
             samples_per_prompt: answers to each prompt in a step.
-            kl_coefficient: price of one nat of log π_θ/π_init, in units of reward; at least 0.
+            kl_coefficient: price of one nat of D(π_θ‖π_init), in units of reward; at least 0.
+            kl_estimator: K1, K2 or K3 of log π_θ/π_init; K2 and K3 hardly pull in the reward (see `kl_placement`).
+            kl_placement: InReward, or InLoss (with K2, exact; with K3 and token level, as GRPO has it).
             missing_eos_penalty: subtracted from the reward of an answer that was cut at max_new_tokens.
             **kwargs: see `PolicyModule`.
 
@@ -68,6 +72,7 @@ class RolloutModule(PolicyModule):
             raise UserError(f"kl_coefficient must be at least 0, got {kl_coefficient}")
         if advantage.critic and not self.has_critic:
             raise UserError(f"advantage must not need a critic for {type(self).__name__}, got {advantage}")
+        kl_placement.check(kl_estimator)
         advantage.check(samples_per_prompt, sampler.independent_draws(samples_per_prompt))
         self.target = target
         self.sampler = sampler
@@ -75,6 +80,8 @@ class RolloutModule(PolicyModule):
         self.advantage = advantage
         self.samples_per_prompt = samples_per_prompt
         self.kl_coefficient = kl_coefficient
+        self.kl_estimator = kl_estimator
+        self.kl_placement = kl_placement
         self.missing_eos_penalty = missing_eos_penalty
 
     def sources(self) -> dict[str, ModelSource]:
@@ -121,12 +128,13 @@ class RolloutModule(PolicyModule):
         return rollout_logprobs(self.reference_tokens, rollout)
 
     def shaped_rewards(self, scored: ScoredRollout, reference_logprobs: Tensor) -> Tensor:
-        """Return the reward of each token [rows, time]: −kl_coefficient · k(log π_θ/π_init), and r on the last one.
+        """Return the reward of each token [rows, time]: r on the last one, and −kl_coefficient · k(log π_θ/π_init).
 
-        k is `kl_estimator`; K1, the log-ratio itself, unless the method offers another.
+        The second part is absent where the price stands in the loss.
         """
         rollout = scored.rollout
-        prices = self.kl_coefficient * self.kl_estimator(rollout.policy_logprobs - reference_logprobs)
+        log_ratio = rollout.policy_logprobs - reference_logprobs
+        prices = self.kl_coefficient * self.kl_placement.token_prices(self.kl_estimator, log_ratio)
         penalties = self.missing_eos_penalty * (~rollout.ended_mask).to(scored.rewards.dtype)
         return shape_rewards(scored.rewards - penalties, prices, rollout.completion_mask)
 

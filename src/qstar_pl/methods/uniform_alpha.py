@@ -10,7 +10,8 @@ from qstar_pl.samplers import GeometricSampler, Sampler
 class UniformAlpha(QStar):
     """The algorithm of `QStar` with the same α at every token, 0.5 by default; 1 is on-policy, 0 is `OffPolicy`.
 
-    What differs is the default of `sampler`, GeometricSampler(FixedAlpha(0.5)).
+    What differs is the default of `sampler`, GeometricSampler(FixedAlpha(0.5)). The default gradient is that of clipped
+    weights of whole answers, see `QStar`; with α = 1 all weights are 1 and it is exact.
     """
 
     def __init__(self, sampler: Sampler = GeometricSampler(alpha=FixedAlpha(0.5)), **kwargs: Any) -> None:
