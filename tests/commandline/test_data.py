@@ -169,3 +169,34 @@ def test_own_adapter_beside_the_data(tmp_path: Path) -> None:
     assert "Data: riddles.jsonl (Riddles): 30 rows read, 30 used" in run(
         "fit", *words, "--data.adapter=my_riddles.Riddles", "--data.val_fraction=0.3"
     )
+
+
+PAIR = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+
+
+@pytest.mark.parametrize(
+    ("model", "row"),
+    [
+        ("SFT", {"prompt": [PAIR[0]], "completion": [PAIR[1]], "label": True}),
+        ("SFT", {"conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]}),
+        ("DPO", {"history": "Why?", "human_ref_A": "So.", "human_ref_B": "No.", "score_A": 9, "score_B": 2}),
+    ],
+)
+def test_fit_and_data_choose_alike_and_count_alike(model: str, row: dict[str, object], qstar: Call) -> None:
+    rows = [json.dumps(row).replace("Why?", f"Why {number}?") for number in range(12)]
+    Path("x.jsonl").write_text("\n".join([*rows, '{"half": "\\ud83d"}', "nonsense"]))
+    code, out, err = qstar("data", "--path=x.jsonl", "--examples=0")
+    assert code == 0, err
+    options = (f"--model={model}", "--model.reward=null", "--model.gold=null", "--data.path=x.jsonl", *SMALL)
+    code, fitted, err = qstar("fit", *options)
+    assert code == 0, err
+    chosen = next(line for line in out.splitlines() if line.startswith("Auto: "))
+    assert chosen in fitted
+    assert "14 rows read, 12 used" in out
+    assert "  14.3% of all rows are left out" in out.splitlines()
+    report = " ".join(fitted.replace("│", " ").split())
+    assert "14 rows read, 12 used" in report
+    assert "1 left out: the row holds half of a surrogate pair" in report
+    code, _, err = qstar("fit", *options, "--data.max_left_out=0.1")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("error: max_left_out must be at least 0.143, the share of x.jsonl")

@@ -624,3 +624,43 @@ def test_no_validation_while_training_without_a_split(pairs_file, tokenizer):
     fit(module, data(pairs_file, val_fraction=0.0), limit_val_batches=1.0)
     assert module.evaluated == {}
     assert module.seen
+
+
+# -- what is detected, and what is left out
+
+
+def test_detection_is_the_default_and_pairs_win(tmp_path, tokenizer, capsys):
+    rows = []
+    for number in range(30):
+        prompt = {"role": "user", "content": f"{number}+1?"}
+        good, bad = ([prompt, {"role": "assistant", "content": str(number + extra)}] for extra in (1, 2))
+        rows.append({"prompt": f"{number}+1?", "chosen": good, "rejected": bad, "messages": good})
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    datamodule = data(tmp_path / "x.jsonl")
+    fit(Toy(tokenizer, PreferenceBatch), datamodule)
+    assert datamodule.report.kind == "PreferenceBatch"
+    assert datamodule.report.source.endswith("x.jsonl (Messages)")
+    assert capsys.readouterr().out.count("Auto: ") == 1
+
+
+@pytest.mark.parametrize("bad", ["nonsense", '{"prompt": "half \\ud83d", "completion": "x"}', '{"prompt": null}', "{}"])
+def test_bad_rows_are_counted_and_training_goes_on(tmp_path, tokenizer, bad):
+    lines = [json.dumps({"prompt": f"q{number}", "completion": f"a{number}"}) for number in range(30)]
+    (tmp_path / "x.jsonl").write_text("\n".join([*lines[:7], bad, *lines[7:]]))
+    datamodule = data(tmp_path / "x.jsonl")
+    fit(Toy(tokenizer), datamodule)
+    assert (datamodule.report.rows_read, datamodule.report.rows_used) == (31, 30)
+    assert sum(datamodule.report.rejected.values()) == 1
+    assert "  3.2% of all rows are left out" in datamodule.report.lines()
+    with pytest.raises(
+        UserError, match=r"max_left_out must be at least 0.0323, the share of .* got 0.03; 1 of 31 rows"
+    ):
+        fit(Toy(tokenizer), data(tmp_path / "x.jsonl", max_left_out=0.03))
+    with pytest.raises(UserError, match=r"max_left_out must lie in \[0, 1\], got 3"):
+        data(tmp_path / "x.jsonl", max_left_out=3)
+
+
+def test_filters_do_not_count_as_left_out(pairs_file, tokenizer):
+    datamodule = data(pairs_file, subset_size=20, max_left_out=0.0)
+    fit(Toy(tokenizer), datamodule)
+    assert datamodule.report.rows_used == 20

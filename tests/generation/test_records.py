@@ -21,4 +21,5 @@ def test_lines_are_utf8_and_take_what_json_lacks():
     assert json_line({"a": "ä"}) == '{"a": "ä"}\n'.encode()
     assert json.loads(json_line({"a": "\ud800"})) == {"a": "\ud800"}
     assert json.loads(json_line({"a": datetime.date(2024, 1, 2)})) == {"a": "2024-01-02"}
+    assert json_line({"a": float("nan"), "b": [1.5, float("inf")]}) == b'{"a": null, "b": [1.5, null]}\n'
     assert json_line({"a": "line\nbreak"}).count(b"\n") == 1

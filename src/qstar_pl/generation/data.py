@@ -98,7 +98,8 @@ class GenerationData(RLHFDataModule):
         """Read and tokenise the prompts and plan the batches, once; print what became of the rows."""
         if self.digest:
             return
-        source = self.adapter or choose_source(self.path, self.prompt_field, self.response_field)
+        wanted = self.adapter or choose_source(self.path, self.prompt_field, self.response_field)
+        source = wanted.resolve(self.path, self.split)
         encoder = Encoder(self._tokenizer(), self.max_prompt_tokens, 1, rendering=self.rendering)
         self.prompts = read_prompts(
             source, self.path, self.split, encoder, self.start_idx, self.end_idx, self.max_left_out

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from qstar_pl.data.reading.arrow_rows import plain
 from qstar_pl.generation.diagnostics import row_diagnostics, token_diagnostics
 from qstar_pl.generation.prompts import PROMPT_CUT, ROW, ROW_INDEX
 from qstar_pl.types import Example, Rollout
@@ -67,8 +68,12 @@ def original_fields(example: Example) -> dict[str, Any]:
 
 
 def json_line(value: Mapping[str, Any]) -> bytes:
-    """Return one line of JSON in UTF-8; what JSON has no form for (dates, bytes) becomes its text."""
+    """Return one line of JSON in UTF-8; what JSON has no form for becomes its text (dates, bytes) or null (NaN)."""
     try:
-        return (json.dumps(value, ensure_ascii=False, default=str) + "\n").encode()
+        text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:
+        text = json.dumps(plain(dict(value)), ensure_ascii=False, default=str, allow_nan=False)
+    try:
+        return f"{text}\n".encode()
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can carry and UTF-8 cannot
-        return (json.dumps(value, ensure_ascii=True, default=str) + "\n").encode()
+        return (json.dumps(json.loads(text), ensure_ascii=True) + "\n").encode()

@@ -77,3 +77,19 @@ def test_parses_from_yaml(tmp_path):
     assert adapter == Mixture(
         (Part(GSM8K(), "a.jsonl", weight=2), Part(PromptResponse("q"), "b.jsonl", weight=1, name="b"))
     )
+
+
+def test_parts_are_detected(tmp_path, capsys):
+    rows = {"a": {"question": "q", "answer": "a"}, "b": {"problem": "p", "solution": "s", "id": 1}}
+    for name, row in rows.items():
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\nnonsense\n")
+    mixture = Mixture(tuple(Part(Auto(), str(tmp_path / f"{name}.jsonl"), name=name) for name in rows))
+    resolved = mixture.resolve("", None)
+    assert [part.adapter for part in resolved.parts] == [
+        PromptResponse("question", "answer"),
+        PromptResponse("problem", "solution"),
+    ]
+    assert capsys.readouterr().out.count("read as PromptResponse") == 2
+    read = resolved.read("")
+    assert [resolved.adapter_of(one) for one in read.examples] == [part.adapter for part in resolved.parts]
+    assert read.first["b: the row is not JSON"] == f"{tmp_path / 'b.jsonl'}:2"

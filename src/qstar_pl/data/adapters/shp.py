@@ -19,7 +19,7 @@ class SHP(Comparison):
     """Rows with `history` (the prompt), `human_ref_A`, `human_ref_B`, `score_A` and `score_B`; the higher score wins.
 
     `metadata` holds `score_chosen`, `score_rejected`, `domain` and the scores' ratio `score_ratio`, by which Ethayarajh
-    et al. 2022 filter: `--data.filters=RangeFilter --data.filters.column=score_ratio --data.filters.minimum=2`.
+    et al. 2022 filter: `--data.filters+=RangeFilter --data.filters.column=score_ratio --data.filters.minimum=2`.
     """
 
     def prompt(self, row: Row, where: str) -> tuple[Turn, ...]:

@@ -133,7 +133,7 @@ def _metadata(root: Path) -> list[Mapping[str, Any]]:
     except yaml.YAMLError:
         return []
     configurations = found.get("configs") if isinstance(found, Mapping) else None
-    return [one for one in configurations or [] if isinstance(one, Mapping)]
+    return [one for one in configurations if isinstance(one, Mapping)] if isinstance(configurations, list) else []
 
 
 def _patterns(data_files: Any) -> list[tuple[str, list[str]]]:
