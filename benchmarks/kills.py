@@ -80,7 +80,7 @@ class Run:
         """Start, or start again, with the same command."""
         config, options = METHODS[self.method]
         experiment = Path(__file__).parents[1] / "configs" / "experiment" / f"{config}.yaml"
-        words = [sys.executable, "-m", "qstar_pl", "fit", f"--config={experiment}", *options, "--ckpt_path=last"]
+        words = [sys.executable, "-m", "qstar_pl", "fit", f"--config={experiment}", *options, "--ckpt_path=auto"]
         words += [f"--trainer={self._trainer()}"]
         paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", MARK: str(self.mark)}

@@ -1,14 +1,15 @@
-"""The same command again, with --ckpt_path last."""
+"""The same command again, with --ckpt_path auto, and last."""
 
 import csv
 from pathlib import Path
 
 import pytest
 import torch
+from small_run import SMALL
 
 COMMAND = (
     "fit",
-    "--ckpt_path=last",
+    "--ckpt_path=auto",
     "--data.batch_size=2",
     "--data.val_limit=4",
     "--model.samples_per_prompt=2",
@@ -115,11 +116,41 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_offered(qstar) -> None
     assert qstar(*COMMAND[:1], *COMMAND[2:], f"--ckpt_path={offered}", "--trainer.max_steps=3")[0] == 0
 
 
-@pytest.mark.parametrize("command", ["validate", "test"])
-def test_there_must_be_one_to_measure(qstar, command) -> None:
-    code, _, err = qstar(command, "--ckpt_path=last")
+@pytest.mark.parametrize("words", [("fit",), ("validate",), ("test", "--name=q_star"), ("predict",)])
+def test_last_needs_a_checkpoint(qstar, words) -> None:
+    code, _, err = qstar(*words, "--ckpt_path=last")
     assert code == 2
-    assert "ckpt_path must name a checkpoint, got last, and runs/q_star holds none yet" in err
+    assert err.splitlines()[-1].startswith(
+        "error: ckpt_path must name a checkpoint, got last, and runs/q_star holds none yet"
+    )
+    assert not Path("runs").exists()
+
+
+def test_last_looks_where_the_run_would_be(qstar) -> None:
+    Path("trainer.yaml").write_text("default_root_dir: elsewhere\n")
+    Path("run.yaml").write_text("name: mine\ntrainer: trainer.yaml\nckpt_path: last\n")
+    assert "elsewhere/mine holds none yet" in qstar("fit", "--config=run.yaml")[2]
+    assert "there/mine holds none yet" in qstar("fit", "--config=run.yaml", "--trainer.default_root_dir=there")[2]
+    assert "runs/dpo holds none yet" in qstar("fit", "--model=DPO", "--ckpt_path", "last")[2]
+    assert "must be last, auto or the path of a checkpoint, got best" in qstar("fit", "--ckpt_path=best")[2]
+
+
+def test_another_methods_checkpoint_is_a_start_and_no_resume(qstar) -> None:
+    assert qstar(*COMMAND, "--trainer.max_steps=1")[0] == 0
+    path = RUNS / "version_0" / "checkpoints" / "last.ckpt"
+    words = ("fit", *SMALL, "--trainer.max_steps=1", f"--ckpt_path={path}")
+    for method, argument in (("DPO", "model.policy"), ("RewardModeling", "model.model")):
+        code, _, err = qstar(*words, f"--model={method}")
+        assert code == 2
+        line = err.splitlines()[-1]
+        assert line.startswith(f"error: ckpt_path must be a checkpoint of {method} to go on with, got one of QStar, ")
+        start = f"--{argument}=FromCheckpoint --{argument}.path={path}"
+        assert line.endswith(f"which can be a start: {start}")
+    start = ("--model=DPO", "--model.policy=FromCheckpoint", f"--model.policy.path={path}")
+    assert qstar(*words[:-1], *start)[0] == 0
+    code, _, err = qstar(*words, "--name=q_star", "--model=UniformAlpha")
+    assert code == 2
+    assert "got one of QStar" in err
 
 
 def test_what_cannot_be_continued_is_said_in_one_line(qstar) -> None:

@@ -1,23 +1,22 @@
 """What a checkpoint says about the run that wrote it: the lowest layer of CLI > YAML > checkpoint.
 
 Lightning parses a checkpoint's hyper-parameters *over* the command line, only for checkpoints that are files, and only
-for the model. Here the configuration that the run was started with is stored in the checkpoint and comes back below
-everything that the user gives, for files and for (sharded) folders alike.
+for the model. Here the configuration that the run was started with, its name and its trainer included, is stored in the
+checkpoint and comes back below everything that the user gives, for files and for (sharded) folders alike.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from qstar_pl.checkpoints.damage import SHARDED_METADATA, check_whole
-from qstar_pl.commandline.defaults import DEFAULT_METHOD, RUNS, snake_case
-from qstar_pl.commandline.resume import LAST, find_last
+from qstar_pl.commandline.defaults import CADENCE, LENGTHS
+from qstar_pl.commandline.given import Given, class_name, read_yaml
 from qstar_pl.errors import UserError
 
 KEY = "qstar_config"
@@ -26,36 +25,86 @@ ROWS = "qstar_metric_rows"
 """Under this stands how many rows of metrics had been written by then."""
 WANDB_ID = "qstar_wandb_id"
 """Under this stands which run of W&B's the checkpoint belongs to, if any."""
-CONTENT = ("seed_everything", "model", "data")
-"""What a checkpoint determines: what the run is; not where, for how long, or what it logs."""
-NUMERICS = ("precision", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm")
-"""Trainer options that change what is computed; they come back with the checkpoint too."""
-BY_NAME = ("last", "best", "hpc")
-"""Values of --ckpt_path that Lightning resolves itself."""
+CONTENT = ("seed_everything", "name", "model", "data")
+"""What a checkpoint determines beside its trainer: what the run is."""
+PLACE = ("accelerator", "devices", "num_nodes", "strategy")
+"""Options of the trainer that say on what it ran; they come back where the machine has it."""
+OF_THE_FIT = ("limit_val_batches", "limit_test_batches", "limit_predict_batches", "overfit_batches", *LENGTHS)
+"""Options of the trainer that only training takes back: `validate` and `test` measure their whole split."""
+LOGGED_AS = ("version", "id")
+"""Arguments of loggers that name the run that wrote the checkpoint, and no other."""
 
 
-def checkpoint_layer(command: str, words: Sequence[str]) -> dict[str, Any]:
-    """Return the part of the checkpoint's configuration that lies below the user's words; empty without `--ckpt_path`.
+def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dict[str, Any]:
+    """Return the part of a checkpoint's configuration that lies below what the user said.
+
+    Args:
+        command: "fit", "validate", "test" or "predict".
+        given: what the user said.
+        checkpoint: a file, or the folder of a sharded one; None: there is none.
 
     Raises:
         UserError: if the checkpoint does not exist or cannot be read.
 
     """
-    given = _given(command, words)
-    path = given.get("ckpt_path")
-    if path == LAST:
-        found = find_last(given.get("root") or RUNS, given.get("name") or _run_name(given.get("model")))
-        path = None if found is None else str(found)
-    if not isinstance(path, str) or path in BY_NAME or "://" in path or path.startswith("registry"):
+    if checkpoint is None:
         return {}
-    stored = stored_config(Path(path))
+    stored = stored_config(checkpoint)
     layer = {key: stored[key] for key in CONTENT if key in stored}
-    layer["trainer"] = {key: stored["trainer"][key] for key in NUMERICS if key in stored.get("trainer", {})}
-    wanted = _class_name(given.get("model"))
-    if wanted and wanted != _class_name(layer.get("model")):
+    layer["trainer"] = _trainer_layer(command, stored.get("trainer") or {}, given.trainer)
+    if given.method and given.method != class_name(layer.get("model")):
         # Another method: arguments that happen to share a name must not leak into it.
         layer.pop("model", None)
     return layer
+
+
+def check_same_method(method: str, checkpoint: Path) -> None:
+    """Do nothing if a run of this method can go on from the checkpoint (or it does not say whose it is).
+
+    Raises:
+        UserError: if it is of another method, which is a start, not a run to go on with.
+
+    """
+    stored = class_name(stored_config(checkpoint).get("model"))
+    if stored is None or stored == method:
+        return
+    of_rewards = {"RewardModeling": "model.model"}
+    argument = of_rewards.get(method, "model.policy") if stored not in of_rewards else "model.reward.model"
+    raise UserError(
+        f"ckpt_path must be a checkpoint of {method} to go on with, got one of {stored}, {checkpoint}, which can be a "
+        f"start: --{argument}=FromCheckpoint --{argument}.path={checkpoint}"
+    )
+
+
+def _trainer_layer(command: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in stored.items() if key != "fast_dev_run"}
+    left_out: list[tuple[str, ...]] = [group for group in (LENGTHS, CADENCE) if set(group) & set(given)]
+    if command != "fit":
+        left_out.append(OF_THE_FIT)
+    if not _is_here(stored) or given.get("accelerator", stored.get("accelerator")) != stored.get("accelerator"):
+        left_out.append(PLACE)
+    kept = {key: value for key, value in kept.items() if not any(key in group for group in left_out)}
+    if "logger" in kept:
+        kept["logger"] = _without_version(kept["logger"])
+    return kept
+
+
+def _is_here(stored: Mapping[str, Any]) -> bool:
+    """Return whether this machine has the devices that a trainer's configuration names."""
+    accelerator, devices = stored.get("accelerator"), stored.get("devices")
+    if accelerator in ("gpu", "cuda"):
+        count = torch.cuda.device_count()
+        return count > 0 and (not isinstance(devices, int) or devices <= count)
+    return accelerator in (None, "auto", "cpu") or (accelerator == "mps" and torch.backends.mps.is_available())
+
+
+def _without_version(logger: Any) -> Any:
+    if isinstance(logger, list):
+        return [_without_version(one) for one in logger]
+    if not isinstance(logger, Mapping):
+        return logger
+    arguments = logger.get("init_args") or {}
+    return {**logger, "init_args": {key: None if key in LOGGED_AS else value for key, value in arguments.items()}}
 
 
 def stored_config(path: Path) -> dict[str, Any]:
@@ -89,10 +138,17 @@ def wandb_id_of(path: Path) -> str | None:
     return found
 
 
+def logged_step(path: Path) -> int:
+    """Return the step under which the run that wrote a checkpoint logged validations of these weights."""
+    loops = _unsharded(path).get("loops") or {}
+    epoch = (loops.get("fit_loop") or {}).get("epoch_loop.state_dict") or {}
+    return int(epoch.get("_batches_that_stepped", 0))
+
+
 def _beside(path: Path) -> dict[str, Any]:
     for folder in list(path.resolve().parents)[:2]:
         if (folder / "config.yaml").is_file():
-            loaded = _yaml(folder / "config.yaml")
+            loaded = read_yaml(folder / "config.yaml")
             if "model" in loaded:
                 return loaded
     return {}
@@ -122,67 +178,3 @@ def _load(source: Path) -> Mapping[str, Any]:
             f"ckpt_path must be a Lightning checkpoint, got {source}, which holds a {type(contents).__name__}"
         )
     return contents
-
-
-def _given(command: str, words: Sequence[str]) -> dict[str, Any]:
-    """Return `ckpt_path` and `model` as the user gave them, from the words and the YAML files they name.
-
-    This looks before the parser does, since the checkpoint's layer decides what the parser accepts: an option of a
-    stored strategy is unknown without it.
-    """
-    found: dict[str, Any] = {}
-    before = True
-    for position, word in enumerate(words):
-        if before and word == command:
-            before = False
-            continue
-        option, equals, value = word.partition("=")
-        if not equals:
-            value = words[position + 1] if position + 1 < len(words) else ""
-        if option in ("-c", "--config"):
-            settings = _yaml(Path(value))
-            found |= _pick(settings.get(command, {}) if before else settings, Path(value).parent)
-        elif option == "--ckpt_path":
-            found["ckpt_path"] = None if value == "null" else value
-        elif option in ("--model", "--model.class_path"):
-            found["model"] = value
-        elif option == "--name":
-            found["name"] = value
-        elif option == "--trainer.default_root_dir":
-            found["root"] = value
-    model = found.get("model")
-    if isinstance(model, str) and model.endswith((".yaml", ".yml", ".json")):
-        found["model"] = _yaml(Path(model))
-    return found
-
-
-def _pick(settings: Any, folder: Path) -> dict[str, Any]:
-    picked = {key: settings[key] for key in ("ckpt_path", "model", "name") if key in settings} if settings else {}
-    if settings and isinstance(settings.get("trainer"), dict) and "default_root_dir" in settings["trainer"]:
-        picked["root"] = settings["trainer"]["default_root_dir"]
-    if isinstance(picked.get("model"), str) and (folder / picked["model"]).is_file():
-        picked["model"] = _yaml(folder / picked["model"])  # a group file, relative to the YAML that names it
-    return picked
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        loaded = yaml.safe_load(path.read_text())
-    except OSError:
-        return {}  # the parser meets the same path and says what is wrong with it
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} must be a YAML file, got something that is not text") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-        raise UserError(f"{where} is not valid YAML: {getattr(error, 'problem', error)}") from error
-    return loaded if isinstance(loaded, dict) else {}
-
-
-def _run_name(model: Any) -> str:
-    return snake_case(_class_name(model) or DEFAULT_METHOD)
-
-
-def _class_name(model: Any) -> str | None:
-    path = model.get("class_path") if isinstance(model, Mapping) else model
-    return path.rpartition(".")[2] if isinstance(path, str) else None

@@ -14,29 +14,48 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 from qstar_pl.commandline.checkpoints import KEY, ROWS, WANDB_ID, rows_at
-from qstar_pl.commandline.resume import NUMBERED, rows_of, take_up_metrics
+from qstar_pl.commandline.hyperparameters import flat
+from qstar_pl.commandline.resume import NUMBERED, cut_metrics, rows_of, take_up_metrics
 
 UNNAMED = (None, "lightning_logs")
 """What the loggers call a run that has no name."""
 
 
 class RunConfig(SaveConfigCallback):
-    """Writes the resolved configuration as config.yaml into the run folder, and into every checkpoint.
+    """Writes the resolved configuration as config.yaml into the run folder, into every checkpoint, and to loggers.
 
-    An earlier config.yaml that says something else is kept as config.1.yaml, config.2.yaml, …
+    Loggers get it as hyperparameters with flat keys, see `flat`, so that runs can be filtered. An earlier config.yaml
+    that says something else is kept as config.1.yaml, config.2.yaml, …
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "overwrite": True})
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Keep what is there, then write."""
+        """Keep what is there, then write; what only measures, and logs nothing, leaves nothing."""
+        if stage != "fit" and not trainer.loggers:
+            return
         folder = trainer.log_dir  # on every rank: it is broadcast
         if folder is not None and trainer.is_global_zero and not self.already_saved:
             path = Path(folder) / self.config_filename
-            if path.exists() and path.read_text() != self.parser.dump(self.config, skip_unset=False, format="yaml"):
+            if path.exists() and path.read_text() != self._dumped():
                 keep_earlier(path)
         super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Hand the configuration to the loggers; called on rank zero, once."""
+        hyperparameters = flat(yaml.safe_load(self._dumped()))
+        for logger in trainer.loggers:
+            logger.log_hyperparams(hyperparameters)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drop the rows of metrics that are computed again; not before, since a run may have no step left to take."""
+        checkpoint = Path(trainer.ckpt_path) if isinstance(trainer.ckpt_path, str) else None
+        if checkpoint is None or not checkpoint.exists() or not trainer.is_global_zero:
+            return
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger) and _is_its_folder(logger, checkpoint):
+                cut_metrics(logger, rows_at(checkpoint, str(logger.log_dir)))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store the configuration, so that the checkpoint alone rebuilds the run."""
@@ -45,7 +64,11 @@ class RunConfig(SaveConfigCallback):
             logger.save()
         checkpoint[ROWS] = rows_of(trainer.loggers)
         checkpoint[WANDB_ID] = next((one.version for one in trainer.loggers if isinstance(one, WandbLogger)), None)
-        checkpoint[KEY] = yaml.safe_load(self.parser.dump(self.config, skip_unset=False, format="yaml"))
+        checkpoint[KEY] = yaml.safe_load(self._dumped())
+
+    def _dumped(self) -> str:
+        dumped: str = self.parser.dump(self.config, skip_unset=False, format="yaml")
+        return dumped
 
 
 def keep_earlier(path: Path) -> Path | None:
@@ -71,35 +94,63 @@ def keep_earlier_metrics(trainer: Trainer, continued: Path | None = None) -> Non
     for logger in trainer.loggers:
         if not isinstance(logger, CSVLogger):
             continue
-        if continued is not None and Path(logger.log_dir).resolve() == continued.resolve().parent.parent:
-            take_up_metrics(logger, rows_at(continued, str(logger.log_dir)))
+        if continued is not None and _is_its_folder(logger, continued):
+            take_up_metrics(logger)
         else:
             keep_earlier(Path(logger.log_dir) / "metrics.csv")
 
 
-def resolve_loggers(loggers: Any, root: str, name: str) -> Any:
+def _is_its_folder(logger: CSVLogger, checkpoint: Path) -> bool:
+    return Path(logger.log_dir).resolve() == checkpoint.resolve().parent.parent
+
+
+def folder_name(name: str | None, command: str) -> str | None:
+    """Return the name of a run for a logger: what only measures never logs into the folders of training runs."""
+    if command == "fit" or name is None or name.rpartition("/")[2] == command:
+        return name
+    return f"{name}/{command}" if name else command
+
+
+def resolve_loggers(loggers: Any, root: str, name: str, command: str = "fit") -> Any:
     """Return the `trainer.logger` of a configuration, in which whoever had no name has `name`.
+
+    For other commands than `fit` every name gets the command's behind it, see `folder_name`.
 
     A CSVLogger stands for True, and before loggers that have no numbered folder (W&B's): the first one says where
     checkpoints go, and a folder that is found again by the run's name is what `--ckpt_path last` needs.
     """
-    files = Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(save_dir=root, name=name))
+    own = folder_name(name, command)
+    files = Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(save_dir=root, name=own))
     if loggers is None or loggers is True:
         return files
     listed = [one for one in (loggers if isinstance(loggers, list) else [loggers]) if isinstance(one, Namespace)]
     for logger in listed:
         arguments = logger.get("init_args")
-        if arguments is not None and "name" in arguments and arguments["name"] in UNNAMED:
-            arguments["name"] = name
+        if arguments is not None and "name" in arguments:
+            arguments["name"] = folder_name(name if arguments["name"] in UNNAMED else arguments["name"], command)
     if listed and not any(logger.class_path.rpartition(".")[2] in NUMBERED for logger in listed):
         return [files, *listed]
     return loggers
 
 
-def write_predictions(trainer: Trainer, batches: Iterable[Iterable[Mapping[str, Any]]]) -> Path:
-    """Write what `predict_step` returned as JSON lines into the run folder; each process writes its own rows."""
+def metrics_files(loggers: Iterable[Any]) -> list[Path]:
+    """Return where what was measured is to be read: the metrics.csv of every CSVLogger."""
+    return [Path(logger.log_dir) / "metrics.csv" for logger in loggers if isinstance(logger, CSVLogger)]
+
+
+def write_predictions(
+    trainer: Trainer, batches: Iterable[Iterable[Mapping[str, Any]]], folder: Path | None = None
+) -> Path:
+    """Write what `predict_step` returned as JSON lines; each process writes its own rows.
+
+    Args:
+        trainer: that has predicted.
+        batches: what it returned.
+        folder: where to; None: the run folder.
+
+    """
     suffix = f".{trainer.global_rank}" if trainer.world_size > 1 else ""
-    folder = Path(trainer.log_dir or ".")  # on every rank: it is broadcast
+    folder = folder or Path(trainer.log_dir or ".")  # on every rank: it is broadcast
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"predictions{suffix}.jsonl"
     keep_earlier(path)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
-import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import yaml
 from jsonargparse import set_parsing_settings
 from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import qstar_pl.callbacks
@@ -23,14 +22,25 @@ import qstar_pl.distributed
 import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimisers and strategies known to the parser)
 from qstar_pl.checkpoints import AtomicCheckpointIO
 from qstar_pl.cli import TRAINER_COMMANDS
-from qstar_pl.commandline.checkpoints import checkpoint_layer, wandb_id_of
-from qstar_pl.commandline.defaults import MAX_STEPS, RUNS, defaults, snake_case, wanted_callbacks
-from qstar_pl.commandline.errors import MISTAKE, debugging, say, user_error
-from qstar_pl.commandline.messages import essence
-from qstar_pl.commandline.resume import LAST, find_last, stay_in_folder
+from qstar_pl.commandline.checkpoints import check_same_method, checkpoint_layer, logged_step, wandb_id_of
+from qstar_pl.commandline.defaults import (
+    MAX_STEPS,
+    RUNS,
+    defaults,
+    has_default_cadence,
+    is_built_in,
+    snake_case,
+    wanted_callbacks,
+)
+from qstar_pl.commandline.ending import SAVE_AFTER_S, EndOfRun
+from qstar_pl.commandline.given import given_by
+from qstar_pl.commandline.parser import OneLineParser, is_print_config, print_flags
+from qstar_pl.commandline.resume import AUTO, LAST, find_checkpoint, stay_in_folder
 from qstar_pl.commandline.run_folder import (
     RunConfig,
+    folder_name,
     keep_earlier_metrics,
+    metrics_files,
     resolve_loggers,
     write_predictions,
 )
@@ -40,36 +50,13 @@ from qstar_pl.errors import UserError
 from qstar_pl.methods import RLHFModule
 
 
-class OneLineParser(LightningArgumentParser):
-    """A parser that says in one line what is wrong."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print the essence and leave with exit code 2; SystemExit, since jsonargparse rewraps ValueErrors."""
-        if not self.exit_on_error:
-            super().error(message, ex)
-        if debugging():
-            traceback.print_exception(ex) if ex else print(message, file=sys.stderr)
-        own = user_error(ex) if ex is not None else None
-        say(own if own is not None else essence(message, self._option_names()))
-        raise SystemExit(MISTAKE)
-
-    def _option_names(self) -> list[str]:
-        names = {action.dest for parser in self._parsers() for action in parser._actions}
-        return sorted(name for name in names if name not in (argparse.SUPPRESS, "subcommand"))
-
-    def _parsers(self) -> list[argparse.ArgumentParser]:
-        action = self._subcommands_action
-        used = [word for word in getattr(self, "args", None) or [] if word in TRAINER_COMMANDS]
-        return [self, *([action.choices[used[0]]] if action and used else [])]
-
-
 class TrainerCLI(LightningCLI):
     """LightningCLI whose layers are, from the lowest: class defaults, our defaults, checkpoint, YAML, command line."""
 
     def __init__(self, args: Sequence[str], execute: bool = True) -> None:
         self.execute = execute
         self.continued: Path | None = None
-        """The checkpoint that `--ckpt_path last` has found."""
+        """The checkpoint of a run that goes on in its own folder."""
         super().__init__(
             RLHFModule,
             RLHFDataModule,
@@ -92,40 +79,48 @@ class TrainerCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the user's words above the checkpoint's layer and the defaults."""
         command = next(word for word in args if word in TRAINER_COMMANDS)
-        layers = [defaults(), checkpoint_layer(command, args)]
+        self.words = [word for word in args if not is_print_config(word)]
+        self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
+        given = given_by(command, self.words)
+        root = given.trainer.get("default_root_dir") or RUNS
+        self.checkpoint = find_checkpoint(given.ckpt_path, command, root, given.run_name)
+        stored = checkpoint_layer(command, given, self.checkpoint)
+        layers = [defaults(command, [*given.trainer, *stored.get("trainer", {})]), stored]
         # As the content of --config on the level above the subcommand, which is read before the user's own files.
         lower = [f"--config={_one_line_yaml({command: layer})}" for layer in layers if layer]
-        self.config = parser.parse_args([*lower, *args])
+        self.config = parser.parse_args([*lower, *self.words])
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: `checkpoint_layer` has been there, on the right level."""
 
     def before_instantiate_classes(self) -> None:
-        """Name the run, and bound its length if nothing else does."""
+        """Name the run, bound its length if nothing else does, and find what it goes on from; then all is resolved."""
         command = self.config.subcommand
         if command != "fit":
             # The folder of a validation is not that of the training; nothing is lost by that.
             warnings.filterwarnings("ignore", message="The dirpath has changed from")
         config = self.config[command]
         trainer = config.trainer
-        name = config.name or snake_case(config.model.class_path.rpartition(".")[2])
-        trainer.logger = resolve_loggers(trainer.logger, trainer.default_root_dir or RUNS, name)
+        method = config.model.class_path.rpartition(".")[2]
+        self.name = config.name or snake_case(method)
+        trainer.logger = resolve_loggers(trainer.logger, trainer.default_root_dir or RUNS, self.name, command)
         trainer.callbacks = wanted_callbacks(trainer)
-        if config.ckpt_path == LAST:
-            self._continue_last(command, config, name)
-        if trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
+        if command == "fit" and trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
             trainer.max_steps = MAX_STEPS
+        if self.checkpoint is not None and command == "fit":
+            check_same_method(method, self.checkpoint)
+        if config.ckpt_path in (LAST, AUTO):
+            self._continue_last(command, config)
+        if self.print_flags is not None:
+            sys.stdout.write(self._parser(command).dump(config, **self.print_flags))
+            raise SystemExit(0)
 
-    def _continue_last(self, command: str, config: Any, name: str) -> None:
-        """Go on where the last run of this name stopped; the first of them begins anew."""
-        root = config.trainer.default_root_dir or RUNS
-        checkpoint = find_last(root, name)
-        if checkpoint is None and command != "fit":
-            raise UserError(f"ckpt_path must name a checkpoint, got last, and {root}/{name} holds none yet")
-        config.ckpt_path = None if checkpoint is None else str(checkpoint)
-        if checkpoint is not None:
-            self.continued = checkpoint
-            stay_in_folder(config.trainer.logger, checkpoint, wandb_id_of(checkpoint))
+    def _continue_last(self, command: str, config: Any) -> None:
+        """Go on where the last run of this name stopped, in its folder."""
+        config.ckpt_path = None if self.checkpoint is None else str(self.checkpoint)
+        if self.checkpoint is not None and command == "fit":
+            self.continued = self.checkpoint
+            stay_in_folder(config.trainer.logger, self.checkpoint, wandb_id_of(self.checkpoint))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer; nothing that an earlier run left in its folder is deleted."""
@@ -139,7 +134,22 @@ class TrainerCLI(LightningCLI):
                 ) from error
             raise UserError(f"trainer (accelerator={given['accelerator']}): {error}") from error
         keep_earlier_metrics(trainer, self.continued)
+        if self.execute and self.subcommand == "fit":
+            self._see_to_the_end(trainer)
         return trainer
+
+    def _see_to_the_end(self, trainer: Trainer) -> None:
+        """Add the callback that ends the run, behind those that watch and before those that write checkpoints."""
+        config = self._get(self.config, "trainer")
+        callbacks = config.callbacks if isinstance(config.callbacks, list) else []
+        self.ending = EndOfRun(
+            self.words,
+            self.name,
+            validate=has_default_cadence(config),
+            save_after_s=SAVE_AFTER_S if any(is_built_in(one) for one in callbacks) else None,
+        )
+        first = next((index for index, one in enumerate(trainer.callbacks) if isinstance(one, Checkpoint)), None)  # type: ignore[attr-defined]
+        trainer.callbacks.insert(len(trainer.callbacks) if first is None else first, self.ending)  # type: ignore[attr-defined]
 
     def _plugins(self) -> dict[str, Any]:
         """Return the trainer's plugins with our way to write checkpoints, unless the user brings one."""
@@ -154,20 +164,38 @@ class TrainerCLI(LightningCLI):
             self._print_summary(subcommand)
             super()._run_subcommand(subcommand)
 
+    def fit(self, **kwargs: Any) -> None:
+        """Train, and say where the run is and how to go on."""
+        self.trainer.fit(**kwargs)
+        lines = self.ending.lines(self.trainer)
+        if lines and self.trainer.is_global_zero:
+            print("\n".join(lines), flush=True)
+
     def validate(self, **kwargs: Any) -> None:
         """Measure, and print every metric on a line of its own: Lightning's table cuts their names."""
-        print(metric_lines(self.trainer.validate(**{**kwargs, "verbose": False})), flush=True)
+        self._measure(self.trainer.validate, kwargs)
 
     def test(self, **kwargs: Any) -> None:
         """As `validate`, on the test split."""
-        print(metric_lines(self.trainer.test(**{**kwargs, "verbose": False})), flush=True)
+        self._measure(self.trainer.test, kwargs)
+
+    def _measure(self, run: Callable[..., Sequence[Mapping[str, float]]], kwargs: dict[str, Any]) -> None:
+        if self.checkpoint is not None:
+            # Under which step the metrics are logged: that of the weights.
+            self.trainer.fit_loop.epoch_loop._batches_that_stepped = logged_step(self.checkpoint)
+        print(metric_lines(run(**{**kwargs, "verbose": False})), flush=True)
+        logs = metrics_files(self.trainer.loggers)
+        if logs and self.trainer.is_global_zero and not getattr(self.trainer, "fast_dev_run", False):
+            print("\n".join(f"results: {path}" for path in logs), flush=True)
 
     def predict(self, **kwargs: Any) -> None:
         """Write the answers: a terminal has no use for what Lightning would return."""
         batches = self.trainer.predict(**{**kwargs, "return_predictions": True})
         if getattr(self.trainer, "fast_dev_run", False):
             return
-        print(f"predictions: {write_predictions(self.trainer, cast(Any, batches) or [])}", flush=True)
+        root = self._get(self.config, "trainer").default_root_dir or RUNS
+        folder = None if self.trainer.loggers else Path(root, str(folder_name(self.name, "predict")))
+        print(f"predictions: {write_predictions(self.trainer, cast(Any, batches) or [], folder)}", flush=True)
 
     def _print_summary(self, subcommand: str) -> None:
         self._dump_config()
@@ -200,6 +228,9 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*returned a view tensor")  # FSDP2 on models that slice their logits
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # torchmetrics have added up all ranks already
     warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")  # we keep them
+    warnings.filterwarnings(
+        "ignore", message="Using ModelCheckpoint with manual optimization"
+    )  # after a step, as meant
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).addFilter(_not_an_advertisement)
 

@@ -8,6 +8,7 @@ that has `state_dict` and `load_state_dict`, before its iterator is made.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +90,11 @@ class _Remaining:
         return iter(self.order.epoch(self.position.epoch)[self.position.batches :])
 
 
+def _ignore_interrupts(worker: int) -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the process that trains: it still needs batches."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 class TrainLoader:
     """Batches of the current epoch, from the current position on.
 
@@ -134,6 +140,7 @@ class TrainLoader:
             collate_fn=collate,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
+            worker_init_fn=_ignore_interrupts,
             pin_memory=pin_memory,
             # Without a generator of its own, each new iterator draws a seed from the global one, which
             # shifts dropout's random numbers of a resumed run against the uninterrupted one's.
