@@ -107,9 +107,12 @@ def test_it_saves_while_it_runs_and_after_a_time(qstar: Call, monkeypatch: pytes
     monkeypatch.setattr("qstar_pl.commandline.trainer.SAVE_AFTER_S", 0.0)
     saved = []
     save = torch.save
-    monkeypatch.setattr(
-        torch, "save", lambda contents, path: (saved.append(contents["global_step"]), save(contents, path))
-    )
+
+    def noting(contents: dict, path: Path) -> None:
+        saved.append(contents["global_step"])
+        save(contents, path)
+
+    monkeypatch.setattr(torch, "save", noting)
     words = (*FIT, "--trainer.max_steps=2")
     assert qstar(*words)[0] == 0
     assert saved == [1, 2]

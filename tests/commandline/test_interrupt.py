@@ -25,11 +25,8 @@ LAST = RUN / "checkpoints" / "last.ckpt"
 
 
 def sent(number: int, step: int) -> tuple[str, ...]:
-    return (
-        "--trainer.callbacks+=small_run.Signal",
-        f"--trainer.callbacks.number={number}",
-        f"--trainer.callbacks.step={step}",
-    )
+    option = "--trainer.callbacks"
+    return (f"{option}+=small_run.Signal", f"{option}.number={int(number)}", f"{option}.step={step}")
 
 
 def rows() -> list[tuple[str, str]]:
