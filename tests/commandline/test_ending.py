@@ -57,13 +57,13 @@ def test_a_plain_run_is_validated_saved_and_says_how_to_go_on(qstar: Call) -> No
     assert code == 0, err
     assert f"checkpoint: {LAST}\n" in out
     assert step_of(LAST) == 2
-    assert [row["step"] for row in rows() if row["val/reward_gold"]] == ["1"]
+    assert [row["step"] for row in rows() if row["val/reward_gold"]] == ["2"]
 
     before = digests(Path("runs"))
     code, measured, err = qstar(*said(out, "measure"))
     assert code == 0, err
     assert "results: runs/q_star/test/version_0/metrics.csv" in measured
-    assert [row["step"] for row in rows(Path("runs/q_star/test/version_0")) if row["test/reward_gold"]] == ["1"]
+    assert [row["step"] for row in rows(Path("runs/q_star/test/version_0")) if row["test/reward_gold"]] == ["2"]
     code, _, err = qstar("validate", "--ckpt_path=last", "--trainer.logger.version=version_0")
     assert code == 0, err
     assert qstar("predict", f"--ckpt_path={LAST}", "--trainer.limit_predict_batches=1")[0] == 0
@@ -74,7 +74,7 @@ def test_a_plain_run_is_validated_saved_and_says_how_to_go_on(qstar: Call) -> No
     code, again, err = qstar("fit", "--ckpt_path=last")
     assert code == 0, err
     assert "the run has taken all of its steps before, 2; nothing was done" in again
-    assert [row["step"] for row in rows() if row["val/reward_gold"]] == ["1"], "nothing that was measured is lost"
+    assert [row["step"] for row in rows() if row["val/reward_gold"]] == ["2"], "nothing that was measured is lost"
 
     onward = said(out, "go on")
     assert onward[-2:] == ["--trainer.max_steps", "4"]
@@ -85,7 +85,7 @@ def test_a_plain_run_is_validated_saved_and_says_how_to_go_on(qstar: Call) -> No
     RUN.rename("runs/resumed")
     assert qstar(*FIT, "--trainer.max_steps=4")[0] == 0
     assert resumed == rows(), "as if it had been asked for four steps at once"
-    assert [row["step"] for row in rows() if row["val/reward_gold"]] == ["3"]
+    assert [row["step"] for row in rows() if row["val/reward_gold"]] == ["4"]
     code, out, err = qstar("export", f"--ckpt_path={LAST}", f"--output={RUN}/exported")
     assert code == 0, err
 

@@ -128,6 +128,70 @@ def test_yaml_beats_the_checkpoint_and_the_command_line_beats_both(trained: Path
         assert run.config.fit.seed_everything == 9
 
 
+def changed(file: str, to: Path, **trainer: object) -> str:
+    """A checkpoint of the same run, had its trainer been another; `name` is the run's."""
+    contents = torch.load(file, weights_only=True)
+    contents["qstar_config"]["name"] = trainer.pop("name", None)
+    contents["qstar_config"]["trainer"] |= trainer
+    torch.save(contents, to)
+    return str(to)
+
+
+def test_name_and_trainer_come_back_below_what_is_given(trained: Path, tmp_path: Path) -> None:
+    logger = {"class_path": "CSVLogger", "init_args": {"save_dir": "there", "name": "mine", "version": 3}}
+    options = {"gradient_clip_val": 0.5, "default_root_dir": "there", "logger": logger}
+    path = changed(checkpoint(trained), tmp_path / "a.ckpt", name="mine", **options)
+    (tmp_path / "one.yaml").write_text("trainer: {log_every_n_steps: 3, gradient_clip_val: 0.25}\n")
+    run = resolve("fit", "--ckpt_path", path)
+    config = run.config.fit
+    assert config.name == "mine"
+    assert str(run.trainer.log_dir).startswith("there/mine/version_")
+    assert (run.trainer.max_steps, run.trainer.log_every_n_steps, run.trainer.gradient_clip_val) == (2, 1, 0.5)
+    assert config.trainer.limit_val_batches == 1
+    config = resolve(
+        "fit", "--ckpt_path", path, f"--config={tmp_path}/one.yaml", "--trainer.log_every_n_steps=7"
+    ).config
+    assert (config.fit.trainer.log_every_n_steps, config.fit.trainer.gradient_clip_val) == (7, 0.25)
+    other = resolve("fit", f"--ckpt_path={path}", "--name=other", "--trainer.default_root_dir=elsewhere").trainer
+    assert str(other.log_dir).startswith("elsewhere/other/version_")
+
+
+def test_the_configuration_of_a_run_is_used_under_another_name(trained: Path) -> None:
+    run = resolve("fit", f"--config={trained}/config.yaml", "--name=other")
+    assert str(run.trainer.log_dir) == "runs/other/version_0"
+    assert str(resolve("test", f"--config={trained}/config.yaml").trainer.log_dir) == "runs/q_star/test/version_0"
+
+
+def test_a_length_or_cadence_that_is_given_replaces_the_stored_one_as_a_whole(trained: Path) -> None:
+    trainer = resolve("fit", f"--ckpt_path={checkpoint(trained)}", "--trainer.max_epochs=3").config.fit.trainer
+    assert (trainer.max_steps, trainer.max_epochs) == (-1, 3)
+    words = ("--trainer={val_check_interval: 0.5}", "--trainer.accumulate_grad_batches=1")
+    trainer = resolve("fit", f"--ckpt_path={checkpoint(trained)}", *words).config.fit.trainer
+    assert (trainer.val_check_interval, trainer.check_val_every_n_epoch, trainer.max_steps) == (0.5, 1, 2)
+
+
+def test_what_measures_does_not_take_the_limits_of_training(trained: Path) -> None:
+    trainer = TrainerCLI(["validate", f"--ckpt_path={checkpoint(trained)}"], execute=False).config.validate.trainer
+    assert (trainer.limit_val_batches, trainer.accumulate_grad_batches) == (None, 2)
+
+
+def test_devices_that_are_not_here_do_not_come_back(trained: Path, tmp_path: Path) -> None:
+    path = changed(checkpoint(trained), tmp_path / "a.ckpt", accelerator="gpu", devices=4096, strategy="ddp")
+    trainer = TrainerCLI(["validate", "--ckpt_path", path], execute=False).config.validate.trainer
+    assert (trainer.accelerator, trainer.devices, trainer.strategy) == ("auto", "auto", "auto")
+    path = changed(checkpoint(trained), tmp_path / "b.ckpt", accelerator="cpu", devices=2, strategy="ddp")
+    trainer = resolve("validate", "--ckpt_path", path, "--trainer.devices=1").config.validate.trainer
+    assert (trainer.accelerator, trainer.strategy) == ("cpu", "ddp")
+
+
+def test_a_stored_logger_does_not_write_into_the_folder_of_its_run(trained: Path, tmp_path: Path) -> None:
+    logger = {"class_path": "CSVLogger", "init_args": {"save_dir": str(tmp_path), "name": "kept", "version": 0}}
+    path = changed(checkpoint(trained), tmp_path / "a.ckpt", logger=[logger])
+    (tmp_path / "kept" / "version_0").mkdir(parents=True)
+    assert resolve("fit", "--ckpt_path", path).trainer.log_dir == str(tmp_path / "kept" / "version_1")
+    assert resolve("test", "--ckpt_path", path).trainer.log_dir == str(tmp_path / "kept" / "test" / "version_0")
+
+
 def test_options_of_a_stored_strategy_are_known(trained: Path) -> None:
     """`value` belongs to FixedAlpha, which only the checkpoint names."""
     run = resolve("validate", f"--ckpt_path={checkpoint(trained)}", "--model.sampler.alpha.value=0.9")

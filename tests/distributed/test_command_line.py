@@ -14,6 +14,8 @@ import torch
 
 from qstar_pl.models import FromCheckpoint
 
+PATHS = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
+"""For callbacks that the tests bring."""
 WORDS = [
     "fit",
     "--data.batch_size=2",
@@ -37,7 +39,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "qstar_pl", *WORDS, *words],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PATHS},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -87,6 +89,28 @@ def test_a_process_that_dies_ends_the_run(tmp_path: Path, victim: str) -> None:
         end(process)
     assert process.returncode != 0
     assert "Traceback" not in said.rpartition("stopped")[2] or "another process of this run" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
+def test_a_signal_to_one_of_two_processes_saves_once_and_ends_both(tmp_path: Path, number: int, code: int) -> None:
+    """What an uninterrupted run of three steps gives is in tests/commandline/test_interrupt.py; here it goes on."""
+    words = ["--trainer.callbacks+=small_run.Signal", f"--trainer.callbacks.number={int(number)}"]
+    process = start(tmp_path, "--trainer.max_steps=100000", *words, "--trainer.callbacks.step=1")
+    try:
+        said = process.communicate(timeout=240)[0]
+    finally:
+        end(process)
+    assert process.returncode == code, said
+    assert said.count("stopped by") == 1
+    assert said.count("finished and saved") == 1
+    contents = torch.load(tmp_path / LAST, weights_only=True)
+    assert contents["global_step"] == 2
+    assert len(contents["qstar_random_states"]) == 2
+    if number == signal.SIGTERM:
+        finish(tmp_path, "--trainer.max_steps=3", "--ckpt_path=last")
+        assert torch.load(tmp_path / LAST, weights_only=True)["global_step"] == 3
 
 
 @pytest.mark.slow

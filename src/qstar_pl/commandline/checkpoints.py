@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from qstar_pl.checkpoints.damage import SHARDED_METADATA, check_whole
-from qstar_pl.commandline.defaults import CADENCE, LENGTHS
+from qstar_pl.commandline.defaults import CADENCE, LENGTHS, snake_case
 from qstar_pl.commandline.given import Given, class_name, read_yaml
 from qstar_pl.errors import UserError
 
@@ -52,6 +52,9 @@ def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dic
     stored = stored_config(checkpoint)
     layer = {key: stored[key] for key in CONTENT if key in stored}
     layer["trainer"] = _trainer_layer(command, stored.get("trainer") or {}, given.trainer)
+    if "logger" in layer["trainer"]:
+        name = stored.get("name") or snake_case(class_name(stored.get("model")) or "")
+        layer["trainer"]["logger"] = _loggers(stored["trainer"], name)
     if given.method and given.method != class_name(layer.get("model")):
         # Another method: arguments that happen to share a name must not leak into it.
         layer.pop("model", None)
@@ -83,10 +86,7 @@ def _trainer_layer(command: str, stored: Mapping[str, Any], given: Mapping[str, 
         left_out.append(OF_THE_FIT)
     if not _is_here(stored) or given.get("accelerator", stored.get("accelerator")) != stored.get("accelerator"):
         left_out.append(PLACE)
-    kept = {key: value for key, value in kept.items() if not any(key in group for group in left_out)}
-    if "logger" in kept:
-        kept["logger"] = _without_version(kept["logger"])
-    return kept
+    return {key: value for key, value in kept.items() if not any(key in group for group in left_out)}
 
 
 def _is_here(stored: Mapping[str, Any]) -> bool:
@@ -98,13 +98,21 @@ def _is_here(stored: Mapping[str, Any]) -> bool:
     return accelerator in (None, "auto", "cpu") or (accelerator == "mps" and torch.backends.mps.is_available())
 
 
-def _without_version(logger: Any) -> Any:
-    if isinstance(logger, list):
-        return [_without_version(one) for one in logger]
-    if not isinstance(logger, Mapping):
-        return logger
-    arguments = logger.get("init_args") or {}
-    return {**logger, "init_args": {key: None if key in LOGGED_AS else value for key, value in arguments.items()}}
+def _loggers(stored: Mapping[str, Any], name: str) -> Any:
+    """Return the loggers of a trainer's configuration without what followed from the run's name and root folder."""
+    given = stored["logger"] if isinstance(stored["logger"], list) else [stored["logger"]]
+    loggers = []
+    for logger in given:
+        arguments = dict(logger.get("init_args") or {}) if isinstance(logger, Mapping) else {}
+        if not arguments:
+            loggers.append(logger)
+            continue
+        if arguments.get("name") == name:
+            arguments["name"] = None
+            if class_name(logger) == "CSVLogger" and arguments.get("save_dir") == stored.get("default_root_dir"):
+                continue  # the one that is there by default, alone or beside others
+        loggers.append({**logger, "init_args": arguments | {key: None for key in LOGGED_AS if key in arguments}})
+    return (loggers if isinstance(stored["logger"], list) else loggers[0]) if loggers else True
 
 
 def stored_config(path: Path) -> dict[str, Any]:
@@ -139,10 +147,13 @@ def wandb_id_of(path: Path) -> str | None:
 
 
 def logged_step(path: Path) -> int:
-    """Return the step under which the run that wrote a checkpoint logged validations of these weights."""
+    """Return the step under which what is measured of these weights is logged: how many had been taken.
+
+    Lightning counts batches that ended in a step; a checkpoint is written before the last one of them is counted.
+    """
     loops = _unsharded(path).get("loops") or {}
     epoch = (loops.get("fit_loop") or {}).get("epoch_loop.state_dict") or {}
-    return int(epoch.get("_batches_that_stepped", 0))
+    return int(epoch.get("_batches_that_stepped", -1)) + 1
 
 
 def _beside(path: Path) -> dict[str, Any]:

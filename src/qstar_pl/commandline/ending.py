@@ -76,7 +76,7 @@ class EndOfRun(Callback):
         self._save(trainer, at_end=True)
         validated = getattr(pl_module, "validated_step", None) == trainer.global_step
         if self.validate and trainer.enable_validation and self._step > 0 and not validated:
-            make_up_for_validation(trainer, max(0, trainer.fit_loop.epoch_loop._batches_that_stepped - 1))
+            make_up_for_validation(trainer, trainer.fit_loop.epoch_loop._batches_that_stepped)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave signals alone."""

@@ -26,6 +26,9 @@ class Given:
     trainer: dict[str, Any] = field(default_factory=dict)
     """Options of the trainer; those of nested classes under the outer name, with whatever value."""
 
+    names: set[str] = field(default_factory=set)
+    """All that a run was called in some file; a higher layer may call it something else."""
+
     @property
     def method(self) -> str | None:
         """The class name of the method, if one was named."""
@@ -41,6 +44,7 @@ class Given:
         for key in ("ckpt_path", "name"):
             if key in settings:
                 setattr(self, key, settings[key])
+        self.names |= {settings["name"]} if isinstance(settings.get("name"), str) else set()
         if "model" in settings:
             self.model = _group(settings["model"], folder)
         trainer = _group(settings.get("trainer"), folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,10 @@ def folder_name(name: str | None, command: str) -> str | None:
     return f"{name}/{command}" if name else command
 
 
-def resolve_loggers(loggers: Any, root: str, name: str, command: str = "fit") -> Any:
-    """Return the `trainer.logger` of a configuration, in which whoever had no name has `name`.
+def resolve_loggers(
+    loggers: Any, root: str, name: str, command: str = "fit", unnamed: Collection[str | None] = UNNAMED
+) -> Any:
+    """Return the `trainer.logger` of a configuration, in which whoever had a name of `unnamed` has `name`.
 
     For other commands than `fit` every name gets the command's behind it, see `folder_name`.
 
@@ -120,14 +122,15 @@ def resolve_loggers(loggers: Any, root: str, name: str, command: str = "fit") ->
     checkpoints go, and a folder that is found again by the run's name is what `--ckpt_path last` needs.
     """
     own = folder_name(name, command)
-    files = Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(save_dir=root, name=own))
+    arguments = Namespace(save_dir=root, name=own, version=None, prefix="", flush_logs_every_n_steps=100)
+    files = Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=arguments)
     if loggers is None or loggers is True:
         return files
     listed = [one for one in (loggers if isinstance(loggers, list) else [loggers]) if isinstance(one, Namespace)]
     for logger in listed:
         arguments = logger.get("init_args")
         if arguments is not None and "name" in arguments:
-            arguments["name"] = folder_name(name if arguments["name"] in UNNAMED else arguments["name"], command)
+            arguments["name"] = folder_name(name if arguments["name"] in unnamed else arguments["name"], command)
     if listed and not any(logger.class_path.rpartition(".")[2] in NUMBERED for logger in listed):
         return [files, *listed]
     return loggers

@@ -37,6 +37,7 @@ from qstar_pl.commandline.given import given_by
 from qstar_pl.commandline.parser import OneLineParser, is_print_config, print_flags
 from qstar_pl.commandline.resume import AUTO, LAST, find_checkpoint, stay_in_folder
 from qstar_pl.commandline.run_folder import (
+    UNNAMED,
     RunConfig,
     folder_name,
     keep_earlier_metrics,
@@ -82,6 +83,7 @@ class TrainerCLI(LightningCLI):
         self.words = [word for word in args if not is_print_config(word)]
         self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
         given = given_by(command, self.words)
+        self.names = given.names
         root = given.trainer.get("default_root_dir") or RUNS
         self.checkpoint = find_checkpoint(given.ckpt_path, command, root, given.run_name)
         stored = checkpoint_layer(command, given, self.checkpoint)
@@ -103,7 +105,9 @@ class TrainerCLI(LightningCLI):
         trainer = config.trainer
         method = config.model.class_path.rpartition(".")[2]
         self.name = config.name or snake_case(method)
-        trainer.logger = resolve_loggers(trainer.logger, trainer.default_root_dir or RUNS, self.name, command)
+        # A logger in a config.yaml of a run bears that run's name.
+        unnamed = {*UNNAMED, snake_case(method), *self.names}
+        trainer.logger = resolve_loggers(trainer.logger, trainer.default_root_dir or RUNS, self.name, command, unnamed)
         trainer.callbacks = wanted_callbacks(trainer)
         if command == "fit" and trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
             trainer.max_steps = MAX_STEPS
