@@ -54,7 +54,7 @@ def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dic
     layer["trainer"] = _trainer_layer(command, stored.get("trainer") or {}, given.trainer)
     if "logger" in layer["trainer"]:
         name = stored.get("name") or snake_case(class_name(stored.get("model")) or "")
-        layer["trainer"]["logger"] = _loggers(stored["trainer"], name)
+        layer["trainer"]["logger"] = _loggers(stored["trainer"], name, given.trainer.get("default_root_dir"))
     if given.method and given.method != class_name(layer.get("model")):
         # Another method: arguments that happen to share a name must not leak into it.
         layer.pop("model", None)
@@ -98,21 +98,19 @@ def _is_here(stored: Mapping[str, Any]) -> bool:
     return accelerator in (None, "auto", "cpu") or (accelerator == "mps" and torch.backends.mps.is_available())
 
 
-def _loggers(stored: Mapping[str, Any], name: str) -> Any:
+def _loggers(stored: Mapping[str, Any], name: str, root: str | None) -> Any:
     """Return the loggers of a trainer's configuration without what followed from the run's name and root folder."""
-    given = stored["logger"] if isinstance(stored["logger"], list) else [stored["logger"]]
-    loggers = []
-    for logger in given:
-        arguments = dict(logger.get("init_args") or {}) if isinstance(logger, Mapping) else {}
-        if not arguments:
-            loggers.append(logger)
-            continue
-        if arguments.get("name") == name:
-            arguments["name"] = None
-            if class_name(logger) == "CSVLogger" and arguments.get("save_dir") == stored.get("default_root_dir"):
-                continue  # the one that is there by default, alone or beside others
-        loggers.append({**logger, "init_args": arguments | {key: None for key in LOGGED_AS if key in arguments}})
-    return (loggers if isinstance(stored["logger"], list) else loggers[0]) if loggers else True
+    if isinstance(stored["logger"], list):
+        return [_loggers({**stored, "logger": logger}, name, root) for logger in stored["logger"]]
+    logger = stored["logger"]
+    if not isinstance(logger, Mapping):
+        return logger
+    arguments = {key: None if key in LOGGED_AS else value for key, value in (logger.get("init_args") or {}).items()}
+    if arguments.get("name") == name:
+        arguments["name"] = None
+        if root is not None and arguments.get("save_dir") == stored.get("default_root_dir"):
+            arguments["save_dir"] = root
+    return {**logger, "init_args": arguments}
 
 
 def stored_config(path: Path) -> dict[str, Any]:
