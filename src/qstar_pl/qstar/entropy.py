@@ -9,7 +9,20 @@ def entropy(logprobs: Tensor) -> Tensor:
     if logprobs.dtype in (torch.float16, torch.bfloat16):
         logprobs = logprobs.float()
     # 0 · (-inf) is NaN, 0 · (lowest finite number) is 0.
-    return -(logprobs.exp() * logprobs.clamp_min(torch.finfo(logprobs.dtype).min)).sum(-1)
+    probs, finite = logprobs.exp(), logprobs.clamp_min(torch.finfo(logprobs.dtype).min)
+    return -(probs * finite).sum(-1) + _rounding_at_mode(probs.detach(), logprobs.detach())
+
+
+def _rounding_at_mode(probs: Tensor, logprobs: Tensor) -> Tensor:
+    """Return what the rounding of the mode's log-probability adds to H, where the mode has nearly all probability.
+
+    log_softmax rounds it to a multiple of eps; the other tokens, which are exact, leave it log(1 − their sum).
+    """
+    mode, index = probs.max(-1, keepdim=True)
+    others = probs.scatter(-1, index, 0.0).sum(-1, keepdim=True)
+    exact = torch.log1p(-others)
+    change = torch.where((mode > 0.9) & exact.isfinite(), mode * (logprobs.gather(-1, index) - exact), 0.0)
+    return change.squeeze(-1)
 
 
 def entropy_alpha(policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:

@@ -2,42 +2,82 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from qstar_pl.qstar.kl_symmetry import SHIFT_LIMIT
 from qstar_pl.qstar.root import Evaluation, RootProblem
 from qstar_pl.qstar.solution import AlphaSolution
 from qstar_pl.qstar.solve import OnDisjoint, solve
-from qstar_pl.qstar.tilt import cumulants
+from qstar_pl.qstar.tilt import cumulants, growth
 
 
 @dataclass(frozen=True)
 class ESSBalanceProblem(RootProblem):
     """log ESS_θ − log ESS_t = Λ(−α) − Λ(2−α), which increases: Λ is convex and −α < 2 − α."""
 
+    sharp_mask: Tensor
+    """[rows] bool: both values of Λ are summed without the rounding of log_softmax, see `_sharp_value`."""
+
+    caution: ClassVar[float] = 1.0
+    # Λ is taken at both sides of [0, 1], where its cumulants change faster than within.
+
     @classmethod
-    def build_restricted(cls, base: Tensor, direction: Tensor) -> Self:
+    def build(cls, base: Tensor, direction: Tensor) -> Self:
+        """See `RootProblem.build`."""
+        return cls(base, direction, torch.zeros(base.shape[0], dtype=torch.bool, device=base.device))
+
+    @classmethod
+    def build_restricted(cls, base: Tensor, direction: Tensor, outside: Tensor) -> Self:
         """See `RootProblem.build_restricted`: both sides are normalised on the common support.
 
         Otherwise the side with less mass there would seem to be the better sampled one.
         """
         policy, target = (base + direction).log_softmax(-1), base.log_softmax(-1)
-        return cls(target, torch.where(base > -torch.inf, policy - target, 0.0))
+        return cls.build(target, torch.where(base > -torch.inf, policy - target, 0.0))
 
     def evaluate(self, alpha: Tensor) -> Evaluation:
         """See `RootProblem.evaluate`."""
         policy_side = cumulants(self.base, self.direction, 2 - alpha)
         target_side = cumulants(self.base, self.direction, -alpha)
-        return Evaluation(
+        eps, nan = torch.finfo(alpha.dtype).eps, torch.full_like(alpha, torch.nan)
+        size = policy_side.log_z.abs() + target_side.log_z.abs()
+        now = Evaluation(
             value=target_side.log_z - policy_side.log_z,
             slope=(policy_side.mean - target_side.mean).clamp_min(0),
             curvature=target_side.variance - policy_side.variance,
-            noise=4 * torch.finfo(alpha.dtype).eps * (1 + policy_side.log_z.abs() + target_side.log_z.abs()),
-            log_z=torch.full_like(alpha, torch.nan),
-            rms=torch.full_like(alpha, torch.nan),
+            noise=4 * eps * size,
+            blur=4 * eps * (1 - target_side.mode.log() - policy_side.mode.log()),
+            log_z=nan,
+            rms=nan,
+        )
+        return self._sharpened(self.sharp_mask.nonzero().squeeze(-1), alpha, now)
+
+    def sharpen(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> tuple[Self, Evaluation]:
+        """See `RootProblem.sharpen`."""
+        return replace(self, sharp_mask=self.sharp_mask.index_fill(0, rows, True)), self._sharpened(rows, alpha, now)
+
+    def _sharpened(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> Evaluation:
+        """Return `now` with the values of `rows` summed from `growth`.
+
+        Σ π_t e^(βℓ) = 1 + growth(β), and the laws as rounded sum to 1 + growth(1) and 1: each log Σπ_θ counts twice.
+        """
+        if rows.numel() == 0:
+            return now
+        base, direction, at = (x.index_select(0, rows) for x in (self.base, self.direction, alpha.unsqueeze(-1)))
+        sums = [growth(base, direction, beta) for beta in (-at, 2 - at, 1.0)]
+        target_side, policy_side, total = (torch.log1p(gain) for gain, _ in sums)
+        value = target_side - policy_side + 2 * total
+        noise = 4 * torch.finfo(alpha.dtype).eps * sum(size for _, size in sums)
+        sound_mask = value.isfinite() & (total.abs() < SHIFT_LIMIT)
+        return replace(
+            now,
+            value=now.value.index_copy(0, rows, torch.where(sound_mask, value, now.value.index_select(0, rows))),
+            noise=now.noise.index_copy(0, rows, torch.where(sound_mask, noise, now.noise.index_select(0, rows))),
+            blur=now.blur.index_copy(0, rows, torch.where(sound_mask, 0.0, now.blur.index_select(0, rows))),
         )
 
 
@@ -45,7 +85,7 @@ def solve_ess_balance(
     policy_logprobs: Tensor,
     target_logprobs: Tensor,
     *,
-    tol: float = 1e-4,
+    tol: float = 1e-3,
     max_iter: int = 20,
     on_disjoint: OnDisjoint = "raise",
 ) -> AlphaSolution:
@@ -59,7 +99,7 @@ def solve_ess_balance(
     Args:
         policy_logprobs: [..., V] log π_θ, normalised log-probabilities (not raw logits); -inf means probability 0.
         target_logprobs: [..., V] log π_t.
-        tol: largest |log ESS_θ/ESS_t|.
+        tol: largest error of α.
         max_iter: most passes per row.
         on_disjoint: as for `solve_kl_symmetry`.
 

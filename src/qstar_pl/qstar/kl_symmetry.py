@@ -2,38 +2,102 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from qstar_pl.qstar.mixture import Mixture, geometric_mixture
-from qstar_pl.qstar.root import Evaluation, RootProblem
+from qstar_pl.qstar.root import Evaluation, RootProblem, Step
 from qstar_pl.qstar.solution import AlphaSolution
 from qstar_pl.qstar.solve import OnDisjoint, finish, solve, solve_blocks
-from qstar_pl.qstar.tilt import cumulants
+from qstar_pl.qstar.tilt import cumulants, growth
+
+
+# Below this |log Σπ_θ − log Σπ_t| is what rounding does. Beyond it rows are not normalised to float32, or the log-ratio
+# is so wide that its own rounding does not matter.
+SHIFT_LIMIT = 1e-3
+
+# The exponent of a token of log-probability −32 is rounded by 16 eps, and so is its term of a sum.
+GRAIN_NOISE = 4.0
 
 
 @dataclass(frozen=True)
 class KLSymmetryProblem(RootProblem):
-    """Λ'(α) = D(q‖π_t) − D(q‖π_θ), which increases with slope Var_q[log π_θ/π_t]."""
+    """Λ'(α) = D(q‖π_t) − D(q‖π_θ), which increases with slope Var_q[log π_θ/π_t].
+
+    log_softmax rounds. Its normaliser is off by some eps, which shifts a whole row of log π_θ/π_t, and next to 1 the
+    mode's log-probability is a multiple of eps. Both shift Λ' by as much as they shift c = log Σπ_θ − log Σπ_t, which
+    is 0 for the laws that were rounded: Λ' − c is free of them. Where they matter c is small, and `growth` finds it.
+    """
+
+    outside: Tensor
+    """[rows] Σ π_θ − Σ π_t over the tokens outside the common support."""
+    shift: Tensor
+    """[rows] c, nats; 0 where it was not looked for."""
+    grain: Tensor
+    """[rows] size of the terms that c is a sum of; inf where it was not looked for."""
 
     value_is_mean: ClassVar[bool] = True
+
+    @classmethod
+    def build(cls, base: Tensor, direction: Tensor) -> Self:
+        """See `RootProblem.build`."""
+        zeros = base.new_zeros(base.shape[0])
+        return cls(base, direction, zeros, zeros, zeros + torch.inf)
+
+    @classmethod
+    def build_restricted(cls, base: Tensor, direction: Tensor, outside: Tensor) -> Self:
+        """See `RootProblem.build_restricted`."""
+        return replace(cls.build(base, direction), outside=outside)
 
     def evaluate(self, alpha: Tensor) -> Evaluation:
         """See `RootProblem.evaluate`."""
         at = cumulants(self.base, self.direction, alpha)
-        # Exponents of size −log Z are rounded, and each such error weighs in with the width of the log-ratio.
-        noise = 2 * torch.finfo(alpha.dtype).eps * at.rms * (1 - at.log_z)
-        return Evaluation(at.mean, at.variance, at.third, noise, at.log_z, at.rms)
+        eps = torch.finfo(alpha.dtype).eps
+        # Rounded terms of the sum: the mode's is no larger than the mean, the others share 1 − q_mode.
+        terms = torch.minimum(at.mean.abs() + (1 - at.mode + eps).sqrt() * at.rms, GRAIN_NOISE * self.grain)
+        # Exponents of size −log Z are rounded too, and each such error weighs in with its log-ratio.
+        noise = 4 * eps * terms * (1 - at.log_z)
+        # The normalisers of both laws are about as large as the log-probability of a common mode.
+        blur = 2 * eps * (1 + (at.log_z + at.mode.log()).abs())
+        blur = torch.where(self.grain < torch.inf, 0.0, blur)
+        return Evaluation(at.mean - self.shift, at.variance, at.third, noise, blur, at.log_z, at.rms)
+
+    def sharpen(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> tuple[Self, Evaluation]:
+        """See `RootProblem.sharpen`: looks for c, which costs about as much as an evaluation."""
+        gain, size = growth(self.base.index_select(0, rows), self.direction.index_select(0, rows), 1.0)
+        gain = gain + self.outside.index_select(0, rows)
+        shift = torch.where(gain.abs() < SHIFT_LIMIT, torch.log1p(gain), 0.0)
+        shift = self.shift.index_copy(0, rows, shift)
+        grain = self.grain.index_copy(0, rows, size)
+        finer = 4 * torch.finfo(alpha.dtype).eps * GRAIN_NOISE * grain * (1 - now.log_z)
+        noise = torch.minimum(now.noise, finer)
+        value, blur = now.value + self.shift - shift, now.blur.index_fill(0, rows, 0.0)
+        return replace(self, shift=shift, grain=grain), replace(now, value=value, noise=noise, blur=blur)
+
+    def foresee(self, alpha: Tensor, now: Evaluation, step: Step) -> tuple[Tensor, Tensor]:
+        """See `RootProblem.foresee`: from α = ½ the two-atom model is held against a quintic.
+
+        Λ is 0 at both ends, since both laws sum to 1. With its value and three derivatives at ½ that makes six
+        conditions: what the two-atom model takes for granted, Λ and Λ', is measured by the ends.
+        """
+        miss, value = super().foresee(alpha, now, step)
+        h = step.size.clamp(-0.5, 0.5)
+        fourth, fifth = -384 * now.log_z - 48 * now.slope, -1920 * now.value - 80 * now.curvature
+        ahead = now.value + h * (now.slope + h * (now.curvature / 2 + h * (fourth / 6 + h * fifth / 24)))
+        slope = now.slope + h * (now.curvature + h * (fourth / 2 + h * fifth / 6))
+        middle_mask = alpha == 0.5
+        miss = torch.where(middle_mask, torch.maximum((ahead / slope).abs(), 0.2 * miss), miss)
+        return miss, torch.where(middle_mask, ahead, value)
 
 
 def solve_kl_symmetry(
     policy_logprobs: Tensor,
     target_logprobs: Tensor,
     *,
-    tol: float = 1e-4,
+    tol: float = 1e-3,
     max_iter: int = 20,
     on_disjoint: OnDisjoint = "raise",
 ) -> AlphaSolution:
@@ -68,7 +132,7 @@ def mix_kl_symmetric(
     policy_logprobs: Tensor,
     target_logprobs: Tensor,
     *,
-    tol: float = 1e-4,
+    tol: float = 1e-3,
     max_iter: int = 20,
     on_disjoint: OnDisjoint = "raise",
 ) -> tuple[AlphaSolution, Mixture]:
@@ -80,10 +144,15 @@ def mix_kl_symmetric(
     parts, logprobs = [], []
     for block in solve_blocks(KLSymmetryProblem, policy_logprobs, target_logprobs, tol, max_iter, on_disjoint):
         alpha, log_z, rows = block.solution.alpha, block.solution.log_z, block.restricted_rows
-        mixed = torch.addcmul(block.target, alpha.unsqueeze(-1), block.direction).sub_(log_z.unsqueeze(-1))
+        exponents = torch.addcmul(block.target, alpha.unsqueeze(-1), block.direction)
+        mixed = exponents.log_softmax(-1)
+        # Normalised to rounding, where the solver's log Z is carried over from its last evaluation.
+        log_z = exponents.amax(-1) - mixed.amax(-1)
         if rows.numel() > 0:
-            mixed.index_copy_(0, rows, geometric_mixture(block.policy[rows], block.target[rows], alpha[rows]).logprobs)
-        parts.append(block.solution)
+            mended = geometric_mixture(block.policy[rows], block.target[rows], alpha[rows])
+            mixed.index_copy_(0, rows, mended.logprobs)
+            log_z.index_copy_(0, rows, mended.log_z)
+        parts.append(replace(block.solution, log_z=log_z))
         logprobs.append(mixed)
     solution = finish(parts, policy_logprobs.shape[:-1], on_disjoint)
     return solution, Mixture(torch.cat(logprobs).reshape(policy_logprobs.shape), solution.log_z)

@@ -1,4 +1,4 @@
-"""Roots of many increasing functions at once: third-order steps inside a bracket.
+"""Roots of many increasing functions at once: third-order steps inside a bracket, stopped by the error of the root.
 
 Every α criterion of this package is the root in [0, 1] of an increasing function of α that can be evaluated, with two
 derivatives, in one pass over the vocabulary. That is what `RootProblem` says and `find_root` solves.
@@ -24,23 +24,45 @@ class Evaluation:
     """Second derivative."""
     noise: Tensor
     """Estimate of the rounding error of `value`: a smaller value cannot be told from 0."""
+    blur: Tensor
+    """Rounding error beyond `noise` that `RootProblem.sharpen` takes away."""
     log_z: Tensor
     """Λ = log Z at this α, where it is a by-product (`RootProblem.value_is_mean`)."""
     rms: Tensor
     """sqrt(E_q[direction²]) at this α, likewise."""
 
+    def index_copy(self, rows: Tensor, other: Evaluation) -> Evaluation:
+        """Return the evaluation with `rows` [n] replaced by those of `other` [n]."""
+        return Evaluation(
+            **{f.name: getattr(self, f.name).index_copy(0, rows, getattr(other, f.name)) for f in fields(self)}
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where the two-atom model of an evaluation has its root, [rows] each."""
+
+    size: Tensor
+    """What to add to α."""
+    width: Tensor
+    """Distance of the atoms, nats."""
+    share: Tensor
+    """Probability of the upper atom."""
+
 
 @dataclass(frozen=True)
 class RootProblem(ABC):
-    """One increasing function per row; every field is a tensor of [rows, V]."""
+    """One increasing function per row; fields are tensors of [rows, V] or [rows]."""
 
     base: Tensor
-    """log π_t on the common support, -inf elsewhere."""
+    """[rows, V] log π_t on the common support, -inf elsewhere."""
     direction: Tensor
-    """log π_θ − log π_t on the common support, 0 elsewhere."""
+    """[rows, V] log π_θ − log π_t on the common support, 0 elsewhere."""
 
     value_is_mean: ClassVar[bool] = False
     """The function is Λ' itself, so that an evaluation also knows log Z and the KL gap at its α."""
+    caution: ClassVar[float] = 0.1
+    """A step d of the two-atom model, atoms w apart, is taken to miss the root by this share of |d| (d w)²."""
     ends_known: ClassVar[bool] = True
     """On full common support the function is ≤ 0 at α = 0 and ≥ 0 at α = 1, without looking."""
 
@@ -50,35 +72,50 @@ class RootProblem(ABC):
         return cls(base, direction)
 
     @classmethod
-    def build_restricted(cls, base: Tensor, direction: Tensor) -> Self:
-        """Return the problem where the supports differ, so that neither side sums to 1 on the common support."""
+    def build_restricted(cls, base: Tensor, direction: Tensor, outside: Tensor) -> Self:
+        """Return the problem where the supports differ, so that neither side sums to 1 on the common support.
+
+        `outside` [rows] is Σ π_θ − Σ π_t over the other tokens.
+        """
         return cls.build(base, direction)
 
     @abstractmethod
     def evaluate(self, alpha: Tensor) -> Evaluation:
         """Return the functions of all rows at `alpha` [rows]."""
 
+    def sharpen(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> tuple[Self, Evaluation]:
+        """Return the problem, and its evaluation `now` at `alpha`, with less rounding error in the rows given.
+
+        Called where `noise` blurs the root by more than the tolerance; a row that is sharp already is left as it is.
+        """
+        return self, now
+
+    def foresee(self, alpha: Tensor, now: Evaluation, step: Step) -> tuple[Tensor, Tensor]:
+        """Estimate where `step` leads from `alpha`: how far from the root, and to which value, [rows] each."""
+        miss = self.caution * step.size.abs() * (step.size * step.width).square()
+        return miss, third_order(now, step.size)
+
     def select(self, rows: Tensor) -> Self:
         """Return the problem of the rows with these indices."""
         return replace(self, **{f.name: getattr(self, f.name).index_select(0, rows) for f in fields(self)})
 
-    def double(self) -> Self:
-        """Return the problem in float64."""
-        return replace(self, **{f.name: getattr(self, f.name).double() for f in fields(self)})
-
 
 @dataclass(frozen=True)
 class Root:
-    """Where the iteration ended, [rows] each; `last` was evaluated at exactly this `alpha`."""
+    """Where the iteration ended, [rows] each."""
 
     alpha: Tensor
     last: Evaluation
+    """The last evaluation, its `value` and `log_z` carried along the last step to `alpha`."""
     iterations: Tensor
     converged: Tensor
+    """False where `max_iter` ran out."""
+    moved: Tensor
+    """False where the first evaluation could not tell the start from the root."""
 
 
-def two_point_step(value: Tensor, slope: Tensor, curvature: Tensor) -> Tensor:
-    """Return the step to the root of f(x) = mean of a two-atom law, tilted by x, with f, f', f'' as given.
+def two_point_step(now: Evaluation) -> Step:
+    """Return the step to the root of the mean of a two-atom law, tilted by α, that matches `now`.
 
     Λ' is the mean of log π_θ/π_t under its own exponential tilt, so the law with two atoms that has the same first
     three cumulants is the natural local model; its root is in closed form. The step is of third order like Halley's,
@@ -86,86 +123,104 @@ def two_point_step(value: Tensor, slope: Tensor, curvature: Tensor) -> Tensor:
     different tokens), which is where Newton needs its longest runs. Where both atoms have the same sign the model has
     no root: Newton's step is returned.
     """
-    deviation = slope.sqrt()
-    skew = curvature / (slope * deviation)
-    longer = 0.5 * (skew.abs() + (skew * skew + 4).sqrt())  # distance of the farther atom, in deviations
-    right = torch.where(skew > 0, longer, 1 / longer)
-    upper, lower = value + deviation * right, value - deviation / right
-    step = (2 * right.log() - (upper / -lower).log()) / (upper - lower)
-    return torch.where(step.isfinite(), step, -value / slope)
+    skew = now.curvature / now.slope
+    width = (skew * skew + 4 * now.slope).sqrt()
+    longer = 0.5 * (skew.abs() + width)  # distance of the farther atom from the mean
+    shorter = now.slope / longer
+    right = torch.where(skew > 0, longer, shorter)
+    left = torch.where(skew > 0, shorter, longer)
+    size = ((right / left).log() - ((now.value + right) / (left - now.value)).log()) / width
+    return Step(torch.where(size.isfinite(), size, -now.value / now.slope), width, left / width)
+
+
+def third_order(now: Evaluation, size: Tensor) -> Tensor:
+    """Return the value after a step [rows] of this size."""
+    return now.value + size * (now.slope + 0.5 * size * now.curvature)
+
+
+def carried_log_z(now: Evaluation, size: Tensor, model: Step) -> Tensor:
+    """Return log Z after a step [rows] of this size, under the two-atom model."""
+    reach = size * model.width
+    # Around the mean the atoms lie (1 − s) and −s of the width away, s the share of the upper one.
+    tilt = torch.log1p(model.share * torch.expm1(reach.clamp_max(80))) - model.share * reach
+    log_z = now.log_z + size * now.value + tilt
+    return torch.where(log_z.isfinite(), log_z, now.log_z)
 
 
 def find_root(problem: RootProblem, start: Tensor, *, tol: float, max_iter: int) -> Root:
     """Find where the functions of `problem` cross 0 in [0, 1], from `start` [rows].
 
-    The caller knows that each function is ≤ 0 at 0 and ≥ 0 at 1. A step that leaves the bracket, is NaN, or follows a
-    step that did not halve the value is replaced by bisection. A row is finished, and costs nothing more, as soon as
-    its value is within `tol` or its rounding error; a NaN finishes it unconverged.
+    The caller knows that each function is ≤ 0 at 0 and ≥ 0 at 1. A row is finished, and costs nothing more, as soon as
+
+    - the step from its last evaluation stays inside the bracket and misses the root by no more than `tol`, by the
+      problem's own estimate: the step is taken, without another evaluation;
+    - or the bracket is no wider than `tol`;
+    - or its value is within the rounding error, which blurs the root by more than `tol`: it stays where it is.
+
+    A step that leaves the bracket, is NaN, or follows a step that did not halve the value is replaced by bisection.
+    What is not finished after `max_iter` evaluations also takes its last step. A NaN ends a row unconverged.
     """
     alpha, rows, root = start, None, None
     low, high = torch.zeros_like(start), torch.ones_like(start)
     previous = torch.full_like(start, torch.inf)
     for iteration in range(1, max_iter + 1):
         now = problem.evaluate(alpha)
+        problem, now = _sharpened(problem, alpha, now, tol, first=iteration == 1)
+        step = two_point_step(now)
         size = now.value.abs()
-        open_mask = size > now.noise.clamp_min(tol)
-        root = _record(root, rows, alpha, now, iteration)
-        keep = open_mask.nonzero().squeeze(-1)
-        if keep.numel() == 0 or iteration == max_iter:
-            break
         high = torch.where(now.value > 0, alpha, high)
         low = torch.where(now.value < 0, alpha, low)
-        proposal = alpha + two_point_step(now.value, now.slope, now.curvature)
-        inside_mask = (proposal > low) & (proposal < high) & (size <= 0.5 * previous)
-        alpha, previous = torch.where(inside_mask, proposal, 0.5 * (low + high)), size
+        proposal = alpha + step.size
+        inside_mask = (proposal > low) & (proposal < high)
+        noise = now.noise + now.blur
+        blurred_mask = (size <= noise) & (noise > tol * now.slope)
+        miss, foreseen = problem.foresee(alpha, now, step)
+        close_mask = inside_mask & (miss <= tol)
+        finished_mask = close_mask | blurred_mask | (high - low <= tol)
+        last = iteration == max_iter
+        bisect_mask = ~(inside_mask & (finished_mask | (size <= 0.5 * previous)))
+        proposal = torch.where(bisect_mask, 0.5 * (low + high), proposal)
+        proposal = torch.where(blurred_mask, alpha, proposal)
+        taken = proposal - alpha
+        value = torch.where(taken == step.size, foreseen, third_order(now, taken))
+        moved = Root(
+            proposal,
+            replace(now, value=value, log_z=carried_log_z(now, taken, step)),
+            torch.full(alpha.shape, iteration, dtype=torch.int64, device=alpha.device),
+            finished_mask,
+            ~blurred_mask if iteration == 1 else torch.ones_like(blurred_mask),
+        )
+        root = moved if root is None or rows is None else _index_copy(root, rows, moved)
+        keep = (~(finished_mask | now.value.isnan())).nonzero().squeeze(-1)
+        if last or keep.numel() == 0:
+            break
+        alpha, previous = proposal, size
         if keep.numel() < alpha.numel():
             alpha, low, high, previous = alpha[keep], low[keep], high[keep], previous[keep]
             rows = keep if rows is None else rows[keep]
             problem = problem.select(keep)
     assert root is not None, "max_iter is at least 1"
-    return replace(root, converged=root.last.value.abs() <= root.last.noise.clamp_min(tol))
+    return root
 
 
-def find_root_refined(problem: RootProblem, *, tol: float, max_iter: int) -> Root:
-    """`find_root` from α = 0.5; rows whose rounding error exceeds `tol` are finished in float64.
+def _sharpened(
+    problem: RootProblem, alpha: Tensor, now: Evaluation, tol: float, *, first: bool
+) -> tuple[RootProblem, Evaluation]:
+    """Sharpen the rows whose root is blurred by more than a quarter of `tol`."""
+    if alpha.device.type != "cpu":
+        # To ask the device which rows those are would cost more than to sharpen them all.
+        rows = torch.arange(alpha.numel() if first else 0, device=alpha.device)
+    else:
+        rows = ((now.blur > 0) & (now.noise + now.blur > 0.25 * tol * now.slope)).nonzero().squeeze(-1)
+    return problem.sharpen(rows, alpha, now) if rows.numel() > 0 else (problem, now)
 
-    That happens where the log-ratio is wide (tens of nats: peaks on different tokens) or `tol` is near what float32
-    can say. α comes back in the dtype of the problem, with the value at the rounded α.
-    """
-    start = torch.full(problem.base.shape[:1], 0.5, dtype=problem.base.dtype, device=problem.base.device)
-    root = find_root(problem, start, tol=tol, max_iter=max_iter)
-    noisy = (root.last.noise > tol).nonzero().squeeze(-1)
-    if noisy.numel() == 0 or problem.base.dtype == torch.float64:
-        return root
-    left = max_iter - int(root.iterations[noisy].max())
-    if left < 1:
-        return replace(root, converged=root.converged.index_fill(0, noisy, False))
-    fine = find_root(problem.select(noisy).double(), root.alpha[noisy].double(), tol=tol, max_iter=left)
-    rounded = fine.alpha.to(start.dtype)
-    value = fine.last.value + fine.last.slope * (rounded.double() - fine.alpha)
-    fine = replace(fine, alpha=rounded, last=replace(fine.last, value=value))
-    last = {
-        f.name: getattr(root.last, f.name).index_copy(0, noisy, getattr(fine.last, f.name).to(start.dtype))
-        for f in fields(Evaluation)
-    }
+
+def _index_copy(root: Root, rows: Tensor, other: Root) -> Root:
+    """Return `root` with `rows` [n] replaced by those of `other` [n]."""
     return Root(
-        root.alpha.index_copy(0, noisy, fine.alpha),
-        Evaluation(**last),
-        root.iterations.index_add(0, noisy, fine.iterations),
-        root.converged.index_copy(0, noisy, fine.converged),
-    )
-
-
-def _record(root: Root | None, rows: Tensor | None, alpha: Tensor, now: Evaluation, iteration: int) -> Root:
-    """Return `root` with the rows `rows` (all if None) brought up to date."""
-    if root is None or rows is None:
-        iterations = torch.full(alpha.shape, iteration, dtype=torch.int64, device=alpha.device)
-        return Root(alpha, now, iterations, torch.zeros_like(iterations, dtype=torch.bool))
-    names = [f.name for f in fields(Evaluation)]
-    last = {name: getattr(root.last, name).index_copy(0, rows, getattr(now, name)) for name in names}
-    return Root(
-        root.alpha.index_copy(0, rows, alpha),
-        Evaluation(**last),
-        root.iterations.index_fill(0, rows, iteration),
-        root.converged,
+        root.alpha.index_copy(0, rows, other.alpha),
+        root.last.index_copy(rows, other.last),
+        root.iterations.index_copy(0, rows, other.iterations),
+        root.converged.index_copy(0, rows, other.converged),
+        root.moved.index_copy(0, rows, other.moved),
     )

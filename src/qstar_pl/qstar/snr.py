@@ -42,6 +42,7 @@ class SNRProblem(RootProblem):
             slope=q.variance + r.variance,
             curvature=q.third - r.third,
             noise=4 * torch.finfo(alpha.dtype).eps * width * (1 + q.log_z.abs()),
+            blur=torch.zeros_like(alpha),
             log_z=q.log_z,
             rms=q.rms,
         )
@@ -51,7 +52,7 @@ def solve_snr(
     policy_logprobs: Tensor,
     target_logprobs: Tensor,
     *,
-    tol: float = 1e-4,
+    tol: float = 1e-3,
     max_iter: int = 20,
     on_disjoint: OnDisjoint = "raise",
 ) -> AlphaSolution:
@@ -65,7 +66,7 @@ def solve_snr(
     Args:
         policy_logprobs: [..., V] log π_θ, normalised log-probabilities (not raw logits); -inf means probability 0.
         target_logprobs: [..., V] log π_t.
-        tol: largest |d log M/dα|.
+        tol: largest error of α.
         max_iter: most passes per row.
         on_disjoint: as for `solve_kl_symmetry`.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.logsumexp import logsumexp
-from qstar_pl.qstar.root import RootProblem, find_root_refined
+from qstar_pl.qstar.root import RootProblem, find_root
 from qstar_pl.qstar.solution import AlphaSolution, AlphaStatus, DisjointSupportError
 from qstar_pl.qstar.tilt import cumulants
 
@@ -105,16 +105,16 @@ def finish(parts: list[AlphaSolution], shape: torch.Size, on_disjoint: OnDisjoin
 
 def _solve_full(problem: RootProblem, tol: float, max_iter: int) -> tuple[AlphaSolution, Tensor]:
     """Solve as if all rows had full support; also return the mask [rows] of those for which that was wrong."""
-    root = find_root_refined(problem, tol=tol, max_iter=max_iter)
+    root = find_root(problem, _middle(problem), tol=tol, max_iter=max_iter)
     if problem.value_is_mean:
         log_z, kl_gap, rms = root.last.log_z, -root.last.value, root.last.rms
     else:
         here = cumulants(problem.base, problem.direction, root.alpha)
         log_z, kl_gap, rms = here.log_z, -here.mean, here.rms
-    status = torch.where(_identical(rms), int(AlphaStatus.IDENTICAL), int(AlphaStatus.OK))
+    status = torch.where(_identical(rms) & ~root.moved, int(AlphaStatus.IDENTICAL), int(AlphaStatus.OK))
     # An infinite log-probability anywhere makes 0 · inf = NaN of its row's mean: no pass is spent on looking for one.
-    # log Z > 0 shows that a row is not normalised, and so may a root that is not found.
-    sound_mask = rms.isfinite() & root.last.value.isfinite() & (log_z < SLACK) & root.converged
+    # log Z > 0 shows that a row is not normalised.
+    sound_mask = rms.isfinite() & root.last.value.isfinite() & (log_z < SLACK)
     return AlphaSolution(root.alpha, kl_gap, root.iterations, root.converged, status, log_z), ~sound_mask
 
 
@@ -126,26 +126,30 @@ def _solve_restricted(
     common_mask = (policy > -torch.inf) & (target > -torch.inf)
     base = target.masked_fill(~common_mask, -torch.inf)
     direction = (policy - target).masked_fill(~common_mask, 0.0)
-    problem = problem_type.build_restricted(base, direction)
+    outside = (policy.exp() - target.exp()).masked_fill(common_mask, 0.0).sum(-1)
+    problem = problem_type.build_restricted(base, direction, outside)
     if policy.shape[0] == 0:
         empty = policy.new_empty(0)
         counts = torch.empty(0, dtype=torch.int64, device=policy.device)
         return AlphaSolution(empty, empty, counts, counts.bool(), counts, empty)
     zeros = torch.zeros_like(base[:, 0])
-    at_zero, at_one = problem.evaluate(zeros), problem.evaluate(zeros + 1)
-    zero_mask = at_zero.value > at_zero.noise.clamp_min(tol)
-    one_mask = at_one.value < -at_one.noise.clamp_min(tol)
+    every = torch.arange(zeros.numel(), device=zeros.device)
+    problem, at_zero = problem.sharpen(every, zeros, problem.evaluate(zeros))
+    at_one = problem.evaluate(zeros + 1)
+    zero_mask, one_mask = at_zero.value > at_zero.noise, at_one.value < -at_one.noise
     alpha = zeros.masked_fill(one_mask, 1.0)
     iterations = torch.zeros_like(alpha, dtype=torch.int64)
-    converged = torch.ones_like(zero_mask)
+    converged, moved = torch.ones_like(zero_mask), torch.ones_like(zero_mask)
     inner = (~(zero_mask | one_mask)).nonzero().squeeze(-1)
     if inner.numel() > 0:
-        root = find_root_refined(problem.select(inner), tol=tol, max_iter=max_iter)
+        inner_problem = problem.select(inner)
+        root = find_root(inner_problem, _middle(inner_problem), tol=tol, max_iter=max_iter)
         alpha = alpha.index_copy(0, inner, root.alpha)
         iterations = iterations.index_copy(0, inner, root.iterations)
         converged = converged.index_copy(0, inner, root.converged)
+        moved = moved.index_copy(0, inner, root.moved)
     here = cumulants(base, direction, alpha)
-    identical_mask, disjoint_mask = _identical(here.rms), ~common_mask.any(-1)
+    identical_mask, disjoint_mask = _identical(here.rms) & ~moved, ~common_mask.any(-1)
     status = torch.where(zero_mask | one_mask, int(AlphaStatus.BOUNDARY), int(AlphaStatus.OK))
     status = status.masked_fill(identical_mask, int(AlphaStatus.IDENTICAL))
     status = status.masked_fill(disjoint_mask, int(AlphaStatus.DISJOINT))
@@ -158,6 +162,10 @@ def _solve_restricted(
         # At an end the mixture is π_θ or π_t itself.
         log_z=here.log_z.masked_fill(zero_mask | one_mask | disjoint_mask, 0.0),
     )
+
+
+def _middle(problem: RootProblem) -> Tensor:
+    return torch.full(problem.base.shape[:1], 0.5, dtype=problem.base.dtype, device=problem.base.device)
 
 
 def _identical(rms: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ class Cumulants:
     """Λ''' = E_q[(direction − mean)³]."""
     rms: Tensor
     """sqrt(E_q[direction²])."""
+    mode: Tensor
+    """max q, the probability of the most probable token."""
 
 
 def cumulants(base: Tensor, direction: Tensor, alpha: Tensor) -> Cumulants:
@@ -32,7 +34,8 @@ def cumulants(base: Tensor, direction: Tensor, alpha: Tensor) -> Cumulants:
     exponents = torch.addcmul(base, alpha.unsqueeze(-1), direction)
     terms = exponents.softmax(-1)
     # softmax is a single fused loop, faster on a CPU than exp alone; what it divided by is recovered at the mode.
-    log_z = exponents.amax(-1) - terms.amax(-1).log()
+    mode = terms.amax(-1)
+    log_z = exponents.amax(-1) - mode.log()
     mean = terms.mul_(direction).sum(-1)  # terms is this function's own buffer
     second = terms.mul_(direction).sum(-1)
     third = terms.mul_(direction).sum(-1)
@@ -43,4 +46,20 @@ def cumulants(base: Tensor, direction: Tensor, alpha: Tensor) -> Cumulants:
         variance=(second - square).clamp_min(0),
         third=third - mean * (3 * second - 2 * square),
         rms=second.sqrt(),
+        mode=mode,
     )
+
+
+def growth(base: Tensor, direction: Tensor, alpha: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Return Σ (exp(base + α direction) − exp(base)) [rows], and the sum of the terms' sizes [rows].
+
+    Exact to rounding of its own terms. Where two laws nearly agree, or nearly all mass lies on one token, it is far
+    below 1, and a difference of sums or of log-sums of rounded log-probabilities has lost it. The rounding of the
+    mode's log-probability enters here with its own size, as it enters Λ', so that a difference of the two is free of it.
+    """
+    exponents = direction * alpha
+    weights = base.exp()
+    # Above 1 nat the difference is no smaller than its terms; there expm1 could overflow where exp(base) vanishes.
+    far = (base + exponents).exp() - weights
+    terms = torch.where(exponents < 1, weights * torch.expm1(exponents.clamp_max(1)), far)
+    return terms.sum(-1), terms.abs().sum(-1)
