@@ -25,12 +25,18 @@ class AlphaStrategy(ABC):
     """Chooses the exponent of the policy in the geometric mixture, per context."""
 
     @abstractmethod
-    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:
-        """Return α [...] in [0, 1] (1: the policy, 0: the target) for log-probabilities [..., V]; no gradient flows."""
+    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
+        """Return α [...] in [0, 1] (1: the policy, 0: the target) for log-probabilities [..., V]; no gradient flows.
 
-    def mix(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> tuple[Tensor, Mixture]:
+        Rows that are not normalised are a UserError where they change α; `normalised` spares the look where the caller
+        has just made them by log_softmax.
+        """
+
+    def mix(
+        self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False
+    ) -> tuple[Tensor, Mixture]:
         """Return α [...] and the mixture at it; strategies that know log Z already do this in fewer passes."""
-        alpha = self(policy_logprobs, target_logprobs)
+        alpha = self(policy_logprobs, target_logprobs, normalised=normalised)
         return alpha, geometric_mixture(policy_logprobs, target_logprobs, alpha)
 
 
@@ -45,7 +51,7 @@ class FixedAlpha(AlphaStrategy):
         if not 0 <= self.value <= 1:
             raise UserError(f"value must lie in [0, 1], got {self.value}")
 
-    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:
+    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
         """See `AlphaStrategy.__call__`."""
         dtype = torch.promote_types(policy_logprobs.dtype, torch.float32)
         return torch.full(policy_logprobs.shape[:-1], self.value, dtype=dtype, device=policy_logprobs.device)
@@ -55,18 +61,18 @@ class FixedAlpha(AlphaStrategy):
 class EntropyAlpha(AlphaStrategy):
     """α = H(π_θ)/(H(π_θ) + H(π_t)), see `entropy_alpha`."""
 
-    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:
+    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
         """See `AlphaStrategy.__call__`."""
         with torch.no_grad():
-            return entropy_alpha(policy_logprobs, target_logprobs)
+            return entropy_alpha(policy_logprobs, target_logprobs, normalised=normalised)
 
 
 @dataclass(frozen=True)
 class SolvedAlpha(AlphaStrategy, ABC):
     """An α that is the root of a criterion."""
 
-    tol: float = 1e-4
-    """How far from 0 the criterion may be left (KL gap in nats, log ESS ratio, slope of the log second moment)."""
+    tol: float = 1e-3
+    """Largest error of α that is left."""
     max_iter: int = 20
     """Most passes over the vocabulary per context; a warning tells of contexts that needed more."""
     on_disjoint: Literal["raise", "policy", "target"] = "raise"
@@ -81,12 +87,12 @@ class SolvedAlpha(AlphaStrategy, ABC):
             raise UserError(f"on_disjoint must be raise, policy or target, got {self.on_disjoint}")
 
     @abstractmethod
-    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> AlphaSolution:
+    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> AlphaSolution:
         """Return α [...] with how well it solves the criterion."""
 
-    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:
+    def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
         """See `AlphaStrategy.__call__`; warns of rows that did not converge."""
-        return self._reported(self.solve(policy_logprobs, target_logprobs))
+        return self._reported(self.solve(policy_logprobs, target_logprobs, normalised=normalised))
 
     def _reported(self, solution: AlphaSolution) -> Tensor:
         unfinished = solution.converged.numel() - int(solution.converged.sum())
@@ -105,27 +111,39 @@ class KLSymmetricAlpha(SolvedAlpha):
     """α* with D(q‖π_θ) = D(q‖π_t), see `solve_kl_symmetry`: the q* of this project."""
 
     solver: Literal["newton", "bisection"] = "newton"
-    """newton: safeguarded third-order steps, 1–3 passes. bisection: max_iter halvings, the slow reference."""
+    """newton: safeguarded third-order steps, 1–2 passes. bisection: max_iter halvings, the slow reference."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.solver not in ("newton", "bisection"):
             raise UserError(f"solver must be newton or bisection, got {self.solver}")
 
-    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> AlphaSolution:
+    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> AlphaSolution:
         """See `SolvedAlpha.solve`."""
         solver = solve_kl_symmetry if self.solver == "newton" else bisect_kl_symmetry
         return solver(
-            policy_logprobs, target_logprobs, tol=self.tol, max_iter=self.max_iter, on_disjoint=self.on_disjoint
+            policy_logprobs,
+            target_logprobs,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            on_disjoint=self.on_disjoint,
+            normalised=normalised,
         )
 
-    def mix(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> tuple[Tensor, Mixture]:
+    def mix(
+        self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False
+    ) -> tuple[Tensor, Mixture]:
         """See `AlphaStrategy.mix`; the solver's log Z saves a pass where no gradient is asked for."""
         needs_grad = torch.is_grad_enabled() and (policy_logprobs.requires_grad or target_logprobs.requires_grad)
         if needs_grad or self.solver != "newton":
-            return super().mix(policy_logprobs, target_logprobs)
+            return super().mix(policy_logprobs, target_logprobs, normalised=normalised)
         solution, mixture = mix_kl_symmetric(
-            policy_logprobs, target_logprobs, tol=self.tol, max_iter=self.max_iter, on_disjoint=self.on_disjoint
+            policy_logprobs,
+            target_logprobs,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            on_disjoint=self.on_disjoint,
+            normalised=normalised,
         )
         return self._reported(solution), mixture
 
@@ -134,10 +152,15 @@ class KLSymmetricAlpha(SolvedAlpha):
 class ESSBalanceAlpha(SolvedAlpha):
     """α with ESS_θ = ESS_t, see `solve_ess_balance`."""
 
-    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> AlphaSolution:
+    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> AlphaSolution:
         """See `SolvedAlpha.solve`."""
         return solve_ess_balance(
-            policy_logprobs, target_logprobs, tol=self.tol, max_iter=self.max_iter, on_disjoint=self.on_disjoint
+            policy_logprobs,
+            target_logprobs,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            on_disjoint=self.on_disjoint,
+            normalised=normalised,
         )
 
 
@@ -145,8 +168,13 @@ class ESSBalanceAlpha(SolvedAlpha):
 class SNRAlpha(SolvedAlpha):
     """α of the least second moment of the importance-weighted gradient, see `solve_snr`."""
 
-    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor) -> AlphaSolution:
+    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> AlphaSolution:
         """See `SolvedAlpha.solve`."""
         return solve_snr(
-            policy_logprobs, target_logprobs, tol=self.tol, max_iter=self.max_iter, on_disjoint=self.on_disjoint
+            policy_logprobs,
+            target_logprobs,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            on_disjoint=self.on_disjoint,
+            normalised=normalised,
         )

@@ -3,11 +3,20 @@
 import torch
 from torch import Tensor
 
+from qstar_pl.qstar.checks import at_least_float32, check_logprobs
+
 
 def entropy(logprobs: Tensor) -> Tensor:
-    """Return H = −Σ p log p [...] in nats of log-probabilities [..., V]; a token of probability 0 (-inf) adds 0."""
-    if logprobs.dtype in (torch.float16, torch.bfloat16):
-        logprobs = logprobs.float()
+    """Return H = −Σ p log p [...] in nats of log-probabilities [..., V]; a token of probability 0 (-inf) adds 0.
+
+    Exact to rounding also where one token has nearly all probability. Differentiable. A row that is not normalised is
+    a UserError.
+    """
+    check_logprobs(logprobs=logprobs)
+    return _entropy(at_least_float32(logprobs))
+
+
+def _entropy(logprobs: Tensor) -> Tensor:
     # 0 · (-inf) is NaN, 0 · (lowest finite number) is 0.
     probs, finite = logprobs.exp(), logprobs.clamp_min(torch.finfo(logprobs.dtype).min)
     return -(probs * finite).sum(-1) + _rounding_at_mode(probs.detach(), logprobs.detach())
@@ -25,12 +34,16 @@ def _rounding_at_mode(probs: Tensor, logprobs: Tensor) -> Tensor:
     return change.squeeze(-1)
 
 
-def entropy_alpha(policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:
+def entropy_alpha(policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
     """Return α = H(π_θ) / (H(π_θ) + H(π_t)) [...]; 0.5 where both are deterministic.
 
     A closed-form stand-in for KL symmetry: it trusts the policy in proportion to its uncertainty, but does not look at
-    where the two distributions put their mass.
+    where the two distributions put their mass. Rows that are not normalised are a UserError; `normalised` spares the
+    look where the caller has just made them by log_softmax.
     """
-    policy_entropy, target_entropy = entropy(policy_logprobs), entropy(target_logprobs)
+    if not normalised:
+        check_logprobs(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
+    policy_entropy = _entropy(at_least_float32(policy_logprobs))
+    target_entropy = _entropy(at_least_float32(target_logprobs))
     total = policy_entropy + target_entropy
     return torch.where(total > 0, (policy_entropy / total).clamp(0, 1), 0.5)

@@ -88,6 +88,7 @@ def solve_ess_balance(
     tol: float = 1e-3,
     max_iter: int = 20,
     on_disjoint: OnDisjoint = "raise",
+    normalised: bool = False,
 ) -> AlphaSolution:
     """Find α where samples of the mixture are worth equally much to both: ESS_θ = ESS_t, ESS_π(q) = 1/Σ π²/q.
 
@@ -103,6 +104,8 @@ def solve_ess_balance(
         max_iter: most passes per row.
         on_disjoint: as for `solve_kl_symmetry`.
 
+        normalised: the caller knows that every row sums to 1 (log_softmax has just made it), and spares the look.
+
     Returns:
         `AlphaSolution`; `kl_gap` and `log_z` are those of the mixture at this α. Where the supports differ, both are
         first normalised on the common support; the true ESS of a distribution with mass outside it is 0.
@@ -113,5 +116,11 @@ def solve_ess_balance(
 
     """
     return solve(
-        ESSBalanceProblem, policy_logprobs, target_logprobs, tol=tol, max_iter=max_iter, on_disjoint=on_disjoint
+        ESSBalanceProblem,
+        policy_logprobs,
+        target_logprobs,
+        tol=tol,
+        max_iter=max_iter,
+        on_disjoint=on_disjoint,
+        normalised=normalised,
     )

@@ -3,20 +3,28 @@
 import torch
 from torch import Tensor
 
+from qstar_pl.qstar.checks import at_least_float32, check_logprobs
 
-def kl_divergence(p_logprobs: Tensor, q_logprobs: Tensor) -> Tensor:
+
+def kl_divergence(p_logprobs: Tensor, q_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
     """Return D(p‖q) = Σ p (log p − log q) in nats, over the last dimension.
 
     Args:
         p_logprobs: [..., V] normalised log-probabilities; -inf means probability 0.
         q_logprobs: [..., V] likewise.
+        normalised: the caller knows that all rows sum to 1, and spares the look.
 
     Returns:
         [...]: ≥ 0 up to rounding; +inf where p has a token that q has not, 0 · log 0 counting as 0. Half precision is
         computed in float32. Differentiable in both where finite.
 
+    Raises:
+        UserError: a row is not normalised, or holds NaN.
+
     """
-    p_logprobs, q_logprobs = _at_least_float32(p_logprobs), _at_least_float32(q_logprobs)
+    if not normalised:
+        check_logprobs(p_logprobs=p_logprobs, q_logprobs=q_logprobs)
+    p_logprobs, q_logprobs = at_least_float32(p_logprobs), at_least_float32(q_logprobs)
     log_ratio = (p_logprobs - q_logprobs).masked_fill(p_logprobs == -torch.inf, 0.0)
     # exp(log p) may underflow to 0 where log p is finite; 0 · inf would then hide the missing token in a NaN.
     uncovered_mask = log_ratio == torch.inf
@@ -31,7 +39,3 @@ def mixture_kls(alpha: Tensor, kl_gap: Tensor, log_z: Tensor) -> tuple[Tensor, T
     Valid where q lies in both supports (status OK or IDENTICAL).
     """
     return (1 - alpha) * kl_gap - log_z, -alpha * kl_gap - log_z
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

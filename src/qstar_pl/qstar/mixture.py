@@ -34,7 +34,7 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
     Returns:
         `Mixture`; half precision is computed and returned in float32. Where alpha is exactly 0 or 1 the
         log-probabilities are π_t's or π_θ's bit for bit and log_z is 0, also where the supports differ. Differentiable
-        in all arguments.
+        in all arguments; tokens outside the common support have no gradient.
 
     Raises:
         UserError: alpha is NaN or outside [0, 1].
@@ -48,9 +48,14 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
     inner = bool(inner_mask.all())
     if not inner and not bool(((alpha >= 0) & (alpha <= 1)).all()):
         raise UserError(f"alpha must lie in [0, 1], got {alpha[~((alpha >= 0) & (alpha <= 1))][0].item()}")
-    # Two products instead of b + α(a − b): 0 < α < 1 times -inf stays -inf, where -inf − (-inf) would be NaN.
     exponent = alpha.unsqueeze(-1)
-    unnormalised = torch.addcmul(policy * exponent, target, 1 - exponent)
+    if alpha.requires_grad:
+        # The derivative by α is log π_θ − log π_t, of which a token outside the common support must not get any.
+        common_mask = (policy > -torch.inf) & (target > -torch.inf)
+        finite_policy, finite_target = (torch.where(common_mask, x, 0.0) for x in (policy, target))
+        unnormalised = torch.where(common_mask, _blend(finite_policy, finite_target, exponent), -torch.inf)
+    else:
+        unnormalised = _blend(policy, target, exponent)
     if not inner:
         end = torch.where((alpha == 1).unsqueeze(-1), policy, target)
         unnormalised = torch.where(inner_mask.unsqueeze(-1), unnormalised, end)
@@ -61,3 +66,8 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
     if bool(disjoint_mask.any()):
         raise DisjointSupportError.from_mask(disjoint_mask)
     return Mixture(logprobs=unnormalised - log_z.unsqueeze(-1), log_z=log_z)
+
+
+def _blend(policy: Tensor, target: Tensor, exponent: Tensor) -> Tensor:
+    # Two products instead of b + α(a − b): 0 < α < 1 times -inf stays -inf, where -inf − (-inf) would be NaN.
+    return torch.addcmul(policy * exponent, target, 1 - exponent)

@@ -171,9 +171,12 @@ def find_root(problem: RootProblem, start: Tensor, *, tol: float, max_iter: int)
         high = torch.where(now.value > 0, alpha, high)
         low = torch.where(now.value < 0, alpha, low)
         proposal = alpha + step.size
-        inside_mask = (proposal > low) & (proposal < high)
+        # A variance far below the squared mean is what rounding left of their difference.
+        sound_mask = now.slope > 32 * torch.finfo(alpha.dtype).eps * now.value.square()
+        # Inclusive: a step below the resolution of α leads nowhere, and is the last.
+        inside_mask = sound_mask & (proposal >= low) & (proposal <= high)
         noise = now.noise + now.blur
-        blurred_mask = (size <= noise) & (noise > tol * now.slope)
+        blurred_mask = (size <= noise) & (noise >= tol * now.slope)
         miss, foreseen = problem.foresee(alpha, now, step)
         close_mask = inside_mask & (miss <= tol)
         finished_mask = close_mask | blurred_mask | (high - low <= tol)

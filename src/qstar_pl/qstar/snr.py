@@ -13,6 +13,9 @@ from qstar_pl.qstar.solution import AlphaSolution
 from qstar_pl.qstar.solve import OnDisjoint, solve
 from qstar_pl.qstar.tilt import cumulants
 
+# Less probability than this outside the common support is taken for rounding.
+OUTSIDE = 1e-4
+
 
 @dataclass(frozen=True)
 class SNRProblem(RootProblem):
@@ -27,9 +30,14 @@ class SNRProblem(RootProblem):
     def build(cls, base: Tensor, direction: Tensor) -> Self:
         """See `RootProblem.build`."""
         policy = (base + direction).exp()
-        # ‖e_y − π‖² = Σπ² − 2π_y + 1, written so that it does not cancel where π_y is near 1.
-        others = (policy * policy).sum(-1, keepdim=True) - policy * policy
-        distance = (1 - policy).square() + others.clamp_min(0)
+        mode, index = policy.max(-1, keepdim=True)
+        rest = policy.scatter(-1, index, 0.0)
+        squares = (rest * rest).sum(-1, keepdim=True)
+        # ‖e_y − π‖² = (1 − π_y)² + Σ_{z≠y} π_z². Both cancel at the mode, where 1 − π_y is the sum of all others.
+        distance = (1 - policy).square() + (squares + mode * mode - policy * policy).clamp_min(0)
+        beyond = 1 - policy.sum(-1, keepdim=True)
+        remainder = rest.sum(-1, keepdim=True) + torch.where(beyond > OUTSIDE, beyond, 0.0)
+        distance = distance.scatter(-1, index, remainder.square() + squares)
         return cls(base, direction, base + 2 * direction + 2 * direction.abs().log() + distance.log())
 
     def evaluate(self, alpha: Tensor) -> Evaluation:
@@ -41,7 +49,8 @@ class SNRProblem(RootProblem):
             value=q.mean - r.mean,
             slope=q.variance + r.variance,
             curvature=q.third - r.third,
-            noise=4 * torch.finfo(alpha.dtype).eps * width * (1 + q.log_z.abs()),
+            # Log-ratios carry the rounding of the normalisers, which are as large as the mode's log-probability.
+            noise=torch.finfo(alpha.dtype).eps * (4 * width * (1 + q.log_z.abs()) + 2 * (1 - q.mode.log())),
             blur=torch.zeros_like(alpha),
             log_z=q.log_z,
             rms=q.rms,
@@ -55,6 +64,7 @@ def solve_snr(
     tol: float = 1e-3,
     max_iter: int = 20,
     on_disjoint: OnDisjoint = "raise",
+    normalised: bool = False,
 ) -> AlphaSolution:
     """Find α that minimises M(α) = Σ_y π_θ(y)² A(y)² ‖e_y − π_θ‖² / q_α(y) with A = log π_t − log π_θ.
 
@@ -70,6 +80,8 @@ def solve_snr(
         max_iter: most passes per row.
         on_disjoint: as for `solve_kl_symmetry`.
 
+        normalised: the caller knows that every row sums to 1 (log_softmax has just made it), and spares the look.
+
     Returns:
         `AlphaSolution`; sums run over the common support.
 
@@ -78,7 +90,15 @@ def solve_snr(
         DisjointSupportError: a row has no common token and `on_disjoint` is "raise".
 
     """
-    return solve(SNRProblem, policy_logprobs, target_logprobs, tol=tol, max_iter=max_iter, on_disjoint=on_disjoint)
+    return solve(
+        SNRProblem,
+        policy_logprobs,
+        target_logprobs,
+        tol=tol,
+        max_iter=max_iter,
+        on_disjoint=on_disjoint,
+        normalised=normalised,
+    )
 
 
 def snr_alpha(policy_logprobs: Tensor, target_logprobs: Tensor) -> Tensor:

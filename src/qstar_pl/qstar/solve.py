@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
-from qstar_pl.qstar.logsumexp import logsumexp
+from qstar_pl.qstar.checks import SLACK, check_logprobs
 from qstar_pl.qstar.root import RootProblem, find_root
 from qstar_pl.qstar.solution import AlphaSolution, AlphaStatus, DisjointSupportError
 from qstar_pl.qstar.tilt import cumulants
@@ -19,9 +19,6 @@ OnDisjoint = Literal["raise", "policy", "target"]
 
 # Rows are solved in blocks whose few [rows, V] buffers stay in a CPU's cache: 10 rows of GPT-2's vocabulary.
 BLOCK_ELEMENTS = 2**19
-
-# How far log Σ p may lie above 0 before a row counts as not normalised, nats: bfloat16 rounding stays below it.
-SLACK = 0.05
 
 
 def solve(
@@ -32,8 +29,13 @@ def solve(
     tol: float,
     max_iter: int,
     on_disjoint: OnDisjoint,
+    normalised: bool = False,
 ) -> AlphaSolution:
-    """Solve `problem_type` for every row of [..., V] log-probabilities; no gradient flows."""
+    """Solve `problem_type` for every row of [..., V] log-probabilities; no gradient flows.
+
+    Rows are looked at for being normalised unless the caller knows that they are (`normalised`).
+    """
+    check(policy_logprobs, target_logprobs, tol, max_iter, normalised)
     blocks = solve_blocks(problem_type, policy_logprobs, target_logprobs, tol, max_iter, on_disjoint)
     return finish([block.solution for block in blocks], policy_logprobs.shape[:-1], on_disjoint)
 
@@ -60,7 +62,6 @@ def solve_blocks(
     on_disjoint: OnDisjoint,
 ) -> Iterator[Block]:
     """Yield the rows of [..., V] log-probabilities in solved blocks, at least one."""
-    check(policy_logprobs, target_logprobs, tol, max_iter)
     vocab = policy_logprobs.shape[-1]
     dtype = torch.promote_types(torch.promote_types(policy_logprobs.dtype, target_logprobs.dtype), torch.float32)
     all_policy, all_target = policy_logprobs.detach().reshape(-1, vocab), target_logprobs.detach().reshape(-1, vocab)
@@ -77,12 +78,13 @@ def solve_blocks(
         restricted = restricted_mask.nonzero().squeeze(-1)
         if solution is None or restricted.numel() > 0:
             pair = (policy[restricted], target[restricted])
+            _check_restricted(*pair, policy_logprobs, target_logprobs)
             mended = _solve_restricted(problem_type, *pair, tol, max_iter, fallback)
             solution = mended if solution is None else solution.index_copy(restricted, mended)
         yield Block(solution, restricted, policy, target, direction)
 
 
-def check(policy_logprobs: Tensor, target_logprobs: Tensor, tol: float, max_iter: int) -> None:
+def check(policy_logprobs: Tensor, target_logprobs: Tensor, tol: float, max_iter: int, normalised: bool) -> None:
     """Raise a UserError for arguments that no solver takes."""
     if policy_logprobs.shape != target_logprobs.shape or policy_logprobs.dim() == 0 or policy_logprobs.shape[-1] == 0:
         shapes = f"{tuple(policy_logprobs.shape)} and {tuple(target_logprobs.shape)}"
@@ -91,6 +93,8 @@ def check(policy_logprobs: Tensor, target_logprobs: Tensor, tol: float, max_iter
         raise UserError(f"tol must be positive, got {tol}")
     if max_iter < 1:
         raise UserError(f"max_iter must be at least 1, got {max_iter}")
+    if not normalised:
+        check_logprobs(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
 
 
 def finish(parts: list[AlphaSolution], shape: torch.Size, on_disjoint: OnDisjoint) -> AlphaSolution:
@@ -111,7 +115,7 @@ def _solve_full(problem: RootProblem, tol: float, max_iter: int) -> tuple[AlphaS
     else:
         here = cumulants(problem.base, problem.direction, root.alpha)
         log_z, kl_gap, rms = here.log_z, -here.mean, here.rms
-    status = torch.where(_identical(rms) & ~root.moved, int(AlphaStatus.IDENTICAL), int(AlphaStatus.OK))
+    status = torch.where((rms <= rounding(rms.dtype)) & ~root.moved, int(AlphaStatus.IDENTICAL), int(AlphaStatus.OK))
     # An infinite log-probability anywhere makes 0 · inf = NaN of its row's mean: no pass is spent on looking for one.
     # log Z > 0 shows that a row is not normalised.
     sound_mask = rms.isfinite() & root.last.value.isfinite() & (log_z < SLACK)
@@ -122,7 +126,6 @@ def _solve_restricted(
     problem_type: type[RootProblem], policy: Tensor, target: Tensor, tol: float, max_iter: int, fallback: float
 ) -> AlphaSolution:
     """Solve rows on their common support, where a root need not exist."""
-    _check_logprobs(policy, target)
     common_mask = (policy > -torch.inf) & (target > -torch.inf)
     base = target.masked_fill(~common_mask, -torch.inf)
     direction = (policy - target).masked_fill(~common_mask, 0.0)
@@ -149,7 +152,7 @@ def _solve_restricted(
         converged = converged.index_copy(0, inner, root.converged)
         moved = moved.index_copy(0, inner, root.moved)
     here = cumulants(base, direction, alpha)
-    identical_mask, disjoint_mask = _identical(here.rms) & ~moved, ~common_mask.any(-1)
+    identical_mask, disjoint_mask = (here.rms <= rounding(zeros.dtype)) & ~moved, ~common_mask.any(-1)
     status = torch.where(zero_mask | one_mask, int(AlphaStatus.BOUNDARY), int(AlphaStatus.OK))
     status = status.masked_fill(identical_mask, int(AlphaStatus.IDENTICAL))
     status = status.masked_fill(disjoint_mask, int(AlphaStatus.DISJOINT))
@@ -168,16 +171,15 @@ def _middle(problem: RootProblem) -> Tensor:
     return torch.full(problem.base.shape[:1], 0.5, dtype=problem.base.dtype, device=problem.base.device)
 
 
-def _identical(rms: Tensor) -> Tensor:
-    """Whether the root mean square of log π_θ/π_t is no more than rounding."""
-    return rms <= 16 * torch.finfo(rms.dtype).eps
+def rounding(dtype: torch.dtype) -> float:
+    """Return the log-ratio below which two log-probabilities count as equal, nats: 16 eps, 1.9e-6 in float32."""
+    return 16 * torch.finfo(dtype).eps
 
 
-def _check_logprobs(policy: Tensor, target: Tensor) -> None:
-    """Name the first row that holds something else than log-probabilities; only rows that look wrong come here."""
-    for name, logprobs in (("policy_logprobs", policy), ("target_logprobs", target)):
-        total = logsumexp(logprobs)
-        wrong_mask = ~(total < SLACK)  # also True for NaN
-        if bool(wrong_mask.any()):
-            found = total[wrong_mask][0].item()
-            raise UserError(f"{name} must be log-probabilities (log_softmax of logits), got log Σ exp = {found:.4g}")
+def _check_restricted(policy: Tensor, target: Tensor, policy_logprobs: Tensor, target_logprobs: Tensor) -> None:
+    """Refuse rows that are no distributions, among the few that look wrong to the fast path, by their own index."""
+    try:
+        check_logprobs(policy_logprobs=policy, target_logprobs=target)
+    except UserError:
+        check_logprobs(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
+        raise

@@ -55,7 +55,7 @@ def growth(base: Tensor, direction: Tensor, alpha: Tensor | float) -> tuple[Tens
 
     Exact to rounding of its own terms. Where two laws nearly agree, or nearly all mass lies on one token, it is far
     below 1, and a difference of sums or of log-sums of rounded log-probabilities has lost it. The rounding of the
-    mode's log-probability enters here with its own size, as it enters Λ', so that a difference of the two is free of it.
+    mode's log-probability enters here by as much as it enters Λ', so that a difference of the two is free of it.
     """
     exponents = direction * alpha
     weights = base.exp()

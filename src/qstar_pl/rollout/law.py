@@ -36,7 +36,7 @@ class Law(ABC):
 
     @abstractmethod
     def __call__(self, logprobs: Mapping[str, Tensor]) -> Mixed:
-        """Return q from the log-probabilities [n, vocab] of each role."""
+        """Return q from the log-probabilities [n, vocab] of each role, as log_softmax made them."""
 
 
 @dataclass(frozen=True)
@@ -70,5 +70,5 @@ class Geometric(Law):
 
     def __call__(self, logprobs: Mapping[str, Tensor]) -> Mixed:
         """See `Law.__call__`."""
-        alpha, mixture = self.alpha.mix(logprobs[POLICY], logprobs[TARGET])
+        alpha, mixture = self.alpha.mix(logprobs[POLICY], logprobs[TARGET], normalised=True)
         return Mixed(mixture.logprobs, alpha, mixture.log_z)

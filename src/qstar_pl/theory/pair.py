@@ -2,9 +2,10 @@
 
 Contexts are the prefixes of answers drawn from q*. In each of them both models give their next-token law; from the
 two laws follow α*, ESS_θ/ESS_t and the chance that a token drafted by π_θ is accepted under q* (1 − TV(π_θ, q*),
-Leviathan et al. 2023). The first column runs the float32 models, as training does, and the project's solver, at a
-tighter tolerance. The second is an independent computation: both models in float64, α* by plain bisection of
-Σ_y q(y)(log π_θ − log π_t) = 0.
+Leviathan et al. 2023). The first column runs the float32 models, as training does, and the project's solver with its
+default tolerance. The second is an independent computation: both models in float64, α* by plain bisection of
+Σ_y q(y)(log π_θ − log π_t) = 0. `--sharpen` multiplies the logits of both models: trained models are nearly certain of
+most tokens, and there every solver is put to its hardest test.
 """
 
 import sys
@@ -23,17 +24,12 @@ from qstar_pl.data.keys import prompt_key
 from qstar_pl.errors import UserError
 from qstar_pl.models import Pretrained
 from qstar_pl.models.tokenizers import vocabulary_difference
-from qstar_pl.qstar import KLSymmetricAlpha, ess, geometric_mixture, kl_divergence
+from qstar_pl.qstar import AlphaStrategy, KLSymmetricAlpha, ess, geometric_mixture, kl_divergence
 from qstar_pl.rollout import LanguageModel
 from qstar_pl.samplers import GeometricSampler
 from qstar_pl.types import Example, PromptBatch, Rollout, Turn
 
 DEFAULT_PROMPTS = ("Once upon a time", "The little dog", "One day, a girl", "He was very sad because")
-
-
-TOLERANCE = 1e-9
-"""Of the KL gap, nats. Training needs 1e-4; but where both models nearly agree any α nearly solves, and only a gap this
-small pins the mean α to four digits."""
 
 
 @dataclass(frozen=True)
@@ -73,25 +69,41 @@ def pair_statistics(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: Ten
     )
 
 
-def bisect_alpha(policy_logprobs: Tensor, target_logprobs: Tensor, steps: int = 60) -> Tensor:
-    """Return α* [N] by bisection of Λ'(α) = E_q[log π_θ − log π_t], which increases in α; for laws of full support."""
-    log_ratio = policy_logprobs - target_logprobs
-    low = policy_logprobs.new_zeros(policy_logprobs.shape[:-1])
+def bisect_alpha(policy_logits: Tensor, target_logits: Tensor, steps: int = 60) -> Tensor:
+    """Return α* [N] by bisection of Λ'(α) = E_q[log π_θ − log π_t], which increases in α; for laws of full support.
+
+    Takes logits [N, vocab] or log-probabilities; logits are better. Everything is counted against the mode, so that
+    neither a tail of 1e-30 nor two laws that nearly agree are lost in rounding, as they are in log-probabilities.
+    """
+    top = (policy_logits + target_logits).argmax(-1, keepdim=True)
+    policy = policy_logits - policy_logits.gather(-1, top)
+    target = target_logits - target_logits.gather(-1, top)
+    log_ratio = policy - target
+    # log Σ e^policy − log Σ e^target; from the sum of the differences where that is small.
+    growth = (target.softmax(-1) * log_ratio.clamp_max(1).expm1()).sum(-1)
+    small_mask = (log_ratio.amax(-1) < 1) & (growth.abs() < 0.5)
+    plain = policy.logsumexp(-1) - target.logsumexp(-1)
+    others = torch.ones_like(policy, dtype=torch.bool).scatter_(-1, top, False)
+    tails = [torch.where(others, x.exp(), 0.0).sum(-1) for x in (policy, target)]
+    certain_mask = torch.maximum(*tails) < 0.5
+    plain = torch.where(certain_mask, tails[0].log1p() - tails[1].log1p(), plain)
+    shift = torch.where(small_mask, growth.log1p(), plain)
+    low = shift.new_zeros(shift.shape)
     high = torch.ones_like(low)
     for _ in range(steps):
         middle = (low + high) / 2
-        q = (target_logprobs + middle.unsqueeze(-1) * log_ratio).softmax(-1)
-        below = (q * log_ratio).sum(-1) < 0
+        q = (target + middle.unsqueeze(-1) * log_ratio).softmax(-1)
+        below = (q * log_ratio).sum(-1) < shift
         low, high = torch.where(below, middle, low), torch.where(below, high, middle)
     return (low + high) / 2
 
 
-def context_logprobs(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rollout: Rollout) -> Tensor:
-    """Return the next-token law [contexts, vocab] of `model` at every position of the answers."""
+def context_logits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rollout: Rollout) -> Tensor:
+    """Return the next-token logits [contexts, vocab] of `model` at every position of the answers."""
     logits = LanguageModel(model, tokenizer).completion_logits(
         rollout.prompts, rollout.prompt_index, rollout.completion_ids, rollout.completion_mask
     )
-    return logits[rollout.completion_mask].log_softmax(-1)
+    return logits[rollout.completion_mask]
 
 
 def prompt_batch(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> PromptBatch:
@@ -105,31 +117,52 @@ def prompt_batch(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> 
     return PromptBatch(ids, mask, torch.tensor([example.key for example in examples]), examples)
 
 
+def compare_laws(
+    logits: tuple[Tensor, Tensor], exact_logits: tuple[Tensor, Tensor], alpha: AlphaStrategy
+) -> tuple[PairStatistics, PairStatistics]:
+    """Return (measured, float64 reference) from the logits [N, vocab] of π_θ and π_t, as run and in float64."""
+    policy, target = (values.log_softmax(-1) for values in logits)
+    # The solver sees what training gives it; the statistics are formed in float64.
+    exponent = alpha(policy, target).double()
+    measured = pair_statistics(policy.double().log_softmax(-1), target.double().log_softmax(-1), exponent)
+    exact = [values.log_softmax(-1) for values in exact_logits]
+    return measured, pair_statistics(exact[0], exact[1], bisect_alpha(*exact_logits))
+
+
 @torch.no_grad()
 def compare(
-    policy_name: str, target_name: str, prompts: Sequence[str], samples: int, max_new_tokens: int, seed: int
-) -> tuple[PairStatistics, PairStatistics, int]:
-    """Return (measured, float64 reference, number of contexts)."""
+    policy_name: str,
+    target_name: str,
+    prompts: Sequence[str],
+    samples: int,
+    max_new_tokens: int,
+    seed: int,
+    factors: Sequence[float] = (1.0,),
+) -> tuple[list[tuple[PairStatistics, PairStatistics]], int]:
+    """Return (measured, float64 reference) for each factor that the logits are multiplied by, and the contexts."""
     policy_source, target_source = Pretrained(policy_name), Pretrained(target_name)
     tokenizer = policy_source.tokenizer()
     if difference := vocabulary_difference(tokenizer, target_source.tokenizer()):
         raise UserError(f"target must share the policy's vocabulary, got {difference}")
     policy, target = policy_source.load(), target_source.load()
     batch = prompt_batch(prompts, tokenizer)
-    alpha = KLSymmetricAlpha(tol=TOLERANCE, max_iter=50)
+    alpha = KLSymmetricAlpha()
     rollout = GeometricSampler(alpha=alpha, max_new_tokens=max_new_tokens).draw(
         batch, LanguageModel(policy, tokenizer), LanguageModel(target, tokenizer), samples=samples, seed=seed
     )
-    laws = [context_logprobs(model, tokenizer, rollout).double() for model in (policy, target)]
-    measured = pair_statistics(laws[0], laws[1], alpha(laws[0], laws[1]))
-    exact = [context_logprobs(model.double(), tokenizer, rollout) for model in (policy, target)]
-    reference = pair_statistics(exact[0], exact[1], bisect_alpha(exact[0], exact[1]))
-    return measured, reference, int(rollout.completion_mask.sum())
+    run = [context_logits(model, tokenizer, rollout) for model in (policy, target)]
+    exact = [context_logits(model.double(), tokenizer, rollout) for model in (policy, target)]
+    pairs = [
+        compare_laws((factor * run[0], factor * run[1]), (factor * exact[0], factor * exact[1]), alpha)
+        for factor in factors
+    ]
+    return pairs, int(rollout.completion_mask.sum())
 
 
-def print_table(measured: PairStatistics, reference: PairStatistics, contexts: int) -> None:
+def print_table(measured: PairStatistics, reference: PairStatistics, contexts: int, factor: float = 1.0) -> None:
     """Print both columns and their difference."""
-    table = Table(title=f"q* on {contexts} contexts", title_justify="left")
+    sharpened = "" if factor == 1 else f", logits × {factor:g}"
+    table = Table(title=f"q* on {contexts} contexts{sharpened}", title_justify="left")
     for heading in ("quantity", "measured (fp32)", "reference (fp64)", "|difference|"):
         table.add_column(heading, justify="left" if heading == "quantity" else "right")
     labels = {
@@ -156,18 +189,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=8, help="answers per prompt (default 8)")
     parser.add_argument("--max_new_tokens", type=int, default=64, help="tokens per answer (default 64)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--sharpen",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        metavar="FACTOR",
+        help="multiply the logits of both models; one table each (default 1)",
+    )
     arguments = parser.parse_args(argv)
     if arguments.samples < 1:
         raise UserError(f"samples must be at least 1, got {arguments.samples}")
-    measured, reference, contexts = compare(
+    if not all(factor > 0 for factor in arguments.sharpen):
+        raise UserError(f"sharpen must be positive, got {arguments.sharpen}")
+    pairs, contexts = compare(
         arguments.policy,
         arguments.target,
         arguments.prompt or DEFAULT_PROMPTS,
         arguments.samples,
         arguments.max_new_tokens,
         arguments.seed,
+        arguments.sharpen,
     )
-    print_table(measured, reference, contexts)
+    for factor, (measured, reference) in zip(arguments.sharpen, pairs, strict=True):
+        print_table(measured, reference, contexts, factor)
     return 0
 
 
