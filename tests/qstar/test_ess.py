@@ -1,9 +1,11 @@
 import math
 
+import pytest
 import torch
 from reference import mixtures
 from reference.pairs import random_pair
 
+from qstar_pl.errors import UserError
 from qstar_pl.qstar import ess, geometric_mixture, log_ess
 
 
@@ -43,3 +45,13 @@ def test_is_what_importance_weights_show() -> None:
     tokens = torch.multinomial(q[0].exp(), 200_000, replacement=True, generator=torch.Generator().manual_seed(0))
     weights = (p[0] - q[0]).exp()[tokens]
     assert abs(weights.sum() ** 2 / (weights**2).sum() / len(tokens) - ess(p, q)[0]) < 0.01
+
+
+def test_what_is_no_distribution_is_refused() -> None:
+    good = torch.tensor([[0.5, 0.5], [0.2, 0.8]]).log()
+    nan = good.index_fill(0, torch.tensor([1]), torch.nan)
+    for wrong in (torch.tensor([[0.5, 0.5], [0.5, 0.3]]).log(), nan, good - torch.tensor([[0.0], [3.0]])):
+        with pytest.raises(UserError, match=r"target_logprobs must be log-probabilities .* in row 1$"):
+            ess(wrong, good)
+        with pytest.raises(UserError, match=r"proposal_logprobs must be log-probabilities .* in row 1$"):
+            ess(good, wrong)

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 from reference import mixtures
-from reference.pairs import pair_families, random_pair
+from reference.pairs import certain_pair, pair_families, random_pair
 
 from qstar_pl.qstar import (
     AlphaStatus,
@@ -43,8 +43,19 @@ def test_float32(name: str) -> None:
     assert bool(solution.converged.all())
     common = (policy > -torch.inf) & (target > -torch.inf)
     policy, target = (x.double().masked_fill(~common, -torch.inf).log_softmax(-1) for x in (policy, target))
-    q = geometric_mixture(policy, target, solution.alpha.double()).logprobs
-    assert (log_ess(policy, q) - log_ess(target, q)).abs().max() < 2e-4
+    exact = solve_ess_balance(policy, target, tol=1e-10)
+    torch.testing.assert_close(solution.alpha.double(), exact.alpha, atol=1e-3, rtol=0)
+    q = geometric_mixture(policy, target, exact.alpha).logprobs
+    assert (log_ess(policy, q) - log_ess(target, q)).abs().max() < 1e-8
+
+
+@pytest.mark.parametrize("peak", [8.0, 14.0, 20.0, 40.0])
+def test_float32_where_both_are_nearly_certain(peak: float) -> None:
+    policy, target = (x.double() for x in certain_pair(peak))
+    exact = solve_ess_balance(policy.log_softmax(-1), target.log_softmax(-1), tol=1e-10).alpha
+    found = solve_ess_balance(*(x.float().log_softmax(-1) for x in (policy, target)))
+    torch.testing.assert_close(found.alpha.double(), exact, atol=5e-3, rtol=0)
+    assert (exact - 0.5).abs().max() > 0.03
 
 
 def test_the_root_is_unique() -> None:
@@ -73,7 +84,7 @@ def test_statuses() -> None:
     pair = torch.stack([policy[2, [0, 2]], target[2, [0, 2]]]).log_softmax(-1)
     torch.testing.assert_close(solution.alpha[2], solve_ess_balance(pair[0], pair[1]).alpha)
     target[2] = torch.tensor([-torch.inf, 0.0, -torch.inf])
-    policy[2, 1] = -torch.inf
+    policy[2] = torch.tensor([0.6, 0.0, 0.4]).log()
     with pytest.raises(DisjointSupportError, match="row 2"):
         solve_ess_balance(policy, target)
     assert solve_ess_balance(policy, target, on_disjoint="policy").alpha[2] == 1

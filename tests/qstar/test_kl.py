@@ -1,9 +1,11 @@
 import math
 
+import pytest
 import torch
 from reference import mixtures
 from reference.pairs import random_pair
 
+from qstar_pl.errors import UserError
 from qstar_pl.qstar import geometric_mixture, kl_divergence, mixture_kls
 
 
@@ -46,3 +48,13 @@ def test_mixture_kls_from_the_gap() -> None:
     mixture = geometric_mixture(policy, target, alpha)
     expected = kl_divergence(mixture.logprobs, policy), kl_divergence(mixture.logprobs, target)
     torch.testing.assert_close(mixture_kls(alpha, expected[0] - expected[1], mixture.log_z), expected)
+
+
+def test_what_is_no_distribution_is_refused() -> None:
+    good = torch.tensor([[0.5, 0.5], [0.2, 0.8]]).log()
+    nan = good.index_fill(0, torch.tensor([1]), torch.nan)
+    for wrong in (torch.tensor([[0.5, 0.5], [0.5, 0.3]]).log(), nan, good - torch.tensor([[0.0], [3.0]])):
+        with pytest.raises(UserError, match=r"p_logprobs must be log-probabilities .* in row 1$"):
+            kl_divergence(wrong, good)
+        with pytest.raises(UserError, match=r"q_logprobs must be log-probabilities .* in row 1$"):
+            kl_divergence(good, wrong)

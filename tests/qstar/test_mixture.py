@@ -67,6 +67,39 @@ def test_gradient() -> None:
     assert torch.autograd.gradcheck(both, tuple(x.requires_grad_() for x in (policy, target, alpha)))
 
 
+def test_gradient_in_alpha_beside_tokens_of_probability_0() -> None:
+    policy, target = (x[0].clone() for x in random_pair(1, 6))
+    policy[0] = policy[4] = target[4] = target[5] = -torch.inf
+    policy, target = policy.log_softmax(-1), target.log_softmax(-1)
+    held = torch.tensor([1, 2, 3])
+
+    def inside(alpha: torch.Tensor, common: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mixture = geometric_mixture(policy.index_copy(0, held, common), target, alpha)
+        return mixture.logprobs[held], mixture.log_z
+
+    alpha = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    common = policy[held].clone().requires_grad_()
+    assert torch.autograd.gradcheck(inside, (alpha, common))
+    # Λ'(α) in closed form, and nothing is NaN where the whole row is differentiated.
+    mixture = geometric_mixture(policy, target, alpha)
+    (slope,) = torch.autograd.grad(mixture.log_z, alpha, retain_graph=True)
+    q = mixture.logprobs[held].exp()
+    torch.testing.assert_close(slope, (q * (policy - target)[held]).sum().detach())
+    (whole,) = torch.autograd.grad(mixture.logprobs.exp().square().sum(), alpha)
+    assert bool(whole.isfinite())
+
+
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_gradient_in_alpha_of_a_batch_with_an_end(end: float) -> None:
+    policy, target = (x.clone() for x in random_pair(2, 5))
+    policy[:, 0] = target[:, 1] = -torch.inf
+    policy, target = policy.log_softmax(-1), target.log_softmax(-1)
+    alpha = torch.tensor([end, 0.4], dtype=torch.float64, requires_grad=True)
+    mixture = geometric_mixture(policy, target, alpha)
+    (grad,) = torch.autograd.grad(mixture.logprobs.exp().square().sum() + mixture.log_z.sum(), alpha)
+    assert bool(grad.isfinite().all())
+
+
 def test_arguments_are_left_alone() -> None:
     policy, target = random_pair(3, 6)
     before = policy.clone(), target.clone()

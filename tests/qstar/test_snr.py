@@ -33,7 +33,7 @@ def test_is_the_variance_of_the_sampled_gradient() -> None:
 def test_statuses_and_shapes() -> None:
     policy, target = random_pair(2, 3, 9, dtype=torch.float32)
     target[0, 0] = policy[0, 0]
-    policy[1, 2, :2] = -torch.inf
+    policy[1, 2] = policy[1, 2].index_fill(0, torch.arange(2), -torch.inf).log_softmax(-1)
     solution = solve_snr(policy, target)
     assert solution.status[0, 0] == AlphaStatus.IDENTICAL
     assert solution.alpha[0, 0] == 0.5

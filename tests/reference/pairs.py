@@ -11,6 +11,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from pairs import pair_families as pair_families
 
 
+def certain_pair(peak: float, rows: int = 32, vocab: int = 105, noise: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Float32 logits of two models that are certain of one token by about `peak` nats, and differ in the tail."""
+    generator = torch.Generator().manual_seed(int(peak))
+    logits = 2 * torch.randn(rows, vocab, generator=generator)
+    other = logits + noise * torch.randn(rows, vocab, generator=generator)
+    top = torch.zeros(vocab).index_fill(0, torch.tensor([3]), 1.0)
+    heights = peak + torch.randn(2, rows, 1, generator=generator)
+    return logits + heights[0] * top, other + (heights[0] + noise * (heights[1] - peak)) * top
+
+
 def random_pair(
     *shape: int, seed: int = 0, scale: float = 1.5, dtype: torch.dtype = torch.float64
 ) -> tuple[Tensor, Tensor]:

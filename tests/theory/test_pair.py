@@ -3,8 +3,11 @@ import dataclasses
 import pytest
 import torch
 from reference import mixtures as brute
+from reference.pairs import certain_pair
+from scipy.optimize import brentq
 
-from qstar_pl.theory.pair import bisect_alpha, compare, pair_statistics
+from qstar_pl.qstar import KLSymmetricAlpha
+from qstar_pl.theory.pair import bisect_alpha, compare, compare_laws, pair_statistics
 
 
 def laws(rows: int = 6, vocab: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,16 +47,49 @@ def test_statistics_equal_a_computation_row_by_row():
 
 def test_two_real_models_agree_with_the_float64_reference(real_data):
     folder = real_data / "tiny_models"
-    measured, reference, contexts = compare(
-        str(folder / "babyllama_a"), str(folder / "babyllama_b"), ["Once upon a time", "He"], 2, 24, 0
+    pairs, contexts = compare(
+        str(folder / "babyllama_a"),
+        str(folder / "babyllama_b"),
+        ["Once upon a time", "He"],
+        2,
+        24,
+        0,
+        factors=(1.0, 4.0),
     )
     assert contexts == 2 * 2 * 24
+    for measured, reference in pairs:
+        for field in dataclasses.fields(measured):
+            expected = getattr(reference, field.name)
+            assert getattr(measured, field.name) == pytest.approx(expected, abs=3e-4), field.name
+        assert 0.3 < reference.alpha_mean < 0.7
+        assert 0.8 < reference.acceptance < 1.0
+        # A wrong exponent is far outside that tolerance.
+        assert abs(reference.alpha_mean - 0.5) > 1e-3
+
+
+@pytest.mark.parametrize("peak", [10.0, 40.0, 80.0])
+def test_a_pair_of_certain_models_equals_its_reference(peak):
+    logits = certain_pair(peak)
+    measured, reference = compare_laws(logits, tuple(x.double() for x in logits), KLSymmetricAlpha())
     for field in dataclasses.fields(measured):
-        assert getattr(measured, field.name) == pytest.approx(getattr(reference, field.name), abs=1e-4), field.name
-    assert 0.3 < reference.alpha_mean < 0.7
-    assert 0.8 < reference.acceptance < 1.0
-    # A wrong exponent is far outside that tolerance.
-    assert abs(reference.alpha_mean - 0.5) > 1e-3
+        expected = getattr(reference, field.name)
+        assert getattr(measured, field.name) == pytest.approx(expected, abs=1e-3), field.name
+    assert abs(reference.alpha_mean - 0.5) > 0.01
+
+
+def test_bisection_of_logits_sees_a_tail_that_log_probabilities_have_lost():
+    # Two tokens besides the mode, e^−60 of the mass: their exponents solve Σ w r = e^a − e^b in closed form.
+    policy = torch.tensor([[0.0, -60.0, -61.0]], dtype=torch.float64)
+    target = torch.tensor([[0.0, -61.0, -60.5]], dtype=torch.float64)
+    scale = torch.tensor(60.0, dtype=torch.float64)
+
+    def slope(alpha):
+        u, v = policy[0, 1:] + scale, target[0, 1:] + scale
+        return float(((v + alpha * (u - v)).exp() * (u - v)).sum() - u.exp().sum() + v.exp().sum())
+
+    expected = brentq(slope, 0, 1, xtol=1e-12)
+    assert bisect_alpha(policy, target).item() == pytest.approx(expected, abs=1e-9)
+    assert bisect_alpha(policy.roll(1, -1), target.roll(1, -1)).item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_command_prints_the_table(qstar, real_data):
@@ -63,6 +99,18 @@ def test_the_command_prints_the_table(qstar, real_data):
     assert code == 0
     for label in ("mean α*", "ESS ratio", "acceptance of π_θ drafts"):
         assert label in out
+    code, out, _ = qstar(
+        "theory", f"--policy={folder}/babyllama_a", f"--target={folder}/babyllama_b", *words, "--sharpen", "1", "2"
+    )
+    assert code == 0
+    assert out.count("mean α*") == 2
+    assert "logits × 2" in out
+
+
+def test_a_factor_that_is_not_positive_is_refused(qstar):
+    code, _, err = qstar("theory", "--policy=tiny/policy", "--target=tiny/expert", "--sharpen", "0")
+    assert code == 2
+    assert "sharpen must be positive, got [0.0]" in err
 
 
 def test_models_with_other_vocabularies_are_refused_in_one_line(qstar, real_data):

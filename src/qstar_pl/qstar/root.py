@@ -111,7 +111,7 @@ class Root:
     converged: Tensor
     """False where `max_iter` ran out."""
     moved: Tensor
-    """False where the first evaluation could not tell the start from the root."""
+    """False where the first evaluation could not tell the start from the root; α is then the start."""
 
 
 def two_point_step(now: Evaluation) -> Step:
@@ -166,44 +166,56 @@ def find_root(problem: RootProblem, start: Tensor, *, tol: float, max_iter: int)
     for iteration in range(1, max_iter + 1):
         now = problem.evaluate(alpha)
         problem, now = _sharpened(problem, alpha, now, tol, first=iteration == 1)
-        step = two_point_step(now)
-        size = now.value.abs()
         high = torch.where(now.value > 0, alpha, high)
         low = torch.where(now.value < 0, alpha, low)
-        proposal = alpha + step.size
-        # A variance far below the squared mean is what rounding left of their difference.
-        sound_mask = now.slope > 32 * torch.finfo(alpha.dtype).eps * now.value.square()
-        # Inclusive: a step below the resolution of α leads nowhere, and is the last.
-        inside_mask = sound_mask & (proposal >= low) & (proposal <= high)
-        noise = now.noise + now.blur
-        blurred_mask = (size <= noise) & (noise >= tol * now.slope)
-        miss, foreseen = problem.foresee(alpha, now, step)
-        close_mask = inside_mask & (miss <= tol)
-        finished_mask = close_mask | blurred_mask | (high - low <= tol)
-        last = iteration == max_iter
-        bisect_mask = ~(inside_mask & (finished_mask | (size <= 0.5 * previous)))
-        proposal = torch.where(bisect_mask, 0.5 * (low + high), proposal)
-        proposal = torch.where(blurred_mask, alpha, proposal)
-        taken = proposal - alpha
-        value = torch.where(taken == step.size, foreseen, third_order(now, taken))
-        moved = Root(
-            proposal,
-            replace(now, value=value, log_z=carried_log_z(now, taken, step)),
-            torch.full(alpha.shape, iteration, dtype=torch.int64, device=alpha.device),
-            finished_mask,
-            ~blurred_mask if iteration == 1 else torch.ones_like(blurred_mask),
-        )
-        root = moved if root is None or rows is None else _index_copy(root, rows, moved)
-        keep = (~(finished_mask | now.value.isnan())).nonzero().squeeze(-1)
-        if last or keep.numel() == 0:
+        found = _move(problem, alpha, now, (low, high), previous, tol, iteration)
+        root = found if root is None or rows is None else _index_copy(root, rows, found)
+        if iteration == max_iter:
             break
-        alpha, previous = proposal, size
+        keep = (~(found.converged | now.value.isnan())).nonzero().squeeze(-1)
+        if keep.numel() == 0:
+            break
+        alpha, previous = found.alpha, now.value.abs()
         if keep.numel() < alpha.numel():
             alpha, low, high, previous = alpha[keep], low[keep], high[keep], previous[keep]
             rows = keep if rows is None else rows[keep]
             problem = problem.select(keep)
     assert root is not None, "max_iter is at least 1"
     return root
+
+
+def _move(
+    problem: RootProblem,
+    alpha: Tensor,
+    now: Evaluation,
+    bracket: tuple[Tensor, Tensor],
+    previous: Tensor,
+    tol: float,
+    iteration: int,
+) -> Root:
+    """Return where all rows go from `alpha`, and whether they are finished there; `previous` is the last |value|."""
+    low, high = bracket
+    step = two_point_step(now)
+    proposal = alpha + step.size
+    # A variance far below the squared mean is what rounding left of their difference.
+    sound_mask = now.slope > 32 * torch.finfo(alpha.dtype).eps * now.value.square()
+    # Inclusive: a step below the resolution of α leads nowhere, and is the last.
+    inside_mask = sound_mask & (proposal >= low) & (proposal <= high)
+    noise, size = now.noise + now.blur, now.value.abs()
+    blurred_mask = (size <= noise) & ~(noise < tol * now.slope)
+    miss, foreseen = problem.foresee(alpha, now, step)
+    finished_mask = (inside_mask & (miss <= tol)) | blurred_mask | (high - low <= tol)
+    step_mask = inside_mask & (finished_mask | (size <= 0.5 * previous)) & ~blurred_mask
+    proposal = torch.where(step_mask, proposal, torch.where(blurred_mask, alpha, 0.5 * (low + high)))
+    taken = proposal - alpha
+    value = torch.where(step_mask, foreseen, third_order(now, taken))
+    return Root(
+        alpha=proposal,
+        last=replace(now, value=value, log_z=carried_log_z(now, taken, step)),
+        iterations=torch.full(alpha.shape, iteration, dtype=torch.int64, device=alpha.device),
+        converged=finished_mask,
+        moved=~(blurred_mask | now.value.isnan()) | (iteration > 1),
+    )
 
 
 def _sharpened(
