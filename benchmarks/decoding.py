@@ -1,6 +1,6 @@
 """What q* costs beside the two models it mixes: time per token of decoding, on this machine, in one run.
 
-    python benchmarks/decoding.py [--repeats 7] [--threads 2] [--device cuda] [--spread 0.02]
+    python benchmarks/decoding.py [--repeats 7] [--threads 2] [--device cuda] [--spread 0.02] [--baseline DIR]
 
 Three ways to make 48 tokens for 8 prompts with two random GPT-2s (4 layers × 256 and 6 layers × 384, V = 50257):
 
@@ -10,14 +10,21 @@ Three ways to make 48 tokens for 8 prompts with two random GPT-2s (4 layers × 2
   by 20 bisections of the KL gap, as one would write it without this package.
 
 The three take turns, so that a busy machine slows all of them; medians over the repeats are printed.
+
+With `--baseline`, a checkout of another version of this project, q* decoding of both versions takes turns instead, each
+in a process of its own: `git worktree add ../before REVISION`, then `--baseline ../before`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -32,7 +39,7 @@ from transformers import (
 
 from qstar_pl.rollout import LanguageModel
 from qstar_pl.samplers import GeometricSampler
-from qstar_pl.types import PromptBatch
+from qstar_pl.types import PromptBatch, Rollout
 
 VOCAB, ROWS, PROMPT, TOKENS, BISECTIONS = 50257, 8, 16, 48, 20
 
@@ -104,24 +111,79 @@ def timed(call: Callable[[], object], device: str) -> float:
     return (time.perf_counter() - started) / TOKENS * 1e3
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Time per token of q* decoding beside the bare forwards.")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--spread", type=float, default=0.02, help="standard deviation of the random weights")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    policy = random_gpt2(4, 256, 0, options.spread).to(options.device)
-    target = random_gpt2(6, 384, 1, options.spread).to(options.device)
-    ids = torch.randint(VOCAB, (ROWS, PROMPT + TOKENS)).to(options.device)
-    prompts = PromptBatch(ids[:, :PROMPT], torch.ones_like(ids[:, :PROMPT], dtype=torch.bool), torch.arange(ROWS), ())
-    sampler = GeometricSampler(max_new_tokens=TOKENS)
-    models = LanguageModel(policy), LanguageModel(target)
+class Setting:
+    """Two random models and prompts for them."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        torch.set_num_threads(options.threads)
+        self.options = options
+        self.policy = random_gpt2(4, 256, 0, options.spread).to(options.device)
+        self.target = random_gpt2(6, 384, 1, options.spread).to(options.device)
+        self.ids = torch.randint(VOCAB, (ROWS, PROMPT + TOKENS)).to(options.device)
+        mask = torch.ones(ROWS, PROMPT, dtype=torch.bool, device=options.device)
+        self.prompts = PromptBatch(self.ids[:, :PROMPT], mask, torch.arange(ROWS), ())
+        self.models = LanguageModel(self.policy), LanguageModel(self.target)
+
+    def decode(self) -> Rollout:
+        """Draw the answers from q*."""
+        sampler = GeometricSampler(max_new_tokens=TOKENS)
+        return sampler.draw(self.prompts, *self.models, samples=1, seed=0)
+
+
+def serve(setting: Setting) -> None:
+    """Decode once for every line that comes in, and answer with the time."""
+    print(f"mean alpha {setting.decode().alpha.mean():.4f}", flush=True)  # which also warms up
+    for _ in sys.stdin:
+        print(timed(setting.decode, setting.options.device), flush=True)
+
+
+def worker(checkout: Path, arguments: list[str]) -> subprocess.Popen[str]:
+    """Start a server of the version in `checkout`, with this very script."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout.resolve() / "src")}
+    command = [sys.executable, __file__, "--serve", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+
+
+def ask(server: subprocess.Popen[str]) -> float:
+    """Return the milliseconds per token of one more decode."""
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write("go\n")
+    server.stdin.flush()
+    return float(server.stdout.readline())
+
+
+def print_before_and_after(baseline: Path, options: argparse.Namespace) -> None:
+    """Let both versions take turns, and print the median of the ratios of neighbors."""
+    arguments = [f"--threads={options.threads}", f"--device={options.device}", f"--spread={options.spread}"]
+    checkouts = {"before": baseline, "after": Path(__file__).parents[1]}
+    servers = {name: worker(checkout, arguments) for name, checkout in checkouts.items()}
+    for name, server in servers.items():
+        assert server.stdout is not None
+        print(f"q* decode {name}: {server.stdout.readline().strip()}")
+    times: dict[str, list[float]] = {name: [] for name in servers}
+    for repeat in range(options.repeats):
+        for name in sorted(servers, reverse=bool(repeat % 2)):
+            times[name].append(ask(servers[name]))
+    for server in servers.values():
+        server.communicate()
+    for name, values in times.items():
+        print(f"q* decode {name:6s} {statistics.median(values):7.2f} ms per token  (fastest {min(values):.2f})")
+    ratios = [after / before for before, after in zip(times["before"], times["after"], strict=True)]
+    fastest = min(times["after"]) / min(times["before"])
+    print(
+        f"after / before: median of {len(ratios)} turns {statistics.median(ratios):.3f}, of the fastest {fastest:.3f}"
+    )
+
+
+def print_beside_forwards(setting: Setting) -> None:
+    """Let q*, the bare forwards and transformers' generate take turns."""
+    options, prompts, models = setting.options, setting.prompts, (setting.policy, setting.target)
     calls: dict[str, Callable[[], object]] = {
-        "bare forwards": lambda: bare((policy, target), prompts.prompt_ids, ids[:, PROMPT:]),
-        "q* decode": lambda: sampler.draw(prompts, *models, samples=1, seed=0),
-        "generate + bisection": lambda: generate(policy, target, prompts.prompt_ids),
+        "bare forwards": lambda: bare(models, prompts.prompt_ids, setting.ids[:, PROMPT:]),
+        "q* decode": setting.decode,
+        "generate + bisection": lambda: generate(*models, prompts.prompt_ids),
     }
     times: dict[str, list[float]] = {name: [] for name in calls}
     for repeat in range(options.repeats + 1):
@@ -129,13 +191,30 @@ def main() -> None:
             elapsed = timed(call, options.device)
             if repeat > 0:  # the first round warms up
                 times[name].append(elapsed)
-    rollout = sampler.draw(prompts, *models, samples=1, seed=0)
+    rollout = setting.decode()
     print(f"batch {ROWS}, {TOKENS} tokens, V = {VOCAB}, {options.threads} threads, {options.repeats} repeats; ", end="")
     print(f"mean alpha {rollout.alpha.mean():.3f}, mean -log Z {-rollout.log_z.mean():.4f} nats")
     base = statistics.median(times["bare forwards"])
     for name, values in times.items():
         middle = statistics.median(values)
         print(f"{name:22s} {middle:7.2f} ms per token  {middle / base:5.2f} x bare  (fastest {min(values):.2f})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time per token of q* decoding beside the bare forwards.")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--spread", type=float, default=0.02, help="standard deviation of the random weights")
+    parser.add_argument("--baseline", type=Path, help="checkout of another version, to be compared with this one")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.baseline is not None:
+        print_before_and_after(options.baseline, options)
+    elif options.serve:
+        serve(Setting(options))
+    else:
+        print_beside_forwards(Setting(options))
 
 
 if __name__ == "__main__":

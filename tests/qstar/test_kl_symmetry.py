@@ -10,6 +10,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.qstar import (
     AlphaStatus,
     DisjointSupportError,
+    KLSymmetricAlpha,
     bisect_kl_symmetry,
     geometric_mixture,
     kl_divergence,
@@ -18,7 +19,7 @@ from qstar_pl.qstar import (
     solve_kl_symmetry,
     solve_snr,
 )
-from qstar_pl.theory.pair import bisect_alpha, compare
+from qstar_pl.theory.pair import bisect_alpha, compare, visit
 
 FAMILIES = pair_families(4, 400)
 ALL = sorted(FAMILIES)
@@ -96,9 +97,9 @@ def test_nearly_identical_rows_are_not_sent_to_the_boundary(distance: float, voc
 def test_the_real_pair_sharpened(real_data: Path) -> None:
     folder = real_data / "tiny_models"
     models = str(folder / "babyllama_a"), str(folder / "babyllama_b")
-    pairs, contexts = compare(*models, ["Once upon a time", "The dog"], 4, 64, 0, factors=(1.0, 2.0, 4.0))
-    assert contexts == 512
-    for measured, reference in pairs:
+    contexts = visit(*models, ["Once upon a time", "The dog"], 4, 64, 0)
+    for factor in (1.0, 2.0, 4.0):
+        measured, reference = compare(contexts.sharpened(factor), KLSymmetricAlpha())
         assert measured.alpha_mean == pytest.approx(reference.alpha_mean, abs=1e-3)
         assert measured.ess_ratio == pytest.approx(reference.ess_ratio, abs=1e-3)
         assert abs(reference.alpha_mean - 0.5) > 0.02

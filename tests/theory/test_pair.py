@@ -7,7 +7,7 @@ from reference.pairs import certain_pair
 from scipy.optimize import brentq
 
 from qstar_pl.qstar import KLSymmetricAlpha
-from qstar_pl.theory.pair import bisect_alpha, compare, compare_laws, pair_statistics
+from qstar_pl.theory.pair import Contexts, bisect_alpha, compare, pair_statistics, visit
 
 
 def laws(rows: int = 6, vocab: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,17 +47,11 @@ def test_statistics_equal_a_computation_row_by_row():
 
 def test_two_real_models_agree_with_the_float64_reference(real_data):
     folder = real_data / "tiny_models"
-    pairs, contexts = compare(
-        str(folder / "babyllama_a"),
-        str(folder / "babyllama_b"),
-        ["Once upon a time", "He"],
-        2,
-        24,
-        0,
-        factors=(1.0, 4.0),
-    )
-    assert contexts == 2 * 2 * 24
-    for measured, reference in pairs:
+    models = str(folder / "babyllama_a"), str(folder / "babyllama_b")
+    contexts = visit(*models, ["Once upon a time", "He"], 2, 24, 0)
+    assert len(contexts.logits[0]) == 2 * 2 * 24
+    for factor in (1.0, 4.0):
+        measured, reference = compare(contexts.sharpened(factor), KLSymmetricAlpha())
         for field in dataclasses.fields(measured):
             expected = getattr(reference, field.name)
             assert getattr(measured, field.name) == pytest.approx(expected, abs=3e-4), field.name
@@ -70,7 +64,8 @@ def test_two_real_models_agree_with_the_float64_reference(real_data):
 @pytest.mark.parametrize("peak", [10.0, 40.0, 80.0])
 def test_a_pair_of_certain_models_equals_its_reference(peak):
     logits = certain_pair(peak)
-    measured, reference = compare_laws(logits, tuple(x.double() for x in logits), KLSymmetricAlpha())
+    contexts = Contexts(logits, (logits[0].double(), logits[1].double()))
+    measured, reference = compare(contexts, KLSymmetricAlpha())
     for field in dataclasses.fields(measured):
         expected = getattr(reference, field.name)
         assert getattr(measured, field.name) == pytest.approx(expected, abs=1e-3), field.name

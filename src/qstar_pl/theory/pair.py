@@ -8,6 +8,8 @@ default tolerance. The second is an independent computation: both models in floa
 most tokens, and there every solver is put to its hardest test.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,46 +119,48 @@ def prompt_batch(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> 
     return PromptBatch(ids, mask, torch.tensor([example.key for example in examples]), examples)
 
 
-def compare_laws(
-    logits: tuple[Tensor, Tensor], exact_logits: tuple[Tensor, Tensor], alpha: AlphaStrategy
-) -> tuple[PairStatistics, PairStatistics]:
-    """Return (measured, float64 reference) from the logits [N, vocab] of π_θ and π_t, as run and in float64."""
-    policy, target = (values.log_softmax(-1) for values in logits)
-    # The solver sees what training gives it; the statistics are formed in float64.
-    exponent = alpha(policy, target).double()
-    measured = pair_statistics(policy.double().log_softmax(-1), target.double().log_softmax(-1), exponent)
-    exact = [values.log_softmax(-1) for values in exact_logits]
-    return measured, pair_statistics(exact[0], exact[1], bisect_alpha(*exact_logits))
+@dataclass(frozen=True)
+class Contexts:
+    """What both models say in the visited contexts: logits [contexts, vocab] of (π_θ, π_t)."""
+
+    logits: tuple[Tensor, Tensor]
+    """As the models run in training."""
+    exact_logits: tuple[Tensor, Tensor]
+    """With weights and activations in float64."""
+
+    def sharpened(self, factor: float) -> Contexts:
+        """Return the contexts of models with all logits multiplied by `factor`."""
+        (policy, target), (exact_policy, exact_target) = self.logits, self.exact_logits
+        return Contexts((factor * policy, factor * target), (factor * exact_policy, factor * exact_target))
 
 
 @torch.no_grad()
-def compare(
-    policy_name: str,
-    target_name: str,
-    prompts: Sequence[str],
-    samples: int,
-    max_new_tokens: int,
-    seed: int,
-    factors: Sequence[float] = (1.0,),
-) -> tuple[list[tuple[PairStatistics, PairStatistics]], int]:
-    """Return (measured, float64 reference) for each factor that the logits are multiplied by, and the contexts."""
+def visit(
+    policy_name: str, target_name: str, prompts: Sequence[str], samples: int, max_new_tokens: int, seed: int
+) -> Contexts:
+    """Draw answers from q* and ask both models at every token of them."""
     policy_source, target_source = Pretrained(policy_name), Pretrained(target_name)
     tokenizer = policy_source.tokenizer()
     if difference := vocabulary_difference(tokenizer, target_source.tokenizer()):
         raise UserError(f"target must share the policy's vocabulary, got {difference}")
     policy, target = policy_source.load(), target_source.load()
     batch = prompt_batch(prompts, tokenizer)
-    alpha = KLSymmetricAlpha()
-    rollout = GeometricSampler(alpha=alpha, max_new_tokens=max_new_tokens).draw(
+    rollout = GeometricSampler(alpha=KLSymmetricAlpha(), max_new_tokens=max_new_tokens).draw(
         batch, LanguageModel(policy, tokenizer), LanguageModel(target, tokenizer), samples=samples, seed=seed
     )
-    run = [context_logits(model, tokenizer, rollout) for model in (policy, target)]
-    exact = [context_logits(model.double(), tokenizer, rollout) for model in (policy, target)]
-    pairs = [
-        compare_laws((factor * run[0], factor * run[1]), (factor * exact[0], factor * exact[1]), alpha)
-        for factor in factors
-    ]
-    return pairs, int(rollout.completion_mask.sum())
+    run = context_logits(policy, tokenizer, rollout), context_logits(target, tokenizer, rollout)
+    policy, target = policy.double(), target.double()
+    return Contexts(run, (context_logits(policy, tokenizer, rollout), context_logits(target, tokenizer, rollout)))
+
+
+def compare(contexts: Contexts, alpha: AlphaStrategy) -> tuple[PairStatistics, PairStatistics]:
+    """Return (measured, float64 reference)."""
+    policy, target = (values.log_softmax(-1) for values in contexts.logits)
+    # The solver sees what training gives it; the statistics are formed in float64.
+    exponent = alpha(policy, target).double()
+    measured = pair_statistics(policy.double().log_softmax(-1), target.double().log_softmax(-1), exponent)
+    exact_policy, exact_target = (values.log_softmax(-1) for values in contexts.exact_logits)
+    return measured, pair_statistics(exact_policy, exact_target, bisect_alpha(*contexts.exact_logits))
 
 
 def print_table(measured: PairStatistics, reference: PairStatistics, contexts: int, factor: float = 1.0) -> None:
@@ -202,17 +206,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"samples must be at least 1, got {arguments.samples}")
     if not all(factor > 0 for factor in arguments.sharpen):
         raise UserError(f"sharpen must be positive, got {arguments.sharpen}")
-    pairs, contexts = compare(
+    contexts = visit(
         arguments.policy,
         arguments.target,
         arguments.prompt or DEFAULT_PROMPTS,
         arguments.samples,
         arguments.max_new_tokens,
         arguments.seed,
-        arguments.sharpen,
     )
-    for factor, (measured, reference) in zip(arguments.sharpen, pairs, strict=True):
-        print_table(measured, reference, contexts, factor)
+    for factor in arguments.sharpen:
+        measured, reference = compare(contexts.sharpened(factor), KLSymmetricAlpha())
+        print_table(measured, reference, len(contexts.logits[0]), factor)
     return 0
 
 
