@@ -98,6 +98,12 @@ def test_what_could_be_chosen_otherwise_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[1:] == [line]
 
 
+def test_a_tree_of_messages_is_not_taken_for_prompts():
+    row = {"message_id": "1", "parent_id": None, "text": "Hello", "role": "assistant"}
+    with pytest.raises(UserError, match=r"the rows have message_id, parent_id, role, text"):
+        Auto().choose(row, "f:1")
+
+
 def test_rows_that_cannot_be_read(tmp_path):
     file = tmp_path / "x.jsonl"
     file.write_text("")

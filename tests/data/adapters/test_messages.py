@@ -120,7 +120,16 @@ def test_sharegpt_and_what_arrow_and_csv_make_of_messages():
     said = [{"from": names[one["role"]], "value": one["content"]} for one in talk("a", "b", "c", "d")]
     lists = {"role": ["user", "assistant"] * 2, "content": ["a", "b", "c", "d"]}
     pairs = [{"input": "a", "output": "b"}, {"input": "c", "output": "d"}]
-    for form in (said, lists, pairs, json.dumps(said), json.dumps(talk("a", "b", "c", "d"), indent=1)):
+    texts = [["a", "b"], ["c", "d"]]
+    for form in (
+        said,
+        lists,
+        pairs,
+        texts,
+        json.dumps(said),
+        json.dumps(talk("a", "b", "c", "d"), indent=1),
+        str(said),
+    ):
         example = convert(form)
         assert (example.turns, example.chosen) == (wanted.turns, "d")
 

@@ -82,8 +82,11 @@ def test_dialogues_keep_their_turns():
     assert text.turns == example.turns[1:]
     longer = PromptResponse("q", "a").example({"q": [USER], "a": [SO, {"role": "user", "content": "And?"}, NO]}, "f:1")
     assert (longer.turns, longer.chosen) == (text.turns, "No.")
-    before = PromptResponse("q", None, context_field="c").example({"q": "And?", "c": [USER, SO]}, "f:1")
+    before = PromptResponse("q", None, history_field="c").example({"q": "And?", "c": [USER, SO]}, "f:1")
     assert before.turns == text.turns
+    pairs = PromptResponse("q", None, history_field="c").example({"q": "And?", "c": [["Why?", "So."]]}, "f:1")
+    assert pairs.turns == text.turns
+    assert len(PromptResponse("q", None, history_field="c").example({"q": "And?", "c": None}, "f:1").turns) == 1
 
 
 @pytest.mark.parametrize(

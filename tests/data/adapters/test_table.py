@@ -7,6 +7,9 @@ def test_kinds():
     kinds = [Kind.FLAG, Kind.NUMBER, Kind.NUMBER, Kind.TEXT, Kind.DIALOGUE, Kind.LIST, Kind.OBJECT, *[None] * 4]
     assert [kind(value) for value in values] == kinds
     assert kind('[{"role": "user", "content": "x"}]') is Kind.DIALOGUE
+    assert kind("[{'role': 'user', 'content': 'as pandas writes it'}]") is Kind.DIALOGUE
+    assert kind({"role": "user", "content": "x"}) is Kind.DIALOGUE
+    assert kind("[{'role': __import__('os').getcwd()}]") is kind("[{not a list") is Kind.TEXT
     assert kind('[{"role": "user"') is kind("[1, 2]") is Kind.TEXT
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,13 +32,14 @@ ROLES: Mapping[str, str] = {
 }
 """Who speaks, by the names that datasets give them (in lower case)."""
 _ROLE_KEYS = ("role", "from", "speaker")
+_LISTED = re.compile(r"\s*\[\s*\{")
 _TEXT_KEYS = ("content", "value", "text")
 _SPEAKERS = (("user", "input"), ("assistant", "output"))
 NOT_IN_TURN = "the messages do not alternate between user and assistant"
 
 
 def is_dialogue(value: Any) -> bool:
-    """Tell whether a value is a list of messages: of objects, an object of lists, or JSON text of a list."""
+    """Tell whether a value is a list of messages: of objects, an object of lists, text of a list; or one message."""
     listed = _as_list(value)
     return bool(listed) and all(isinstance(item, Mapping) and _is_message(item) for item in listed or ())
 
@@ -45,8 +48,9 @@ def dialogue(value: Any, name: str, where: str) -> tuple[Turn, ...]:
     """Return the turns of a list of messages; an empty system message is none, white space around texts is dropped.
 
     A message is an object with `role` (or `from`, `speaker`) and `content` (or `value`, `text`); an object with `input`
-    and `output` is two. A tool call is written into its turn, and what tools return is a turn of the user's, in the
-    form of Hermes's and Qwen's chat templates: <tool_call>…</tool_call>, <tool_response>…</tool_response>.
+    and `output`, or a list of two texts, is two. A tool call is written into its turn, and what tools return is a turn
+    of the user's, in the form of Hermes's and Qwen's chat templates: <tool_call>…</tool_call>, <tool_response>…
+    </tool_response>.
 
     Raises:
         RowError: if the value is no such list.
@@ -91,17 +95,34 @@ def parted(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], str | None]:
 
 
 def _as_list(value: Any) -> list[Any] | None:
-    if isinstance(value, str) and value.lstrip()[:2] in ("[{", "[ ", "[\n"):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
+    if isinstance(value, str):
+        value = _read_list(value)
+    if isinstance(value, Mapping) and _is_message(value) and not any(isinstance(one, list) for one in value.values()):
+        return [value]
     if isinstance(value, Mapping):  # {"role": [...], "content": [...]}: a list of objects as Arrow stores it
         lists = {key: item for key, item in value.items() if isinstance(item, list)}
         if not _is_message(lists) or len({len(item) for item in lists.values()}) != 1:
             return None
         return [dict(zip(lists, items, strict=True)) for items in zip(*lists.values(), strict=True)]
+    if isinstance(value, list) and value and all(map(_is_pair, value)):
+        return [{"input": question, "output": answer} for question, answer in value]
     return value if isinstance(value, list) else None
+
+
+def _read_list(text: str) -> Any:
+    """Return what a cell of a CSV file holds, if that is a list of objects in JSON's form or in Python's."""
+    if not _LISTED.match(text):
+        return None
+    for reader in (json.loads, ast.literal_eval):
+        try:
+            return reader(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, list) and len(item) == 2 and all(isinstance(text, str) for text in item)
 
 
 def _is_message(item: Mapping[str, Any]) -> bool:

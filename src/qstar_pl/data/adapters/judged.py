@@ -13,7 +13,7 @@ from qstar_pl.data.rows import RowError
 from qstar_pl.errors import UserError
 from qstar_pl.types import Turn
 
-LABELS = ("label", "is_safe", "is_correct", "is_chosen", "is_preferred", "accepted", "thumbs_up", "desirable")
+LABELS = ("label", "is_safe", "is_correct", "is_chosen", "is_preferred", "accepted", "thumbs_up", "kto_tag")
 """Columns that are taken for a verdict on the answer, if they hold one."""
 SCORES = ("score", "rating", "reward", "overall_score", "helpfulness", "quality")
 """Columns that are taken for a score of the answer, if they hold numbers."""
@@ -23,7 +23,8 @@ SYSTEMS = ("system", "system_prompt", "system_message")
 """Columns that are taken for a system turn."""
 
 _VERDICTS = {"true": True, "yes": True, "good": True, "1": True, "false": False, "no": False, "bad": False, "0": False}
-_VERDICTS |= {"-1": False, "desirable": True, "undesirable": False}
+_VERDICTS |= {"-1": False, "desirable": True, "undesirable": False, "chosen": True, "rejected": False}
+_VERDICTS |= {"correct": True, "incorrect": False, "accepted": True, "safe": True, "unsafe": False}
 
 
 def verdict(value: Any) -> bool | None:

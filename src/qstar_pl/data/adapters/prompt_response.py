@@ -8,26 +8,36 @@ from dataclasses import dataclass
 from qstar_pl.data.adapters.adapter import Row
 from qstar_pl.data.adapters.answers import PROMPTS_DIFFER, answered, prompt_turns
 from qstar_pl.data.adapters.columns import as_text, need
-from qstar_pl.data.adapters.dialogue import dialogue, is_dialogue
+from qstar_pl.data.adapters.dialogue import dialogue
 from qstar_pl.data.adapters.examples import dialogue_example
 from qstar_pl.data.adapters.judged import Judged, detect_judgement
+from qstar_pl.data.adapters.messages import COLUMNS as DIALOGUES
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.adapters.transcript import is_answered
 from qstar_pl.data.rows import RowRejected
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example, Turn
 
-PROMPTS = ("prompt", "question", "query", "instruction", "input", "text", "problem")
+PROMPTS = ("prompt", "question", "query", "instruction", "input", "text", "problem", "inputs")
 """Columns that are taken for the prompt; the first that is there counts."""
-RESPONSES = ("response", "solution", "answer", "output", "completion", "generated_solution", "code", "target", "text")
+RESPONSES = (
+    *("response", "solution", "answer", "output", "completion", "generated_solution", "code"),
+    *("target", "targets", "ideal", "text"),
+)
 """Columns that are taken for the answer; the first that is there counts."""
 PAIRS = (
     ("chosen", "rejected"),
     ("response_j", "response_k"),
     ("good_edited_response", "bad_edited_response"),
     ("chosen_response", "rejected_response"),
+    ("response_chosen", "response_rejected"),
+    ("preferred", "dispreferred"),
 )
 """Columns that are taken for the better and the worse answer."""
+CONTEXTS = ("context", "passage", "document")
+"""Columns that are taken for what a prompt is about."""
+HISTORIES = ("history", "context")
+"""Columns that are taken for the turns before a prompt, if they hold messages."""
 _SPOKEN = (Kind.TEXT, Kind.DIALOGUE)
 
 
@@ -37,7 +47,7 @@ class PromptResponse(Judged):
 
     A prompt is a text, which becomes the user's turn; a transcript "Human: … Assistant: …", which becomes its turns; or
     a list of messages (see `Messages` for their forms). An answer is a text, or messages: the assistant's alone, or the
-    whole dialogue. A context that is text follows the prompt after an empty line; one of messages comes before it.
+    whole dialogue. The context follows the prompt after an empty line; the history is made of turns before it.
 
     Null, or a column that this row lacks, is absence: of the answer, the worse answer, the context. Left out and
     counted: rows without a prompt, with an empty answer, or with two equal ones.
@@ -51,7 +61,9 @@ class PromptResponse(Judged):
     rejected_field: str | None = None
     """Column of the worse answer; None where the dataset has no comparisons."""
     context_field: str | None = None
-    """Column of what belongs to the question, where it is not empty (Alpaca's `input`, Dolly's `context`)."""
+    """Column of a text that belongs to the question, where it is not empty (Alpaca's `input`, Dolly's `context`)."""
+    history_field: str | None = None
+    """Column of the turns before: messages, or pairs of a question and its answer."""
     answer_required: bool = False
     """Leave rows without an answer out, instead of using their prompts."""
 
@@ -74,13 +86,12 @@ class PromptResponse(Judged):
         if value is None or value in ("", []):
             raise RowRejected("the prompt is empty")
         turns = prompt_turns(value, self.prompt_field, where)
+        history = None if self.history_field is None else row.get(self.history_field)
+        if history is not None and self.history_field is not None:
+            before = dialogue(history, self.history_field, where)
+            turns = before if before[-1:] == turns[-1:] else (*before, *turns)
         context = None if self.context_field is None else row.get(self.context_field)
-        if context is None or self.context_field is None or not turns[-1].content:
-            return turns
-        if isinstance(context, list) or is_dialogue(context):
-            before = dialogue(context, self.context_field, where)
-            return before if before[-1:] == turns[-1:] else (*before, *turns)
-        text = as_text(context, self.context_field, where).strip()
+        text = "" if context is None else as_text(context, self.context_field or "", where).strip()
         return (*turns[:-1], Turn("user", f"{turns[-1].content}\n\n{text}")) if text else turns
 
     def _answer(
@@ -89,7 +100,10 @@ class PromptResponse(Judged):
         return (tuple(prompt), None) if name is None else answered(prompt, row.get(name), name, where)
 
     def _columns(self) -> list[str]:
-        names = (self.prompt_field, self.context_field, self.response_field, self.rejected_field)
+        names = (
+            *(self.prompt_field, self.context_field, self.history_field),
+            *(self.response_field, self.rejected_field),
+        )
         return list(dict.fromkeys([*(name for name in names if name is not None), *self.judging_columns()]))
 
     def check(self, columns: Collection[str], path: str) -> None:
@@ -102,12 +116,13 @@ class PromptResponse(Judged):
 
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
-        prompt = self.prompt_field + (f" + {self.context_field}" if self.context_field else "")
+        named = (self.history_field, self.prompt_field, self.context_field)
+        prompt = " + ".join(name for name in named if name is not None)
         chosen = self.response_field
         if self.response_field == self.prompt_field:
             prompt, chosen = f"{prompt}, up to its last answer", f"{chosen}, the last"
-        named = {"prompt": prompt, "chosen": chosen, "rejected": self.rejected_field}
-        return {role: column for role, column in named.items() if column is not None} | self.judging_fields()
+        roles = {"prompt": prompt, "chosen": chosen, "rejected": self.rejected_field}
+        return {role: column for role, column in roles.items() if column is not None} | self.judging_fields()
 
     def uses(self, row: Row) -> Sequence[str]:
         """See `Adapter.uses`."""
@@ -117,16 +132,18 @@ class PromptResponse(Judged):
     def claim(cls, table: Table) -> Claim | None:
         """Take the columns by their usual names; see `PROMPTS`, `PAIRS` and `RESPONSES`."""
         candidates = [name for name in PROMPTS if table.holds(*_SPOKEN, of=(name,))]
-        if not candidates and table.kind("context") is Kind.DIALOGUE:
-            candidates = ["context"]
+        pair = next((names for names in PAIRS if table.holds(*_SPOKEN, of=names)), None)
         if not candidates:
+            candidates = [name for name in ("context", *DIALOGUES) if table.kind(name) is Kind.DIALOGUE]
+            candidates = candidates if pair is not None or "context" in candidates else []
+        if not candidates or {"message_id", "parent_id"} <= set(table.columns):  # a tree of messages, one a row
             return None
         prompt = candidates[0]
-        pair = next((names for names in PAIRS if table.holds(*_SPOKEN, of=names)), None)
         response = _response(table, prompt)
         if response is None and table.kind(prompt) is Kind.TEXT and table.share(prompt, is_answered) > 0.5:
             response = prompt
         options = {"prompt_field": prompt, "response_field": response, "context_field": _context(table, prompt)}
+        options["history_field"] = table.first([one for one in HISTORIES if one != prompt], Kind.DIALOGUE)
         confidence = Confidence.PROMPTS if response is None else Confidence.ANSWERS
         if pair is not None:
             options |= {"response_field": pair[0], "rejected_field": pair[1]}
@@ -155,4 +172,4 @@ def _response(table: Table, prompt: str) -> str | None:
 def _context(table: Table, prompt: str) -> str | None:
     if prompt == "instruction" and table.kind("input") is Kind.TEXT:
         return "input"
-    return table.first(["context"] if prompt != "context" else [], *_SPOKEN)
+    return table.first(CONTEXTS, Kind.TEXT)
