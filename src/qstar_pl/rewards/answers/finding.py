@@ -1,0 +1,94 @@
+"""Where the final answer stands in a text."""
+
+from __future__ import annotations
+
+import re
+
+from qstar_pl.rewards.answers.choices import choice_of
+
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*")
+_HASHES = re.compile(r"^[ \t]*####[ \t]*(?P<answer>\S[^\n]*)$", re.MULTILINE)
+_HEADING = re.compile(
+    r"[*\s\d.:]*(?:step|conclusion|solution|final|answer|explanation|case|part|note|summary|verif)", re.I
+)
+_PHRASE = re.compile(r"\banswer(?:\s+to\s+[^.\n]{0,80}?)?\s*(?:is|are|:|\*\*:|:\*\*)\s*(?:therefore|thus|:)?\s*", re.I)
+_FORMULA = re.compile(
+    r"\$\$(?P<two>.+?)\$\$|\$(?P<one>[^$\n]+?)\$|\\\((?P<round>.+?)\\\)|\\\[(?P<square>.+?)\\\]", re.DOTALL
+)
+_NUMBER = re.compile(
+    r"(?:(?<![\w.)])-)?[$€£]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s*/\s*\d+(?!\w))?\s?%?|(?<![\w.])-?\.\d+"
+)
+_SENTENCE_END = re.compile(r"(?<!\b[a-z])\.(?=\s|$)(?!\d)|[\n]|(?<=[\w)}$])[!?](?=\s|$)")
+_LONGEST = 20_000
+"""Characters from the end that are looked at."""
+_SHORT = 200
+"""Characters of a text that may be an answer as a whole."""
+
+
+def find_answers(text: str, *, unmarked: bool = True) -> list[str]:
+    """Return the final answer in a text, in the one or two ways that it may be read; none if there is none.
+
+    It is what stands in the last \\boxed{}, or else behind the first "####" that begins a line, or else behind the last
+    "answer is" or "answer:", up to the sentence's or the line's end. A box that holds a choice's letter alone may mean
+    the value in the box before it. With `unmarked` it is otherwise the whole text, if it is short, or the last formula
+    or number.
+    """
+    text = text[-_LONGEST:]
+    if boxes := _boxes(text):
+        return [boxes[-1], *(boxes[-2:-1] if choice_of(boxes[-1]) is not None else [])]
+    for line in _HASHES.finditer(text):
+        if not _HEADING.match(line["answer"]):
+            return [line["answer"].strip()]
+    if phrases := list(_PHRASE.finditer(text)):
+        said = text[phrases[-1].end() :].lstrip(" *:\n")
+        if found := [one for one in (_sentence(said), said.partition("\n")[0].strip(" *")) if one]:
+            return list(dict.fromkeys(found))
+    return _unmarked(text) if unmarked else []
+
+
+def _boxes(text: str) -> list[str]:
+    """Return what whole boxes hold, in their order; of nested ones the outermost."""
+    found, place = [], 0
+    while (box := _BOX.search(text, place)) is not None:
+        place = box.end()
+        if text[place : place + 1] != "{":
+            if word := re.match(r"\\?[A-Za-z]+|[-+]?[\d.,]*\d|\S", text[place:]):
+                found.append(word[0])
+            continue
+        depth, here = 0, place
+        while here < len(text):
+            if text[here] == "\\":
+                here += 2
+                continue
+            depth += (text[here] == "{") - (text[here] == "}")
+            here += 1
+            if depth == 0:
+                found.append(text[place + 1 : here - 1])
+                place = here
+                break
+    return found
+
+
+def _sentence(text: str) -> str:
+    """Return the first sentence, or the formula that begins it."""
+    if (formula := _FORMULA.match(text)) is not None:
+        rest = text[formula.end() :].lstrip()
+        if not rest or not (rest[0].isalnum() or rest[0] in "\\-+=<>/"):
+            return _inside(formula)
+    end = _SENTENCE_END.search(text)
+    return (text[: end.start()] if end else text).strip(" *")
+
+
+def _unmarked(text: str) -> list[str]:
+    found = [text.strip()] if 0 < len(text.strip()) <= _SHORT else []
+    formulas = list(_FORMULA.finditer(text))
+    numbers = [one for one in _NUMBER.finditer(text) if not formulas or one.start() >= formulas[-1].end()]
+    if numbers:
+        found.append(numbers[-1][0].strip())
+    elif formulas:
+        found.append(_inside(formulas[-1]))
+    return list(dict.fromkeys(found))
+
+
+def _inside(formula: re.Match[str]) -> str:
+    return next(text for text in formula.groups() if text)
