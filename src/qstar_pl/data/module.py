@@ -22,6 +22,7 @@ from qstar_pl.data.training_order import training_order
 from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer
 from qstar_pl.rewards.reward import Reward
+from qstar_pl.types import Example
 
 
 class RLHFDataModule(LightningDataModule):
@@ -187,10 +188,15 @@ class RLHFDataModule(LightningDataModule):
     def adapters(self) -> list[Adapter]:
         """The adapters that made the rows, one unless the data are a mixture; there after `setup`."""
         source, found = self._source(), list[Adapter]()
-        for example in self._rows.examples if self._rows is not None else []:
+        for example in self.examples:
             if (adapter := source.adapter_of(example)) not in found:
                 found.append(adapter)
         return found
+
+    @property
+    def examples(self) -> list[Example]:
+        """What the adapters made of the rows; there after `setup`."""
+        return self._rows.examples if self._rows is not None else []
 
     @property
     def in_tiny_world(self) -> bool:

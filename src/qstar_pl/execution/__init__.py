@@ -6,6 +6,7 @@ from qstar_pl.execution.limits import Limits as Limits
 from qstar_pl.execution.pool import ExecutionPool as ExecutionPool
 from qstar_pl.execution.pool import Task as Task
 from qstar_pl.execution.pool import usable_cores as usable_cores
+from qstar_pl.execution.problems import TASKS as TASKS
 from qstar_pl.execution.problems import CheckedFunction as CheckedFunction
 from qstar_pl.execution.problems import FunctionCases as FunctionCases
 from qstar_pl.execution.problems import Problem as Problem

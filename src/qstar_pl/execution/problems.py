@@ -138,12 +138,11 @@ def problem_from_metadata(metadata: Mapping[str, Any]) -> Problem:
         UserError: if the metadata has no such task, or lacks what it needs.
 
     """
-    makers: dict[Any, Callable[[Mapping[str, Any]], Problem]] = {"humaneval": _humaneval, "apps": _apps}
     task = metadata.get("task")
-    if task not in makers:
-        raise UserError(f"metadata must have a task of programs with tests ({', '.join(makers)}), got {task!r}")
+    if task not in _MAKERS:
+        raise UserError(f"metadata must have a task of programs with tests ({', '.join(_MAKERS)}), got {task!r}")
     try:
-        return makers[task](metadata)
+        return _MAKERS[task](metadata)
     except KeyError as error:
         raise UserError(f"metadata of a {task} problem must have {error.args[0]!r}, got {sorted(metadata)}") from error
     except (ValueError, TypeError) as error:
@@ -169,3 +168,8 @@ def _apps(metadata: Mapping[str, Any]) -> Problem:
         starter = metadata.get("starter_code") or ""
         return FunctionCases(key, references, cases.function, cases.inputs, cases.outputs, starter)
     return Script(key, references, list(zip(cases.inputs, cases.outputs, strict=True)))
+
+
+_MAKERS: Mapping[Any, Callable[[Mapping[str, Any]], Problem]] = {"humaneval": _humaneval, "apps": _apps}
+TASKS = frozenset(_MAKERS)
+"""Tasks of metadata that `problem_from_metadata` takes."""

@@ -35,6 +35,40 @@ def settle(
         UserError: if it needs a reward, and there is none that knows the data.
 
     """
+    settled = _without_defaults(judges, policy, data, training=training, optional=optional)
+    for name, judge in (("reward", settled.reward), ("gold", settled.gold)):
+        if judge is not None and data is not None:
+            check_knows(judge, name, data)
+    return settled
+
+
+def check_knows(judge: Reward, option: str, data: RLHFDataModule) -> None:
+    """Check that a reward can judge answers to the rows; where some may be unknown to it, say how many are.
+
+    Args:
+        judge: the reward.
+        option: what names it, e.g. "reward".
+        data: after `setup`.
+
+    Raises:
+        UserError: if it knows none of them, or not all and must.
+
+    """
+    reasons = [(example, reason) for example in data.examples if (reason := judge.unknown(example)) is not None]
+    if not reasons:
+        return
+    example, reason = reasons[0]
+    count, kind = f"{len(reasons)} of {len(data.examples)} rows", type(judge).__name__
+    where = f"{example.metadata.get('source', data.path)}: {reason}"
+    if not judge.some_unknown or len(reasons) == len(data.examples):
+        way_out = "--model.gold=null goes without" if option == "gold" else f"--model.{option} names another"
+        raise UserError(f"{option} must know the rows that it judges; {way_out}; got {kind} with {count} ({where})")
+    announce(f"{kind}: answers to {count} cannot be judged and get 0 ({where})")
+
+
+def _without_defaults(
+    judges: Judges, policy: ModelSource, data: RLHFDataModule | None, *, training: str | None, optional: bool
+) -> Judges:
     own_policy = not policy.in_tiny_world()
     own_data = data is not None and not data.in_tiny_world
     if not own_policy and not own_data:

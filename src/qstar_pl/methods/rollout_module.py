@@ -8,7 +8,7 @@ from torch import Tensor
 
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import UserError
-from qstar_pl.methods.judges import check_target
+from qstar_pl.methods.judges import check_knows, check_target
 from qstar_pl.methods.lengths import evaluates
 from qstar_pl.methods.policy_module import PolicyModule
 from qstar_pl.models.source import ModelSource
@@ -17,6 +17,7 @@ from qstar_pl.qstar.kl_estimators import K1, KLEstimator
 from qstar_pl.qstar.kl_placement import InReward, KLPlacement
 from qstar_pl.qstar.shaping import shape_rewards
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
+from qstar_pl.rewards.reward import Reward
 from qstar_pl.rollout.logprobs import rollout_logprobs
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
 from qstar_pl.targets import Expert
@@ -98,6 +99,9 @@ class RolloutModule(PolicyModule):
         """See `PolicyModels.build_models`; also loads π_t."""
         check_target(self.target.left_to_default(), self.policy_source, self.data)
         super().build_models()
+        judge = getattr(self.target, "reward", None)
+        if isinstance(judge, Reward) and self.data is not None:
+            check_knows(judge, "target.reward", self.data)
         self.target.build(self.reference, self.tokenizer)
 
     def on_train_start(self) -> None:

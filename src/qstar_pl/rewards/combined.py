@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.rewards.reward import Reward
-from qstar_pl.types import Rollout
+from qstar_pl.types import Example, Rollout
 
 
 class WeightedSum(Reward):
@@ -41,6 +41,14 @@ class WeightedSum(Reward):
             assert isinstance(reward, Reward)
             if (option := reward.left_to_default()) is not None:
                 return f"rewards[{number}].{option}"
+        return None
+
+    def unknown(self, example: Example) -> str | None:
+        """See `Reward.unknown`."""
+        for reward in self.rewards:
+            assert isinstance(reward, Reward)
+            if not reward.some_unknown and (reason := reward.unknown(example)) is not None:
+                return f"{type(reward).__name__}: {reason}"
         return None
 
     def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
-from qstar_pl.execution import ExecutionPool, Limits, Outcome, Task, problem_from_metadata
+from qstar_pl.execution import TASKS, ExecutionPool, Limits, Outcome, Task, problem_from_metadata
 from qstar_pl.rewards.reward import Reward
-from qstar_pl.types import Rollout
+from qstar_pl.types import Example, Rollout
 
 
 class ExecutionReward(Reward):
@@ -46,6 +46,10 @@ class ExecutionReward(Reward):
         self.limits = limits
         self._pool: ExecutionPool | None = None
         self._owner = 0
+
+    def unknown(self, example: Example) -> str | None:
+        """See `Reward.unknown`; adapters of programs have looked into the tests."""
+        return None if example.metadata.get("task") in TASKS else "it has no tests of programs"
 
     def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
         """See `Reward.score`; reads the tests from the metadata of each answer's example.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -26,6 +27,8 @@ class FinalAnswerReward(Reward):
     same in every thread and process; computer algebra (math-verify, sympy) is none of that on a stranger's text:
     9**9**9 ends there by a signal that only a main thread can set.
     """
+
+    some_unknown: ClassVar[bool] = True
 
     def __init__(self, fields: tuple[str, ...] = FIELDS, unmarked: bool = True) -> None:
         """Describe the reward.
@@ -54,23 +57,11 @@ class FinalAnswerReward(Reward):
 
     def unknown(self, example: Example) -> str | None:
         """See `Reward.unknown`."""
-        return None if self.references(example) else f"it has no {' or '.join(self.fields)}"
+        return None if self.references(example) else f"it has no {' or '.join(self.fields)}, or --model.reward.fields"
 
     def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
-        """See `Reward.score`.
-
-        Raises:
-            UserError: if an example has no reference.
-
-        """
+        """See `Reward.score`; 0 for all answers to an example without a reference."""
         references = [self.references(example) for example in rollout.prompts.examples]
-        if not all(references):
-            example = rollout.prompts.examples[references.index([])]
-            where = example.metadata.get("source", "an example")
-            raise UserError(
-                f"data must bring {' or '.join(self.fields)} for FinalAnswerReward, got {where} without; "
-                "--model.reward.fields names another column"
-            )
         pairs = zip(rollout.prompt_index.tolist(), completions, strict=True)
         right = [self.is_right(text, references[index]) for index, text in pairs]
         return torch.tensor(right, dtype=torch.float32, device=rollout.completion_ids.device)

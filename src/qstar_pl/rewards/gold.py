@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from qstar_pl.rewards.reward import Reward
-from qstar_pl.tiny_world.gold_formula import gold_reward
-from qstar_pl.types import Rollout
+from qstar_pl.tiny_world.gold_formula import gold_reward, why_unknown
+from qstar_pl.types import Example, Rollout
 
 
 class GoldReward(Reward):
@@ -33,6 +33,10 @@ class GoldReward(Reward):
     def left_to_default(self) -> str | None:
         """See `Reward.left_to_default`."""
         return None if self.heuristic else "heuristic"
+
+    def unknown(self, example: Example) -> str | None:
+        """See `Reward.unknown`."""
+        return why_unknown(example.metadata)
 
     def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
         """See `Reward.score`; reads the user's last turn and the metadata of each answer's example."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.types import Rollout
+from qstar_pl.types import Example, Rollout
 
 
 class Reward(nn.Module, ABC):
     """Scores finished answers. Weights, where there are any, load in `build` and stay frozen."""
+
+    some_unknown: ClassVar[bool] = False
+    """Whether rows that are `unknown` may be among others: their answers get 0, which is no signal."""
 
     def build(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Load what is needed; called once, from the LightningModule's `configure_model`."""
@@ -22,6 +26,10 @@ class Reward(nn.Module, ABC):
 
         Where policy and data are not the tiny world's, such a reward is replaced, left out, or refused.
         """
+        return None
+
+    def unknown(self, example: Example) -> str | None:
+        """Return why answers to this example cannot be judged, None if they can: asked at start, of all rows."""
         return None
 
     @abstractmethod

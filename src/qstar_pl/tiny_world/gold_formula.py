@@ -40,6 +40,16 @@ _FORMULAS: Mapping[str, Callable[[str, str, Mapping[str, Any]], float]] = {
 }
 
 
+def why_unknown(metadata: Mapping[str, Any]) -> str | None:
+    """Return why answers to such a row have no gold reward, None if they have one."""
+    task = metadata.get("task", "dialogue")
+    if task not in _FORMULAS:
+        return f"its task is {task}, not one of {', '.join(_FORMULAS)}"
+    if task == "code" and not {"arguments", "tests"} <= metadata.keys():
+        return "it has no tests in the tiny world's form"
+    return None
+
+
 def gold_reward(question: str, answer: str, metadata: Mapping[str, Any]) -> float:
     """Return the gold reward in [0, 1] of `answer` to `question`, the user's last turn.
 

@@ -12,6 +12,8 @@ from qstar_pl.data.adapters.columns import texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowRejected
+from qstar_pl.rewards.final_answer import FinalAnswerReward
+from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
 _MARK = "####"
@@ -28,6 +30,10 @@ class GSM8K(Adapter):
 
     calculations: bool = True
     """Keep the calculator's notes, such as <<48/2=24>>, in the demonstration."""
+
+    def default_reward(self) -> Reward:
+        """See `Adapter.default_reward`."""
+        return FinalAnswerReward()
 
     def example(self, row: Row, where: str) -> Example:
         """Convert one row; see the class."""

@@ -11,6 +11,8 @@ from qstar_pl.data.adapters.columns import as_number, as_text, number
 from qstar_pl.data.adapters.table import Kind, Table
 from qstar_pl.data.rows import RowError
 from qstar_pl.errors import UserError
+from qstar_pl.rewards.final_answer import FinalAnswerReward
+from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Turn
 
 LABELS = ("label", "is_safe", "is_correct", "is_chosen", "is_preferred", "accepted", "thumbs_up", "kto_tag")
@@ -60,6 +62,10 @@ class Judged(Adapter):
     def __post_init__(self) -> None:
         if (self.score_field is None) != (self.min_score is None):
             raise UserError(f"min_score must come with score_field, got {self.min_score} and {self.score_field}")
+
+    def default_reward(self) -> Reward | None:
+        """See `Adapter.default_reward`."""
+        return None if self.final_answer_field is None else FinalAnswerReward()
 
     def judged(self, row: Row, where: str, chosen: str | None) -> tuple[str | None, dict[str, Any]]:
         """Return the answer, None if it is not said to be good, and what goes into the metadata."""

@@ -10,6 +10,8 @@ from qstar_pl.data.adapters.columns import need, text_list, texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowRejected
+from qstar_pl.rewards.final_answer import FinalAnswerReward
+from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
 
@@ -19,6 +21,10 @@ class NaturalQuestions(Adapter):
 
     `metadata["answers"]` holds all of them, for exact match. A row without an answer is counted and left out.
     """
+
+    def default_reward(self) -> Reward:
+        """See `Adapter.default_reward`."""
+        return FinalAnswerReward()
 
     def example(self, row: Row, where: str) -> Example:
         """Convert one row; see the class."""

@@ -11,6 +11,8 @@ from qstar_pl.data.adapters.columns import need, text_list, texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowError
+from qstar_pl.rewards.final_answer import FinalAnswerReward
+from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
 
@@ -21,6 +23,10 @@ class SQuAD(Adapter):
     The prompt is the context, an empty line and the question; the first answer is the demonstration, and
     `metadata["answers"]` holds all. A question without an answer (SQuAD 2) is a prompt only.
     """
+
+    def default_reward(self) -> Reward:
+        """See `Adapter.default_reward`."""
+        return FinalAnswerReward()
 
     def example(self, row: Row, where: str) -> Example:
         """Convert one row; see the class."""

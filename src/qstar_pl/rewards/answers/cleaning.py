@@ -30,11 +30,12 @@ _NOTHING = re.compile(
 _SPACE = re.compile(r"\\(?:[,;:! ]|quad|qquad|thinspace|enspace)|~")
 _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\[,!;: ]|,\\!|\\!,\\!|\{\\,\})(?=\d{3}(?!\d))")
 _SYNONYMS = {
-    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\leq": r"\le", r"\leqslant": r"\le",
-    r"\geq": r"\ge", r"\geqslant": r"\ge", r"\lt": "<", r"\gt": ">", r"\neq": r"\ne", r"\times": r"\cdot", r"\ast": r"\cdot",
-    r"\lbrace": r"\{", r"\rbrace": r"\}", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\mid": "|", r"\colon": ":",
-    r"\degree": r"^\circ", r"\degrees": r"^\circ", r"\varnothing": r"\emptyset", r"\tbinom": r"\binom",
-    r"\dbinom": r"\binom", r"\implies": r"\Longrightarrow", r"\Rightarrow": r"\Longrightarrow", r"\land": " and ",
+    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\tbinom": r"\binom", r"\dbinom": r"\binom",
+    r"\leq": r"\le", r"\leqslant": r"\le", r"\geq": r"\ge", r"\geqslant": r"\ge", r"\lt": "<", r"\gt": ">",
+    r"\neq": r"\ne", r"\times": r"\cdot", r"\ast": r"\cdot", r"\lbrace": r"\{", r"\rbrace": r"\}", r"\colon": ":",
+    r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\mid": "|", r"\degree": r"^\circ", r"\degrees": r"^\circ",
+    r"\varnothing": r"\emptyset", r"\implies": r"\Longrightarrow", r"\Rightarrow": r"\Longrightarrow",
+    r"\land": " and ",
 }  # fmt: skip
 _SYNONYM = re.compile(r"\\[A-Za-z]+")
 _DEGREES = re.compile(r"\^\s*\{?\s*\\circ\s*\}?")

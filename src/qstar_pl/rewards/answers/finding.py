@@ -48,25 +48,27 @@ def find_answers(text: str, *, unmarked: bool = True) -> list[str]:
 
 def _boxes(text: str) -> list[str]:
     """Return what whole boxes hold, in their order; of nested ones the outermost."""
-    found, place = [], 0
+    found, place, closing = [], 0, _closing_braces(text)
     while (box := _BOX.search(text, place)) is not None:
         place = box.end()
         if text[place : place + 1] != "{":
             if word := re.match(r"\\?[A-Za-z]+|[-+]?[\d.,]*\d|\S", text[place:]):
                 found.append(word[0])
-            continue
-        depth, here = 0, place
-        while here < len(text):
-            if text[here] == "\\":
-                here += 2
-                continue
-            depth += (text[here] == "{") - (text[here] == "}")
-            here += 1
-            if depth == 0:
-                found.append(text[place + 1 : here - 1])
-                place = here
-                break
+        elif (end := closing.get(place)) is not None:
+            found.append(text[place + 1 : end])
+            place = end + 1
     return found
+
+
+def _closing_braces(text: str) -> dict[int, int]:
+    """Return the place of each opening brace → that of its closing one."""
+    pairs, open_ones = {}, list[int]()
+    for brace in re.finditer(r"\\.|[{}]", text, re.DOTALL):
+        if brace[0] == "{":
+            open_ones.append(brace.start())
+        elif brace[0] == "}" and open_ones:
+            pairs[open_ones.pop()] = brace.start()
+    return pairs
 
 
 def _sentence(text: str) -> str:
