@@ -6,9 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 from small_run import SMALL
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from tokenizers import Tokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+)
 
 from qstar_pl.commandline.build import build
+from qstar_pl.models.tokenizers import load_tokenizer
 
 Call = Callable[..., tuple[int, str, str]]
 ONE_STEP = (*SMALL, "--trainer.max_steps=1", "--trainer.limit_val_batches=0")
@@ -90,3 +98,47 @@ def test_heads_that_hugging_face_has_no_place_for_are_left_out(method: str, qsta
     assert qstar("export", f"--ckpt_path={checkpoint}", "--output=out")[0] == 0
     exported = AutoModelForCausalLM.from_pretrained("out").state_dict()
     assert exported.keys() == policy_weights(checkpoint).keys()
+
+
+def bpe_without_pad(folder: Path, *, chat: bool = False) -> Path:
+    """A small GPT-2 behind a tokenizer without a pad, as GPT-2's; with two control tokens more if `chat`."""
+    tokenizer = load_tokenizer("tiny")
+    backend = tokenizer.backend_tokenizer.to_str().replace(f'"{tokenizer.pad_token}"', '"<|nothing|>"')
+    plain = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(backend))
+    plain.eos_token = plain.bos_token = plain.unk_token = tokenizer.eos_token
+    config = AutoConfig.for_model("gpt2", n_layer=1, n_embd=16, n_head=2, n_positions=96, vocab_size=len(plain))
+    config.bos_token_id = config.eos_token_id = plain.eos_token_id
+    if chat:
+        plain.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    plain.save_pretrained(folder)
+    return folder
+
+
+SHORT = ("--data.max_prompt_tokens=64", "--data.max_completion_tokens=16", "--model.reward=null", "--model.gold=null")
+
+
+def test_an_export_behind_a_tokenizer_without_a_pad_reads_a_padded_batch(qstar: Call) -> None:
+    folder = bpe_without_pad(Path("policy"))
+    own = ("--model.policy=Pretrained", f"--model.policy.name={folder}")
+    sampling = "--model.evaluation_sampler.max_new_tokens=4"
+    checkpoint = train(qstar, "SFT", *own, *SHORT, sampling)
+    assert qstar("export", f"--ckpt_path={checkpoint}", "--output=out")[0] == 0
+    model, tokenizer = AutoModelForCausalLM.from_pretrained("out"), AutoTokenizer.from_pretrained("out")
+    assert model.get_input_embeddings().num_embeddings == len(tokenizer)
+    assert model.generation_config.eos_token_id == model.generation_config.pad_token_id == tokenizer.eos_token_id
+    batch = tokenizer(["Hello", "Hello there, how are you?"], padding=True, return_tensors="pt")
+    assert batch["attention_mask"].sum(-1).unique().numel() == 2
+    assert model(**batch).logits.isfinite().all()
+    assert model.generate(**batch, max_new_tokens=3).shape[0] == 2
+
+
+@pytest.mark.parametrize("method", ["SFT", "QStar"])
+def test_a_token_without_a_row_is_one_line_before_anything_trains(method: str, qstar: Call) -> None:
+    folder = bpe_without_pad(Path("policy"), chat=True)
+    own = ("--model.policy=Pretrained", f"--model.policy.name={folder}", f"--name={method}")
+    code, _, err = qstar("fit", *ONE_STEP, f"--model={method}", *own, "--data.max_prompt_tokens=32")
+    assert code != 0
+    assert "Traceback" not in err
+    rows = len(load_tokenizer("tiny"))
+    assert f"embedding of {rows} rows, got '<|im_start|>' with id {rows} and 1 more" in err

@@ -95,7 +95,7 @@ def rows_without_prompt() -> None:
         (["--output=rows.jsonl"], "did not write, got rows.jsonl"),
         (["--dataset_adapter=HHRLHX"], "HHRLHX"),
         (["--strategy=magic"], "strategy"),
-        (["--max_new_tokens=100000"], "must fit into the model's"),
+        (["--max_new_tokens=100000"], "positions of model_theta together"),
     ],
 )
 def test_mistakes_are_one_line(qstar, words, message):

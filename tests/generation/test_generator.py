@@ -96,7 +96,7 @@ def test_loaded_models_and_strategies():
         ([" "], {}, "prompts must not be empty"),
         ([[{"role": "assistant", "content": "x"}]], {}, "prompts must end with the user's turn"),
         (["Hi"], {"samples_per_prompt": 0}, "samples_per_prompt must be at least 1"),
-        (["Hi"], {"max_new_tokens": 10**6}, "must fit into the model's"),
+        (["Hi"], {"max_new_tokens": 10**6}, "must fit into the 256 positions of model_theta"),
     ],
 )
 def test_mistakes(generator, prompts, options, message):

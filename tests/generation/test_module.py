@@ -19,6 +19,8 @@ def test_options_are_checked_before_anything_is_loaded():
 def test_each_model_runs_once_per_token_and_never_for_diagnostics():
     module = GenerationModule(target=Expert(), sampler=GeometricSampler(max_new_tokens=4), samples_per_prompt=2, seed=0)
     module.configure_model()
+    for tokens in (module.policy_tokens, module.target.tokens):
+        assert tokens.reading.cache  # asked of the weights once, which takes a few passes
     calls = {"policy": 0, "target": 0}
     for name, model in (("policy", module.policy), ("target", module.target.expert)):
         model.register_forward_pre_hook(lambda *_, name=name: calls.update({name: calls[name] + 1}))
@@ -32,6 +34,7 @@ def test_each_model_runs_once_per_token_and_never_for_diagnostics():
 def test_plain_sampling_runs_the_policy_alone():
     module = GenerationModule(sampler=PolicySampler(max_new_tokens=4), seed=0)
     module.configure_model()
+    assert module.policy_tokens.reading.cache
     calls = []
     module.policy.register_forward_pre_hook(lambda *_: calls.append(1))
     rollout = module.draw(prompt_batch([[5, 6, 7], [8, 9]]))

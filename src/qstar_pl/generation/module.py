@@ -115,13 +115,16 @@ class GenerationModule(RLHFModule):
 
     def check_lengths(self, longest_prompt: int) -> None:
         """Raise UserError if the longest prompt and answer do not fit into a model's context."""
-        context = self.policy_tokens.capabilities.context
-        asked = longest_prompt + self.sampler.max_new_tokens
-        if context.limit is not None and asked > context.limit:
-            raise UserError(
-                f"max_prompt_tokens and max_new_tokens must fit into the model's {context.limit} {context.reason} "
-                f"together, got {longest_prompt} (the longest prompt) + {self.sampler.max_new_tokens}"
-            )
+        source = getattr(self.target, "model", None)
+        contexts = {"model_theta": self.policy_tokens.capabilities.context}
+        if isinstance(source, ModelSource):
+            contexts["model_t"] = source.capabilities().context
+        for name, context in contexts.items():
+            if context.limit is not None and longest_prompt + self.sampler.max_new_tokens > context.limit:
+                raise UserError(
+                    f"max_prompt_tokens and max_new_tokens must fit into the {context.limit} {context.reason} of "
+                    f"{name} together, got {longest_prompt} (the longest prompt) + {self.sampler.max_new_tokens}"
+                )
 
     def draw(self, prompts: PromptBatch) -> Rollout:
         """Sample from q."""

@@ -19,7 +19,7 @@ from qstar_pl.models.tokenizers import first_line
 
 TOKENS = 8
 """How many different tokens the probe reads."""
-TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 0.03, torch.bfloat16: 0.1}
+TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 0.02, torch.bfloat16: 0.05}
 """Largest root mean square difference from a row alone, in units of that row's own spread or size. Of all positions the
 median counts: rounding sends single tokens of a mixture of experts to another expert. On accelerators float32
 multiplies in fewer digits than it keeps, and is given 1e-2."""
@@ -78,16 +78,19 @@ def padding_of(model: PreTrainedModel, values: Values, rows: Sequence[Tensor]) -
 
 
 def _check_causal(model: PreTrainedModel, reader: Reader, rows: Sequence[Tensor]) -> None:
+    """Raise UserError if other tokens at the end of a sequence change what is said before them."""
     row = rows[-1].unsqueeze(0)
+    other = torch.cat([row[:, :-2], row[:, :2]], dim=1)
     try:
-        whole, part = (model(**reader.inputs(ids, None, None)).logits[0] for ids in (row, row[:, :-2]))
+        said, instead = (model(**reader.inputs(ids, None, None)).logits[0, :-2] for ids in (row, other))
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
         raise UserError(
             f"model must read token ids alone, got {model.config.model_type}: {first_line(error)}"
         ) from error
-    if not same(part, whole[:-2]):
+    # Sums over the same shapes round alike, but for experts that are given other tokens: less may differ here.
+    if not same(said, instead, strictness=4.0):
         raise UserError(
             f"model must be a causal language model, got {model.config.model_type}, in which what is said of a token "
             "changes with the tokens behind it"
@@ -126,12 +129,12 @@ def works(agrees: Callable[[], bool]) -> bool:
         return False
 
 
-def same(expected: Tensor, found: Tensor) -> bool:
-    """Return whether two results [positions, …] differ by rounding only; see `TOLERANCE`."""
+def same(expected: Tensor, found: Tensor, strictness: float = 1.0) -> bool:
+    """Return whether two results [positions, …] differ by rounding only; see `TOLERANCE`, divided by `strictness`."""
     if expected.shape != found.shape:
         return False
     dtype = found.dtype
-    limit = 1e-2 if dtype == torch.float32 and found.device.type != "cpu" else TOLERANCE.get(dtype, 0.1)
+    limit = 1e-2 if dtype == torch.float32 and found.device.type != "cpu" else TOLERANCE.get(dtype, 0.05)
     expected, found = (values.double().reshape(len(values), -1) for values in (expected, found))
     if expected.shape[1] == 1:
         # Rewards of similar texts are nearly equal: their size is the measure, in which half precision is coarser.
@@ -140,7 +143,7 @@ def same(expected: Tensor, found: Tensor) -> bool:
         # What all logits have in common means nothing.
         scale = (expected - expected.mean()).square().mean().sqrt()
     # A difference that is not a number is never small enough.
-    return bool((expected - found).square().mean(-1).sqrt().median() <= limit * scale)
+    return bool((expected - found).square().mean(-1).sqrt().median() <= limit / strictness * scale)
 
 
 def sample_rows(model: PreTrainedModel, token_ids: Sequence[int]) -> list[Tensor]:
