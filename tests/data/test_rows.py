@@ -53,6 +53,21 @@ def test_one_bad_row_never_ends_a_run(tmp_path, bad):
     assert reason not in ("", "None")
 
 
+def test_errors_about_the_row_cost_it_and_errors_about_the_options_end_the_reading(tmp_path):
+    class Strict(Adapter):
+        def example(self, row, where):
+            if row["q"] == "row":
+                raise UserError(f"{where}: q must be another word")
+            raise UserError("shout must be given")
+
+    file = tmp_path / "x.jsonl"
+    file.write_text('{"q": "row"}')
+    assert Strict().read(str(file)).rejected == {"q must be another word": 1}
+    file.write_text('{"q": "option"}')
+    with pytest.raises(UserError, match="shout must be given"):
+        Strict().read(str(file))
+
+
 def test_the_reason_is_shared_and_the_first_place_says_more(tmp_path):
     file = tmp_path / "x.jsonl"
     rows = [{"q": "a"}, {"b": 1}, {"c": 2}, {"q": ["x"]}]

@@ -89,7 +89,7 @@ def convert(adapter: Adapter, where: str, row: Row | Unreadable) -> Example:
 
     Raises:
         RowRejected: if the row is to be counted and left out, whatever is the matter with it.
-        UserError: if the adapter's options do not fit the data.
+        UserError: if the adapter's options do not fit the data (its message does not begin with the row's place).
 
     """
     if isinstance(row, Unreadable):
@@ -98,7 +98,11 @@ def convert(adapter: Adapter, where: str, row: Row | Unreadable) -> Example:
         example = adapter.example(row, where)
     except RowError as error:
         raise RowRejected(error.reason) from error
-    except (UserError, RowRejected):
+    except UserError as error:
+        if not str(error).startswith(f"{where}: "):
+            raise  # about the adapter's options, not about the row
+        raise RowRejected(str(error).removeprefix(f"{where}: ")) from error
+    except RowRejected:
         raise
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise RowRejected(f"{type(adapter).__name__} failed with {type(error).__name__}: {error}") from error

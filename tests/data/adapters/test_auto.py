@@ -37,6 +37,23 @@ def test_what_is_null_or_empty_everywhere_is_absent():
     assert Auto().choose(row, "f:1") == PromptResponse("prompt", "output")
 
 
+@pytest.mark.parametrize(
+    ("empty", "filled"),
+    [
+        ({"instruction": "q", "input": "", "output": "a"}, {"input": "x"}),
+        ({"instruction": "q", "context": "", "response": "a"}, {"context": "x"}),
+        ({"question": "q", "response": "a", "system_prompt": None}, {"system_prompt": "x"}),
+        ({"instruction": "q", "output": "a", "history": []}, {"history": [["x", "y"]]}),
+        ({"instruction": "q", "output": "a"}, {"input": "x"}),
+    ],
+)
+def test_what_is_filled_only_late_is_not_lost(tmp_path, empty, filled):
+    rows = [empty] * 2500 + [{**empty, **filled}] * 1500
+    *_, last = Auto().read(write(tmp_path / "x.jsonl", rows)).examples
+    assert "x" in " ".join(turn.content for turn in last.turns)
+    assert last.chosen == "a"
+
+
 def test_many_rows_decide_not_the_first(tmp_path):
     odd = {"instruction": "Give a tip.", "output": "Sleep."}
     path = write(tmp_path / "x.jsonl", [odd] * 30 + [{**odd, "input": "bonjour"}])

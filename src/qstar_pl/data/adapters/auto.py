@@ -39,13 +39,13 @@ CANDIDATES: tuple[type[Adapter], ...] = (
     *(HHRLHF, Messages, PromptResponse, ImplicitPrompt),
 )
 """The adapters that are asked; of equally sure ones, the first reads."""
-SAMPLE = 1000
-"""How many rows are looked at, from the beginning; the same however many are read."""
+HEAD, STEP, REACH = 1000, 100, 50_000
+"""Detection looks at the first HEAD rows and at every STEP-th of the REACH behind them, however many are read."""
 
 
 @dataclass(frozen=True)
 class Auto(Adapter):
-    """Asks each adapter how sure it is that the first 1000 rows are its own; the surest reads, which is printed.
+    """Asks each adapter how sure it is that a sample of the rows is its own; the surest reads, which is printed.
 
     From the surest on: the columns and contents of one published schema; better and worse dialogues; better and worse
     answers; better and worse texts that begin alike; dialogues; prompts and answers; prompts. Columns are judged by
@@ -93,7 +93,8 @@ class Auto(Adapter):
 
     def resolve(self, path: str, split: str | None = None) -> Adapter:
         """Return the adapter that fits the rows and print the choice; itself, where there is no row to go by."""
-        sample = list(islice(self.rows(path, split), SAMPLE))
+        stream = self.rows(path, split)
+        sample = [*islice(stream, HEAD), *islice(stream, 0, REACH, STEP)]
         rows = [row for _, row in sample if not isinstance(row, Unreadable)]
         if not rows:
             return self

@@ -119,7 +119,9 @@ def detect_judgement(table: Table, taken: Iterable[str]) -> tuple[dict[str, Any]
     free = [name for name in table.columns if name not in set(taken)]
     options: dict[str, Any] = {}
     remarks: tuple[str, ...] = ()
-    if (system := _first(table, SYSTEMS, free, Kind.TEXT)) is not None:
+    if (
+        system := next((name for name in SYSTEMS if name in free and table.may_hold(name, Kind.TEXT)), None)
+    ) is not None:
         options["system_field"] = system
     if (label := _first(table, LABELS, free)) is not None and table.share(label, lambda v: verdict(v) is not None) == 1:
         options["label_field"] = label

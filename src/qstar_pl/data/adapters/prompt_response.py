@@ -143,7 +143,8 @@ class PromptResponse(Judged):
         if response is None and table.kind(prompt) is Kind.TEXT and table.share(prompt, is_answered) > 0.5:
             response = prompt
         options = {"prompt_field": prompt, "response_field": response, "context_field": _context(table, prompt)}
-        options["history_field"] = table.first([one for one in HISTORIES if one != prompt], Kind.DIALOGUE)
+        histories = [name for name in HISTORIES if name not in options.values()]
+        options["history_field"] = next((name for name in histories if table.may_hold(name, Kind.DIALOGUE)), None)
         confidence = Confidence.PROMPTS if response is None else Confidence.ANSWERS
         if pair is not None:
             options |= {"response_field": pair[0], "rejected_field": pair[1]}
@@ -170,6 +171,5 @@ def _response(table: Table, prompt: str) -> str | None:
 
 
 def _context(table: Table, prompt: str) -> str | None:
-    if prompt == "instruction" and table.kind("input") is Kind.TEXT:
-        return "input"
-    return table.first(CONTEXTS, Kind.TEXT)
+    names = ("input", *CONTEXTS) if prompt == "instruction" else CONTEXTS
+    return table.first(names, Kind.TEXT) or next((name for name in names if table.may_hold(name, Kind.TEXT)), None)

@@ -99,6 +99,10 @@ class Table:
         """Return the first of the columns that holds one of the kinds."""
         return next((name for name in names if self.holds(*kinds, of=(name,))), None)
 
+    def may_hold(self, name: str, kind: Kind) -> bool:
+        """Tell whether a column is there and holds nothing else; what is empty in the sample may be filled later."""
+        return name in self.columns and self.kind(name) in (kind, None)
+
     def share(self, name: str, matches: Any) -> float:
         """Return of how much of a column's cells `matches(cell)` is true; 0 for an empty column."""
         values = self.values(name)
