@@ -17,7 +17,7 @@ from qstar_pl.errors import UserError
 MAX_DEPTH = 100
 """Levels of lists and objects in a row; copying and writing deeper ones exceeds Python's stack."""
 _MAX_DIGITS = sys.int_info.default_max_str_digits
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _BLANK = " \t\r\n\ufeff"
 _WRAPPERS = ("data", "rows", "examples", "instances")
@@ -118,7 +118,7 @@ def _checked(value: Any, text: str) -> Row | Unreadable:
         return Unreadable(f"the row is nested more than {MAX_DEPTH} levels deep")
     if _undecoded(text) and not _encodable(value):
         return Unreadable("the row is not UTF-8 text")
-    if _SURROGATE.search(text) and not _encodable(value):
+    if "\\u" in text and _SURROGATE.search(text) and not _encodable(value):
         return Unreadable("the row holds half of a surrogate pair, which is no character")
     return value
 
