@@ -44,3 +44,18 @@ def test_mistakes(metrics: Path, tmp_path: Path) -> None:
         read_curve(metrics, "beta/mean", "tokens")
     with pytest.raises(UserError, match="does not exist"):
         read_curve(tmp_path / "metrics.csv", "beta/mean")
+
+
+def test_runs_that_do_not_log_the_metric_are_left_out(metrics: Path, tmp_path: Path, capsys) -> None:
+    other = tmp_path / "dpo" / "version_0" / "metrics.csv"
+    other.parent.mkdir(parents=True)
+    other.write_text("step,loss/total,samples/total\n1,0.5,4\n")
+    words = [str(other), str(metrics), f"--output={tmp_path}/a.png"]
+    assert main([*words, "--key=beta/mean", "--key=loss/total"]) == 0
+    printed = capsys.readouterr().out
+    assert f"left out: {other} has no beta/mean beside step\n" in printed
+    assert f"left out: {metrics} has no loss/total beside step\n" in printed
+    with pytest.raises(UserError, match="key must be a column of .*dpo.*, got 'reward/gold'"):
+        main([*words, "--key=reward/gold"])
+    with pytest.raises(UserError, match="does not exist"):
+        main([*words, str(tmp_path / "gone.csv"), "--key=beta/mean"])

@@ -46,29 +46,56 @@ def run_name(metrics_csv: Path) -> str:
     return "/".join(metrics_csv.absolute().parent.parts[-2:])
 
 
-def save_curves(files: Sequence[Path], keys: Sequence[str], x: str, output: Path) -> None:
-    """Draw a panel per metric with a line per run."""
+def read_curves(
+    files: Sequence[Path], keys: Sequence[str], x: str
+) -> dict[tuple[Path, str], list[tuple[float, float]]]:
+    """Return the curve of every run that logs a metric; a wildcard names runs of other methods too, which need not.
+
+    Raises:
+        UserError: if no run logs a metric, or a file is not there.
+
+    """
+    curves, errors = {}, {}
+    for key in keys:
+        for file in files:
+            try:
+                curves[file, key] = read_curve(file, key, x)
+            except UserError as error:
+                if not file.is_file():
+                    raise
+                errors[file, key] = error
+        if not any((file, key) in curves for file in files):
+            raise errors[files[0], key]
+    return curves
+
+
+def save_curves(files: Sequence[Path], keys: Sequence[str], x: str, output: Path) -> list[tuple[Path, str]]:
+    """Draw a panel per metric with a line per run, and return which (run, metric) there are none of."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    curves = {(file, key): read_curve(file, key, x) for file in files for key in keys}
+    curves = read_curves(files, keys, x)
     figure, axes = plt.subplots(1, len(keys), figsize=(3 + 5 * len(keys), 4), layout="constrained", squeeze=False)
     colours = plt.get_cmap("tab20").colors  # type: ignore[attr-defined, unused-ignore]
     for axis, key in zip(axes.flat, keys, strict=True):
         for number, file in enumerate(files):
+            if (file, key) not in curves:
+                continue
             colour, dashed = colours[number % len(colours)], number >= len(colours)
             points = zip(*curves[file, key], strict=True)
             axis.plot(*points, label=run_name(file), color=colour, linestyle="--" if dashed else "-", linewidth=1.2)
         axis.set_xlabel("optimiser step" if x == "step" else x)
         axis.set_ylabel(key)
         axis.grid(alpha=0.25)
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", fontsize=8, frameon=False)
+    drawn = [axis.get_legend_handles_labels() for axis in axes.flat]
+    lines = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
+    figure.legend(list(lines.values()), list(lines), loc="outside right center", fontsize=8, frameon=False)
     output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(output, dpi=150)
     plt.close(figure)
+    return [(file, key) for file in files for key in keys if (file, key) not in curves]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,7 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--x", default="step", help="step (default), samples/total, generated/total, time/wall_s, …")
     parser.add_argument("--output", type=Path, required=True, help="figure; its suffix says the format")
     arguments = parser.parse_args(argv)
-    save_curves(arguments.metrics, arguments.key, arguments.x, arguments.output)
+    for file, key in save_curves(arguments.metrics, arguments.key, arguments.x, arguments.output):
+        print(f"left out: {file} has no {key} beside {arguments.x}")
     print(f"figure: {arguments.output}")
     return 0
 
