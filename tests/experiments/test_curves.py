@@ -55,7 +55,7 @@ def test_runs_that_do_not_log_the_metric_are_left_out(metrics: Path, tmp_path: P
     printed = capsys.readouterr().out
     assert f"left out: {other} has no beta/mean beside step\n" in printed
     assert f"left out: {metrics} has no loss/total beside step\n" in printed
-    with pytest.raises(UserError, match="key must be a column of .*dpo.*, got 'reward/gold'"):
+    with pytest.raises(UserError, match=r"key must be a column of .*dpo.*, got 'reward/gold'"):
         main([*words, "--key=reward/gold"])
     with pytest.raises(UserError, match="does not exist"):
         main([*words, str(tmp_path / "gone.csv"), "--key=beta/mean"])
