@@ -58,4 +58,4 @@ def test_runs_that_do_not_log_the_metric_are_left_out(metrics: Path, tmp_path: P
     with pytest.raises(UserError, match=r"key must be a column of .*dpo.*, got 'reward/gold'"):
         main([*words, "--key=reward/gold"])
     with pytest.raises(UserError, match="does not exist"):
-        main([*words, str(tmp_path / "gone.csv"), "--key=beta/mean"])
+        main([str(tmp_path / "gone.csv"), *words, "--key=beta/mean"])
