@@ -22,6 +22,7 @@ from qstar_pl.methods import (
     SFTOnSamples,
     UniformAlpha,
 )
+from qstar_pl.methods.beta_objective import HeldOut
 from qstar_pl.models.reward_parametrisation import Autoregressive, SequenceHead
 from qstar_pl.qstar.kl_estimators import K2
 from qstar_pl.qstar.kl_placement import InLoss
@@ -62,6 +63,7 @@ METHODS: Mapping[str, Callable[[], Any]] = {
     ),
     "DPO": lambda: DPO(**POLICY, reward=None),
     "LEDPO": lambda: LEDPO(**POLICY, reward=None),
+    "LEDPO, held out": lambda: LEDPO(**POLICY, reward=None, objective=HeldOut(share=0.4)),
     "RejectionSampling": sampling(RejectionSampling, PolicySampler(max_new_tokens=8)),
     "SFTOnSamples": sampling(SFTOnSamples, TargetSampler(max_new_tokens=8)),
     "OffPolicy": sampling(OffPolicy, TargetSampler(max_new_tokens=8)),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.methods.beta_head import BetaActivation, BetaHead, Softplus
+from qstar_pl.methods.beta_objective import BetaObjective, Joint
 from qstar_pl.methods.preference_module import PreferenceModule
 from qstar_pl.types import DemonstrationBatch, LossReport, PreferenceBatch, PromptBatch
 
@@ -18,16 +19,21 @@ class LEDPO(PreferenceModule):
 
     h is the policy's last hidden state at the prompt's last token, before any answer; ĥ has length 1.
 
-    The preference loss alone does not fix β: ∂/∂β of −log σ(β m) is −m σ(−β m), so β grows as long as the pairs are
-    ranked right, and the policy can trade margin for β. So the loss has a prior that holds β where it started,
+    What β is fitted to is `objective`; the loss adds a prior that holds β where it started,
 
-        loss = mean of ℓ(β m) + prior_weight · (log β − log initial_beta)²,
+        loss = objective + prior_weight · mean (log β − log initial_beta)²,
 
     that is a log-normal prior whose standard deviation of log β is 1/√(2 prior_weight) if every pair is one
-    observation. With prior_weight = 0 the drift is all that is left of β.
+    observation.
 
-    Terms: `loss/prior` (the second term), beside DPO's; `beta/*` by `BetaDiagnostic`; `validate` reports `val/beta`,
-    the mean β of the comparisons' prompts.
+    - `Joint` (default): one preference loss ℓ(β m) for both, as LEDPO is usually written. Comparisons do not determine
+      this β: the policy can trade margin for β, so β is a transient that ends at the prior's initial_beta (on real
+      pairs it went from .10 over .19 at step 500 to .105 at step 6,000), and with prior_weight = 0 wherever the
+      policy's speed leaves it. Read it as a schedule, not as a finding.
+    - `HeldOut`: β is fitted to pairs that the policy does not learn from, which determine it.
+
+    Terms: `loss/prior` (the second term), beside DPO's and the objective's; `beta/*` by `BetaDiagnostic`; `validate`
+    reports `val/beta`, the mean β of the comparisons' prompts.
     """
 
     def __init__(
@@ -38,7 +44,8 @@ class LEDPO(PreferenceModule):
         activation: BetaActivation = Softplus(),
         dynamic: bool = True,
         detach_hidden: bool = True,
-        prior_weight: float = 0.1,
+        prior_weight: float | None = None,
+        objective: BetaObjective = Joint(),
         beta_lr: float = 1e-3,
         **kwargs: Any,
     ) -> None:
@@ -51,7 +58,8 @@ class LEDPO(PreferenceModule):
             activation: Sigmoid, Softplus or ReLU.
             dynamic: β depends on the prompt; false: it is one learnt number.
             detach_hidden: the policy does not learn to move β through the hidden state.
-            prior_weight: pull of log β towards log initial_beta, at least 0.
+            prior_weight: pull of log β towards log initial_beta, at least 0; None: 0.1 for Joint, 0 for HeldOut.
+            objective: Joint, or HeldOut, whose β the data determine.
             beta_lr: learning rate of β's own parameters, which schedules scale like the policy's; never decayed.
             **kwargs: see `PreferenceModule`.
 
@@ -60,8 +68,11 @@ class LEDPO(PreferenceModule):
         for name, value in {"beta_min": beta_min, "beta_scale": beta_scale, "beta_lr": beta_lr}.items():
             if not value > 0:
                 raise UserError(f"{name} must be positive, got {value}")
+        if prior_weight is None:
+            prior_weight = objective.default_prior_weight
         if prior_weight < 0:
             raise UserError(f"prior_weight must be at least 0, got {prior_weight}")
+        objective.check(detach_hidden)
         activation.inverse((initial_beta - beta_min) / beta_scale)  # a bad combination must not cost a model load
         self.initial_beta = initial_beta
         self.beta_min = beta_min
@@ -70,6 +81,7 @@ class LEDPO(PreferenceModule):
         self.dynamic = dynamic
         self.detach_hidden = detach_hidden
         self.prior_weight = prior_weight
+        self.objective = objective
         self.beta_lr = beta_lr
 
     def build_models(self) -> None:
@@ -103,11 +115,12 @@ class LEDPO(PreferenceModule):
         return betas
 
     def training_step(self, batch: PreferenceBatch, batch_idx: int) -> dict[str, Any]:
-        """One gradient of the preference loss and the prior, for the policy and for β."""
+        """One gradient of the objective and the prior, for the policy and for β."""
         margins, betas = self.margins(batch), self.betas(batch.prompts)
+        fitted = self.objective(self.loss, margins, betas, batch.prompts.keys, self.initial_beta)
         prior = self.prior_weight * (betas / self.initial_beta).log().square().mean()
-        loss = self.loss(margins, betas).mean() + prior
-        report = self.preference_report(batch, LossReport(loss, {"prior": prior}), margins, betas)
+        loss = fitted.loss + prior
+        report = self.preference_report(batch, LossReport(loss, {**fitted.terms, "prior": prior}), margins, betas)
         return self.step_output(replace(report, histograms={**report.histograms, "beta": betas}), loss)
 
     @torch.no_grad()
