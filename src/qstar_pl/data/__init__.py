@@ -16,6 +16,7 @@ from .adapters.implicit_prompt import ImplicitPrompt as ImplicitPrompt
 from .adapters.messages import Messages as Messages
 from .adapters.mixture import Mixture as Mixture
 from .adapters.mixture import Part as Part
+from .adapters.multiple_choice import MultipleChoice as MultipleChoice
 from .adapters.natural_questions import NaturalQuestions as NaturalQuestions
 from .adapters.pku_safe_rlhf import PKUSafeRLHF as PKUSafeRLHF
 from .adapters.prompt_response import PromptResponse as PromptResponse

@@ -19,6 +19,7 @@ GOOD, BAD = "Apple.", "Rock."
 COUNTS = {
     "alpaca": (4, 4, 4, 0),
     "alpaca_eval": (1, 1, 0, 0),
+    "ai2_arc": (2, 2, 2, 0),
     "anthropic_hh_rlhf": (2, 2, 2, 2),
     "anthropic_red_team": (2, 2, 0, 0),
     "apps": (1, 1, 1, 0),
@@ -45,6 +46,7 @@ COUNTS = {
     "llama_factory_kto": (2, 2, 1, 0),
     "llama_factory_sharegpt_dpo": (2, 2, 2, 2),
     "mbpp": (1, 1, 1, 0),
+    "mmlu": (2, 2, 2, 0),
     "nectar": (2, 2, 2, 2),
     "no_robots": (2, 2, 2, 0),
     "nq_open": (2, 2, 2, 0),
@@ -81,6 +83,7 @@ COUNTS = {
     "wildchat": (2, 2, 2, 0),
     "wmt": (2, 2, 2, 0),
 }
+OTHER_ANSWERS = ("wmt", "mmlu", "ai2_arc")
 FINALS = ("deepscaler", "gsm8k", "openmathinstruct", "openr1_math", "solution_and_answer", "verl")
 
 
@@ -107,7 +110,7 @@ def test_good_answers_are_chosen_and_bad_ones_never_demonstrated(name):
         assert "Human:" not in example.turns[-1].content
     for example in answered:
         assert BAD not in (example.chosen or "")
-        assert GOOD.strip(".") in (example.chosen or "") or name == "wmt"
+        assert GOOD.strip(".") in (example.chosen or "") or name in OTHER_ANSWERS
     assert {example.rejected for example in rows.examples} <= {None, BAD}
     if name in FINALS:
         assert rows.examples[0].metadata["final_answer"] == GOOD

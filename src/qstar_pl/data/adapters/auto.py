@@ -16,6 +16,7 @@ from qstar_pl.data.adapters.hh_rlhf import HHRLHF
 from qstar_pl.data.adapters.humaneval import HumanEval
 from qstar_pl.data.adapters.implicit_prompt import ImplicitPrompt
 from qstar_pl.data.adapters.messages import Messages
+from qstar_pl.data.adapters.multiple_choice import MultipleChoice
 from qstar_pl.data.adapters.natural_questions import NaturalQuestions
 from qstar_pl.data.adapters.pku_safe_rlhf import PKUSafeRLHF
 from qstar_pl.data.adapters.prompt_response import PAIRS, PROMPTS, PromptResponse
@@ -35,7 +36,7 @@ from qstar_pl.types import Example
 
 CANDIDATES: tuple[type[Adapter], ...] = (
     *(HumanEval, APPS, WMT, TLDR, SHP, PKUSafeRLHF, HelpSteerPreference, HelpSteer, WebGPT, Arena, UltraFeedback),
-    *(Nectar, SQuAD, RedTeam, NaturalQuestions, GSM8K, DeepScaleR),
+    *(Nectar, SQuAD, RedTeam, MultipleChoice, NaturalQuestions, GSM8K, DeepScaleR),
     *(HHRLHF, Messages, PromptResponse, ImplicitPrompt),
 )
 """The adapters that are asked; of equally sure ones, the first reads."""

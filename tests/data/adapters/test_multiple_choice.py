@@ -1,0 +1,48 @@
+import pytest
+
+from qstar_pl.data import Auto, MultipleChoice, RowRejected
+from qstar_pl.errors import UserError
+
+TEXTS = ["Stone", "Apple", "Rain"]
+LABELLED = {"text": TEXTS, "label": ["1", "2", "3"]}
+PROMPT = "Which is a fruit?\nA. Stone\nB. Apple\nC. Rain"
+
+
+@pytest.mark.parametrize(
+    ("row", "prompt", "right"),
+    [
+        ({"question": "Which is a fruit?", "choices": TEXTS, "answer": 1, "subject": "fruit"}, PROMPT, "B"),
+        ({"question": "Which is a fruit?", "choices": TEXTS, "answer": "1"}, PROMPT, "B"),
+        (
+            {"article": "All.", "question": "Which is a fruit?", "options": TEXTS, "answer": "B"},
+            f"All.\n\n{PROMPT}",
+            "B",
+        ),
+        (
+            {"question_stem": "Fruit?", "choices": LABELLED, "answerKey": "2"},
+            "Fruit?\n1. Stone\n2. Apple\n3. Rain",
+            "2",
+        ),
+        ({"question": "Which is a fruit?", "choices": TEXTS, "answer": -1}, PROMPT, None),
+        ({"question": "Which is a fruit?", "choices": TEXTS, "answerKey": ""}, PROMPT, None),
+    ],
+)
+def test_the_choices_are_part_of_the_prompt(row, prompt, right):
+    assert Auto().choose(row, "f:1") == MultipleChoice()
+    example = MultipleChoice().example(row, "f:1")
+    assert (example.turns[0].content, example.chosen, example.rejected) == (prompt, right, None)
+    assert example.metadata.get("final_answer") == right
+
+
+def test_rows_that_are_left_out():
+    row = {"question": "q", "choices": TEXTS, "answer": 3}
+    with pytest.raises(UserError, match="f:1: answer must be one of the choices, got 3"):
+        MultipleChoice().example(row, "f:1")
+    with pytest.raises(RowRejected, match="there are no choices"):
+        MultipleChoice().example({**row, "choices": ["one"]}, "f:1")
+    with pytest.raises(RowRejected, match="there are no choices, or not a label for each"):
+        MultipleChoice().example({**row, "choices": {"text": TEXTS, "label": ["A"]}}, "f:1")
+
+
+def test_a_question_with_an_answer_and_no_choices_is_another_schema():
+    assert not isinstance(Auto().choose({"question": "q", "options": "none", "answer": "a"}, "f:1"), MultipleChoice)
