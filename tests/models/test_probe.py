@@ -127,3 +127,29 @@ def test_angles_that_depend_on_the_length_are_exact_up_to_it_and_refused_beyond(
         torch.testing.assert_close(session.logits[row], alone.detach(), rtol=1e-6, atol=1e-6)
     with pytest.raises(UserError, match=f"the model's {limit} positions.*got {limit + 1}"):
         session.advance(torch.tensor([7, 8]))
+
+
+def test_a_compiled_model_is_read_by_the_arguments_of_the_one_inside() -> None:
+    model = random_model("gpt2")
+    compiled = torch.compile(model, backend="eager")
+    batch = prompt_batch([[3, 4, 5], [6]], pads=2)
+    expected = LanguageModel(model).start(batch, 2).logits
+    torch.testing.assert_close(LanguageModel(compiled).start(batch, 2).logits, expected)
+
+
+def test_what_a_model_keeps_in_a_form_of_its_own_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older models return tuples of tensors, which nothing here can repeat: they are read again instead."""
+    model = random_model("gpt2")
+    expected = LanguageModel(model).start(prompt_batch([[3, 4, 5], [6]]), 2).logits
+    forward = type(model).forward
+
+    @wraps(forward)
+    def old(self: Any, *args: Any, **kwargs: Any) -> Any:
+        output = forward(self, *args, **kwargs)
+        output.past_key_values = ((torch.zeros(1), torch.zeros(1)),)
+        return output
+
+    monkeypatch.setattr(type(model), "forward", old)
+    other = LanguageModel(random_model("gpt2"))
+    assert other.reading == Reading("left", cache=False)
+    torch.testing.assert_close(other.start(prompt_batch([[3, 4, 5], [6]]), 2).logits, expected)

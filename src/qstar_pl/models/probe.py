@@ -21,8 +21,10 @@ TOKENS = 8
 """How many different tokens the probe reads."""
 TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 0.02, torch.bfloat16: 0.05}
 """Largest root mean square difference from a row alone, in units of that row's own spread or size. Of all positions the
-median counts: rounding sends single tokens of a mixture of experts to another expert. On accelerators float32
-multiplies in fewer digits than it keeps, and is given 1e-2."""
+median counts: rounding sends single tokens of a mixture of experts to another expert. On an H200 the families of
+benchmarks/families.py stay below 0.01 in bfloat16; what is wrong is off by 0.1 to 2."""
+REDUCED = 5e-3
+"""The same for float32 where its products may take fewer digits (TF32 stays below 4e-4 on those models)."""
 
 Values = Callable[[Tensor, Tensor, Literal["left", "right"]], Tensor]
 """(ids, mask [rows, length], padding) → what the model says [rows, length, …], where the tokens stand."""
@@ -134,7 +136,9 @@ def same(expected: Tensor, found: Tensor, strictness: float = 1.0) -> bool:
     if expected.shape != found.shape:
         return False
     dtype = found.dtype
-    limit = 1e-2 if dtype == torch.float32 and found.device.type != "cpu" else TOLERANCE.get(dtype, 0.05)
+    limit = TOLERANCE.get(dtype, 0.05)
+    if dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
+        limit = REDUCED
     expected, found = (values.double().reshape(len(values), -1) for values in (expected, found))
     if expected.shape[1] == 1:
         # Rewards of similar texts are nearly equal: their size is the measure, in which half precision is coarser.

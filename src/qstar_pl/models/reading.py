@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qstar_pl.models.inputs import fill_masked, pack, position_ids
@@ -39,7 +39,7 @@ class Reader:
 
         """
         self.model = model
-        self._names = set(inspect.signature(type(model).forward).parameters)
+        self._names = set(inspect.signature(type(_inside(model)).forward).parameters)
         self._cache = next((name for name in CACHES if name in self._names), None)
 
     def inputs(self, ids: Tensor, mask: Tensor | None, positions: Tensor | None) -> dict[str, Any]:
@@ -74,6 +74,12 @@ class Reader:
         arguments = {**self.inputs(ids, mask, positions), **self.last(1), "use_cache": True, self._cache: cache}
         output = self.model(**arguments)
         return output.logits[:, -1], getattr(output, self._cache)
+
+
+def _inside(model: nn.Module) -> nn.Module:
+    """Return the model that a wrapper around it calls: torch.compile's takes any arguments, and names none."""
+    inner = getattr(model, "_orig_mod", None)
+    return _inside(inner) if isinstance(inner, nn.Module) else model
 
 
 def repeat_cache(cache: Any, rows: int, samples: int) -> Any:
