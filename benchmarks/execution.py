@@ -56,7 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     references = []
     if options.problems is not None:
-        problems = read_problems(options.problems).values()
+        problems = read_problems(options.problems).by_key.values()
         references = [Task(problem, program) for problem in problems for program in problem.references]
     print(f"{usable_cores()} usable cores; programs per second")
     print(f"{'walls':14}{'workers':>8}{'script':>9}{'function':>10}{'references':>12}{'python -c':>11}")

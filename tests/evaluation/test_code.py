@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from qstar_pl.data.adapters.apps import APPS as AppsAdapter  # noqa: N811
+from qstar_pl.data.adapters.humaneval import HumanEval
+from qstar_pl.evaluation.samples import read_problems
+from qstar_pl.execution import problem_from_metadata
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs run on Linux only")
 
 Call = Callable[..., tuple[int, str, str]]
@@ -129,7 +134,11 @@ def test_isolation_in_words(qstar: Call) -> None:
         (["unknown.jsonl", "--problems=problems.jsonl"], "samples must name a task_id or problem_id"),
         (["bare.jsonl", "--problems=problems.jsonl"], "samples must have a completion"),
         (["malformed.jsonl", "--problems=problems.jsonl"], "a line must be a JSON object"),
-        (["empty.jsonl", "--problems=problems.jsonl"], "samples must hold at least one row"),
+        (["empty.jsonl", "--problems=problems.jsonl"], "samples must hold at least one row of a problem"),
+        (
+            ["samples.jsonl", "--problems=bad.jsonl"],
+            "problems must be rows of HumanEval or APPS with tests, got none in",
+        ),
         (["samples.jsonl", "--problems=twice.jsonl"], "problems must have each problem once"),
         (["samples.jsonl", "--problems=problems.jsonl", "--workers=0"], "workers must be at least 1"),
         (["samples.jsonl", "--problems=problems.jsonl", "--wall-s=0"], "wall_s must be"),
@@ -141,6 +150,7 @@ def test_mistakes(words: list[str], line: str, qstar: Call) -> None:
     write("problems.jsonl", PROBLEMS)
     write("twice.jsonl", [PROBLEMS[0], PROBLEMS[0]])
     write("unsolved.jsonl", [APPS])
+    write("bad.jsonl", [{**APPS, "input_output": "{"}])
     write("samples.jsonl", [{"task_id": "T/0", "completion": "    return x\n"}])
     write("unknown.jsonl", [{"task_id": "U/0", "completion": ""}])
     write("bare.jsonl", [{"task_id": "T/0", "messages": [{"role": "user", "content": "hi"}]}])
@@ -149,3 +159,63 @@ def test_mistakes(words: list[str], line: str, qstar: Call) -> None:
     code, _, err = qstar("pass-at-k", *words)
     assert code == 2
     assert err.splitlines()[-1].startswith(f"error: {line}"), err
+
+
+BIG = {
+    "problem_id": 2,
+    "question": "Return ten to the n, minus one.",
+    "starter_code": "def nines(n):\n    ",
+    "input_output": f'{{"fn_name": "nines", "inputs": [[5000]], "outputs": [{"9" * 5000}]}}',
+    "solutions": json.dumps(["def nines(n):\n    return 10**n - 1"]),
+}
+UNREADABLE = [
+    {**APPS, "problem_id": 20, "input_output": json.dumps({"inputs": ["1\n", "2\n"], "outputs": ["1\n"]})},
+    {**APPS, "problem_id": 21, "input_output": "{"},
+    {**APPS, "problem_id": 22, "input_output": ""},
+    {**APPS, "problem_id": 23, "input_output": json.dumps({"fn_name": "f", "inputs": [5], "outputs": [5]})},
+    {**APPS, "problem_id": 24, "solutions": "print"},
+    {"problem_id": 25, "question": "?"},
+    {**PROBLEMS[0], "task_id": "T/9", "prompt": None},
+]
+
+
+def test_a_problem_that_cannot_be_read_is_counted_and_named(qstar: Call) -> None:
+    solved = {**APPS, "solutions": json.dumps(["print(2 * int(input()))"])}
+    path = write("problems.jsonl", [UNREADABLE[0], solved, *UNREADABLE[1:]])
+    path.write_text(path.read_text() + '{"problem_id": 26, \n')
+    code, out, err = qstar("pass-at-k", "--problems=problems.jsonl", "--check-reference")
+    assert (code, "1/1 pass; all of 1/1 problems" in out) == (0, True)
+    assert "note: 8 of 9 problems cannot be judged and do not count:" in err
+    assert "20 (problems.jsonl:1): the tests have another number of outputs than of inputs" in err
+    assert "21 (problems.jsonl:3): input_output must be JSON text" in err
+    assert "and 3 more" in err
+    # A sample of such a problem does not end the run either.
+    write("samples.jsonl", [generated(UNREADABLE[0], 0, "print(1)"), generated(APPS, 0, "print(8)")])
+    code, out, err = qstar("pass-at-k", "samples.jsonl", "--problems=problems.jsonl", "--k", "1")
+    assert code == 0, err
+    assert "pass@1    1.0000   over 1 problems" in out
+
+
+def test_adapter_and_scorer_agree_on_which_rows_exist(qstar: Call) -> None:
+    rows = [APPS, BIG, *UNREADABLE[:5]]
+    path = write("problems.jsonl", rows)
+    used = {str(one.metadata["problem_id"]) for one in AppsAdapter().read(str(path)).examples}
+    assert used == {"12", "2"} == set(read_problems(path).by_key)
+    path = write(
+        "functions.jsonl", [*PROBLEMS, UNREADABLE[6], {**PROBLEMS[0], "task_id": "T/7", "canonical_solution": None}]
+    )
+    used = {one.metadata["task_id"] for one in HumanEval().read(str(path)).examples}
+    assert used == {"T/0", "T/1", "T/2", "T/7"} == set(read_problems(path).by_key)
+    # What an adapter lets through can be made into a problem.
+    for adapter, name in ((AppsAdapter(), "problems.jsonl"), (HumanEval(), "functions.jsonl")):
+        assert all(problem_from_metadata(one.metadata) for one in adapter.read(name).examples)
+
+
+def test_numbers_of_many_digits(qstar: Call) -> None:
+    write("problems.jsonl", [BIG])
+    code, out, err = qstar("pass-at-k", "--problems=problems.jsonl", "--check-reference")
+    assert (code, "1/1 pass" in out) == (0, True), err
+    row = json.dumps({"problem_id": 2, "completion": "def nines(n):\n    return 10**n", "digits": 0})
+    Path("samples.jsonl").write_text(row.replace(": 0}", f": {'7' * 5000}}}") + "\n")
+    code, out, err = qstar("pass-at-k", "samples.jsonl", "--problems=problems.jsonl", "--k", "1")
+    assert (code, "wrong answer 1" in out) == (0, True), err

@@ -21,12 +21,11 @@ from typing import Any
 from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.pass_at_k import mean_pass_at_k
-from qstar_pl.evaluation.samples import Sample, read_problems, read_samples
+from qstar_pl.evaluation.samples import Problems, Sample, read_problems, read_samples
 from qstar_pl.execution import (
     ExecutionPool,
     Limits,
     Outcome,
-    Problem,
     Task,
     Verdict,
     describe_isolation,
@@ -54,7 +53,7 @@ def parser() -> ToolParser:
     return top
 
 
-def reference_samples(problems: Mapping[str, Problem]) -> list[Sample]:
+def reference_samples(problems: Problems) -> list[Sample]:
     """Return the problems' own solutions.
 
     Raises:
@@ -63,7 +62,7 @@ def reference_samples(problems: Mapping[str, Problem]) -> list[Sample]:
     """
     samples = [
         Sample(problem, program, number)
-        for problem in problems.values()
+        for problem in problems.by_key.values()
         for number, program in enumerate(problem.references)
     ]
     if not samples:
@@ -130,6 +129,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"k must be at least 1, got {min(given.k)}")
     limits = Limits(wall_s=given.wall_s, cpu_s=given.cpu_s, memory_mib=given.memory_mib)
     problems = read_problems(given.problems)
+    for line in problems.complaints():
+        print(line, file=sys.stderr)
     samples = reference_samples(problems) if given.check_reference else read_samples(given.samples, problems)
     started = time.monotonic()
     with ExecutionPool(given.workers, limits) as pool:
@@ -138,9 +139,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         verdicts = pool.judge(Task(sample.problem, sample.program) for sample in samples)
     seconds = time.monotonic() - started
     counts = counts_per_problem(samples, verdicts)
-    if missing := len(problems) - len(counts):
+    if missing := len(problems.by_key) - len(counts):
         what = "reference solution" if given.check_reference else "sample"
-        print(f"note: {missing} of {len(problems)} problems have no {what} and do not count", file=sys.stderr)
+        print(f"note: {missing} of {len(problems.by_key)} problems have no {what} and do not count", file=sys.stderr)
     output = given.output
     if output is None and given.samples is not None:
         output = given.samples.with_name(given.samples.name + ".results.jsonl")

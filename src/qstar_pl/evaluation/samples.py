@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qstar_pl.data.adapters.adapter import Adapter
+from qstar_pl.data.adapters.apps import APPS
+from qstar_pl.data.adapters.humaneval import HumanEval
+from qstar_pl.data.reading import Row, Unreadable, read_rows
+from qstar_pl.data.rows import RowRejected, convert
 from qstar_pl.errors import UserError
 from qstar_pl.execution import CheckedFunction, Problem, problem_from_metadata
-
-Row = Mapping[str, Any]
+from qstar_pl.execution.apps_cases import parsed_json
 
 
 @dataclass(frozen=True)
@@ -27,38 +30,83 @@ class Sample:
     """Counted per problem where the file does not say it."""
 
 
-def read_problems(path: Path) -> dict[str, Problem]:
-    """Return the problems of a file by their key; a row of APPS without tests is left out.
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that is no problem to judge by."""
+
+    key: str
+    """Its problem_id or task_id; "?" if it has none."""
+    where: str
+    """File and line."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.key} ({self.where}): {self.reason}"
+
+
+@dataclass(frozen=True)
+class Problems:
+    """The problems of a file."""
+
+    by_key: Mapping[str, Problem]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def complaints(self, most: int = 5) -> list[str]:
+        """Return what is to be said of the rows that were left out; the first of them by name."""
+        if not self.left_out:
+            return []
+        rows = f"{len(self.left_out)} of {len(self.left_out) + len(self.by_key)} problems"
+        named = [f"  {one}" for one in self.left_out[:most]]
+        more = [f"  and {len(self.left_out) - most} more"] if len(self.left_out) > most else []
+        return [f"note: {rows} cannot be judged and do not count:", *named, *more]
+
+
+def read_problems(path: Path) -> Problems:
+    """Return the problems of a file: the rows that the adapters `HumanEval` and `APPS` use, no more and no less.
 
     Args:
-        path: JSON lines, also gzipped: HumanEval's rows (`task_id`, `prompt`, `entry_point`, `test`) or APPS's
-            (`problem_id`, `input_output`).
+        path: anything that `--data.path` takes, with HumanEval's rows (`task_id`, `prompt`, `entry_point`, `test`) or
+            APPS's (`problem_id`, `question`, `input_output`).
 
     Raises:
-        UserError: if the file cannot be read, has other rows, the same problem twice, or none.
+        UserError: if the file cannot be read, has the same problem twice, or none.
 
     """
     problems: dict[str, Problem] = {}
-    for where, row in read_lines(path):
-        if "entry_point" in row and "test" in row:
-            task = "humaneval"
-        elif "input_output" in row:
-            if not row["input_output"]:
-                continue
-            task = "apps"
-        else:
-            raise UserError(f"problems must be rows of HumanEval or APPS, got one with {sorted(row)} ({where})")
-        problem = problem_from_metadata({**row, "task": task})
+    left_out: list[LeftOut] = []
+    for where, row in read_rows(str(path)):
+        try:
+            example = convert(_adapter(row), where, row)
+            problem = problem_from_metadata(example.metadata)
+        except (RowRejected, UserError) as reason:
+            left_out.append(LeftOut(_key(row) or "?", where, str(reason).removeprefix(f"{where}: ")))
+            continue
         if problem.key in problems:
             raise UserError(f"problems must have each problem once, got {problem.key} again ({where})")
         problems[problem.key] = problem
     if not problems:
-        raise UserError(f"problems must hold at least one row with tests, got {path}")
-    return problems
+        got = f"none in {path}" + (f"; first {left_out[0]}" if left_out else "")
+        raise UserError(f"problems must be rows of HumanEval or APPS with tests, got {got}")
+    return Problems(problems, tuple(left_out))
 
 
-def read_samples(path: Path, problems: Mapping[str, Problem]) -> list[Sample]:
-    """Return the sampled programs of a file.
+def _adapter(row: Row | Unreadable) -> Adapter:
+    if isinstance(row, Unreadable) or "input_output" in row:
+        return APPS()
+    if "entry_point" in row and "test" in row:
+        return HumanEval()
+    raise RowRejected(f"it is no row of HumanEval or APPS, but one with {', '.join(sorted(map(str, row)))}")
+
+
+def _key(row: Row | Unreadable) -> str | None:
+    if isinstance(row, Unreadable):
+        return None
+    found = row.get("task_id", row.get("problem_id"))
+    return None if found is None else str(found)
+
+
+def read_samples(path: Path, problems: Problems) -> list[Sample]:
+    """Return the sampled programs of a file; those of problems that were left out are left out, too.
 
     Args:
         path: JSON lines, also gzipped: rows of `qstar generate` (`messages`, the last one the answer, `sample_idx`, and
@@ -72,16 +120,19 @@ def read_samples(path: Path, problems: Mapping[str, Problem]) -> list[Sample]:
     """
     seen: dict[str, int] = {}
     samples = []
+    unusable = {one.key for one in problems.left_out}
     for where, row in read_lines(path):
-        key = str(row.get("task_id", row.get("problem_id")))
-        if key not in problems:
+        key = _key(row)
+        if key is None or key not in problems.by_key:
+            if key in unusable:
+                continue
             raise UserError(f"samples must name a task_id or problem_id of the problems, got {key} ({where})")
-        problem = problems[key]
+        problem = problems.by_key[key]
         number = seen.get(key, 0)
         seen[key] = number + 1
         samples.append(Sample(problem, _program(problem, row, where), _index(row.get("sample_idx"), number)))
     if not samples:
-        raise UserError(f"samples must hold at least one row, got {path}")
+        raise UserError(f"samples must hold at least one row of a problem that can be judged, got {path}")
     return samples
 
 
@@ -120,8 +171,8 @@ def read_lines(path: Path) -> Iterator[tuple[str, Row]]:
 
 def _object(line: bytes, where: str) -> Row:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = parsed_json(line.decode())
+    except ValueError as error:
         raise UserError(f"a line must be a JSON object, got {where}: {error}") from error
     if not isinstance(row, dict):
         raise UserError(f"a line must be a JSON object, got {where}")

@@ -10,7 +10,8 @@ from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import json_text, mapping, need, text_list, texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.rows import RowError, RowRejected
+from qstar_pl.execution.apps_cases import UnusableTests, apps_cases, parsed_json
 from qstar_pl.rewards.execution import ExecutionReward
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
@@ -81,16 +82,18 @@ def _prompt(question: str, starter: str, form: str) -> str:
 
 def _function(tests: str, where: str) -> str | None:
     """Return the name of the function that the tests call; None if they are input and output of a program."""
-    if not tests.strip():
-        raise RowRejected("the problem has no tests")
-    cases: dict[str, Any] = mapping(json_text(tests, "input_output", where), "input_output", where)
-    inputs, outputs = cases.get("inputs"), cases.get("outputs")
-    if not inputs or not outputs:
-        raise RowRejected("the problem has no tests")
-    if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
-        raise RowRejected("the tests have another number of outputs than of inputs")
-    name = cases.get("fn_name")
-    return None if name is None else str(name)
+    try:
+        value = parsed_json(tests) if tests.strip() else None
+    except ValueError as error:
+        raise RowError(where, f"input_output must be JSON text: {error}", "input_output must be JSON text") from error
+    try:
+        # As rewards and `qstar pass-at-k` will read them: what is used here can be judged there.
+        return apps_cases(value if value is None else mapping(value, "input_output", where)).function
+    except UnusableTests as reason:
+        raise RowRejected(str(reason)) from reason
+    except (ValueError, KeyError) as error:
+        rule = "input_output must hold inputs and outputs"
+        raise RowError(where, f"{rule}: {error}", rule) from error
 
 
 def _solutions(value: Any, where: str) -> list[str]:

@@ -13,15 +13,16 @@ from qstar_pl.rewards.execution import ExecutionReward
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
-_COLUMNS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
+_COLUMNS = ("task_id", "prompt", "entry_point", "test")
+_SOLUTION = "canonical_solution"
 
 
 @dataclass(frozen=True)
 class HumanEval(Adapter):
-    """Rows with `task_id`, `prompt`, `entry_point`, `canonical_solution` and `test`.
+    """Rows with `task_id`, `prompt`, `entry_point`, `test`, and perhaps `canonical_solution`.
 
     The user's turn is the prompt's code exactly as it stands, the answer the canonical solution with its indentation:
-    under `PlainRendering` prompt + answer is a program. `metadata` holds `task` = "humaneval" and the five columns, for
+    under `PlainRendering` prompt + answer is a program. `metadata` holds `task` = "humaneval" and these columns, for
     rewards that run the tests (`check(entry_point)` behind prompt + answer + test).
     """
 
@@ -34,17 +35,19 @@ class HumanEval(Adapter):
 
     def example(self, row: Row, where: str) -> Example:
         """Convert one row; one with an empty prompt or solution is left out."""
-        values = dict(zip(_COLUMNS, texts(row, _COLUMNS, where, type(self).__name__), strict=True))
+        columns = _COLUMNS if row.get(_SOLUTION) is None else (*_COLUMNS, _SOLUTION)
+        values = dict(zip(columns, texts(row, columns, where, type(self).__name__), strict=True))
         prompt = self.instruction + values["prompt"] if values["prompt"].strip() else ""
-        return single_turn(prompt, values["canonical_solution"], None, {"task": "humaneval", "source": where, **values})
+        return single_turn(prompt, values.get(_SOLUTION), None, {"task": "humaneval", "source": where, **values})
 
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
-        return {"prompt": "prompt", "chosen": "canonical_solution", "tests": "test, entry_point"}
+        chosen = {} if row.get(_SOLUTION) is None else {"chosen": _SOLUTION}
+        return {"prompt": "prompt", **chosen, "tests": "test, entry_point"}
 
     def uses(self, row: Row) -> Sequence[str]:
         """See `Adapter.uses`."""
-        return _COLUMNS
+        return (*_COLUMNS, _SOLUTION)
 
     @classmethod
     def claim(cls, table: Table) -> Claim | None:
