@@ -67,6 +67,14 @@ def test_a_reference_that_follows_is_sharded_and_saved_as_a_whole(results, optim
     assert torch.equal(*results["one"]["lagged"][optimizer])
 
 
+@pytest.mark.parametrize("strategy", ["fsdp2", "ddp"])
+def test_a_last_window_of_one_batch_is_a_mean_over_one(results, strategy) -> None:
+    one, two = results["one"]["short"]["one"], results["two"]["short"][strategy]
+    assert (two["weights"] - one["weights"]).norm() < 1e-5 * one["weights"].norm()
+    for key in ("grad/norm", "loss/total", "loss/nats_per_token"):
+        assert two["metrics"][key] == pytest.approx(one["metrics"][key], rel=1e-5), key
+
+
 def test_adapters_are_sharded_too(results) -> None:
     weights = results["one"]["lora"]["weights"]
     assert len(weights) < len(results["one"]["QStar"]["weights"])

@@ -127,19 +127,38 @@ def adapted() -> Any:
     return module
 
 
+class Faster(Callback):
+    """Raises the learning rate from the third step on."""
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == 2:
+            for group in trainer.optimizers[0].param_groups:
+                group["lr"] = 1e-2
+
+
+def short_window(batch_size: int, **options: Any) -> dict[str, Any]:
+    """Train on 28 rows, in windows of three batches and of the one that is left."""
+    return learn(METHODS["SFT"], batch_size, accumulate_grad_batches=3, **options)
+
+
 def lagged(folder: Path, optimizer: type[torch.optim.Optimizer], batch_size: int, **options: Any) -> list[torch.Tensor]:
     """Return the reference that has followed the policy for three steps, at once and with a checkpoint after two.
 
-    The last run asks for another learning rate: the checkpoint's is the one that counts.
+    The third step has a rate of its own: put into the optimizer by hand, and asked for by the run that goes on.
     """
     path = str(folder / f"{optimizer.__name__}{options.get('devices', 1)}.ckpt")
     references = []
     for steps, resumed in ((3, None), (2, None), (3, path)):
         module = METHODS["QStar"]()
-        module.optimizer = partial(optimizer, lr=1e-3 if resumed is None else 1.0)
+        module.optimizer = partial(optimizer, lr=1e-3 if resumed is None else 1e-2)
         follow = LaggedReference(every_n_steps=1, decay=0.5)
         settings = {"devices": 1, **options, "max_steps": steps, "ckpt_path": resumed}
-        run(module, TinyData(batch_size=batch_size), more_callbacks=[follow], **settings)
+        run(
+            module,
+            TinyData(batch_size=batch_size),
+            more_callbacks=[follow] if resumed else [follow, Faster()],
+            **settings,
+        )
         if steps == 2:
             module.trainer.save_checkpoint(path)
         else:
@@ -157,6 +176,7 @@ def main() -> None:
         results["bytes"] = bytes_held()
         results["lora"] = learn(adapted, 8)
         results["clipped"] = learn(METHODS["QStar"], 8, gradient_clip_val=0.1)
+        results["short"] = {"one": short_window(8)}
         results["lagged"] = {name: lagged(folder, optimizer, 8) for name, optimizer in OPTIMIZERS.items()}
     else:
         # The ranks meet in a file: a port that was free a moment ago may not be so any more.
@@ -181,6 +201,9 @@ def main() -> None:
         results["clipped"] = learn(METHODS["QStar"], 4, strategy=FSDP2Strategy(), gradient_clip_val=0.1, **two)
         results["lagged"] = {
             name: lagged(folder, optimizer, 4, strategy="fsdp2", **two) for name, optimizer in OPTIMIZERS.items()
+        }
+        results["short"] = {
+            name: short_window(4, strategy=strategy, **two) for name, strategy in (("fsdp2", "fsdp2"), ("ddp", "ddp"))
         }
         results["pretrained"] = read_by_rank_zero()
         results["bytes"] = bytes_held(strategy=FSDP2Strategy(), devices=2)

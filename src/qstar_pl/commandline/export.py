@@ -8,12 +8,15 @@ from pathlib import Path
 
 from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
-from qstar_pl.models import FromCheckpoint
+from qstar_pl.models import FromCheckpoint, LoRA, Pretrained
+from qstar_pl.models.adapter_folder import write_adapter
 from qstar_pl.models.exporting import write_classifier, write_language_model
 from qstar_pl.models.lora import merge_adapters
+from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tiny import resolve
 
 
-def export(checkpoint: str, output: Path) -> str:
+def export(checkpoint: str, output: Path, *, adapter_only: bool = False, base: str | None = None) -> str:
     """Write the model as safetensors, and its tokenizer.
 
     A policy (and a token-wise reward) is written for `AutoModelForCausalLM`, a reward model with a scalar head for
@@ -24,22 +27,43 @@ def export(checkpoint: str, output: Path) -> str:
     Args:
         checkpoint: a .ckpt file of any method.
         output: folder, made if need be; must be empty.
+        adapter_only: write a PEFT folder of the adapters; otherwise they are added to the weights.
+        base: folder or hub id of the model without its adapters; None: where the run had it from.
 
     Returns:
-        The name of the Auto class that loads the folder.
+        The name of the class that loads the folder.
 
     Raises:
-        UserError: if the checkpoint cannot be read or the folder is not empty.
+        UserError: if the checkpoint cannot be read, the folder is not empty, or adapters are to be written and the
+            model has none, or a base that is no Hugging Face folder.
 
     """
+    if base is not None and not adapter_only:
+        raise UserError(f"base must be left out without adapter_only, got {base}")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"output must be a new or an empty folder, got {output}")
     source = FromCheckpoint(checkpoint)
     reward = source.holds_classifier()
     model = source.load_reward() if reward else source.load()
+    if adapter_only:
+        write_adapter(model, source.tokenizer(), output, base or _base_of(source))
+        return "PeftModel"
     merge_adapters(model)
     (write_classifier if reward else write_language_model)(model, source.tokenizer(), output)
     return "AutoModelForSequenceClassification" if reward else "AutoModelForCausalLM"
+
+
+def _base_of(source: ModelSource) -> str:
+    """Return the folder or hub id of the model that a run's adapters were put on."""
+    while isinstance(source, FromCheckpoint) or (isinstance(source, LoRA) and source.earlier == "continue"):
+        source = source.source() if isinstance(source, FromCheckpoint) else source.base
+    under = source.base if isinstance(source, LoRA) else source
+    if isinstance(under, Pretrained):
+        return resolve(under.name)
+    raise UserError(
+        f"base must name the folder or hub id that the adapters' base was exported to, since the run had it from "
+        f"{type(under).__name__}; got none"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,9 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--ckpt_path", required=True, help="a .ckpt file that qstar fit wrote")
     parser.add_argument("--output", type=Path, required=True, help="folder to write; new or empty")
+    parser.add_argument("--adapter_only", action="store_true", help="write LoRA's adapters alone, as a PEFT folder")
+    parser.add_argument("--base", help="with --adapter_only: folder or hub id of the model under the adapters")
     arguments = parser.parse_args(argv)
-    name = export(arguments.ckpt_path, arguments.output)
-    print(f"{name}.from_pretrained({str(arguments.output)!r})")
+    name = export(arguments.ckpt_path, arguments.output, adapter_only=arguments.adapter_only, base=arguments.base)
+    given = "base, " if arguments.adapter_only else ""
+    print(f"{name}.from_pretrained({given}{str(arguments.output)!r})")
     return 0
 
 

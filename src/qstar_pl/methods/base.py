@@ -26,6 +26,7 @@ from qstar_pl.methods.accumulation import AccumulationWindow
 from qstar_pl.methods.lengths import check_context, completion_tokens, prompt_tokens
 from qstar_pl.methods.metrics import EvaluationMetrics
 from qstar_pl.methods.plateau import Plateau
+from qstar_pl.models.lora import names_of_bases
 from qstar_pl.models.source import ModelSource
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
 
@@ -218,10 +219,11 @@ class RLHFModule(LightningModule):
             self._random_states = None
 
     def state_dict(self, *, prefix: str = "", **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Return what trains; see `frozen`."""
+        """Return what trains; see `frozen`, and `LoRA` for the base of a model with adapters."""
         state: dict[str, Any] = super().state_dict(prefix=prefix, **kwargs)
         frozen = tuple(f"{prefix}{name}." for name in self.frozen)
-        return {key: value for key, value in state.items() if not key.startswith(frozen)} if frozen else state
+        bases = {f"{prefix}{name}" for name in names_of_bases(self)}
+        return {key: value for key, value in state.items() if not key.startswith(frozen) and key not in bases}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load what trains.
@@ -236,7 +238,8 @@ class RLHFModule(LightningModule):
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise UserError(f"ckpt_path must hold weights of this model's shape: {reason}") from error
-        missing = [key for key in result.missing_keys if not key.startswith(tuple(f"{n}." for n in self.frozen))]
+        absent, bases = tuple(f"{name}." for name in self.frozen), names_of_bases(self)
+        missing = [key for key in result.missing_keys if not key.startswith(absent) and key not in bases]
         result.missing_keys[:] = missing  # what is absent on purpose is nothing to warn of
         if missing or result.unexpected_keys:
             unknown = result.unexpected_keys

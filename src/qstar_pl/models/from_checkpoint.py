@@ -16,7 +16,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities
+from qstar_pl.models.lora import names_of_bases
 from qstar_pl.models.placement import empty, place, unplaced
+from qstar_pl.models.reward_parametrisation import TokenwiseReward
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line
 
@@ -66,7 +68,9 @@ class FromCheckpoint(ModelSource):
         backbone = f"{model.base_model_prefix}."
         if _is_classifier(state):
             self._fill(model, state, optional=())
+            model.config.architectures = [type(model).__name__]  # its head is trained, whatever the source's was
         else:
+            model.config.architectures = model.config.architectures or ["a language model"]
             heads = [key for key in model.state_dict() if not key.startswith(backbone)]
             self._fill(model, {k: v for k, v in state.items() if k.startswith(backbone)}, optional=heads)
         return place(model)
@@ -82,6 +86,19 @@ class FromCheckpoint(ModelSource):
     def in_tiny_world(self) -> bool:
         """See `ModelSource.in_tiny_world`."""
         return self._source(self._contents()).in_tiny_world()
+
+    def source(self) -> ModelSource:
+        """Return where the run had its model from, and through which adapters, if any."""
+        return self._source(self._contents())
+
+    def token_reward(self) -> TokenwiseReward | None:
+        """See `ModelSource.token_reward`."""
+        contents = self._contents()
+        stated = _options(contents).get("parametrisation")
+        if PLACES[self._prefix(contents)] != "model" or stated is None or _is_classifier(self._weights(contents)):
+            return None
+        reward: TokenwiseReward = self._instantiate(TokenwiseReward, stated)
+        return reward
 
     def holds_classifier(self) -> bool:
         """Return whether `load_reward` gives what was trained, and not `load`."""
@@ -119,19 +136,23 @@ class FromCheckpoint(ModelSource):
     def _source(self, contents: Mapping[str, Any]) -> ModelSource:
         if self.base is not None:
             return self.base
-        options = (contents.get(CONFIG_KEY) or {}).get("model", {}).get("init_args", {})
+        options = _options(contents)
         argument = PLACES[self._prefix(contents)]
         if argument not in options:
             raise UserError(f"base must be given, since {self.path} was not written by `qstar fit` and does not say it")
+        source: ModelSource = self._instantiate(ModelSource, options[argument])
+        return source
+
+    def _instantiate(self, kind: Any, stated: Any) -> Any:
+        """Build what the run's configuration states of its model."""
         parser = ArgumentParser(exit_on_error=False)
-        parser.add_argument("--source", type=ModelSource)
+        parser.add_argument("--stated", type=kind)
         try:
-            source: ModelSource = parser.instantiate_classes(parser.parse_object({"source": options[argument]})).source
+            return parser.instantiate_classes(parser.parse_object({"stated": stated})).stated
         except (ArgumentError, TypeError, ValueError) as error:
             raise UserError(
-                f"path must say which model it holds, got {self.path} with {options[argument]}: {first_line(error)}"
+                f"path must say which model it holds, got {self.path} with {stated}: {first_line(error)}"
             ) from error
-        return source
 
     def _fill(self, model: PreTrainedModel, state: Mapping[str, Tensor], optional: Any) -> None:
         if empty():
@@ -141,12 +162,18 @@ class FromCheckpoint(ModelSource):
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise UserError(f"path must hold weights of the shape of its source, got {self.path}: {reason}") from error
-        missing = sorted(set(result.missing_keys) - set(optional))
+        missing = sorted(set(result.missing_keys) - set(optional) - names_of_bases(model))
         if missing or result.unexpected_keys:
             raise UserError(
                 f"path must hold the weights of its source, got {self.path} with {len(missing)} missing {missing[:2]} "
                 f"and {len(result.unexpected_keys)} unknown {result.unexpected_keys[:2]}"
             )
+
+
+def _options(contents: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the run's method, empty if the run had no configuration."""
+    options: dict[str, Any] = (contents.get(CONFIG_KEY) or {}).get("model", {}).get("init_args", {})
+    return options
 
 
 def _is_classifier(state: Mapping[str, Tensor]) -> bool:

@@ -1,9 +1,9 @@
-"""Low-rank adapters on another source's model (Hu et al. 2021), by peft."""
+"""Low-rank adapters on another source's model (Hu et al. 2021), by peft: trained, stored and written apart from it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -15,10 +15,16 @@ from qstar_pl.models.placement import empty, parameters_on_meta, place, unplaced
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line
 
+_WRAPPER = "_checkpoint_wrapped_module."
+
 
 @dataclass(frozen=True)
 class LoRA(ModelSource):
-    """A model of which only adapters train: W + alpha/rank · B A, with B = 0 at first, so π_θ starts at the base."""
+    """A model of which only adapters train: W + alpha/rank · B A, with B = 0 at first, so π_θ starts at the base.
+
+    Checkpoints hold the adapters and what else trains, not the base, which comes from its own source again. Where the
+    base was itself trained with adapters, π_θ starts at the end of that stage; `earlier` says how.
+    """
 
     base: ModelSource
     """The model that is adapted; its own weights stay as they are."""
@@ -32,6 +38,9 @@ class LoRA(ModelSource):
     """Ends of the names of the layers that are adapted; null: those that peft knows for the architecture."""
     seed: int = 0
     """Of A's first values."""
+    earlier: Literal["merge", "continue"] = "merge"
+    """What becomes of adapters that the base brings: merge: they are added to its weights, beside which new ones start;
+    continue: they train on, and rank, alpha, dropout, target_modules and seed, which are theirs, mean nothing here."""
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -40,6 +49,8 @@ class LoRA(ModelSource):
             raise UserError(f"alpha must be positive, got {self.alpha}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must lie in [0, 1), got {self.dropout}")
+        if self.earlier not in ("merge", "continue"):
+            raise UserError(f"earlier must be merge or continue, got {self.earlier!r}")
 
     def load(self) -> PreTrainedModel:
         """See `ModelSource.load`.
@@ -73,6 +84,10 @@ class LoRA(ModelSource):
         return self.base.in_tiny_world()
 
     def _adapt(self, model: PreTrainedModel, task: str) -> PreTrainedModel:
+        if is_adapted(model):
+            if self.earlier == "continue":
+                return model.eval()
+            merge_adapters(model)
         try:
             from peft import LoraConfig, inject_adapter_in_model
         except ImportError as error:
@@ -91,6 +106,22 @@ class LoRA(ModelSource):
                 f"target_modules must name layers of the model, got {self.target_modules}: {first_line(error)}"
             ) from error
         return model.eval()
+
+
+def is_adapted(model: nn.Module) -> bool:
+    """Return whether a model has adapters."""
+    return any(hasattr(part, "get_base_layer") for part in model.modules())
+
+
+def names_of_bases(module: nn.Module) -> set[str]:
+    """Return the names, as in `state_dict`, of the parameters of adapted models in `module` that do not train."""
+    found: set[str] = set()
+    for prefix, part in module.named_modules():
+        if isinstance(part, PreTrainedModel) and is_adapted(part):
+            # Tied weights go by both of their names; a wrapper for activation checkpointing is not in theirs.
+            named = part.named_parameters(prefix, remove_duplicate=False)
+            found |= {name.replace(_WRAPPER, "") for name, value in named if not value.requires_grad}
+    return found
 
 
 def merge_adapters(model: nn.Module) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.models.capabilities import Capabilities
+
+if TYPE_CHECKING:
+    from qstar_pl.models.reward_parametrisation import TokenwiseReward
 
 
 class ModelSource(ABC):
@@ -19,6 +23,10 @@ class ModelSource(ABC):
     @abstractmethod
     def load_reward(self) -> PreTrainedModel:
         """Return the same backbone with one scalar output per sequence (`num_labels=1` classification head)."""
+
+    def token_reward(self) -> TokenwiseReward | None:
+        """Return which sum over tokens the model was trained to be as a reward; None: none, or a scalar head."""
+        return None
 
     def in_tiny_world(self) -> bool:
         """Return whether the model speaks the tiny world's language, so that what judges it there may judge it."""

@@ -12,8 +12,10 @@ from qstar_pl.errors import UserError
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.pretrained import Pretrained
 from qstar_pl.models.reward_model import RewardModel
+from qstar_pl.models.shared import check_vocabulary
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tiny import TINY
+from qstar_pl.models.token_reward_model import TokenRewardModel
 from qstar_pl.models.tokenizers import vocabulary_difference
 from qstar_pl.rewards.chunks import score_in_chunks
 from qstar_pl.rewards.reward import Reward
@@ -23,12 +25,14 @@ from qstar_pl.types import Rollout
 class RewardModelReward(Reward):
     """The scalar of a frozen reward model at the last token of the answer.
 
+    A checkpoint of `RewardModeling` whose reward is a sum over tokens gives that sum, with the scale it was trained at.
+
     With the policy's vocabulary the model reads the very ids that were sampled, EOS included. With another one the
     texts are encoded anew: the prompt's, as the policy's tokenizer decodes it without special tokens, and then the
     answer's.
     """
 
-    scorer: RewardModel
+    scorer: RewardModel | TokenRewardModel
 
     def __init__(
         self,
@@ -59,9 +63,13 @@ class RewardModelReward(Reward):
             UserError: if the weights are a language model's, whose scalar head would be random.
 
         """
+        self._policy_tokenizer = tokenizer
+        if (tokenwise := self.model.token_reward()) is not None:
+            check_vocabulary(self.model, tokenizer, "reward.model")
+            self.scorer = freeze(tokenwise.build(self.model))
+            return
         own = self.model.tokenizer()
         self.scorer = freeze(RewardModel.load(self.model, "reward.model"))
-        self._policy_tokenizer = tokenizer
         self._own_tokenizer = None if vocabulary_difference(tokenizer, own) is None else own
 
     def left_to_default(self) -> str | None:
@@ -76,6 +84,7 @@ class RewardModelReward(Reward):
         if self._own_tokenizer is not None:
             ids, mask = self._encode(rollout, completions, self._policy_tokenizer, self._own_tokenizer)
             chunks = zip(ids.split(self.rows_per_chunk), mask.split(self.rows_per_chunk), strict=True)
+            assert isinstance(self.scorer, RewardModel)  # token by token, only one's own tokens can be read
             return torch.cat([self.scorer.score(*chunk) for chunk in chunks])
         return score_in_chunks(self.scorer, rollout, self.rows_per_chunk)
 
