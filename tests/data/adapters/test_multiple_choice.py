@@ -32,6 +32,10 @@ def test_the_choices_are_part_of_the_prompt(row, prompt, right):
     example = MultipleChoice().example(row, "f:1")
     assert (example.turns[0].content, example.chosen, example.rejected) == (prompt, right, None)
     assert example.metadata.get("final_answer") == right
+    if right is not None:
+        reward = MultipleChoice().default_reward()
+        assert reward.is_right(f"So the answer is {right}.", reward.references(example))
+        assert not reward.is_right("So the answer is C.", reward.references(example))
 
 
 def test_rows_that_are_left_out():

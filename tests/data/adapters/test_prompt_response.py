@@ -133,6 +133,8 @@ def test_system_and_final_answer():
     example = adapter.example({"q": "x", "a": "y", "s": "Be kind.", "r": {"truth": 4}}, "f:1")
     assert example.turns[0] == Turn("system", "Be kind.")
     assert example.metadata == {"source": "f:1", "final_answer": "4"}
+    for truth, kept in ((["4", 5], {"answers": ["4", "5"]}), ({"a": 1}, {"final_answer": '{"a": 1}'}), (None, {})):
+        assert adapter.example({"q": "x", "r": {"truth": truth}}, "f:1").metadata == {"source": "f:1", **kept}
     for empty in (None, "", " "):
         assert len(adapter.example({"q": "x", "a": "y", "s": empty, "r": None}, "f:1").turns) == 1
     assert adapter.fields({}) == {"prompt": "q", "chosen": "a", "system": "s", "final_answer": "r.truth"}

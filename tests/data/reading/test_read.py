@@ -153,6 +153,11 @@ def test_json_files_that_are_one_object(tmp_path):
     assert rows(file) == ROWS
     file.write_text(json.dumps(ROWS[0], indent=2))
     assert rows(file) == ROWS[:1]
+    file.write_text(json.dumps({"a": ["x", "y"], "n": [1, None]}))
+    assert rows(file) == [{"a": "x", "n": 1}, {"a": "y", "n": None}]
+    messages = {"prompt": [{"role": "user", "content": "x"}], "completion": [{"role": "assistant", "content": "y"}]}
+    file.write_text(json.dumps(messages, indent=1))
+    assert rows(file) == [messages]
     file.write_text('[{"a": 1}, {"a": ')
     with pytest.raises(UserError, match=r"x.json:1: must be JSON: the list has no end"):
         rows(file)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +45,9 @@ class Judged(Adapter):
 
     With `label_field`, an answer is the demonstration only where the label says good: true, yes, good or 1, in text or
     not; its prompt is used in any case. With `score_field`, only from `min_score` on. `metadata` then holds `label` or
-    `score`, and with `final_answer_field`, `final_answer`. A column that is null, or absent from a row that others
-    have it in, says nothing: there is no system turn, and an answer without a verdict is no demonstration.
+    `score`, and with `final_answer_field`, `final_answer` (of a list, `answers`: each counts as right). A column
+    that is null, or absent from a row that others have it in, says nothing: there is no system turn, and an answer
+    without a verdict is no demonstration.
     """
 
     system_field: str | None = None
@@ -83,7 +85,7 @@ class Judged(Adapter):
             good = metadata["score"] is not None and metadata["score"] >= self.min_score
             chosen = chosen if good else None
         if self.final_answer_field is not None and (final := within(row, self.final_answer_field)) is not None:
-            metadata["final_answer"] = as_text(final, self.final_answer_field, where).strip()
+            metadata |= _final(final, self.final_answer_field, where)
         return chosen, metadata
 
     def system(self, row: Row, where: str) -> tuple[Turn, ...]:
@@ -104,6 +106,15 @@ class Judged(Adapter):
         if self.score_field is not None:
             found["good if"] = f"{self.score_field} ≥ {self.min_score:g}"
         return found
+
+
+def _final(value: Any, name: str, where: str) -> dict[str, Any]:
+    """Return the final answer as text; of a list, all answers that count as right; of an object, its JSON text."""
+    if isinstance(value, list):
+        return {"answers": [as_text(item, name, where).strip() for item in value]}
+    if isinstance(value, Mapping):
+        return {"final_answer": json.dumps(value, ensure_ascii=False)}
+    return {"final_answer": as_text(value, name, where).strip()}
 
 
 def within(row: Row, name: str) -> Any:

@@ -12,6 +12,8 @@ from qstar_pl.data.adapters.columns import as_number, as_text, need, text_list
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowError, RowRejected
+from qstar_pl.rewards.final_answer import FinalAnswerReward
+from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
 QUESTIONS = ("question", "question_stem")
@@ -29,6 +31,10 @@ class MultipleChoice(Adapter):
     for each choice: "A. …". The demonstration is the label, which is `metadata["final_answer"]` too;
     `metadata["choices"]` holds the choices by label. A row without a key is a prompt only.
     """
+
+    def default_reward(self) -> Reward:
+        """See `Adapter.default_reward`."""
+        return FinalAnswerReward()
 
     def example(self, row: Row, where: str) -> Example:
         """Convert one row; see the class."""

@@ -38,12 +38,9 @@ class SHP(Comparison):
 
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
-        return {
-            "prompt": "history",
-            "chosen": "human_ref_A or human_ref_B, of the higher of score_A, score_B",
-            "rejected": "the other",
-            "metadata": ", ".join(name for name in ("score_ratio", "domain") if name in row),
-        }
+        kept = ", ".join(name for name in ("score_ratio", "domain") if name in row)
+        better = "human_ref_A or human_ref_B, of the higher of score_A, score_B"
+        return {"prompt": "history", "chosen": better, "rejected": "the other"} | ({"metadata": kept} if kept else {})
 
     @classmethod
     def claim(cls, table: Table) -> Claim | None:

@@ -47,7 +47,7 @@ def line_rows(file: Path) -> Located:
 
 
 def json_rows(file: Path) -> Located:
-    """Yield the rows of a .json file: a list of objects, an object with such a list in it, or one object per line.
+    """Yield the rows of a .json file: a list of objects, an object with such a list or of columns, or one per line.
 
     Raises:
         UserError: if it is a list without an end.
@@ -83,7 +83,15 @@ def _wrapped(text: str) -> list[Any] | None:
     for key in _WRAPPERS:
         if isinstance(value.get(key), list) and all(isinstance(row, dict) for row in value[key]):
             return list(value[key])
+    columns = list(value.values())
+    if len(columns) > 1 and all(map(_is_column, columns)) and len(set(map(len, columns))) == 1:
+        return [dict(zip(value, cells, strict=True)) for cells in zip(*columns, strict=True)]
     return [value]
+
+
+def _is_column(value: Any) -> bool:
+    """Tell whether a value is a list of plain cells; one of messages belongs to a row."""
+    return isinstance(value, list) and not any(isinstance(item, dict | list) for item in value)
 
 
 def _items(text: str, file: Path) -> Iterator[str]:
