@@ -86,7 +86,7 @@ def save_figure(results: Sequence[SeedResult], path: Path) -> None:
         axis.set_ylabel(title, fontsize=9)
         if title == SIZES:
             axis.set_yscale("log")  # where r and 1/r lie equally far from 1
-        axis.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2)
+        axis.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
         axis.grid(alpha=0.25)
     for axis in axes[-1]:
         axis.set_xlabel("optimiser step")
