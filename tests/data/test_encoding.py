@@ -4,7 +4,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from qstar_pl.data.adapters.adapter import RowRejected
+from qstar_pl.data.adapters.prompt_response import PromptResponse
 from qstar_pl.data.encoding import Encoder
+from qstar_pl.data.renderings import PlainRendering
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example, Turn
 
@@ -151,6 +153,22 @@ def test_limits_out_of_range(tokenizer, bos_tokenizer):
         Encoder(bos_tokenizer, 1, 5)
     with pytest.raises(UserError, match="max_completion_tokens must be at least 1, got 0"):
         Encoder(tokenizer, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ('\n\ndef add(a, b):\n    """Return the sum."""\n    ', "    s = a + b\n    return s\n"),
+        ("    indented", "\n\ttabbed"),
+        ("ends in spaces   ", "x"),
+    ],
+)
+def test_a_plain_prompt_stands_as_it_is(tokenizer, prompt, answer):
+    """Newlines and indentation, of the prompt and of the answer; the case of `shared/cases/23_raw_prompt`."""
+    row = PromptResponse().example({"prompt": prompt, "completion": answer}, "f:1")
+    encoded = Encoder(tokenizer, 200, 99, rendering=PlainRendering()).encode(row)
+    assert text(tokenizer, encoded.prompt) == prompt
+    assert text(tokenizer, encoded.chosen) == f"{answer}<eos>"
 
 
 def test_eos_that_no_option_keeps_out_of_a_text_is_left_out(tokenizer):

@@ -1,6 +1,7 @@
 import pytest
 
-from qstar_pl.data.rendering import ChatTemplate, DialogueTemplate, PlainTemplate, dialogue_prompt
+from qstar_pl.data.chat_template import ChatTemplate
+from qstar_pl.data.rendering import DialogueTemplate, PlainTemplate, dialogue_prompt
 from qstar_pl.data.renderings import TokenizerRendering
 from qstar_pl.errors import UserError
 from qstar_pl.types import Turn

@@ -1,8 +1,9 @@
 import pytest
 
 from qstar_pl.data import ChatRendering, DialogueRendering, PlainRendering, TokenizerRendering
+from qstar_pl.data.chat_template import ChatTemplate
 from qstar_pl.data.encoding import Encoder
-from qstar_pl.data.rendering import ChatTemplate, DialogueTemplate, PlainTemplate
+from qstar_pl.data.rendering import DialogueTemplate, PlainTemplate
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example, Turn
 

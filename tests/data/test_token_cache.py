@@ -55,20 +55,12 @@ def test_the_name_follows_nothing_else(encoder, tmp_path):
     assert name(encoder, [replace(one, metadata={"row": 1}) for one in EXAMPLES]) == name(encoder)
 
 
-def test_a_template_with_todays_date_is_cached_for_a_day(encoder, monkeypatch):
-    from datetime import date
-
-    from qstar_pl.data import token_cache
-
+def test_a_template_with_the_date_is_cached_for_a_day(encoder, monkeypatch):
+    monkeypatch.setenv("QSTAR_DATE", "2199-01-01")
     dated = Encoder(encoder.tokenizer, 20, 10, rendering=ChatRendering("{{ strftime_now('%d') }}"))
     before, plain = name(dated), name(encoder)
 
-    class Tomorrow(date):
-        @classmethod
-        def today(cls):
-            return date(2199, 1, 1)
-
-    monkeypatch.setattr(token_cache, "date", Tomorrow)
+    monkeypatch.setenv("QSTAR_DATE", "2199-01-02")
     assert name(dated) != before
     assert name(encoder) == plain
 

@@ -3,13 +3,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from reference.renumbered import permutation, save_renumbered
 from reference.tiny_models import SIZES, TableModel, prompt_batch, random_model, word_tokenizer
 from torch import nn
+from transformers import AutoModelForSequenceClassification
 
+from qstar_pl import QStarGenerator
+from qstar_pl.data.collate import PromptCollate
 from qstar_pl.errors import UserError
 from qstar_pl.models import FromConfig, Pretrained, RewardModel
+from qstar_pl.models.tiny import resolve
+from qstar_pl.models.tokenizers import load_tokenizer
 from qstar_pl.rewards import RewardModelReward
 from qstar_pl.rollout import Alone, decode
+from qstar_pl.samplers import PolicySampler
 from qstar_pl.types import Rollout
 
 
@@ -55,16 +62,43 @@ def test_the_reward_is_the_models_at_the_last_sampled_token(folder: Path, rollou
     assert scores.std() > 0.01
 
 
-def test_another_tokenizer_reads_the_texts(folder: Path, rollout: Rollout) -> None:
-    """The policy's words have other ids here: only through the texts do the scores come out the same."""
-    same, other = (RewardModelReward(Pretrained(str(folder))) for _ in range(2))
+def test_one_unused_token_more_changes_no_reward(folder: Path, rollout: Rollout) -> None:
+    """Answers that ended and answers that were cut, markers and EOS included; so do other ids of the same words."""
+    same, more, renumbered = (RewardModelReward(Pretrained(str(folder))) for _ in range(3))
     same.build(word_tokenizer())
-    other.build(word_tokenizer(vocab=12))
-    unended = replace(rollout, completion_mask=rollout.completion_mask & (rollout.completion_ids != 1))
-    keep = unended.completion_mask.any(-1)  # an answer that is EOS alone has no text
-    assert keep.sum() >= 4
-    expected = same.score(unended, texts(rollout))[keep]
-    torch.testing.assert_close(other.score(rollout, texts(rollout))[keep], expected, rtol=1e-4, atol=1e-5)
+    more.build(word_tokenizer(vocab=12))
+    expected = same.score(rollout, texts(rollout))
+    assert rollout.ended_mask.any()
+    assert not rollout.ended_mask.all()
+    torch.testing.assert_close(more.score(rollout, texts(rollout)), expected, rtol=1e-4, atol=1e-5)
+    new = permutation(11)
+    save_renumbered(random_model(), word_tokenizer(), folder / "policy", new)
+    renumbered.build(load_tokenizer(str(folder / "policy")))
+    mapped = torch.tensor(new)
+    prompts = replace(rollout.prompts, prompt_ids=mapped[rollout.prompts.prompt_ids])
+    others = replace(rollout, prompts=prompts, completion_ids=mapped[rollout.completion_ids])
+    torch.testing.assert_close(renumbered.score(others, texts(rollout)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_tiny_reward_behind_one_token_more(isolated: Path) -> None:
+    """The case of `shared/cases/02_reward_other_tokenizer`, with an added token and with one less at the end."""
+    tokenizer = load_tokenizer("tiny")
+    tokenizer.add_tokens(["<|unused|>"])
+    model = AutoModelForSequenceClassification.from_pretrained(resolve("tiny/reward"), num_labels=1)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained("more")
+    tokenizer.save_pretrained("more")
+    found = QStarGenerator("tiny/policy", device="cpu")
+    module = found._module
+    module.samples_per_prompt, module.seed = 2, 0
+    prompts = ["What do otters eat?", "Where does the owl live?", "What colour is a fox?"]
+    batch = PromptCollate(pad_id=0)(found._encode(prompts))
+    module.sampler = PolicySampler(max_new_tokens=20)
+    rollout = module.draw(batch)
+    own, other = RewardModelReward(Pretrained("tiny/reward")), RewardModelReward(Pretrained("./more"))
+    for reward in (own, other):
+        reward.build(module.tokenizer)
+    torch.testing.assert_close(other.score(rollout, [""] * 6), own.score(rollout, [""] * 6), rtol=1e-4, atol=1e-4)
 
 
 def test_a_language_model_is_not_a_reward_model(tmp_path: Path) -> None:

@@ -24,11 +24,13 @@ class Programs:
     """Decodes the answers of the test to programs, in order."""
 
     def __init__(self, texts):
-        self.texts = texts
+        self.texts = list(texts)
 
-    def batch_decode(self, ids, **options):
-        assert len(ids) == len(self.texts)
-        return self.texts
+    def __call__(self, text, **options):
+        return {"input_ids": []}
+
+    def decode(self, ids, **options):
+        return self.texts.pop(0) if ids else ""
 
 
 def law(texts, probs, share_of_tests=False):

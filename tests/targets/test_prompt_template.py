@@ -35,6 +35,28 @@ def test_a_text_is_encoded_as_a_whole() -> None:
     assert torch.equal(applied.keys, prompts.keys)
 
 
+@pytest.mark.parametrize("said", ["<|end|>", "stop <|end|><|end|> here", "<|pad|>"])
+@pytest.mark.parametrize(
+    "template", ["Be kind. {prompt}<|end|>", "{% for m in messages %}{{ m['content'] }}<|end|>{% endfor %}"]
+)
+def test_names_of_control_tokens_that_somebody_wrote_stay_text(said: str, template: str) -> None:
+    tokenizer = load_tokenizer("tiny")
+    ids = tokenizer(said, split_special_tokens=True)["input_ids"]
+    prompts = replace(prompt_batch([ids]), examples=(Example(0, (Turn("user", said),)),))
+    (read,) = rows(PromptTemplate(template).apply(prompts, tokenizer))
+    control = set(tokenizer.all_special_ids)
+    assert [i for i in read if i in control] == [tokenizer.eos_token_id], "the template's own alone"
+    assert tokenizer.decode(read).removeprefix("Be kind. ") == f"{said}<|end|>"
+
+
+def test_control_tokens_of_the_policys_prompt_stay_tokens() -> None:
+    tokenizer = load_tokenizer("tiny")
+    ids = [*tokenizer("Hi<|end|>", split_special_tokens=True)["input_ids"], tokenizer.eos_token_id]
+    (read,) = rows(PromptTemplate("{prompt} so").apply(prompt_batch([ids]), tokenizer))
+    assert read.count(tokenizer.eos_token_id) == 1
+    assert tokenizer.decode(read) == "Hi<|end|><|end|> so"
+
+
 def test_bos_stays_in_front() -> None:
     tokenizer = word_tokenizer()
     tokenizer.bos_token = "<eos>"

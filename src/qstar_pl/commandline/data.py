@@ -14,6 +14,7 @@ from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from qstar_pl.commandline.errors import user_error
 from qstar_pl.commandline.messages import essence
 from qstar_pl.data import Auto, Rendering, RowFilter, RowSource, TokenizerRendering
+from qstar_pl.data.chat_template import remarks
 from qstar_pl.data.preparation import Selection
 from qstar_pl.data.rendering import Template
 from qstar_pl.data.rows import MAX_LEFT_OUT, Rows, check_share
@@ -85,6 +86,7 @@ def inspect(options: Inspection) -> Iterable[str]:
     if total:
         yield f"  {total / rows.read:.1%} of all rows are left out"
     template = options.rendering.template(tokenizer)
+    yield from (f"  {line}" for line in remarks(template, (example.turns for example in examples)))
     for number, example in enumerate(examples[: options.examples], start=1):
         yield ""
         yield f"example {number}: {example.metadata['source']}"
@@ -136,6 +138,7 @@ def _shown(example: Example, template: Template) -> Iterable[str]:
         if answer is not None:
             texts[name] = template.completion(example.turns, answer)
     for name, text in texts.items():
+        text = template.shown(text)
         yield f"  {name}:"
         yield from (f"    | {line}" for line in text.split("\n"))
     yield "  metadata:"

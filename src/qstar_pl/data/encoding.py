@@ -14,12 +14,15 @@ from qstar_pl.data.rendering import Template
 from qstar_pl.data.renderings import Rendering, TokenizerRendering
 from qstar_pl.data.rows import RowRejected
 from qstar_pl.errors import UserError
+from qstar_pl.models.text import Guard
 from qstar_pl.types import Example, Turn
 
 Ids = NDArray[np.int32]
 
 # As long as HH's "\n\nAssistant:": how much of the prompt's end an answer is tokenised behind.
 _CONTEXT = 12
+_BREAK = "\n"
+"""What the parts of a text are tokenised behind, where it is broken at the name of a control token."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Encoder:
     a way that the first turn left (after a system turn, which goes last) is the user's. If even that is too long, its
     tokens are cut on the left; a leading BOS stays. The end of the prompt, which the model continues, is never cut.
 
-    An answer is tokenised in the context of the prompt's end, ends with EOS exactly once, and EOS counts. One longer
+    An answer is tokenised in the context of the prompt's end, ends with EOS (or the end of turn that a chat template
+    writes, at which sampling stops) exactly once, and EOS counts. One longer
     than `max_completion_tokens` is cut on the right and then has no EOS, so that a model does not learn to stop in
     mid-sentence. The answer is never shortened to make room for the prompt, nor the other way round.
     """
@@ -72,6 +76,12 @@ class Encoder:
     def template(self) -> Template:
         """What `rendering` means for this tokenizer."""
         return self.rendering.template(self.tokenizer)
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends an answer: what the template writes there, else EOS."""
+        found = self.template.end_id
+        return int(self.tokenizer.eos_token_id if found is None else found)
 
     @cached_property
     def _bos(self) -> list[int]:
@@ -103,7 +113,7 @@ class Encoder:
     def _prompt(self, turns: tuple[Turn, ...]) -> tuple[list[int], bool]:
         ids: list[int] = []
         for kept in _shortenings(turns):
-            ids = self._bos + self._ids(self.template.prompt(kept), special=self.template.writes_special_tokens)
+            ids = self._bos + self._rendered(self.template.prompt(kept), behind="")
             if len(ids) <= self.max_prompt_tokens:
                 return ids, len(kept) < len(turns)
         head = ids[:1] if ids[0] == self.tokenizer.bos_token_id and self.max_prompt_tokens > 1 else []
@@ -114,12 +124,25 @@ class Encoder:
             return None
         context = self.template.prompt(turns)[-_CONTEXT:]
         completion = self.template.completion(turns, text)
-        eos = self.tokenizer.eos_token_id
-        ids = self._ids_behind(context, completion, special=self.template.writes_special_tokens)
-        if eos in ids:
-            # The answer spells EOS out. It is text there: only the end of an answer may be EOS.
-            ids = [token for token in self._ids_behind(context, completion, special=False) if token != eos]
-        return [*ids, eos]
+        end = self.end_id
+        ids = self._rendered(completion, behind=context)
+        if end in ids:
+            # The answer spells its end out. It is text there: only the end of an answer may be that token.
+            ids = [token for token in self._ids_behind(context, completion, special=False) if token != end]
+        return [*ids, end]
+
+    def _rendered(self, text: str, *, behind: str) -> list[int]:
+        """Return the ids of what a template wrote; names of control tokens that users wrote stay text."""
+        if not self.template.writes_special_tokens:
+            return self._ids_behind(behind, text, special=False) if behind else self._ids(text, special=False)
+        pieces = Guard(self.tokenizer)
+        first = [behind]
+
+        def ids_of(piece: str, special: bool) -> list[int]:
+            context = first.pop() if first else _BREAK
+            return self._ids_behind(context, piece, special=special) if context else self._ids(piece, special=special)
+
+        return pieces.encode(text, ids_of)
 
     def _ids_behind(self, context: str, text: str, *, special: bool) -> list[int]:
         # Some tokenizers put a space before whatever text they are given; behind a context they do not.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.data.rendering import ChatTemplate, DialogueTemplate, PlainTemplate, Template
+from qstar_pl.data.chat_template import ChatTemplate
+from qstar_pl.data.rendering import DialogueTemplate, PlainTemplate, Template
 from qstar_pl.errors import UserError
 
 

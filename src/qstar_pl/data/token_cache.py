@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,8 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.data import encoding, rendering
+from qstar_pl.data import chat_template, encoding, rendering
+from qstar_pl.data.chat_template import ChatTemplate
 from qstar_pl.data.encoding import Encoded, Encoder, Ids
+from qstar_pl.models import text
+from qstar_pl.models.run_date import run_date
 from qstar_pl.types import Example
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -96,14 +98,14 @@ def _encoder_identity(encoder: Encoder) -> list[object] | None:
         return None
     template = encoder.template
     try:
-        sources = [inspect.getsource(part) for part in (encoding, rendering, type(template))]
+        sources = [inspect.getsource(part) for part in (encoding, rendering, chat_template, text, type(template))]
     except (OSError, TypeError):  # code without a file
         return None
     # Llama's templates write today's date into the prompt.
-    dated = "strftime_now" in f"{tokenizer.chat_template} {template}"
+    dated = isinstance(template, ChatTemplate) and template.writes_date
     return [
         _tokenizer_identity(tokenizer),
-        date.today().isoformat() if dated else None,
+        run_date().isoformat() if dated else None,
         [encoder.max_prompt_tokens, encoder.max_completion_tokens, encoder.drop_long_answers],
         [repr(template), *sources],
         [version(package) for package in ("tokenizers", "transformers")],

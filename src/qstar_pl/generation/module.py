@@ -14,6 +14,7 @@ from qstar_pl.methods import RLHFModule
 from qstar_pl.models import Pretrained
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.source import ModelSource
+from qstar_pl.models.text import continuation_texts
 from qstar_pl.rollout import LanguageModel
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
 from qstar_pl.targets.target import Target
@@ -139,7 +140,7 @@ class GenerationModule(RLHFModule):
     def texts(self, ids: Tensor, mask: Tensor) -> list[str]:
         """Return the texts of answers [rows, time], without special tokens."""
         rows = [row[row_mask].tolist() for row, row_mask in zip(ids.cpu(), mask.cpu(), strict=True)]
-        texts = [str(text) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=True)]
+        texts = continuation_texts(self.tokenizer, rows)
         return [text.strip() for text in texts] if self.strip else texts
 
     def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[dict[str, Any]]:

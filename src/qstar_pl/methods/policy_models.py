@@ -17,6 +17,7 @@ from qstar_pl.methods.lengths import evaluates
 from qstar_pl.models import Capabilities, Pretrained
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.source import ModelSource
+from qstar_pl.models.text import continuation_texts
 from qstar_pl.rewards import GoldReward, Reward, RewardModelReward
 from qstar_pl.rollout import LanguageModel
 from qstar_pl.rollout.logprobs import completion_logprobs
@@ -136,7 +137,7 @@ class PolicyModels(RLHFModule):
     def decode(self, rollout: Rollout) -> list[str]:
         """Return the texts of the answers, without special tokens."""
         ids = [row[mask].tolist() for row, mask in zip(rollout.completion_ids, rollout.completion_mask, strict=True)]
-        return [str(text) for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+        return continuation_texts(self.tokenizer, ids)
 
     def log_ratios(self, prompts: PromptBatch, ids: Tensor, mask: Tensor) -> Tensor:
         """Return log π_θ/π_init [prompts, time] of one given answer per prompt, in nats."""

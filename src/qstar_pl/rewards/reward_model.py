@@ -17,6 +17,7 @@ from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tiny import TINY
 from qstar_pl.models.token_reward_model import TokenRewardModel
 from qstar_pl.models.tokenizers import vocabulary_difference
+from qstar_pl.models.translation import Translation
 from qstar_pl.rewards.chunks import score_in_chunks
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Rollout
@@ -27,9 +28,8 @@ class RewardModelReward(Reward):
 
     A checkpoint of `RewardModeling` whose reward is a sum over tokens gives that sum, with the scale it was trained at.
 
-    With the policy's vocabulary the model reads the very ids that were sampled, EOS included. With another one the
-    texts are encoded anew: the prompt's, as the policy's tokenizer decodes it without special tokens, and then the
-    answer's.
+    With the policy's vocabulary the model reads the very ids that were sampled, EOS included. With another one it reads
+    the same text, prompt and answer, with EOS and the template's markers in their places; see `Translation`.
     """
 
     scorer: RewardModel | TokenRewardModel
@@ -54,7 +54,7 @@ class RewardModelReward(Reward):
         self.model = model
         self.rows_per_chunk = rows_per_chunk
         self._policy_tokenizer: PreTrainedTokenizerBase | None = None
-        self._own_tokenizer: PreTrainedTokenizerBase | None = None
+        self._translation: Translation | None = None
 
     def build(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """See `Reward.build`.
@@ -70,7 +70,8 @@ class RewardModelReward(Reward):
             return
         own = self.model.tokenizer()
         self.scorer = freeze(RewardModel.load(self.model, "reward.model"))
-        self._own_tokenizer = None if vocabulary_difference(tokenizer, own) is None else own
+        same = vocabulary_difference(tokenizer, own) is None
+        self._translation = None if same else Translation.between(tokenizer, own)
 
     def left_to_default(self) -> str | None:
         """See `Reward.left_to_default`."""
@@ -81,23 +82,22 @@ class RewardModelReward(Reward):
         """See `Reward.score`."""
         if self._policy_tokenizer is None:
             raise RuntimeError("RewardModelReward.build must be called before anything is scored")
-        if self._own_tokenizer is not None:
-            ids, mask = self._encode(rollout, completions, self._policy_tokenizer, self._own_tokenizer)
+        if self._translation is not None:
+            ids, mask = self._translated(rollout, self._translation)
             chunks = zip(ids.split(self.rows_per_chunk), mask.split(self.rows_per_chunk), strict=True)
             assert isinstance(self.scorer, RewardModel)  # token by token, only one's own tokens can be read
             return torch.cat([self.scorer.score(*chunk) for chunk in chunks])
         return score_in_chunks(self.scorer, rollout, self.rows_per_chunk)
 
     @staticmethod
-    def _encode(
-        rollout: Rollout, completions: Sequence[str], policy: PreTrainedTokenizerBase, own: PreTrainedTokenizerBase
-    ) -> tuple[Tensor, Tensor]:
-        rows = zip(rollout.prompts.prompt_ids, rollout.prompts.prompt_mask, strict=True)
-        prompts = [policy.decode(ids[mask], skip_special_tokens=True) for ids, mask in rows]
-        texts = [
-            prompts[index] + completion
-            for index, completion in zip(rollout.prompt_index.tolist(), completions, strict=True)
-        ]
-        encoded = own(texts, padding=True, return_tensors="pt")
+    def _translated(rollout: Rollout, translation: Translation) -> tuple[Tensor, Tensor]:
+        """Return ids and mask [rows, length] of prompts and answers as the reward model's tokenizer has them."""
+        read = zip(rollout.prompts.prompt_ids, rollout.prompts.prompt_mask, strict=True)
+        prompts = [ids[mask].tolist() for ids, mask in read]
+        answers = zip(rollout.prompt_index.tolist(), rollout.completion_ids, rollout.completion_mask, strict=True)
+        rows = [translation.ids([*prompts[index], *ids[mask].tolist()]) for index, ids, mask in answers]
         device = rollout.completion_ids.device
-        return encoded["input_ids"].to(device), encoded["attention_mask"].bool().to(device)
+        lengths = torch.tensor([len(row) for row in rows], device=device)
+        # Any id will do where the mask is False.
+        ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row, dtype=torch.int64) for row in rows], batch_first=True)
+        return ids.to(device), torch.arange(ids.shape[1], device=device) < lengths.unsqueeze(-1)

@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.text import continuation_texts
 from qstar_pl.models.tokenizers import vocabulary_size
 from qstar_pl.qstar.candidate_laws import BestOfN, CandidateLaw
 from qstar_pl.rewards import Reward, RewardModelReward
@@ -66,8 +67,8 @@ class CandidateTarget(Target, CandidateDistribution):
     def candidate_logprobs(self, candidates: Rollout, policy_logprobs: Tensor) -> Tensor:
         """See `CandidateDistribution.candidate_logprobs`."""
         pairs = zip(candidates.completion_ids, candidates.completion_mask, strict=True)
-        texts = self.tokenizer.batch_decode([ids[mask].tolist() for ids, mask in pairs], skip_special_tokens=True)
-        rewards = self.reward.score(candidates, [str(text) for text in texts])
+        texts = continuation_texts(self.tokenizer, [ids[mask].tolist() for ids, mask in pairs])
+        rewards = self.reward.score(candidates, texts)
         return self.law(policy_logprobs, rewards.to(policy_logprobs).view_as(policy_logprobs))
 
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.run_date import dated
+from qstar_pl.models.text import Guard, decode_exactly, special_tokens
 from qstar_pl.types import Example, PromptBatch
 
 PLACE = "{prompt}"
@@ -18,7 +21,8 @@ class PromptTemplate:
     """A text around the policy's prompt, or a chat template for the dialogue's turns.
 
     The text is encoded anew as a whole, so that it is tokenised as the model met such texts in training. Names of
-    special tokens in it stand for the tokens, in the template's part and in the prompt's alike.
+    special tokens stand for the tokens in the template's part; in the prompt's, the tokens that the policy reads stay
+    tokens, and names that somebody wrote stay text.
     """
 
     text: str
@@ -58,16 +62,16 @@ class PromptTemplate:
 
     def _around(self, ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
         bos = ids[:1] if tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id] else []
-        # Spaces as they stand: "cleaning up" would turn " ." into "." and the prompt into another one.
-        prompt = str(tokenizer.decode(ids[len(bos) :], clean_up_tokenization_spaces=False))
-        return bos + self._encode(self.text.replace(PLACE, prompt), tokenizer)
+        return bos + self._encode(self.text.replace(PLACE, _read(ids[len(bos) :], tokenizer)), tokenizer)
 
     def _render(self, example: Example, tokenizer: PreTrainedTokenizerBase) -> str:
-        messages = [{"role": turn.role, "content": turn.content} for turn in example.turns]
+        guard = Guard(tokenizer)
+        messages = [{"role": turn.role, "content": guard.hide(turn.content.strip())} for turn in example.turns]
+        template, variables = dated(self.text)
         try:
             return str(
                 tokenizer.apply_chat_template(
-                    messages, chat_template=self.text, tokenize=False, add_generation_prompt=True
+                    messages, chat_template=template, tokenize=False, add_generation_prompt=True, **variables
                 )
             )
         except Exception as error:  # a template is a program of its own and raises what it likes
@@ -75,4 +79,23 @@ class PromptTemplate:
 
     @staticmethod
     def _encode(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-        return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        def ids_of(piece: str, special: bool) -> list[int]:
+            return list(
+                tokenizer(piece, add_special_tokens=False, split_special_tokens=not special, verbose=False)["input_ids"]
+            )
+
+        return Guard(tokenizer).encode(text, ids_of)
+
+
+def _read(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the text of a prompt; names of control tokens that are not the tokens are hidden (see `Guard`)."""
+    guard = Guard(tokenizer)
+    control = set(tokenizer.convert_tokens_to_ids(list(special_tokens(tokenizer))))
+    whole = decode_exactly(tokenizer, ids)
+    if sum(whole.count(token) for token in special_tokens(tokenizer)) == sum(i in control for i in ids):
+        return whole  # all names are the tokens; as one text, so that no stretch of it loses a space at its start
+    stretches = [list(group) for _, group in groupby(ids, key=control.__contains__)]
+    texts = [decode_exactly(tokenizer, stretch) for stretch in stretches]
+    return "".join(
+        text if stretch[0] in control else guard.hide(text) for text, stretch in zip(texts, stretches, strict=True)
+    )

@@ -8,7 +8,7 @@ from qstar_pl.types import Turn
 
 def test_columns_by_name():
     example = PromptResponse(prompt_field="q", response_field="a").example({"q": " why? ", "a": " so "}, "f:1")
-    assert (example.turns[0].content, example.chosen, example.rejected) == ("why?", "so", None)
+    assert (example.turns[0].content, example.chosen, example.rejected) == (" why? ", " so ", None)
     pair = PromptResponse("q", "a", "b").example({"q": "why?", "a": "so", "b": "no"}, "f:1")
     assert (pair.rejected, pair.key) == ("no", example.key)
 

@@ -9,7 +9,7 @@ def test_texts_stay_as_they_are():
     example = single_turn(" q\n", "  a", " b ", {"x": 1})
     assert (example.turns[0].role, example.turns[0].content) == ("user", " q\n")
     assert (example.chosen, example.rejected, example.metadata) == ("  a", " b ", {"x": 1})
-    assert example.key == prompt_key("\n\nHuman:  q\n\n\nAssistant:")
+    assert example.key == prompt_key("\n\nHuman: q\n\nAssistant:")
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def answered(prompt: Sequence[Turn], value: Any, name: str, where: str) -> tuple
         asked, answer = transcript(str(value))
         turns = (*asked, Turn("assistant", answer)) if answer is not None else asked
     else:
-        return prompt, as_text(value, name, where).strip()
+        return prompt, as_text(value, name, where)
     if turns[:1] and turns[0].role == "assistant":
         turns = (*prompt, *turns)
     elif not _holds(turns, prompt):

@@ -28,7 +28,7 @@ def dialogue_example(
         raise RowRejected("the prompt is empty")
     if turns[-1].role != "user":
         raise RowRejected("the prompt does not end with the user's turn")
-    if chosen is not None and chosen == rejected:
+    if chosen is not None and rejected is not None and chosen.strip() == rejected.strip():
         raise RowRejected("chosen equals rejected")
     if any(answer is not None and not answer.strip() for answer in (chosen, rejected)):
         raise RowRejected("an answer is empty")

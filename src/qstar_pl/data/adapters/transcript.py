@@ -33,7 +33,7 @@ def is_answered(text: Any) -> bool:
 def transcript(text: str) -> tuple[tuple[Turn, ...], str | None]:
     """Return the turns up to the last human one, and the answer behind it; None if the text is open for an answer.
 
-    A text without markers is one turn of the user's. White space around turns is dropped.
+    A text without markers is one turn of the user's, as it stands. White space around marked turns is dropped.
 
     Raises:
         RowRejected: if the turns do not alternate, beginning with the human's, or one but the answer is empty.
@@ -41,7 +41,7 @@ def transcript(text: str) -> tuple[tuple[Turn, ...], str | None]:
     """
     form = _form(text)
     if form is None:
-        return (Turn("user", text.strip()),), None
+        return (Turn("user", text),), None
     # re.split with one group gives [text before the first marker, role, content, role, content, …].
     _, *parts = form.split(text)
     turns = [Turn(_ROLES[role], content.strip()) for role, content in zip(parts[::2], parts[1::2], strict=True)]
