@@ -25,7 +25,7 @@ ROWS = "qstar_metric_rows"
 """Under this stands how many rows of metrics had been written by then."""
 WANDB_ID = "qstar_wandb_id"
 """Under this stands which run of W&B's the checkpoint belongs to, if any."""
-CONTENT = ("seed_everything", "name", "model", "data")
+CONTENT = ("seed_everything", "date", "name", "model", "data")
 """What a checkpoint determines beside its trainer: what the run is."""
 PLACE = ("accelerator", "devices", "num_nodes", "strategy")
 """Options of the trainer that say on what it ran; they come back where the machine has it."""

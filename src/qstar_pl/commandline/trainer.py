@@ -49,6 +49,7 @@ from qstar_pl.commandline.summary import metric_lines, run_summary
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
 from qstar_pl.methods import RLHFModule
+from qstar_pl.models.run_date import begin_run
 
 
 class TrainerCLI(LightningCLI):
@@ -76,6 +77,12 @@ class TrainerCLI(LightningCLI):
         parser.add_argument(
             "--name", type=str | None, default=None, help="Run folder under runs/; default: the method."
         )
+        parser.add_argument(
+            "--date",
+            type=str | None,
+            default=None,
+            help="What chat templates take for today; default: the run's start.",
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the user's words above the checkpoint's layer and the defaults."""
@@ -102,6 +109,7 @@ class TrainerCLI(LightningCLI):
             # The folder of a validation is not that of the training; nothing is lost by that.
             warnings.filterwarnings("ignore", message="The dirpath has changed from")
         config = self.config[command]
+        config.date = begin_run(config.date).isoformat()
         trainer = config.trainer
         method = config.model.class_path.rpartition(".")[2]
         self.name = config.name or snake_case(method)

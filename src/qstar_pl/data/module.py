@@ -9,6 +9,7 @@ from qstar_pl.data.adapters.adapter import Adapter, RowSource
 from qstar_pl.data.adapters.auto import Auto
 from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.attached import Attached
+from qstar_pl.data.chat_template import remarks
 from qstar_pl.data.collate import COLLATES, Collate, PromptCollate, training_collate
 from qstar_pl.data.encoding import Encoded, Encoder
 from qstar_pl.data.filters import RowFilter
@@ -167,6 +168,8 @@ class RLHFDataModule(LightningDataModule):
         if self.report != self._printed:
             self._printed = self.report
             announce(str(self.report))
+            for line in remarks(self._prepared.encoder.template, (row.example.turns for row in self._prepared.rows)):
+                announce(f"  {line}")
 
     def _source(self) -> RowSource:
         if self._resolved is None:

@@ -8,14 +8,17 @@ from typing import Any
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.data.adapters.adapter import RowSource
 from qstar_pl.data.attached import Attached
+from qstar_pl.data.chat_template import ChatTemplate, remarks
 from qstar_pl.data.collate import PromptCollate
 from qstar_pl.data.encoding import Encoder
 from qstar_pl.data.loader import EvaluationLoader
+from qstar_pl.data.rendering import Template
 from qstar_pl.data.renderings import Rendering, TokenizerRendering
 from qstar_pl.data.report import announce
 from qstar_pl.data.rows import MAX_LEFT_OUT
 from qstar_pl.generation.plan import Plan, plan_batches, prompts_digest
 from qstar_pl.generation.prompts import Prompts, choose_source, read_prompts
+from qstar_pl.models.run_date import run_date
 
 
 class Unsized:
@@ -41,6 +44,8 @@ class GenerationData(RLHFDataModule):
     prompts: Prompts
     """There after `setup`."""
     plan: Plan
+    """There after `setup`."""
+    template: Template
     """There after `setup`."""
 
     def __init__(
@@ -108,6 +113,7 @@ class GenerationData(RLHFDataModule):
         samples = int(getattr(Attached(self.trainer).method, "samples_per_prompt", 1))
         self.plan = plan_batches([len(row.prompt) for row in self.prompts.encoded], self.batch_size, samples)
         self.digest = prompts_digest(self.prompts.encoded)
+        self.template = encoder.template
         announce(self._lines(source.named(self.path)))
 
     def _lines(self, name: str) -> str:
@@ -118,7 +124,14 @@ class GenerationData(RLHFDataModule):
             lines.append(f"  {prompts.cut} prompts were cut to max_prompt_tokens={self.max_prompt_tokens}")
         if prompts.repeated:
             lines.append(f"  {prompts.repeated} prompts stand in the data before; they get answers of their own")
+        lines += [f"  {line}" for line in remarks(self.template, (row.example.turns for row in prompts.encoded))]
         return "\n".join(lines)
+
+    @property
+    def date(self) -> dict[str, str]:
+        """The run's date where a prompt may hold it, for `GenerationWriter`; elsewhere nothing depends on time."""
+        dated = isinstance(self.template, ChatTemplate) and self.template.writes_date
+        return {"date": run_date().isoformat()} if dated else {}
 
     def identity(self) -> dict[str, Any]:
         """Return what tells these prompts from others, and how many there are; for `GenerationWriter`."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.data.chat_template import remarks
 from qstar_pl.data.collate import PromptCollate
 from qstar_pl.data.encoding import Encoded, Encoder
 from qstar_pl.data.keys import prompt_key
@@ -191,6 +192,9 @@ class QStarGenerator:
         module.sampler = _sampler(self.alpha, module.target, max_new_tokens=max_new_tokens, **options)
         module.samples_per_prompt, module.seed = samples_per_prompt, seed
         encoded = self._encode(prompts)
+        for line in remarks(self._encoder.template, (row.example.turns for row in encoded)):
+            if line.startswith("warning: "):
+                warnings.warn(line.removeprefix("warning: "), stacklevel=2)
         plan = plan_batches([len(row.prompt) for row in encoded], batch_size, samples_per_prompt)
         module.check_lengths(max(len(row.prompt) for row in encoded))
         collate = PromptCollate(pad_id=int(module.tokenizer.pad_token_id or 0))

@@ -25,6 +25,7 @@ from qstar_pl.generation.settings import ADAPTER_WORDS, GenerationSettings
 from qstar_pl.generation.workspace import Workspace
 from qstar_pl.generation.writer import GenerationWriter
 from qstar_pl.models import FromCheckpoint, Pretrained
+from qstar_pl.models.run_date import begin_run
 from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line
@@ -191,6 +192,7 @@ def generate_dataset(
             return GenerationRun(
                 workspace.output, True, rows, rows, 0, 0, 0.0, is_first(), prompts["used"], prompts["cut"]
             )
+    begin_run(None if overwrite else workspace.stored().get("date"))
     module, data = build(settings)
     kind: Any = settings.save_diagnostics
     writer = GenerationWriter(str(output), kind, settings=asked, overwrite=overwrite)

@@ -92,7 +92,7 @@ class GenerationWriter(Callback):
         if changed := differences(before, now):
             rank_zero_warn(f"{'; '.join(changed)}: tokens that are nearly tied may come out otherwise than before")
         try:
-            self.workspace.remember({**asked, "versions": now})
+            self.workspace.remember({**asked, "versions": now, **data.date})
             self.workspace.repair(data.plan)
         except OSError as error:
             raise self._failure(error, "what was there is kept") from error

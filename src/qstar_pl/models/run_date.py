@@ -35,6 +35,12 @@ def set_run_date(day: str | None) -> date:
     return run_date()
 
 
+def begin_run(day: str | None) -> date:
+    """Set the date of a run that begins, as `set_run_date`; a process that another one started keeps that one's."""
+    inherited = os.environ.get(VARIABLE) if "LOCAL_RANK" in os.environ else None
+    return set_run_date(day or inherited)
+
+
 def parse_date(text: str) -> date:
     """Return the date that YYYY-MM-DD stands for; raises UserError for another text."""
     try:
