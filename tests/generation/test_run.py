@@ -1,5 +1,6 @@
 """Whole runs: what is written, and what is left when they are stopped."""
 
+import datetime
 import errno
 import json
 import os
@@ -139,6 +140,48 @@ def test_a_run_goes_on_under_the_other_name_of_a_method(isolated):
     run_small(alpha_method="kl_symmetry", trainer_options={"limit_predict_batches": 1})
     assert run_small(alpha_method="kl_symmetric").kept_rows == 6
     assert run_small().new_rows == 0
+
+
+def test_a_run_that_goes_on_another_day_writes_the_first_days_date(isolated, monkeypatch):
+    """A chat template that asks for the date, as Llama's do: the prompts of one data set are of one day."""
+    Pretrained("tiny/policy").load().save_pretrained("model")
+    tokenizer = load_tokenizer("tiny")
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }}{% for m in messages %}\\n{{ m['content'] }}{% endfor %}"
+    tokenizer.save_pretrained("model")
+    options = {"model_theta": "./model", "model_t": None, "dataset": questions(), "end_idx": None}
+
+    def on(day: str):
+        class Calendar(datetime.date):
+            @classmethod
+            def today(cls) -> datetime.date:
+                return datetime.date.fromisoformat(day)
+
+        monkeypatch.setattr("qstar_pl.models.run_date.date", Calendar)
+
+    on("2026-03-01")
+    run_small("whole.jsonl", **options)
+    run_small("parts.jsonl", **options, trainer_options={"limit_predict_batches": 1})
+    on("2026-03-02")
+    assert run_small("parts.jsonl", **options).kept_rows == 6
+    assert contents(Path("parts.jsonl").absolute()) == contents(Path("whole.jsonl").absolute())
+    assert json.loads(Path("parts.run.json").read_text())["date"] == "2026-03-01"
+    run_small("later.jsonl", **options)
+    later, whole = (json.loads(Path(f"{name}.run.json").read_text())["data"]["prompts"] for name in ("later", "whole"))
+    assert later != whole, "another data set begins on its own day"
+
+
+def test_a_template_that_drops_turns_is_warned_of(isolated, capsys):
+    Pretrained("tiny/policy").load().save_pretrained("model")
+    tokenizer = load_tokenizer("tiny")
+    tokenizer.chat_template = "{{ messages[-1]['content'] }}"
+    tokenizer.save_pretrained("model")
+    rows = [
+        {"messages": [{"role": r, "content": "a"} for r in ("system", "user")]},
+        {"messages": [{"role": "user", "content": "b"}]},
+    ]
+    Path("m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run_small(model_theta="./model", model_t=None, dataset="m.jsonl", end_idx=None, max_new_tokens=2)
+    assert "warning: the chat template leaves the system message out, in 1 of 2 rows" in capsys.readouterr().out
 
 
 def test_a_stopped_run_goes_on_and_ends_in_the_same_bytes(isolated):

@@ -81,7 +81,7 @@ class TrainerCLI(LightningCLI):
             "--date",
             type=str | None,
             default=None,
-            help="What chat templates take for today; default: the run's start.",
+            help="What chat templates take for today; default: the run's day.",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
