@@ -19,6 +19,7 @@ COMMAND = (
     "--data.rendering=ChatRendering",
     "--data.rendering.chat_template=dated.jinja",
     "--data.val_limit=2",
+    "--data.max_rows=40",
     "--data.batch_size=2",
     "--trainer.limit_val_batches=0",
     "--trainer.enable_progress_bar=false",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 _PRIVATE = 0xF0000
 """The first character of a plane that no text is written in (Unicode's supplementary private use area A)."""
 _PLACES = 0x8000
+_PLACE = re.compile(f"[{chr(_PRIVATE)}-{chr(_PRIVATE + _PLACES - 1)}]")
 
 
 def decode_exactly(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
@@ -70,13 +72,15 @@ class Guard:
 
     def show(self, text: str) -> str:
         """Return the text that `hide` was given."""
-        if not any(_PRIVATE <= ord(character) < _PRIVATE + _PLACES for character in text):
+        if _PLACE.search(text) is None:
             return text
         names = special_tokens(self.tokenizer)
         return "".join(names[ord(c) - _PRIVATE] if _is_place(c, len(names)) else c for c in text)
 
     def pieces(self, text: str) -> list[tuple[str, bool]]:
         """Return (text, whether names in it are control tokens) of each part of a text with hidden names."""
+        if _PLACE.search(text) is None:
+            return [(text, True)]
         names = special_tokens(self.tokenizer)
         found: list[tuple[str, bool]] = []
         start = 0
