@@ -86,6 +86,8 @@ class PromptResponse(Judged):
         if value is None or value in ("", []):
             raise RowRejected("the prompt is empty")
         turns = prompt_turns(value, self.prompt_field, where)
+        if not turns[-1].content.strip():
+            raise RowRejected("the prompt is empty")
         history = None if self.history_field is None else row.get(self.history_field)
         if history is not None and self.history_field is not None:
             before = dialogue(history, self.history_field, where)
