@@ -13,7 +13,7 @@ from qstar_pl.data.adapters.examples import dialogue_example
 from qstar_pl.data.adapters.judged import Judged, detect_judgement
 from qstar_pl.data.adapters.messages import COLUMNS as DIALOGUES
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.data.adapters.transcript import is_answered
+from qstar_pl.data.adapters.transcript import is_answered, is_transcript
 from qstar_pl.data.rows import RowRejected
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example, Turn
@@ -99,7 +99,13 @@ class PromptResponse(Judged):
     def _answer(
         self, row: Row, name: str | None, prompt: Sequence[Turn], where: str
     ) -> tuple[tuple[Turn, ...], str | None]:
-        return (tuple(prompt), None) if name is None else answered(prompt, row.get(name), name, where)
+        if name is None:
+            return tuple(prompt), None
+        turns, answer = answered(prompt, row.get(name), name, where)
+        asked = row[self.prompt_field]
+        # Behind a plain text an answer goes on as it stands (an indented line); in a dialogue it is a turn of its own.
+        as_it_stands = answer is None or (isinstance(asked, str) and not is_transcript(asked))
+        return turns, answer if as_it_stands or answer is None else answer.strip()
 
     def _columns(self) -> list[str]:
         names = (
