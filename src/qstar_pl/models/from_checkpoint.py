@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
@@ -18,9 +18,11 @@ from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.lora import names_of_bases
 from qstar_pl.models.placement import empty, place, unplaced
-from qstar_pl.models.reward_parametrisation import TokenwiseReward
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line
+
+if TYPE_CHECKING:
+    from qstar_pl.models.reward_parametrisation import TokenwiseReward
 
 CONFIG_KEY = "qstar_config"
 """Under this `qstar fit` stores the run's resolved configuration in its checkpoints."""
@@ -93,6 +95,9 @@ class FromCheckpoint(ModelSource):
 
     def token_reward(self) -> TokenwiseReward | None:
         """See `ModelSource.token_reward`."""
+        # It is made of a LanguageModel, whose module reads this folder.
+        from qstar_pl.models.reward_parametrisation import TokenwiseReward
+
         contents = self._contents()
         stated = _options(contents).get("parametrisation")
         if PLACES[self._prefix(contents)] != "model" or stated is None or _is_classifier(self._weights(contents)):
