@@ -4,9 +4,11 @@ import pickle
 import sys
 import warnings
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import torch
+from small_run import SMALL
 
 from qstar_pl.errors import UserError
 from qstar_pl.execution import Isolation, Limits
@@ -122,6 +124,20 @@ def test_warns_once_where_the_network_is_within_reach(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         reward.score(rollout([FUNCTION], []), [])
+
+
+def test_programs_train_with_it_by_default(qstar):
+    big = {"fn_name": "nines", "inputs": [[5000]], "outputs": ["@"]}
+    rows = [{**SCRIPT, "problem_id": number, "question": f"Double {number}."} for number in range(6)]
+    rows += [{**rows[0], "problem_id": 6, "question": "Nines?", "input_output": json.dumps(big)}]
+    rows += [{**rows[0], "problem_id": 7, "question": "Broken?", "input_output": "{"}]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    Path("apps.jsonl").write_text(text.replace('\\"@\\"', "9" * 5000))
+    words = ("--trainer.max_steps=1", "--trainer.limit_val_batches=0", "--data.batch_size=2")
+    code, out, err = qstar("fit", "--model=RejectionSampling", "--data.path=apps.jsonl", *SMALL, *words)
+    assert code == 0, err
+    assert "Reward: ExecutionReward, which knows these data" in out
+    assert "1 left out: input_output must be JSON text" in out
 
 
 def test_refuses_no_workers():

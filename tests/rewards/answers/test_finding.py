@@ -18,6 +18,7 @@ from qstar_pl.rewards.answers import find_answers
         (r"\boxed{} \boxed{2}", ["2"]),
         (r"It is \boxed{2}, which is choice \boxed{\textbf{(C)}}", [r"\textbf{(C)}", "2"]),
         (r"The answer is 4. #### 5 \boxed{6}", ["6"]),
+        ("<think>3</think><answer> 4 </answer> or #### 5", ["4"]),
         # Hashes, but not headings.
         ("12 + 60 = 72\n#### 72", ["72"]),
         ("#### 1,080 \nQuestion: what next?\n#### 9", ["1,080"]),

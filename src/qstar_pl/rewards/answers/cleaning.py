@@ -11,6 +11,7 @@ OPEN_TEXT, CLOSE_TEXT = "\ue000", "\ue001"
 """Stand around what was typeset as words inside a formula."""
 NEW_ROW = "\ue002"
 """Stands between the rows of a matrix."""
+_DOLLAR = "\ue003"
 _REPLACED = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
     "÷": r"\div ", "∕": "/", "⁄": "/", "π": r"\pi ", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ",
@@ -28,6 +29,7 @@ _NOTHING = re.compile(
     r"(?![A-Za-z])"
 )
 _SPACE = re.compile(r"\\(?:[,;:! ]|quad|qquad|thinspace|enspace)|~")
+_SPACED_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?: \d{3})+")
 _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\[,!;: ]|,\\!|\\!,\\!|\{\\,\})(?=\d{3}(?!\d))")
 _SYNONYMS = {
     r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\tbinom": r"\binom", r"\dbinom": r"\binom",
@@ -45,10 +47,12 @@ def cleaned(text: str) -> str:
     """Return an answer in one typesetting: plain signs, no layout, words in a formula between `OPEN_TEXT` marks."""
     text = _plain_signs(text.strip())
     text = text.replace("\\\\", NEW_ROW) if "\\begin" in text else text
-    text = text.replace(r"\$", "$").replace(r"\%", "%").replace(r"\#", "#").replace(r"\&", "&")
+    text = text.replace(r"\$", _DOLLAR).replace(r"\%", "%").replace(r"\#", "#").replace(r"\&", "&")
     text = re.sub(r"\*\*(?=\S)(.*?)(?<=\S)\*\*(?!\w)", r"\1", text).replace(r"\textdollar", "$")
     text = re.sub(r"\{([-+=])\}", r"\1", text)
-    text = _THOUSANDS.sub("", _FORMULAS.sub(lambda found: "".join(filter(None, found.groups())), text))
+    text = _FORMULAS.sub(lambda found: "".join(filter(None, found.groups())), text).replace(_DOLLAR, "$")
+    text = _THOUSANDS.sub("", text)
+    text = text.replace(" ", "") if _SPACED_THOUSANDS.fullmatch(text) else text
     for _ in range(4):  # words inside words
         text, changes = _TEXT.subn(_marked, text)
         if not changes:

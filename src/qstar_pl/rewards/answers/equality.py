@@ -161,8 +161,11 @@ def _is_solution(relation: Relation, other: Answer) -> bool:
     """Return whether "x = a" or "… = a" says a, or "a < x ≤ b" the interval (a, b]."""
     if set(relation.signs) <= {"=", r"\approx"}:
         first, last = relation.terms[0], relation.terms[-1]
-        named = isinstance(last, Quantity) and isinstance(last.expression, Symbol)
-        return _same(first if named else last, other)
+        end = first if _is_variable(last) else last
+        # A chain that contradicts itself says nothing: 4 = 5.
+        numbers = [term for term in relation.terms if isinstance(term, Quantity) and not symbols(term.expression)]
+        consistent = relation.signs != ("=",) * len(relation.signs) or all(_same(term, end) for term in numbers)
+        return consistent and _same(end, other)
     chain = _ascending(relation)
     infinite = Quantity(Symbol("infty"), None)
     ends = {"<": "()", r"\le": "[]"}

@@ -11,6 +11,7 @@ _HASHES = re.compile(r"^[ \t]*####[ \t]*(?P<answer>\S[^\n]*)$", re.MULTILINE)
 _HEADING = re.compile(
     r"[*\s\d.:]*(?:step|conclusion|solution|final|answer|explanation|case|part|note|summary|verif)", re.I
 )
+_TAGS = re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL)
 _PHRASE = re.compile(r"\banswer(?:\s+to\s+[^.\n]{0,80}?)?\s*(?:is|are|:|\*\*:|:\*\*)\s*(?:therefore|thus|:)?\s*", re.I)
 _FORMULA = re.compile(
     r"\$\$(?P<two>.+?)\$\$|\$(?P<one>[^$\n]+?)\$|\\\((?P<round>.+?)\\\)|\\\[(?P<square>.+?)\\\]", re.DOTALL
@@ -28,14 +29,16 @@ _SHORT = 200
 def find_answers(text: str, *, unmarked: bool = True) -> list[str]:
     """Return the final answer in a text, in the one or two ways that it may be read; none if there is none.
 
-    It is what stands in the last \\boxed{}, or else behind the first "####" that begins a line, or else behind the last
-    "answer is" or "answer:", up to the sentence's or the line's end. A box that holds a choice's letter alone may mean
-    the value in the box before it. With `unmarked` it is otherwise the whole text, if it is short, or the last formula
-    or number.
+    It is what stands in the last \\boxed{}, or else in the last <answer> tag, or else behind the first "####" that
+    begins a line, or else behind the last "answer is" or "answer:", up to the sentence's or the line's end. A box that
+    holds a choice's letter alone may mean the value in the box before it. With `unmarked` it is otherwise the whole
+    text, if it is short, or the last formula or number.
     """
     text = text[-_LONGEST:]
     if boxes := _boxes(text):
         return [boxes[-1], *(boxes[-2:-1] if choice_of(boxes[-1]) is not None else [])]
+    if tagged := _TAGS.findall(text):
+        return [tagged[-1].strip()]
     for line in _HASHES.finditer(text):
         if not _HEADING.match(line["answer"]):
             return [line["answer"].strip()]
