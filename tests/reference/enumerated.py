@@ -56,23 +56,23 @@ class Pair:
         self.policy, self.target = table(seed, scale), table(seed + 1, scale)
         self.reference = self.policy + table(seed + 2, drift)
         self.rewards = torch.randn(COUNT, generator=torch.Generator().manual_seed(seed + 3), dtype=torch.float64) + 1
-        self.scores = torch.autograd.functional.jacobian(self._logprobs, self.policy).flatten(2)
+        self.scores = torch.autograd.functional.jacobian(self.logprobs_of, self.policy).flatten(2)
 
     @staticmethod
-    def _logprobs(logits: Tensor) -> Tensor:
+    def logprobs_of(logits: Tensor) -> Tensor:
         return torch.where(MASK, logits.log_softmax(-1)[BEFORE, IDS], 0.0)
 
     @property
     def policy_logprobs(self) -> Tensor:
-        return self._logprobs(self.policy)
+        return self.logprobs_of(self.policy)
 
     @property
     def target_logprobs(self) -> Tensor:
-        return self._logprobs(self.target)
+        return self.logprobs_of(self.target)
 
     @property
     def reference_logprobs(self) -> Tensor:
-        return self._logprobs(self.reference)
+        return self.logprobs_of(self.reference)
 
     def behavior(self, alpha: float | None) -> Behavior:
         """The token-wise mixture: 1 is π_θ, 0 is π_t, None the KL-symmetric one of every context."""
@@ -98,7 +98,7 @@ class Pair:
     def kl_gradient(self) -> Tensor:
         """∇ D(π_θ‖π_init) of whole answers, by differentiating the sum."""
         logits = self.policy.clone().requires_grad_()
-        logprobs = self._logprobs(logits).sum(-1)
+        logprobs = self.logprobs_of(logits).sum(-1)
         divergence = (logprobs.exp() * (logprobs - self.reference_logprobs.sum(-1))).sum()
         return torch.autograd.grad(divergence, logits)[0].flatten()
 

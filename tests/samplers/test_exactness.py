@@ -161,3 +161,22 @@ def test_another_strategy_is_another_alpha(pair: Pair) -> None:
     policy, target = (model.start(prompt_batch([PROMPT]), 1).logits[0].log_softmax(-1) for model in pair)
     entropies = [-(p.exp() * p).sum() for p in (policy, target)]
     assert rollout.alpha[0, 0].item() == pytest.approx(float(entropies[0] / sum(entropies)), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_log_q_is_of_the_law_that_a_row_was_drawn_from_whatever_the_weights_are_rounded_to(dtype) -> None:
+    """The columns fit together to float32's digits in bfloat16 too, though batch mates change its texts there."""
+    policy, target = (LanguageModel(random_model(seed=seed, scale=0.3).to(dtype)) for seed in (0, 1))
+    prompts = prompt_batch([[3, 4, 5], [6], [7, 8], [9, 3, 4, 5, 6]] * 4, keys=list(range(16)))
+    rollout = GeometricSampler(max_new_tokens=12).draw(prompts, policy, target, samples=1, seed=2)
+    mixed = rollout.alpha * rollout.policy_logprobs + (1 - rollout.alpha) * rollout.target_logprobs - rollout.log_z
+    mask = rollout.completion_mask
+    torch.testing.assert_close(mixed[mask], rollout.behavior_logprobs[mask], atol=2e-5, rtol=0)
+    changed = 0
+    for row in range(16):
+        own = prompt_batch([prompts.prompt_ids[row][prompts.prompt_mask[row]].tolist()], keys=[row])
+        alone = GeometricSampler(max_new_tokens=12).draw(own, policy, target, samples=1, seed=2)
+        together = rollout.completion_ids[row][mask[row]].tolist()
+        changed += together != alone.completion_ids[0][alone.completion_mask[0]].tolist()
+    if dtype == torch.float32:
+        assert changed == 0

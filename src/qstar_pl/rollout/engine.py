@@ -37,8 +37,8 @@ def decode(
 
     The models that the law needs run in lockstep over their caches; one that it does not need reads the finished
     answers in a single pass (none, if it is the very policy that was sampled). One uniform number per token and row
-    comes from the row's own stream, so a row's text depends on (seed, prompt key, sample number) alone: two equal
-    prompts of one batch get equal answers.
+    comes from the row's own stream, so two equal prompts of one batch get equal answers, and in float32 a row's text
+    depends on (seed, prompt key, sample number) alone (see `Sampler.draw` for bfloat16).
 
     Args:
         prompts: padded on the left.
