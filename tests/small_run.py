@@ -32,6 +32,16 @@ class Signal(Callback):
             os.kill(os.getpid(), self.number)
 
 
+class Enough(Callback):
+    """Ends training after the validation that follows a step, as EarlyStopping would."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_validation_end(self, trainer, pl_module):
+        trainer.should_stop = trainer.should_stop or trainer.global_step == self.step
+
+
 class PowerCut(Callback):
     """Ends the process's work when the first validation of training begins, as a kill would."""
 

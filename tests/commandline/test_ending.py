@@ -128,6 +128,36 @@ def test_it_saves_while_it_runs_and_after_a_time(qstar: Call, monkeypatch: pytes
     assert "no checkpoint was saved: trainer.enable_checkpointing is false" in out
 
 
+def test_a_run_that_a_callback_has_ended_goes_on_as_if_it_had_not(qstar: Call) -> None:
+    words = (*FIT, "--trainer.val_check_interval=2", "--trainer.check_val_every_n_epoch=null", "--trainer.max_steps=5")
+    enough = ("--trainer.callbacks+=small_run.Enough", "--trainer.callbacks.step=2")
+    code, _, err = qstar(*words, *enough)
+    assert code == 0, err
+    assert step_of(LAST) == 2
+    assert qstar(*words, "--ckpt_path=last")[0] == 0
+    resumed, weights = rows(), torch.load(LAST, weights_only=True)["state_dict"]
+    RUN.rename("runs/ended")
+    assert qstar(*words)[0] == 0
+    assert resumed == rows()
+    whole = torch.load(LAST, weights_only=True)["state_dict"]
+    assert all(torch.equal(weights[key], value) for key, value in whole.items())
+
+
+def test_without_a_logger_the_path_is_said(qstar: Call) -> None:
+    words = (*FIT, "--trainer.max_steps=1", "--trainer.logger=false")
+    code, out, err = qstar(*words)
+    assert code == 0, err
+    assert said(out, "go on")[-4:] == ["--ckpt_path", "runs/checkpoints/last.ckpt", "--trainer.max_steps", "2"]
+    before = digests(Path("runs"))
+    code, out, err = qstar(*said(out, "measure"))
+    assert code == 0, err
+    assert "results:" not in out
+    assert qstar("predict", "--ckpt_path=runs/checkpoints/last.ckpt", "--trainer.limit_predict_batches=1")[0] == 0
+    after = digests(Path("runs"))
+    assert before.items() <= after.items()
+    assert set(after) - set(before) == {"runs/q_star/predict/predictions.jsonl"}
+
+
 def writers(*words: str) -> list[ModelCheckpoint]:
     trainer = build(["--trainer.accelerator=cpu", *words]).trainer
     return [one for one in trainer.callbacks if isinstance(one, ModelCheckpoint)]

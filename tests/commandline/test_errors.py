@@ -77,6 +77,13 @@ def test_interrupts_exit_with_130(capsys: pytest.CaptureFixture) -> None:
     assert capsys.readouterr().err.split() == ["interrupted", "interrupted"]
 
 
+def test_sigterm_exits_with_143(capsys: pytest.CaptureFixture) -> None:
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+    assert one_line_errors(raising(SIGTERMException())) == 143
+    assert capsys.readouterr().err.split() == ["terminated"]
+
+
 @pytest.mark.parametrize(("code", "expected"), [(None, 0), (0, 0), (3, 3)])
 def test_exit_codes_pass_through(code: int | None, expected: int) -> None:
     assert one_line_errors(raising(SystemExit(code))) == expected

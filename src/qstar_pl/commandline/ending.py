@@ -71,6 +71,11 @@ class EndOfRun(Callback):
         if number:
             self._stop(trainer, number)
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save if what was measured ends the run: after training its epoch would count as finished."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and self._step > 0 and _is_done(trainer):
+            self._save(trainer)
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save what is not saved yet, and validate it."""
         self._save(trainer, at_end=True)
@@ -159,7 +164,7 @@ def _writers(trainer: Trainer) -> list[ModelCheckpoint]:
 def _is_done(trainer: Trainer) -> bool:
     """Return whether the batch that has just ended is known to be the last one."""
     loop = trainer.fit_loop
-    if trainer.should_stop or 0 <= trainer.max_steps <= trainer.global_step:
+    if (trainer.should_stop and loop._can_stop_early) or 0 <= trainer.max_steps <= trainer.global_step:
         return True
     last_epoch = loop.max_epochs is not None and trainer.current_epoch + 1 == loop.max_epochs
     return last_epoch and loop.epoch_loop._num_ready_batches_reached()

@@ -13,6 +13,7 @@ from qstar_pl.errors import UserError
 
 MISTAKE = 2
 INTERRUPTED = 130
+TERMINATED = 143
 EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "sentencepiece": "sentencepiece", "protobuf": "sentencepiece"}
 """What a user may ask for without having it → the extra of this project that brings it."""
 
@@ -44,6 +45,9 @@ def one_line_errors(run: Callable[[], int]) -> int:
         # Lightning turns Ctrl-C into exit(1), which does not tell the shell what happened.
         if isinstance(stop.__context__, KeyboardInterrupt):
             return _interrupted()
+        if type(stop).__name__ == "SIGTERMException":  # Lightning's, which has no code
+            print("\nterminated", file=sys.stderr, flush=True)
+            return TERMINATED
         if isinstance(stop.code, str):
             say(stop.code)
             return MISTAKE
