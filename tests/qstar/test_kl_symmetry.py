@@ -10,7 +10,6 @@ from qstar_pl.errors import UserError
 from qstar_pl.qstar import (
     AlphaStatus,
     DisjointSupportError,
-    KLSymmetricAlpha,
     bisect_kl_symmetry,
     geometric_mixture,
     kl_divergence,
@@ -99,7 +98,7 @@ def test_the_real_pair_sharpened(real_data: Path) -> None:
     models = str(folder / "babyllama_a"), str(folder / "babyllama_b")
     contexts = visit(*models, ["Once upon a time", "The dog"], 4, 64, 0)
     for factor in (1.0, 2.0, 4.0):
-        measured, reference = compare(contexts.sharpened(factor), KLSymmetricAlpha())
+        measured, reference = compare(contexts.sharpened(factor))
         assert measured.alpha_mean == pytest.approx(reference.alpha_mean, abs=1e-3)
         assert measured.ess_ratio == pytest.approx(reference.ess_ratio, abs=1e-3)
         assert abs(reference.alpha_mean - 0.5) > 0.02
@@ -307,7 +306,18 @@ def test_half_precision_is_solved_in_float32(dtype: torch.dtype) -> None:
     policy, target = random_pair(4, 300, dtype=dtype)
     solution = solve_kl_symmetry(policy, target)
     assert solution.alpha.dtype == torch.float32
-    torch.testing.assert_close(solution.alpha, solve_kl_symmetry(policy.float(), target.float()).alpha)
+    again = [x.float().log_softmax(-1) for x in (policy, target)]
+    torch.testing.assert_close(solution.alpha, solve_kl_symmetry(*again).alpha)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("peak", [1.0, 8.0, 14.0])
+def test_half_precision_keeps_the_exponent(dtype: torch.dtype, peak: float) -> None:
+    logits = certain_pair(peak)
+    exact = bisect_alpha(*(x.double() for x in logits))
+    for solve in (solve_kl_symmetry, lambda p, t: mix_kl_symmetric(p, t)[0]):
+        found = solve(*(x.log_softmax(-1).to(dtype) for x in logits))
+        torch.testing.assert_close(found.alpha.double(), exact, atol=2e-2, rtol=0)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -1,7 +1,8 @@
+import pytest
 import torch
-from reference.pairs import random_pair
+from reference.pairs import certain_pair, random_pair
 
-from qstar_pl.qstar.tilt import cumulants
+from qstar_pl.qstar.tilt import cumulants, excess
 
 
 def test_derivatives_of_the_log_partition_function() -> None:
@@ -26,3 +27,22 @@ def test_tokens_outside_the_support_do_not_count() -> None:
     alpha = torch.tensor([0.2, 0.9], dtype=torch.float64)
     for name, value in vars(cumulants(wide, direction, alpha)).items():
         torch.testing.assert_close(value, getattr(cumulants(target, policy - target, alpha), name))
+
+
+@pytest.mark.parametrize("peak", [0.0, 2.0, 12.0, 30.0, 80.0])
+def test_excess_is_the_sum_but_for_1(peak: float) -> None:
+    # log-probabilities in float32: exact but for the mode's, which is rounded to 6e-8.
+    logits, _ = certain_pair(peak)
+    logprobs = logits.log_softmax(-1)
+    found, others = excess(logprobs)
+    terms = logprobs.double().sort(-1).values
+    mode = terms[:, -1].exp() > 0.5
+    rest = torch.where(mode, terms[:, :-1].exp().sum(-1), terms.exp().sum(-1))
+    expected = torch.where(mode, torch.expm1(terms[:, -1]) + terms[:, :-1].exp().sum(-1), terms.exp().sum(-1) - 1)
+    torch.testing.assert_close(others.double(), rest, rtol=3e-6, atol=1e-37)
+    assert bool(((found.double() - expected).abs() <= 4e-7 * rest).all())
+
+
+def test_excess_of_anything() -> None:
+    exponents = torch.tensor([[0.3, 2.0, -1.0], [3.0, -4.0, -torch.inf], [-2.0, -3.0, -5.0]], dtype=torch.float64)
+    torch.testing.assert_close(excess(exponents)[0], exponents.exp().sum(-1) - 1)

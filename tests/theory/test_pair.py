@@ -6,7 +6,6 @@ from reference import mixtures as brute
 from reference.pairs import certain_pair
 from scipy.optimize import brentq
 
-from qstar_pl.qstar import KLSymmetricAlpha
 from qstar_pl.theory.pair import Contexts, bisect_alpha, compare, pair_statistics, visit
 
 
@@ -51,7 +50,7 @@ def test_two_real_models_agree_with_the_float64_reference(real_data):
     contexts = visit(*models, ["Once upon a time", "He"], 2, 24, 0)
     assert len(contexts.logits[0]) == 2 * 2 * 24
     for factor in (1.0, 4.0):
-        measured, reference = compare(contexts.sharpened(factor), KLSymmetricAlpha())
+        measured, reference = compare(contexts.sharpened(factor))
         for field in dataclasses.fields(measured):
             expected = getattr(reference, field.name)
             assert getattr(measured, field.name) == pytest.approx(expected, abs=3e-4), field.name
@@ -65,7 +64,7 @@ def test_two_real_models_agree_with_the_float64_reference(real_data):
 def test_a_pair_of_certain_models_equals_its_reference(peak):
     logits = certain_pair(peak)
     contexts = Contexts(logits, (logits[0].double(), logits[1].double()))
-    measured, reference = compare(contexts, KLSymmetricAlpha())
+    measured, reference = compare(contexts)
     for field in dataclasses.fields(measured):
         expected = getattr(reference, field.name)
         assert getattr(measured, field.name) == pytest.approx(expected, abs=1e-3), field.name

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from qstar_pl.qstar.kl import kl_divergence
 from qstar_pl.qstar.mixture import geometric_mixture
+from qstar_pl.qstar.root import rounding
 from qstar_pl.qstar.solution import AlphaSolution, AlphaStatus, DisjointSupportError
-from qstar_pl.qstar.solve import OnDisjoint, check, rounding
+from qstar_pl.qstar.solve import OnDisjoint, check
 
 
 def bisect_kl_symmetry(

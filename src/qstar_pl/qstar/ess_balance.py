@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from qstar_pl.qstar.kl_symmetry import SHIFT_LIMIT
-from qstar_pl.qstar.root import Evaluation, RootProblem
+from qstar_pl.qstar.root import Evaluation, RootProblem, select
 from qstar_pl.qstar.solution import AlphaSolution
 from qstar_pl.qstar.solve import OnDisjoint, solve
-from qstar_pl.qstar.tilt import cumulants, growth
+from qstar_pl.qstar.tilt import cumulants, excess
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,18 @@ class ESSBalanceProblem(RootProblem):
         return replace(self, sharp_mask=self.sharp_mask.index_fill(0, rows, True)), self._sharpened(rows, alpha, now)
 
     def _sharpened(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> Evaluation:
-        """Return `now` with the values of `rows` summed from `growth`.
+        """Return `now` with the values of `rows` from sums that keep what is next to 1, see `excess`.
 
-        Σ π_t e^(βℓ) = 1 + growth(β), and the laws as rounded sum to 1 + growth(1) and 1: each log Σπ_θ counts twice.
+        The laws as rounded sum to 1 + excess(1) and 1 + excess(0), each of which counts twice.
         """
         if rows.numel() == 0:
             return now
-        base, direction, at = (x.index_select(0, rows) for x in (self.base, self.direction, alpha.unsqueeze(-1)))
-        sums = [growth(base, direction, beta) for beta in (-at, 2 - at, 1.0)]
-        target_side, policy_side, total = (torch.log1p(gain) for gain, _ in sums)
-        value = target_side - policy_side + 2 * total
-        noise = 4 * torch.finfo(alpha.dtype).eps * sum(size for _, size in sums)
+        base, direction, at = (select(x, rows) for x in (self.base, self.direction, alpha.unsqueeze(-1)))
+        (target_side, _), (policy_side, others) = (excess(torch.addcmul(base, x, direction)) for x in (-at, 2 - at))
+        (policy, policy_others), (target, target_others) = excess(base + direction), excess(base)
+        total = policy - target
+        value = target_side.log1p() - policy_side.log1p() + 2 * total
+        noise = 4 * torch.finfo(alpha.dtype).eps * (others + policy_others + target_others)
         sound_mask = value.isfinite() & (total.abs() < SHIFT_LIMIT)
         return replace(
             now,

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from qstar_pl.qstar.mixture import Mixture, geometric_mixture
-from qstar_pl.qstar.root import Evaluation, RootProblem, Step
+from qstar_pl.qstar.root import Evaluation, RootProblem, Step, rounding, select
 from qstar_pl.qstar.solution import AlphaSolution
 from qstar_pl.qstar.solve import OnDisjoint, check, finish, solve, solve_blocks
-from qstar_pl.qstar.tilt import cumulants, growth
+from qstar_pl.qstar.tilt import cumulants, excess
 
 # Below this |log Σπ_θ − log Σπ_t| is what rounding does. Beyond it rows are not normalised to float32, or the log-ratio
 # is so wide that its own rounding does not matter.
@@ -28,7 +28,7 @@ class KLSymmetryProblem(RootProblem):
 
     log_softmax rounds. Its normaliser is off by some eps, which shifts a whole row of log π_θ/π_t, and next to 1 the
     mode's log-probability is a multiple of eps. Both shift Λ' by as much as they shift c = log Σπ_θ − log Σπ_t, which
-    is 0 for the laws that were rounded: Λ' − c is free of them. Where they matter c is small, and `growth` finds it.
+    is 0 for the laws that were rounded: Λ' − c is free of them.
     """
 
     outside: Tensor
@@ -36,7 +36,7 @@ class KLSymmetryProblem(RootProblem):
     shift: Tensor
     """[rows] c, nats; 0 where it was not looked for."""
     grain: Tensor
-    """[rows] size of the terms that c is a sum of; inf where it was not looked for."""
+    """[rows] probability of all tokens but the mode, under both laws; inf where c was not looked for."""
 
     value_is_mean: ClassVar[bool] = True
 
@@ -56,9 +56,8 @@ class KLSymmetryProblem(RootProblem):
         at = cumulants(self.base, self.direction, alpha)
         eps = torch.finfo(alpha.dtype).eps
         # Rounded terms of the sum: the mode's is no larger than the mean, the others share 1 − q_mode.
-        terms = torch.minimum(at.mean.abs() + (1 - at.mode + eps).sqrt() * at.rms, GRAIN_NOISE * self.grain)
-        # Exponents of size −log Z are rounded too, and each such error weighs in with its log-ratio.
-        noise = 4 * eps * terms * (1 - at.log_z)
+        terms = at.mean.abs() + (1 - at.mode + eps).sqrt() * at.rms
+        noise = self._noise(terms, self.grain, at.log_z)
         # The normalisers of both laws are about as large as the log-probability of a common mode.
         blur = 2 * eps * (1 + (at.log_z + at.mode.log()).abs())
         blur = torch.where(self.grain < torch.inf, 0.0, blur)
@@ -66,21 +65,36 @@ class KLSymmetryProblem(RootProblem):
 
     def sharpen(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> tuple[Self, Evaluation]:
         """See `RootProblem.sharpen`: looks for c, which costs about as much as an evaluation."""
-        gain, size = growth(self.base.index_select(0, rows), self.direction.index_select(0, rows), 1.0)
-        gain = gain + self.outside.index_select(0, rows)
-        shift = torch.where(gain.abs() < SHIFT_LIMIT, torch.log1p(gain), 0.0)
+        base, direction = (select(x, rows) for x in (self.base, self.direction))
+        policy, policy_others = excess(base + direction)
+        target, target_others = excess(base)
+        shift = policy - target + self.outside.index_select(0, rows)
+        shift = torch.where(shift.abs() < SHIFT_LIMIT, shift, 0.0)
         shift = self.shift.index_copy(0, rows, shift)
-        grain = self.grain.index_copy(0, rows, size)
-        finer = 4 * torch.finfo(alpha.dtype).eps * GRAIN_NOISE * grain * (1 - now.log_z)
-        noise = torch.minimum(now.noise, finer)
+        grain = self.grain.index_copy(0, rows, policy_others + target_others)
         value, blur = now.value + self.shift - shift, now.blur.index_fill(0, rows, 0.0)
+        sharp_mask = grain < torch.inf
+        noise = torch.where(sharp_mask, self._noise(GRAIN_NOISE * grain, grain, now.log_z), now.noise)
         return replace(self, shift=shift, grain=grain), replace(now, value=value, noise=noise, blur=blur)
+
+    @staticmethod
+    def _noise(terms: Tensor, grain: Tensor, log_z: Tensor) -> Tensor:
+        """Return the rounding error of Λ' − c, from the size of the terms of Λ' and those of c."""
+        shift = torch.where(grain < torch.inf, grain, 0.0)
+        # Exponents of size −log Z are rounded too, and each such error weighs in with its log-ratio.
+        return 4 * torch.finfo(log_z.dtype).eps * (torch.minimum(terms, GRAIN_NOISE * grain) + shift) * (1 - log_z)
+
+    def guess(self, alpha: Tensor, now: Evaluation) -> Tensor:
+        """See `RootProblem.guess`: Λ(1) = Λ(0) makes Λ'(½) = −Λ'''(½)/24 for laws so close that Λ' is all rounding."""
+        known_mask = (alpha == 0.5) & (now.rms > rounding(alpha.dtype)) & (now.slope > 0)
+        step = now.curvature / (24 * now.slope)
+        return alpha + torch.where(known_mask, step.clamp(-0.1, 0.1), 0.0)
 
     def foresee(self, alpha: Tensor, now: Evaluation, step: Step) -> tuple[Tensor, Tensor]:
         """See `RootProblem.foresee`: from α = ½ the two-atom model is held against a quintic.
 
         Λ is 0 at both ends, since both laws sum to 1. With its value and three derivatives at ½ that makes six
-        conditions: what the two-atom model takes for granted, Λ and Λ', is measured by the ends.
+        conditions: the fourth and fifth, which the two-atom model takes for granted, are measured by the ends.
         """
         miss, value = super().foresee(alpha, now, step)
         h = step.size.clamp(-0.5, 0.5)
@@ -109,7 +123,8 @@ def solve_kl_symmetry(
     by another evaluation; log Z and the KL gap are carried along it.
 
     Args:
-        policy_logprobs: [..., V] log π_θ, normalised log-probabilities (not raw logits); -inf means probability 0.
+        policy_logprobs: [..., V] log π_θ, normalised log-probabilities (not raw logits); -inf means probability 0. Half
+            precision is normalised again, in float32.
         target_logprobs: [..., V] log π_t.
         tol: largest error of α, by the solver's own estimate; 1 row in some 1,000 misses by more. Rounding sets a
             limit: some 1e-4 in float32 for distributions that differ by 1e-3 nats; float64 is good for 1e-10.

@@ -99,6 +99,10 @@ class RootProblem(ABC):
         """Return the problem of the rows with these indices."""
         return replace(self, **{f.name: getattr(self, f.name).index_select(0, rows) for f in fields(self)})
 
+    def guess(self, alpha: Tensor, now: Evaluation) -> Tensor:
+        """Return α for rows whose value is all rounding at `alpha`: that `alpha` is as good as any."""
+        return alpha
+
 
 @dataclass(frozen=True)
 class Root:
@@ -111,7 +115,17 @@ class Root:
     converged: Tensor
     """False where `max_iter` ran out."""
     moved: Tensor
-    """False where the first evaluation could not tell the start from the root; α is then the start."""
+    """False where the first evaluation could not tell the start from the root; α is then a guess."""
+
+
+def rounding(dtype: torch.dtype) -> float:
+    """Return the log-ratio below which two log-probabilities count as equal, nats: 16 eps, 1.9e-6 in float32."""
+    return 16 * torch.finfo(dtype).eps
+
+
+def select(values: Tensor, rows: Tensor) -> Tensor:
+    """Return these rows of [rows, V], without a copy if they are all."""
+    return values if rows.numel() == values.shape[0] else values.index_select(0, rows)
 
 
 def two_point_step(now: Evaluation) -> Step:
@@ -155,7 +169,7 @@ def find_root(problem: RootProblem, start: Tensor, *, tol: float, max_iter: int)
     - the step from its last evaluation stays inside the bracket and misses the root by no more than `tol`, by the
       problem's own estimate: the step is taken, without another evaluation;
     - or the bracket is no wider than `tol`;
-    - or its value is within the rounding error, which blurs the root by more than `tol`: it stays where it is.
+    - or its value is within the rounding error, which blurs the root by more than `tol`: the problem's guess is taken.
 
     A step that leaves the bracket, is NaN, or follows a step that did not halve the value is replaced by bisection.
     What is not finished after `max_iter` evaluations also takes its last step. A NaN ends a row unconverged.
@@ -206,7 +220,9 @@ def _move(
     miss, foreseen = problem.foresee(alpha, now, step)
     finished_mask = (inside_mask & (miss <= tol)) | blurred_mask | (high - low <= tol)
     step_mask = inside_mask & (finished_mask | (size <= 0.5 * previous)) & ~blurred_mask
-    proposal = torch.where(step_mask, proposal, torch.where(blurred_mask, alpha, 0.5 * (low + high)))
+    proposal = torch.where(
+        step_mask, proposal, torch.where(blurred_mask, problem.guess(alpha, now), 0.5 * (low + high))
+    )
     taken = proposal - alpha
     value = torch.where(step_mask, foreseen, third_order(now, taken))
     return Root(
@@ -221,12 +237,12 @@ def _move(
 def _sharpened(
     problem: RootProblem, alpha: Tensor, now: Evaluation, tol: float, *, first: bool
 ) -> tuple[RootProblem, Evaluation]:
-    """Sharpen the rows whose root is blurred by more than a quarter of `tol`."""
+    """Sharpen the rows whose root is blurred by more than `tol`."""
     if alpha.device.type != "cpu":
         # To ask the device which rows those are would cost more than to sharpen them all.
         rows = torch.arange(alpha.numel() if first else 0, device=alpha.device)
     else:
-        rows = ((now.blur > 0) & (now.noise + now.blur > 0.25 * tol * now.slope)).nonzero().squeeze(-1)
+        rows = ((now.blur > 0) & (now.noise + now.blur > tol * now.slope)).nonzero().squeeze(-1)
     return problem.sharpen(rows, alpha, now) if rows.numel() > 0 else (problem, now)
 
 

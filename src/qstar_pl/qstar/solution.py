@@ -52,17 +52,19 @@ class AlphaSolution:
     alpha: Tensor
     """Exponent of π_θ in the mixture, in [0, 1]."""
     kl_gap: Tensor
-    """D(q‖π_θ) − D(q‖π_t) = −Λ'(α) at `alpha` as returned, nats; on the common support where the supports differ. Where
-    the log-ratio spans 100 nats, rounding α to float32 alone makes it some 1e-4."""
+    """D(q‖π_θ) − D(q‖π_t) = −Λ'(α) at `alpha`, nats; on the common support where the supports differ. The KL solver
+    carries it along its last step: off by about what the error of α is worth, tol · Var_q(log π_θ/π_t)."""
     iterations: Tensor
-    """int64: passes over the vocabulary that the row took (not counting the look at both ends of a restricted row)."""
+    """int64: passes over the vocabulary that the row took (not counting the look at both ends of a restricted row, nor
+    the look for what log_softmax rounded away)."""
     converged: Tensor
-    """bool: False where `max_iter` ran out before the tolerance was met. True on BOUNDARY and DISJOINT rows: there is
-    nothing left to iterate, and `status` says why `kl_gap` is not small."""
+    """bool: False where `max_iter` ran out before α was known to the tolerance, or to what rounding leaves of it. True
+    on BOUNDARY and DISJOINT rows: there is nothing left to iterate, and `status` says why `kl_gap` is not small."""
     status: Tensor
     """int64, an `AlphaStatus`."""
     log_z: Tensor
-    """log Z_α of the mixture at `alpha`, nats, ≤ 0; −log_z is the Chernoff information where the KLs are equal."""
+    """log Z_α of the mixture at `alpha`, nats, ≤ 0; −log_z is the Chernoff information where the KLs are equal. The KL
+    solver carries it along its last step, to some 1e-5 nats at the default tolerance; `mix_kl_symmetric` sums it."""
 
     def reshape(self, shape: Sequence[int]) -> AlphaSolution:
         """Return the solution with every field in another shape."""

@@ -50,16 +50,13 @@ def cumulants(base: Tensor, direction: Tensor, alpha: Tensor) -> Cumulants:
     )
 
 
-def growth(base: Tensor, direction: Tensor, alpha: Tensor | float) -> tuple[Tensor, Tensor]:
-    """Return Σ (exp(base + α direction) − exp(base)) [rows], and the sum of the terms' sizes [rows].
+def excess(exponents: Tensor) -> tuple[Tensor, Tensor]:
+    """Return Σ exp(exponents) − 1 [rows], and the part of the sum that is not a dominant token's [rows].
 
-    Exact to rounding of its own terms. Where two laws nearly agree, or nearly all mass lies on one token, it is far
-    below 1, and a difference of sums or of log-sums of rounded log-probabilities has lost it. The rounding of the
-    mode's log-probability enters here by as much as it enters Λ', so that a difference of the two is free of it.
+    Where one token has nearly all probability, log_softmax rounds its log-probability to a multiple of eps, and every
+    sum with it; the sum of the others, which are exact, is not lost in it here.
     """
-    exponents = direction * alpha
-    weights = base.exp()
-    # Above 1 nat the difference is no smaller than its terms; there expm1 could overflow where exp(base) vanishes.
-    far = (base + exponents).exp() - weights
-    terms = torch.where(exponents < 1, weights * torch.expm1(exponents.clamp_max(1)), far)
-    return terms.sum(-1), terms.abs().sum(-1)
+    terms, top = exponents.softmax(-1), exponents.amax(-1)
+    share = terms.amax(-1)
+    others = terms.masked_fill_(terms > 0.5, 0.0).sum(-1) * (top.exp() / share)
+    return torch.where(share > 0.5, torch.expm1(top), -1.0) + others, others

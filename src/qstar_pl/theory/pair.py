@@ -153,7 +153,7 @@ def visit(
     return Contexts(run, (context_logits(policy, tokenizer, rollout), context_logits(target, tokenizer, rollout)))
 
 
-def compare(contexts: Contexts, alpha: AlphaStrategy) -> tuple[PairStatistics, PairStatistics]:
+def compare(contexts: Contexts, alpha: AlphaStrategy = KLSymmetricAlpha()) -> tuple[PairStatistics, PairStatistics]:
     """Return (measured, float64 reference)."""
     policy, target = (values.log_softmax(-1) for values in contexts.logits)
     # The solver sees what training gives it; the statistics are formed in float64.
@@ -215,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.seed,
     )
     for factor in arguments.sharpen:
-        measured, reference = compare(contexts.sharpened(factor), KLSymmetricAlpha())
+        measured, reference = compare(contexts.sharpened(factor))
         print_table(measured, reference, len(contexts.logits[0]), factor)
     return 0
 
