@@ -145,3 +145,13 @@ def test_an_answer_ends_with_the_end_of_turn_of_its_template(behind):
     assert encoded.chosen[-1] == end
     assert tokenizer.decode(encoded.chosen[:-1]) == "Pear <|im_end|> tree."
     assert tokenizer.eos_token_id not in encoded.chosen
+
+
+def test_the_end_of_turn_of_another_template_is_followed_by_eos():
+    """Sampling stops at the tokenizer's own ends; it would run past an end that only the data's rendering knows."""
+    tokenizer = make_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_end|>"]})
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    rendering = ChatRendering(CHATML.replace("<eos>\n", "<|im_end|>"))
+    encoded = Encoder(tokenizer, 99, 99, rendering=rendering).encode(Example(1, (USER,), "Pear."))
+    assert encoded.chosen.tolist()[-2:] == [end, tokenizer.eos_token_id]

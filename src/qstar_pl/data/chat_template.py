@@ -44,8 +44,12 @@ class ChatTemplate(Template):
 
     @cached_property
     def end_id(self) -> int | None:
-        """The token that the template writes behind an answer."""
-        return turn_end_id(self.tokenizer, self.chat_template)
+        """The token that the tokenizer's own template writes behind an answer: sampling stops there, too.
+
+        Another template's end of turn is written, with EOS behind it, since the model does not know it for an end.
+        """
+        own = self.chat_template is None or self.chat_template == self.tokenizer.chat_template
+        return turn_end_id(self.tokenizer) if own else None
 
     @property
     def guard(self) -> Guard:
