@@ -52,6 +52,31 @@ def test_chat_style_answers_to_humaneval(humaneval: list[Problem], two_workers: 
     assert all(verdict.passed for verdict in two_workers.judge(tasks))
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Sure!\n```python\n{}\n```\nBye",
+        "Here:\n\n{}\n\nThat is it (I'm sure).",
+        "~~~py\n{}~~~",
+        "{}\n```\nprose",
+        "```\n{}\n```\n```output\n[1, 2]\n```",
+    ],
+)
+def test_the_program_is_found_in_every_form(form: str, humaneval: list[Problem]) -> None:
+    for problem in humaneval:
+        whole = problem.references[0]
+        program = problem.program(form.format(whole))
+        compile(program, "program.py", "exec")
+        assert whole[whole.index("def " + problem.entry_point) :].strip() in program
+
+
+def test_a_completion_is_taken_as_it_stands(humaneval: list[Problem]) -> None:
+    for problem in humaneval:
+        whole = problem.references[0]
+        body = whole.removeprefix(problem.prompt)
+        assert problem.program(body) == problem.prompt + body.lstrip("\n")
+
+
 def test_reference_solutions_of_apps_pass(real_data: Path, two_workers: ExecutionPool) -> None:
     rows = problems(real_data / "apps" / "apps_coderl_train_5.jsonl.gz", "apps")
     tasks = [Task(problem, program) for problem in rows for program in problem.references]

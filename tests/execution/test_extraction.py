@@ -59,6 +59,8 @@ def works(program):
         # Helpers below the body, a definition that is no def, the end of a turn.
         "    return each(xs)\n\n\ndef each(xs):\n    return sum(map(helper, xs))\n",
         "    return each(xs) + ONE\n\nONE = 1\n\n@staticmethod\ndef each(xs):\n    return sum(xs) + 1\n\nprint(3)",
+        BODY + "\nimport numpy as np\nn = int(input())\n\ndef helper(x):\n    return 0\n\ndef solve(xs):\n    pass\n",
+        "    return each(xs)\n\nfrom operator import add as plus\n\ndef each(xs):\n    return plus(sum(xs), 2)\n",
         "```python\nsolve = lambda xs: sum(map(helper, xs))\n```",
         BODY.rstrip() + "<|im_end|>",
         f"```python\n{WHOLE}```</s><s>[INST] Now in C.\n```c\nint solve;\n```",

@@ -8,26 +8,40 @@ import textwrap
 
 from qstar_pl.execution.shape import longest_start, parsed, parses, tidied
 
+_MAKING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
+_TOP_LEVEL = re.compile(r"(?:async\s+def|def|class|from)\s|@")
 _AFTER_A_BODY = re.compile(r"^(?=[^\s#)\]}\"'])", re.MULTILINE)
 
 
-def continue_function(prompt: str, text: str, name: str) -> str:
+def continue_function(prompt: str, text: str) -> str:
     """Return `prompt` with a function's body behind it.
 
-    The body ends where a line returns to the margin. Functions, classes, imports and constants that follow it are kept,
-    all else (prose, tests, calls) is dropped. A body that has lost its indentation, in its first line or in all of
-    them, or has another one, gets the prompt's.
+    The body ends where a line returns to the margin. Of what follows, functions, classes, imports and constants are
+    kept if the body needs them; all else (prose, tests, calls, other problems' functions) is dropped. A body that has
+    lost its indentation, in its first line or in all of them, or has another one, gets the prompt's.
     """
-    text = text.lstrip("\r\n")
-    head = prompt.rstrip(" \t")
-    head = head if head.endswith("\n") else head + "\n"
+    if (whole := continued(prompt, text)) is not None:
+        return whole
+    text, head = text.lstrip("\r\n"), _head(prompt)
     body, rest = _parted(text)
-    if _indented(body) and parses(head + body):
-        return head + body + _kept(rest, name)
     for candidate, left in _mended(text, body, rest, _margin(prompt)):
         if parses(head + candidate):
-            return head + candidate + _kept(left, name)
+            return head + candidate + _kept(left, head + candidate)
     return head + body
+
+
+def continued(prompt: str, text: str) -> str | None:
+    """Return `prompt` with the body that `text` begins with, if that is one as it stands, indentation and all."""
+    body, rest = _parted(text.lstrip("\r\n"))
+    head = _head(prompt)
+    if body[:1] not in (" ", "\t") or _TOP_LEVEL.match(body.lstrip()) or not parses(head + body):
+        return None
+    return head + body + _kept(rest, head + body)
+
+
+def _head(prompt: str) -> str:
+    head = prompt.rstrip(" \t")
+    return head if head.endswith("\n") else head + "\n"
 
 
 def _margin(prompt: str) -> str:
@@ -75,18 +89,21 @@ def _spaced(body: str) -> str:
     return "\n".join(line[: len(line) - len(line.lstrip())].expandtabs(4) + line.lstrip() for line in lines)
 
 
-def _kept(rest: str, name: str) -> str:
-    """Return the definitions, imports and constants of what follows a body, but not another definition of `name`."""
+def _kept(rest: str, whole: str) -> str:
+    """Return those statements of what follows a body that make names which `whole`, prompt and body, lacks."""
     lines = rest.split("\n")
-    program = parsed("\n".join(lines[: longest_start(lines)]))
-    if program is None:
+    program, above = parsed("\n".join(lines[: longest_start(lines)])), parsed(whole)
+    if program is None or above is None:
         return ""
     source = program.text.split("\n")
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
-    kept = []
-    for node in program.tree.body:
-        if isinstance(node, kinds) and getattr(node, "name", "") != name:
+    missing, texts = set(above.missing), dict[int, str]()
+    statements = [node for node in program.tree.body if isinstance(node, _MAKING)]
+    for _ in statements:  # what is kept may need more of it
+        for node in statements:
             decorators = getattr(node, "decorator_list", [])
             start = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-            kept.append("\n".join(source[start - 1 : node.end_lineno]))
-    return "\n" + "\n\n".join(kept) + "\n" if kept else ""
+            text = "\n".join(source[start - 1 : node.end_lineno])
+            if start not in texts and (made := parsed(text)) is not None and made.makes & missing:
+                texts[start] = text
+                missing |= made.missing
+    return "\n" + "\n\n".join(texts[start] for start in sorted(texts)) + "\n" if texts else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from qstar_pl.execution.continuation import continue_function
+from qstar_pl.execution.continuation import continue_function, continued
 from qstar_pl.execution.fences import Block, bare_programs, fenced_blocks, unfenced_parts
 from qstar_pl.execution.shape import Program, parsed
 
@@ -40,22 +40,27 @@ def function_program(answer: str, name: str, starter: str = "") -> str:
     An answer that defines it stands on its own (see `_definer`). Anything else continues `starter`, if there is one.
     """
     answer = _answer_alone(answer)
+    if starter.strip() and (whole := continued(starter, unfenced_parts(answer)[0])) is not None:
+        return whole
     if (whole := _definer(answer, name)) is not None:
         return whole
     text = _fallback(answer)
-    return continue_function(starter, text, name) if starter.strip() else text
+    return continue_function(starter, text) if starter.strip() else text
 
 
 def complete_function(prompt: str, answer: str, entry_point: str) -> str:
     """Return the program of an answer to a prompt that ends inside the function `entry_point`.
 
-    An answer that defines the function stands on its own, below what the prompt has before that function (imports,
-    helpers). Anything else continues the prompt (see `continue_function`).
+    An answer that begins with an indented body continues the prompt as it stands. One that defines the function stands
+    on its own, below what the prompt has before that function (imports, helpers). Anything else continues the prompt
+    as well (see `continue_function`).
     """
     answer = _answer_alone(answer)
+    if (whole := continued(prompt, unfenced_parts(answer)[0])) is not None:
+        return whole
     if (whole := _definer(answer, entry_point)) is not None:
         return before_function(prompt, entry_point) + "\n" + whole
-    return continue_function(prompt, _fallback(answer), entry_point)
+    return continue_function(prompt, _fallback(answer))
 
 
 def before_function(prompt: str, entry_point: str) -> str:

@@ -42,6 +42,21 @@ class Program:
                     names.add(name)
         return frozenset(names)
 
+    @property
+    def makes(self) -> frozenset[str]:
+        """Names that its own statements, not those inside of them, define, assign or import."""
+        names: set[str] = set()
+        for node in self.tree.body:
+            match node:
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                    names.add(name)
+                case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                    names |= {alias.asname or alias.name.partition(".")[0] for alias in aliases}
+                case ast.Assign() | ast.AnnAssign():
+                    stored = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+                    names |= {part.id for part in stored if isinstance(part.ctx, ast.Store)}
+        return frozenset(names)
+
     @cached_property
     def used(self) -> frozenset[str]:
         """Names that are read."""
