@@ -48,11 +48,16 @@ class Fresh:
         schedule: Callable[[Optimizer], LRScheduler] | None,
         parameters: Sequence[Any],
     ) -> Fresh:
-        """Build both over `parameters`, a list of them or of torch's dicts."""
-        optimizer = build(parameters)
+        """Build both over `parameters`, a list of them or of torch's dicts.
+
+        Raises:
+            UserError: if the optimizer's or the schedule's options, or these parameters, do not suit it.
+
+        """
+        optimizer = _built("optimizer", build, parameters)
         own = frozenset(optimizer.param_groups[0]) - _arguments(type(optimizer)) - _given(parameters)
         rates = [float(group["lr"]) for group in optimizer.param_groups]
-        fresh = cls(optimizer, None if schedule is None else schedule(optimizer), rates, build)
+        fresh = cls(optimizer, None if schedule is None else _built("lr_scheduler", schedule, optimizer), rates, build)
         fresh.options = [_without(group, {"params", *own}) for group in copy.deepcopy(optimizer.param_groups)]
         fresh._own = own
         return fresh
@@ -149,6 +154,15 @@ class Fresh:
         except Exception:  # e.g. one that needs a closure, or an accelerator
             return set()
         return {name for name, value in optimizer.state[trial].items() if value is not None}
+
+
+def _built(argument: str, build: Callable[[Any], Any], over: Any) -> Any:
+    try:
+        return build(over)
+    except (ValueError, TypeError, ZeroDivisionError, NotImplementedError) as error:
+        raise UserError(
+            f"{argument} must suit the model's parameters and its own options: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _without(group: Mapping[str, Any], names: set[str]) -> dict[str, Any]:

@@ -46,6 +46,7 @@ from qstar_pl.commandline.run_folder import (
     write_predictions,
 )
 from qstar_pl.commandline.summary import metric_lines, run_summary
+from qstar_pl.commandline.trainer_options import check_trainer_options, spelled_out
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
 from qstar_pl.methods import RLHFModule
@@ -87,7 +88,7 @@ class TrainerCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the user's words above the checkpoint's layer and the defaults."""
         command = next(word for word in args if word in TRAINER_COMMANDS)
-        self.words = [word for word in args if not is_print_config(word)]
+        self.words = spelled_out([word for word in args if not is_print_config(word)])
         self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
         given = given_by(command, self.words)
         self.names = given.names
@@ -98,6 +99,12 @@ class TrainerCLI(LightningCLI):
         # As the content of --config on the level above the subcommand, which is read before the user's own files.
         lower = [f"--config={_one_line_yaml({command: layer})}" for layer in layers if layer]
         self.config = parser.parse_args([*lower, *self.words])
+
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise UserError(f"seed_everything must be a seed: {error}") from error
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: `checkpoint_layer` has been there, on the right level."""
@@ -111,6 +118,7 @@ class TrainerCLI(LightningCLI):
         config = self.config[command]
         config.date = begin_run(config.date).isoformat()
         trainer = config.trainer
+        check_trainer_options(trainer)
         method = config.model.class_path.rpartition(".")[2]
         self.name = config.name or snake_case(method)
         # A logger in a config.yaml of a run bears that run's name.
@@ -138,7 +146,7 @@ class TrainerCLI(LightningCLI):
         """Build the trainer; nothing that an earlier run left in its folder is deleted."""
         try:
             trainer = super().instantiate_trainer(**{**self._plugins(), **kwargs})
-        except (ValueError, MisconfigurationException) as error:
+        except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
             given = self._get(self.config, "trainer")
             if "invalid strategy name" in str(error):
                 raise UserError(

@@ -1,0 +1,69 @@
+"""Values of the trainer's options that Lightning takes, and fails with later, or never mentions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qstar_pl.errors import UserError
+
+AT_LEAST = {
+    "accumulate_grad_batches": 1,
+    "check_val_every_n_epoch": 1,
+    "gradient_clip_val": 0,
+    "log_every_n_steps": 0,
+    "num_nodes": 1,
+    "num_sanity_val_steps": -1,
+    "reload_dataloaders_every_n_epochs": 0,
+    "max_steps": -1,
+    "max_epochs": -1,
+    "min_steps": 0,
+    "min_epochs": 0,
+}
+"""Option → its smallest value."""
+ABOVE_ZERO = ("val_check_interval",)
+PLATEAU = "ReduceLROnPlateau"
+"""Two classes have this name; Lightning's knows what it watches."""
+
+
+def check_trainer_options(trainer: Any) -> None:
+    """Do nothing if the numbers among a trainer's options mean something.
+
+    Args:
+        trainer: the options, by name.
+
+    Raises:
+        UserError: for the first that does not.
+
+    """
+    for name, least in AT_LEAST.items():
+        value = trainer.get(name)
+        if _is_number(value) and value < least:
+            raise UserError(f"trainer.{name} must be at least {least}, got {value}")
+    for name in ABOVE_ZERO:
+        value = trainer.get(name)
+        if _is_number(value) and not value > 0:
+            raise UserError(f"trainer.{name} must be positive, got {value}")
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """Return the words with the name of a class that stands for two as the one that is meant."""
+    meant = f"lightning.pytorch.cli.{PLATEAU}"
+    made, before = list[str](), ""
+    for word in words:
+        option, equals, value = word.partition("=")
+        if _asks_for_schedule(option) and value == PLATEAU:
+            word = f"{option}{equals}{meant}"
+        elif _asks_for_schedule(before) and word == PLATEAU:
+            word = meant
+        made.append(word)
+        before = word
+    return made
+
+
+def _asks_for_schedule(option: str) -> bool:
+    return option.removesuffix(".class_path").endswith("lr_scheduler")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
