@@ -1,6 +1,7 @@
 """The same command again, with --ckpt_path auto, and last."""
 
 import csv
+import math
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,42 @@ def test_a_run_of_wandb_goes_on_as_itself(qstar) -> None:
     assert len(files) == 2
     assert len(set(files)) == 1
     assert [folder.name for folder in RUNS.iterdir()] == ["version_0"]
+
+
+def test_a_run_that_goes_on_takes_its_options_from_the_command_line(qstar) -> None:
+    words = [
+        "fit",
+        "--model=SFT",
+        *(word for word in COMMAND[2:] if "model.s" not in word and "evaluation" not in word),
+    ]
+    words += ["--model.optimizer=AdamW", "--model.lr_scheduler=CosineWithWarmup"]
+    first = ["--model.optimizer.lr=1e-3", "--model.lr_scheduler.total_steps=4", "--trainer.max_steps=2"]
+    assert qstar(*words, *first, "--name=first")[0] == 0
+    checkpoint = "--ckpt_path=runs/first/version_0/checkpoints/last.ckpt"
+    later = ["--model.optimizer.lr=1e-5", "--model.optimizer.weight_decay=0.5", "--model.lr_scheduler.total_steps=40"]
+    assert qstar(*words, *later, "--trainer.max_steps=4", "--name=later", checkpoint)[0] == 0
+    with Path("runs/later/version_0/metrics.csv").open(newline="") as file:
+        rates = [float(row["lr"]) for row in csv.DictReader(file) if row["lr"]]
+    assert rates[-2:] == pytest.approx([1e-5 * (1 + math.cos(math.pi * step / 40)) / 2 for step in (2, 3)])
+    stored = torch.load("runs/later/version_0/checkpoints/last.ckpt", weights_only=True)
+    assert stored["optimizer_states"][0]["param_groups"][0]["weight_decay"] == 0.5
+    # Nothing given: the checkpoint's options are the lowest layer.
+    bare = [word for word in words if "optimizer" not in word and "scheduler" not in word]
+    assert qstar(*bare, "--trainer.max_steps=4", "--name=bare", checkpoint)[0] == 0
+    stored = torch.load("runs/bare/version_0/checkpoints/last.ckpt", weights_only=True)
+    assert stored["optimizer_states"][0]["param_groups"][0]["initial_lr"] == 1e-3
+
+
+def test_another_optimizer_is_refused(qstar) -> None:
+    words = [
+        "fit",
+        "--model=SFT",
+        *(word for word in COMMAND[2:] if "model.s" not in word and "evaluation" not in word),
+    ]
+    assert qstar(*words, "--trainer.max_steps=1", "--name=first")[0] == 0
+    checkpoint = "--ckpt_path=runs/first/version_0/checkpoints/last.ckpt"
+    code, _, err = qstar(
+        *words, checkpoint, "--model.optimizer=SGD", "--model.optimizer.lr=0.1", "--trainer.max_steps=2"
+    )
+    assert code == 2
+    assert "optimizer must be AdamW, whose state the checkpoint holds, got SGD" in err
