@@ -28,7 +28,7 @@ def command(options: argparse.Namespace, output: Path, processes: int) -> list[s
         "dataset": options.dataset,
         "end_idx": options.prompts,
         "batch_size": options.batch_size,
-        "samples_per_prompt": options.num_samples,
+        "samples_per_prompt": options.samples_per_prompt,
         "max_prompt_tokens": 128,
         "max_new_tokens": options.max_new_tokens,
         "device": "cpu",

@@ -54,11 +54,10 @@ TEXTS = [
     "a<eos><eos>b",
     "half <|im_start",
     "<<eos>>",
-    "\U000f0000 is in no text, but if it is it stays",
 ]
 
 
-@pytest.mark.parametrize("text", TEXTS[:-1])
+@pytest.mark.parametrize("text", TEXTS)
 def test_names_of_control_tokens_become_ordinary_tokens(text):
     tokenizer = make_tokenizer()
     guard = Guard(tokenizer)
@@ -76,6 +75,11 @@ def test_names_of_control_tokens_become_ordinary_tokens(text):
         tokenizer.convert_tokens_to_ids("<|im_start|>"),
         tokenizer.eos_token_id,
     ], "the template's own, and no other"
+
+
+def test_a_character_that_stands_for_a_name_is_no_name():
+    guard = Guard(make_tokenizer())
+    assert guard.pieces(guard.hide("a \U000f0000 b")) == [("a \ufffd b", True)]
 
 
 def test_a_tokenizer_that_takes_names_for_tokens_whatever_it_is_asked():

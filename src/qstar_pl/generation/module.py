@@ -24,9 +24,9 @@ from qstar_pl.types import PromptBatch, Rollout
 class GenerationModule(RLHFModule):
     """Answers prompts from q and reports what q was; `qstar predict` and `qstar generate` run it.
 
-    `predict_step` returns one record per answer: `messages`, `sample_idx`, the row's own fields, `diagnostics`, and
-    with `save_tokens` the numbers of every token. No model is run for the diagnostics: they are sums over what
-    decoding computed.
+    `predict_step` returns one record per answer: `messages`, `sample_idx` (the row), `answer_idx`, the row's own fields,
+    `diagnostics`, and with `save_tokens` the numbers of every token. No model is run for the diagnostics: they are sums
+    over what decoding computed.
     """
 
     batch_type = PromptBatch

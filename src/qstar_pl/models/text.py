@@ -64,7 +64,8 @@ class Guard:
     tokenizer: PreTrainedTokenizerBase
 
     def hide(self, text: str) -> str:
-        """Return a text without any name of a control token."""
+        """Return a text without any name of a control token; a character that stands for one becomes U+FFFD."""
+        text = _PLACE.sub("\ufffd", text)
         for number, token in enumerate(special_tokens(self.tokenizer)):
             if token in text:
                 text = text.replace(token, chr(_PRIVATE + number))
