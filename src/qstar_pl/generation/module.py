@@ -24,7 +24,7 @@ from qstar_pl.types import PromptBatch, Rollout
 class GenerationModule(RLHFModule):
     """Answers prompts from q and reports what q was; `qstar predict` and `qstar generate` run it.
 
-    `predict_step` returns one record per answer: `messages`, `sample_idx` (the row), `answer_idx`, the row's own fields,
+    `predict_step` returns one record per answer: `messages`, `sample_idx` (its row), `answer_idx`, the row's fields,
     `diagnostics`, and with `save_tokens` the numbers of every token. No model is run for the diagnostics: they are sums
     over what decoding computed.
     """
