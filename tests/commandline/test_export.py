@@ -16,7 +16,9 @@ from transformers import (
 )
 
 from qstar_pl.commandline.build import build
+from qstar_pl.models import FromCheckpoint
 from qstar_pl.models.tokenizers import load_tokenizer
+from qstar_pl.rollout import LanguageModel
 
 Call = Callable[..., tuple[int, str, str]]
 ONE_STEP = (*SMALL, "--trainer.max_steps=1", "--trainer.limit_val_batches=0")
@@ -142,3 +144,27 @@ def test_a_token_without_a_row_is_one_line_before_anything_trains(method: str, q
     assert "Traceback" not in err
     rows = len(load_tokenizer("tiny"))
     assert f"embedding of {rows} rows, got '<|im_start|>' with id {rows} and 1 more" in err
+
+
+def test_answers_end_where_a_template_given_beside_the_tokenizer_ends_them(qstar: Call) -> None:
+    """The tokenizer knows no template; the one in the data ends turns with a token, which is trained and sampled."""
+    folder = Path("policy")
+    tokenizer = load_tokenizer("tiny")
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|done|>"]})
+    config = AutoConfig.for_model("gpt2", n_layer=1, n_embd=16, n_head=2, n_positions=256, vocab_size=len(tokenizer))
+    config.bos_token_id = config.eos_token_id = tokenizer.eos_token_id
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    end = tokenizer.convert_tokens_to_ids("<|done|>")
+    Path("turns.jinja").write_text(
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}<|done|>{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    rendering = ("--data.rendering=ChatRendering", "--data.rendering.chat_template=turns.jinja")
+    own = ("--model.policy=Pretrained", f"--model.policy.name={folder}", "--model.reward=null", "--model.gold=null")
+    checkpoint = train(qstar, "SFT", *own, *rendering)
+    assert qstar("export", f"--ckpt_path={checkpoint}", "--output=out")[0] == 0
+    ends = [tokenizer.eos_token_id, end]
+    assert AutoModelForCausalLM.from_pretrained("out").generation_config.eos_token_id == ends
+    loaded = FromCheckpoint(checkpoint).load()
+    assert LanguageModel(loaded, tokenizer).eos_token_ids == tuple(ends)

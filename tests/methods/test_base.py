@@ -1,5 +1,6 @@
 import pytest
 import torch
+from reference.tiny_methods import TinyData
 from reference.tiny_models import SIZES, word_tokenizer
 
 from qstar_pl.data import RLHFDataModule
@@ -128,3 +129,17 @@ def test_a_rotary_models_context_counts_too(fit, tmp_path):
     wide = PolicySampler(max_new_tokens=99)
     short = RLHFDataModule(max_rows=64, max_prompt_tokens=100, max_completion_tokens=50)
     fit(SFT(policy=policy, reward=None, gold=None, evaluation_sampler=wide), short, max_steps=1, limit_val_batches=0)
+
+
+def test_sampling_stops_where_the_data_end_answers(fit, policy_options):
+    """As `end_ids` of the data says, whatever tokenizer and generation defaults say themselves."""
+
+    class Ends(TinyData):
+        @property
+        def end_ids(self):
+            return [7]
+
+    module = SFT(**policy_options)
+    fit(module, Ends(), max_steps=1)
+    assert set(module.policy_tokens.eos_token_ids) == {7, module.tokenizer.eos_token_id}
+    assert module.reference_tokens.eos_token_ids == module.policy_tokens.eos_token_ids

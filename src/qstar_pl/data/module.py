@@ -213,6 +213,11 @@ class RLHFDataModule(LightningDataModule):
         return suggested[0] if len(kinds) == 1 else None
 
     @property
+    def end_ids(self) -> list[int]:
+        """What ends an answer in the data, as they are rendered; nothing before `setup`."""
+        return [] if self._prepared is None else [self._prepared.encoder.end_id]
+
+    @property
     def _ready(self) -> Prepared:
         assert self._prepared is not None, "setup comes first"
         return self._prepared

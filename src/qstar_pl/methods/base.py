@@ -26,6 +26,7 @@ from qstar_pl.methods.accumulation import AccumulationWindow
 from qstar_pl.methods.lengths import check_context, completion_tokens, prompt_tokens
 from qstar_pl.methods.metrics import EvaluationMetrics
 from qstar_pl.methods.plateau import Plateau
+from qstar_pl.models.from_checkpoint import ENDS_KEY
 from qstar_pl.models.lora import names_of_bases
 from qstar_pl.models.source import ModelSource
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
@@ -91,6 +92,11 @@ class RLHFModule(LightningModule):
             return
         for name, source in self.sources().items():
             check_context(source.capabilities().context, name, prompt, self.answer_lengths())
+
+    def answer_ends(self) -> list[int]:
+        """Return the tokens that end the answers of the data: where training ends them, sampling must stop."""
+        data = None if self._trainer is None else getattr(self.trainer, "datamodule", None)
+        return list(getattr(data, "end_ids", ()))
 
     def sources(self) -> dict[str, ModelSource]:
         """Return option → model that reads prompts and answers in the policy's tokens."""
@@ -184,6 +190,7 @@ class RLHFModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the random states of all processes (Lightning calls this on each), and what is due."""
+        checkpoint[ENDS_KEY] = self.answer_ends()
         checkpoint[OPTIMIZERS] = names_of(self.trainer.optimizers) if "optimizer_states" in checkpoint else []
         checkpoint[RATES] = None if self._fresh is None else self._fresh.rates
         checkpoint[DUE] = self.plateau.due(self.trainer)

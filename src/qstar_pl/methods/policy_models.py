@@ -15,6 +15,7 @@ from qstar_pl.methods.base import RLHFModule
 from qstar_pl.methods.judges import Judges, settle
 from qstar_pl.methods.lengths import evaluates
 from qstar_pl.models import Capabilities, Pretrained
+from qstar_pl.models.endings import add_ends
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import continuation_texts
@@ -94,6 +95,8 @@ class PolicyModels(RLHFModule):
         self._settle_judges()
         self.policy = self.policy_source.load()
         self.reference = freeze(self.policy_source.load())
+        for model in (self.policy, self.reference):
+            add_ends(model, self.answer_ends())
         for judge in (self.reward, self.gold):
             if judge is not None:
                 judge.build(self.tokenizer)

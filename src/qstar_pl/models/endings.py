@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from transformers import PretrainedConfig, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 ANSWER = "answer"
 """A text that no template changes, to see what it writes behind it."""
@@ -54,6 +54,16 @@ def end_ids(
         named -= _defaults(config) - set(tokenizer.convert_tokens_to_ids(sorted(control_tokens(tokenizer))))
         named |= {*_ids(tokenizer.eos_token_id), *_ids(turn_end_id(tokenizer))}
     return tuple(sorted(i for i in named if 0 <= i < vocab_size))
+
+
+def add_ends(model: PreTrainedModel, ids: Iterable[int]) -> None:
+    """Let answers end at `ids` too: in the model's generation defaults, which sampling and export read."""
+    defaults = getattr(model, "generation_config", None)
+    if defaults is None:
+        return
+    known = list(_ids(defaults.eos_token_id))
+    if new := [i for i in ids if i not in known]:
+        defaults.eos_token_id = [*known, *new]
 
 
 def _defaults(config: PretrainedConfig) -> set[int]:

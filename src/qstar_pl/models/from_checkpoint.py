@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities
+from qstar_pl.models.endings import add_ends
 from qstar_pl.models.lora import names_of_bases
 from qstar_pl.models.placement import empty, place, unplaced
 from qstar_pl.models.source import ModelSource
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 CONFIG_KEY = "qstar_config"
 """Under this `qstar fit` stores the run's resolved configuration in its checkpoints."""
+ENDS_KEY = "qstar_answer_ends"
+"""Under this every method stores the tokens that ended the answers of its data."""
 PLACES = {"policy.": "policy", "model.model.": "model"}
 """Prefix of the model's weights in a checkpoint → argument of the method that says where the model came from: of a
 policy, and of a reward model (a classifier, or a causal language model if its rewards are token-wise)."""
@@ -55,6 +58,7 @@ class FromCheckpoint(ModelSource):
         with unplaced():
             model = self._source(contents).load()
         self._fill(model, self._weights(contents), optional=())
+        add_ends(model, contents.get(ENDS_KEY) or ())
         return place(model)
 
     def load_reward(self) -> PreTrainedModel:
