@@ -19,7 +19,7 @@ from qstar_pl.commandline.interrupt import SIGNALS, Stopped, StopSignals
 from qstar_pl.commandline.resume import LAST, find_last
 
 SAVE_AFTER_S = 600.0
-"""The built-in writer also saves when this long has passed since the last checkpoint: steps may take minutes."""
+"""Where a `last` is kept, it is at most so old, though steps may take minutes and the best one be long found; s."""
 _NO_WRITER = "no checkpoint was saved: trainer.enable_checkpointing is false"
 
 

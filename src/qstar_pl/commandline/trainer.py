@@ -28,7 +28,6 @@ from qstar_pl.commandline.defaults import (
     RUNS,
     defaults,
     has_default_cadence,
-    is_built_in,
     snake_case,
     wanted_callbacks,
 )
@@ -160,16 +159,15 @@ class TrainerCLI(LightningCLI):
 
     def _see_to_the_end(self, trainer: Trainer) -> None:
         """Add the callback that ends the run, behind those that watch and before those that write checkpoints."""
-        config = self._get(self.config, "trainer")
-        callbacks = config.callbacks if isinstance(config.callbacks, list) else []
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]
         self.ending = EndOfRun(
             self.words,
             self.name,
-            validate=has_default_cadence(config),
-            save_after_s=SAVE_AFTER_S if any(is_built_in(one) for one in callbacks) else None,
+            validate=has_default_cadence(self._get(self.config, "trainer")),
+            save_after_s=SAVE_AFTER_S if any(getattr(one, "save_last", False) for one in callbacks) else None,
         )
-        first = next((index for index, one in enumerate(trainer.callbacks) if isinstance(one, Checkpoint)), None)  # type: ignore[attr-defined]
-        trainer.callbacks.insert(len(trainer.callbacks) if first is None else first, self.ending)  # type: ignore[attr-defined]
+        first = next((index for index, one in enumerate(callbacks) if isinstance(one, Checkpoint)), len(callbacks))
+        callbacks.insert(first, self.ending)
 
     def _plugins(self) -> dict[str, Any]:
         """Return the trainer's plugins with our way to write checkpoints, unless the user brings one."""
