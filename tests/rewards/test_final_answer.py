@@ -4,9 +4,11 @@ import gzip
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 from small_run import SMALL
 
 from qstar_pl.data import Auto
@@ -15,8 +17,8 @@ from qstar_pl.data.adapters.gsm8k import GSM8K
 from qstar_pl.data.adapters.natural_questions import NaturalQuestions
 from qstar_pl.data.adapters.prompt_response import PromptResponse
 from qstar_pl.errors import UserError
-from qstar_pl.rewards import FinalAnswerReward
-from qstar_pl.types import Example, Turn
+from qstar_pl.rewards import ExecutionReward, FinalAnswerReward, GoldReward, WeightedSum
+from qstar_pl.types import Example, PromptBatch, Rollout, SamplerInfo, Turn
 
 Call = Callable[..., tuple[int, str, str]]
 REWARD = FinalAnswerReward()
@@ -39,6 +41,44 @@ def test_references():
     assert FinalAnswerReward(fields=("target",)).references(example(final_answer="1", row={"target": 2})) == ["2"]
     with pytest.raises(UserError, match="fields must name"):
         FinalAnswerReward(fields=())
+
+
+def rollout(metadata: list[dict], prompt_index: list[int]) -> Rollout:
+    examples = tuple(Example(key, (Turn("user", "?"),), metadata=row) for key, row in enumerate(metadata))
+    rows = len(prompt_index)
+    given = {"prompts", "prompt_index", "completion_ids", "completion_mask", "ended_mask", "info"}
+    return Rollout(
+        prompts=PromptBatch(
+            prompt_ids=torch.zeros(len(examples), 1, dtype=torch.int64),
+            prompt_mask=torch.ones(len(examples), 1, dtype=torch.bool),
+            keys=torch.arange(len(examples)),
+            examples=examples,
+        ),
+        prompt_index=torch.tensor(prompt_index),
+        completion_ids=torch.zeros(rows, 1, dtype=torch.int64),
+        completion_mask=torch.ones(rows, 1, dtype=torch.bool),
+        ended_mask=torch.ones(rows, dtype=torch.bool),
+        info=SamplerInfo(exact=True, seed=0),
+        **{field.name: torch.zeros(rows, 1) for field in fields(Rollout) if field.name not in given},
+    )
+
+
+def test_each_answer_is_judged_by_its_own_prompt():
+    drawn = rollout([{"final_answer": "1,080"}, {}, {"answers": ["one", "one season"]}], [0, 0, 1, 2, 2, 0])
+    texts = ["so #### 1080", "#### 1081", "#### 1080", "One season.", "1080", r"\boxed{1.08\times 10^3}"]
+    rewards = REWARD.score(drawn, texts)
+    assert rewards.dtype == torch.float32
+    assert rewards.tolist() == [1.0, 0.0, 0.0, 1.0, 0.0, 1.0]
+    with pytest.raises(ValueError, match="zip"):
+        REWARD.score(drawn, texts[:-1])
+
+
+def test_a_sum_knows_what_its_terms_know():
+    programs = WeightedSum([REWARD, ExecutionReward()], [1.0, 1.0])
+    assert programs.unknown(example(final_answer="1")) == "ExecutionReward: it has no tests of programs"
+    assert WeightedSum([REWARD], [1.0]).unknown(example()) is None
+    assert GoldReward().unknown(example(task="apps")) is not None
+    assert GoldReward().unknown(example()) is None
 
 
 def test_one_of_several_is_enough():
