@@ -104,7 +104,7 @@ def test_malformed_yaml_names_file_and_line(qstar: Call) -> None:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([json.dumps(PREFERENCE), '{"chosen": "unfinished'], ["rows.jsonl", "2"]),
+        ([json.dumps(PREFERENCE), '{"chosen": "unfinished'], ["rows.jsonl:2", "the row is not JSON", "max_left_out"]),
         ([json.dumps({"prompt": "a", "completion": "b"})], ["chosen"]),
         ([json.dumps({"chosen": 3, "rejected": 4})], ["chosen"]),
     ],
@@ -112,7 +112,8 @@ def test_malformed_yaml_names_file_and_line(qstar: Call) -> None:
 )
 def test_bad_rows(rows: list[str], words: list[str], qstar: Call) -> None:
     Path("rows.jsonl").write_text("\n".join(rows) + "\n")
-    line = only_line(qstar("fit", *SMALL, "--data.path=rows.jsonl"))
+    options = ("--data.path=rows.jsonl", "--data.adapter=HHRLHF", "--data.max_left_out=0.1")
+    line = only_line(qstar("fit", *SMALL, *options))
     assert all(word in line for word in words), line
 
 
