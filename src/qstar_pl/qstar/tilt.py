@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import hardshrink
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,6 @@ def excess(exponents: Tensor) -> tuple[Tensor, Tensor]:
     """
     terms, top = exponents.softmax(-1), exponents.amax(-1)
     share = terms.amax(-1)
-    others = terms.masked_fill_(terms > 0.5, 0.0).sum(-1) * (top.exp() / share)
+    # hardshrink keeps what exceeds ½ and nothing else; it is vectorised where masks are not.
+    others = terms.sub_(hardshrink(terms, 0.5)).sum(-1) * (top.exp() / share)
     return torch.where(share > 0.5, torch.expm1(top), -1.0) + others, others
