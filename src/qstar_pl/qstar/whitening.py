@@ -2,8 +2,7 @@
 
 A gradient of whitened advantages is biased: the mean holds the answer itself, and so does the s.d. On the enumerated
 pair of tests/invariant/test_bias.py, whitened over n = 4 answers alone, the share of the true gradient is 1.04 (error
-0.12), over n = 2 it is 0.69 (0.32); both errors fall as 1/n, but for the factor 1/s.d., which any learning rate
-absorbs.
+0.12), over n = 2 it is 0.69 (0.32). Part of that is the factor 1/s.d., which any learning rate absorbs.
 """
 
 from collections.abc import Callable
