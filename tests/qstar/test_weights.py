@@ -62,6 +62,12 @@ def test_clipping_says_which_weights_a_bound_changed():
         assert not other.clipping(LOG_WEIGHTS, MASK, PROMPT).any()
 
 
+@pytest.mark.parametrize("bounds", [(0.5, 1.0), (1.0, 2.0)])
+def test_a_weight_at_its_bound_is_not_clipped(bounds):
+    treatment = ClippedWeights(low=bounds[0], high=bounds[1])
+    assert not treatment.clipping(torch.zeros(3, 2), torch.ones(3, 2, dtype=torch.bool), torch.arange(3)).any()
+
+
 @pytest.mark.parametrize("treatment", [ClippedWeights(low=0.5, high=2.0), TruncatedWeights()])
 @pytest.mark.parametrize("level", ["token", "sequence"])
 def test_what_is_not_clipped_is_raw(treatment, level):
