@@ -195,6 +195,21 @@ def test_in_ppo_the_price_is_of_the_policy_of_now(behavior: str) -> None:
     assert error(gradient, TRUE) > 0.1
 
 
+def test_the_coefficient_is_the_price_of_a_nat() -> None:
+    """Rewards of 0: the loss is the price alone, and its gradient is in proportion to it; `loss/kl` is not."""
+    gradients, values = [], []
+    for coefficient in (1.0, 0.25):
+        options = {"kl_coefficient": coefficient, "kl_placement": InLoss(), "kl_estimator": K2()}
+        module = TableQStar(advantage=RawReward(), weights=RawWeights(), **options)
+        reference = PAIR.reference_logprobs[9:10]
+        report = module.loss(module.weigh(scored_answer(9, BEHAVIORS["symmetric"]), reference), reference)
+        gradients.append(torch.autograd.grad(report.loss, module.table)[0])
+        values.append(float(report.terms["kl"]))
+    assert float(gradients[0].norm()) > 1e-3
+    torch.testing.assert_close(gradients[1], 0.25 * gradients[0])
+    assert values[0] == values[1]
+
+
 def test_token_weights_of_ppo_move_by_token() -> None:
     log_ratio = torch.tensor([[0.5, -0.2, 9.0]])
     mask = torch.tensor([[True, True, False]])
