@@ -34,7 +34,7 @@ class SumOfTokens(GoldReward):
 
 
 def small(seed: int) -> FromConfig:
-    sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 128, "vocab_size": 640}
+    sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 256, "vocab_size": 640}
     return FromConfig(model_type="gpt2", overrides=sizes, seed=seed)
 
 
