@@ -37,6 +37,8 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 SHELLS = ("bash", "sh", "shell", "console")
 INDENTED = re.compile(r"^ {4}(?=(?:qstar|just|python) )(.*)$", re.M)
 SPAN = re.compile(r"(?<!`)`((?:qstar|just|python)(?: [^`\n]+)?)`(?!`)")
+OPTION = re.compile(r"^qstar [a-z-]+ --(?!help|print_config)\w+$")
+"""A span that names an option of a command; nothing that could be run."""
 LAUNCHER = re.compile(r"^(?:srun|torchrun\s.*?-m)\s+(?:qstar_pl|qstar)\s+")
 HANDLED = ("qstar", "just", "python", "srun", "torchrun")
 TOOLS = {command.name: command.module for command in COMMANDS}
@@ -79,7 +81,8 @@ def commands_of(document: Path) -> Iterator[tuple[str, ...]]:
     for block in blocks(document):
         yield from (words for words in block if words[0] in HANDLED)
     yield from (split(match[1]) for match in INDENTED.finditer(text))
-    yield from (split(match[1]) for match in SPAN.finditer(BLOCK.sub("", text)))
+    spans = (match[1] for match in SPAN.finditer(BLOCK.sub("", text)))
+    yield from (split(span) for span in spans if not OPTION.match(span))
 
 
 def documented() -> list[Command]:
