@@ -128,7 +128,7 @@ class EndOfRun(Callback):
         return shlex.join(["qstar", *words, *name, "--ckpt_path", LAST, *more])
 
     def _save(self, trainer: Trainer, *, always: bool = False, at_end: bool = False) -> None:
-        """Write the newest checkpoint as `last`; without a writer there is none.
+        """Write the newest checkpoint as `last`; without a writer, or under `fast_dev_run`, there is none.
 
         Args:
             trainer: in a run.
@@ -137,7 +137,7 @@ class EndOfRun(Callback):
 
         """
         writer = next(iter(sorted(_writers(trainer), key=lambda one: (one.save_weights_only, not one.save_last))), None)
-        if writer is None or self._step == 0:
+        if writer is None or self._step == 0 or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         options = writer.save_last, writer.save_weights_only
         current = writer._last_global_step_saved == trainer.global_step and not (always and options[1])
