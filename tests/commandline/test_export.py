@@ -146,8 +146,8 @@ def test_a_token_without_a_row_is_one_line_before_anything_trains(method: str, q
     assert f"embedding of {rows} rows, got '<|im_start|>' with id {rows} and 1 more" in err
 
 
-def test_answers_end_where_a_template_given_beside_the_tokenizer_ends_them(qstar: Call) -> None:
-    """The tokenizer knows no template; the one in the data ends turns with a token, which is trained and sampled."""
+def test_answers_under_a_template_given_beside_the_tokenizer_end_with_eos(qstar: Call) -> None:
+    """The tokenizer knows no template; the one in the data ends turns with a token, behind which EOS is trained."""
     folder = Path("policy")
     tokenizer = load_tokenizer("tiny")
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|done|>"]})
@@ -155,7 +155,6 @@ def test_answers_end_where_a_template_given_beside_the_tokenizer_ends_them(qstar
     config.bos_token_id = config.eos_token_id = tokenizer.eos_token_id
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    end = tokenizer.convert_tokens_to_ids("<|done|>")
     Path("turns.jinja").write_text(
         "{% for m in messages %}{{ m.role }}: {{ m.content }}<|done|>{% endfor %}"
         "{% if add_generation_prompt %}assistant: {% endif %}"
@@ -164,7 +163,6 @@ def test_answers_end_where_a_template_given_beside_the_tokenizer_ends_them(qstar
     own = ("--model.policy=Pretrained", f"--model.policy.name={folder}", "--model.reward=null", "--model.gold=null")
     checkpoint = train(qstar, "SFT", *own, *rendering)
     assert qstar("export", f"--ckpt_path={checkpoint}", "--output=out")[0] == 0
-    ends = [tokenizer.eos_token_id, end]
-    assert AutoModelForCausalLM.from_pretrained("out").generation_config.eos_token_id == ends
+    assert AutoModelForCausalLM.from_pretrained("out").generation_config.eos_token_id == tokenizer.eos_token_id
     loaded = FromCheckpoint(checkpoint).load()
-    assert LanguageModel(loaded, tokenizer).eos_token_ids == tuple(ends)
+    assert LanguageModel(loaded, tokenizer).eos_token_ids == (tokenizer.eos_token_id,)

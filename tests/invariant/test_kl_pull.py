@@ -45,7 +45,7 @@ class TablePolicy:
         return TableModel(PAIR.reference, eos=(1,))
 
 
-class TableQStar(TablePolicy, QStar):
+class OnTables(TablePolicy, QStar):
     """QStar on the pair."""
 
 
@@ -68,7 +68,7 @@ def of_q_star(
 ) -> tuple[Tensor, float]:
     """Return the expected gradient of the price, and the expected `loss/kl`, by the method's own code on every
     answer."""
-    module = TableQStar(
+    module = OnTables(
         advantage=RawReward(), weights=weights, kl_coefficient=1.0, kl_placement=placement, kl_estimator=estimator
     )
     gradient, value = torch.zeros_like(TRUE), 0.0
@@ -200,7 +200,7 @@ def test_the_coefficient_is_the_price_of_a_nat() -> None:
     gradients, values = [], []
     for coefficient in (1.0, 0.25):
         options = {"kl_coefficient": coefficient, "kl_placement": InLoss(), "kl_estimator": K2()}
-        module = TableQStar(advantage=RawReward(), weights=RawWeights(), **options)
+        module = OnTables(advantage=RawReward(), weights=RawWeights(), **options)
         reference = PAIR.reference_logprobs[9:10]
         report = module.loss(module.weigh(scored_answer(9, BEHAVIORS["symmetric"]), reference), reference)
         gradients.append(torch.autograd.grad(report.loss, module.table)[0])
@@ -219,7 +219,7 @@ def test_token_weights_of_ppo_move_by_token() -> None:
     torch.testing.assert_close(by_answer[:, :2], torch.tensor([[0.3, 0.3]]).exp())
 
 
-@pytest.mark.parametrize("method", [TableQStar, TablePPO])
+@pytest.mark.parametrize("method", [OnTables, TablePPO])
 def test_a_price_without_a_gradient_is_refused(method) -> None:
     with pytest.raises(UserError, match=r"kl_estimator must be K2 or K3 for InLoss .* got K1"):
         method(kl_placement=InLoss())

@@ -95,7 +95,7 @@ def test_whitened_advantages_do_not_keep_their_mean():
 def test_eos_is_learned_although_pads_have_its_id():
     module = SFT(policy=small(1), reward=None, gold=None, optimizer=lambda p: torch.optim.AdamW(p, lr=1e-2))
     module.tokenizer.pad_token = module.tokenizer.eos_token
-    report = fit(module, max_steps=60)[-1]
+    report = fit(module, max_steps=120)[-1]
     assert float(report.terms["nats_per_token"]) < 5
     assert _probability_of_eos_at_the_end(module) > 0.3
 

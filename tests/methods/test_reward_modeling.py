@@ -17,7 +17,7 @@ from qstar_pl.types import PromptBatch
 def model_source():
     from qstar_pl.models import FromConfig
 
-    overrides = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 128, "vocab_size": 640}
+    overrides = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 256, "vocab_size": 640}
     return FromConfig(model_type="gpt2", overrides=overrides, seed=1)
 
 
