@@ -109,12 +109,20 @@ def test_parts_of_a_mixture(qstar: Call) -> None:
         ),
         (["--path=x.jsonl"], "x.jsonl:1: Auto needs a column of prompts (prompt, question,"),
         (["--path=x.jsonl", "--examples=-1"], "examples must be at least 0, got -1"),
-        (["--path=empty.jsonl"], "path must hold a usable row, got 0 rows in empty.jsonl"),
+        (["--path=empty.jsonl"], "path must hold a usable row, got 0 rows in empty.jsonl\n"),
+        (["--path="], "path must name a file, a folder or a hub id, got nothing"),
+        (
+            ["--path=scalar.json"],
+            "path must hold a usable row, got 1 rows in scalar.json (1: the row is not a JSON object), all of them "
+            "left out; first scalar.json, item 1",
+        ),
+        (["--path=x.jsonl", "--adapter=GSM8K", "--max_left_out=2"], "max_left_out must lie in [0, 1], got 2"),
     ],
 )
 def test_mistakes_are_one_line(words: list[str], line: str, qstar: Call) -> None:
     write("x.jsonl", [{"post": "p"}])
     write("empty.jsonl", [])
+    Path("scalar.json").write_text('"text"')
     code, _, err = qstar("data", *words)
     assert code == 2
     assert err.startswith(f"error: {line}"), err

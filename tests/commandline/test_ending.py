@@ -48,6 +48,13 @@ def said(out: str, what: str) -> list[str]:
     return shlex.split(line.partition(":")[2])[1:]
 
 
+def test_a_trial_run_leaves_nothing_behind(qstar: Call) -> None:
+    code, out, err = qstar(*FIT, "--trainer.fast_dev_run=true")
+    assert code == 0, err
+    assert "checkpoint" not in out
+    assert not list(Path("runs").rglob("*.ckpt"))
+
+
 def digests(folder: Path) -> dict[str, str]:
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.rglob("*") if file.is_file()}
 

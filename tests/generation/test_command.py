@@ -53,6 +53,17 @@ def test_a_mixture_needs_a_second_model(qstar, words):
     assert not Path("out.jsonl.work").exists()
 
 
+def test_the_share_of_rows_that_may_be_left_out_is_an_option(qstar):
+    Path("q.jsonl").write_text('{"question": "a"}\n{"question": ""}\n{"question": ""}\n')
+    options = ("generate", *WORDS, "--dataset=q.jsonl", "--output=out.jsonl", "--device=cpu", "--quiet")
+    code, _, err = qstar(*options)
+    assert code == 2
+    assert "error: max_left_out must be at least 0.667, the share of q.jsonl that is left out, got 0.5" in err
+    code, out, err = qstar(*options, "--max_left_out=0.7")
+    assert code == 0, err
+    assert "out.jsonl: 2 rows" in out
+
+
 def test_a_number_of_rows_beside_another_end_is_explained(qstar):
     code, _, err = qstar("generate", *WORDS, "--num_samples=1", "--output=out.jsonl", "--device=cpu", "--quiet")
     assert code == 0, err

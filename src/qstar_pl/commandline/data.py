@@ -53,7 +53,7 @@ class Inspection:
     """How dialogues become text."""
 
     def __post_init__(self) -> None:
-        if self.path is None and self.adapter.needs_path:
+        if not self.path and self.adapter.needs_path:
             raise UserError("path must name a file, a folder or a hub id, got nothing")
         for name, least in (("max_rows", 1), ("examples", 0)):
             value = getattr(self, name)
@@ -79,7 +79,8 @@ def inspect(options: Inspection) -> Iterable[str]:
     yield from (f"  {count} left out: {reason}" for reason, count in sorted((rows.rejected + left_out).items()))
     check_share(path, rows, options.max_left_out)
     if not examples:
-        raise UserError(f"path must hold a usable row, got {rows.read} rows in {path}, all of them left out")
+        none = ", all of them left out" if rows.read else ""
+        raise UserError(f"path must hold a usable row, got {rows.read} rows in {path}{none}")
     yield from _parts(rows, examples)
     yield from _fields(adapter, examples)
     yield from _counts(examples)

@@ -65,9 +65,11 @@ def check_share(path: str, rows: Rows, limit: float) -> None:
     """Check that reading left out at most the share `limit` of the rows.
 
     Raises:
-        UserError: naming the commonest reason and where it is met first.
+        UserError: naming the commonest reason and where it is met first; or if the limit is no share.
 
     """
+    if not 0 <= limit <= 1:
+        raise UserError(f"max_left_out must lie in [0, 1], got {limit:g}")
     left_out = rows.rejected.total()
     if left_out <= limit * rows.read:
         return

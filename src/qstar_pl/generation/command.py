@@ -45,6 +45,9 @@ def parser() -> ToolParser:
     data.add_argument("--start_idx", type=int, default=0, help="first row")
     data.add_argument("--end_idx", type=int, help="row behind the last one")
     data.add_argument("--num_samples", type=int, help="most rows that are answered, from --start_idx on")
+    data.add_argument(
+        "--max_left_out", type=float, default=0.5, help="largest share of rows that may be unreadable or unusable"
+    )
     data.add_argument("--max_prompt_tokens", type=int, default=512, help="longer prompts are cut on the left")
     machine = top.add_argument_group("machine")
     machine.add_argument("--batch_size", type=int, default=8, help="prompts decoded together, sorted by length")

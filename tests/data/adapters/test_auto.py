@@ -67,6 +67,14 @@ def test_many_rows_decide_not_the_first(tmp_path):
     assert rows.rejected == {"the column question is missing": 1, "answer must be text, got list": 1}
 
 
+def test_prompts_and_answers_stand_in_the_same_rows(tmp_path):
+    rows = [{"prompt": "p", "completion": "c"}] * 3 + [{"question": "q", "answer": "a"}] * 2
+    write(tmp_path / "x.jsonl", rows)
+    read = Auto().read(str(tmp_path / "x.jsonl"))
+    assert [example.chosen for example in read.examples] == ["c", "c", "c"]
+    assert read.rejected == {"the column prompt is missing": 2}
+
+
 def test_pairs_beat_messages_and_answers():
     said = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
     assert Auto().choose({"messages": said, "prompt": "q", "answer": "a"}, "f:1") == Messages(

@@ -23,6 +23,17 @@ PROMPT = "Which is a fruit?\nA. Stone\nB. Apple\nC. Rain"
             "Fruit?\n1. Stone\n2. Apple\n3. Rain",
             "2",
         ),
+        ({"question": "Which is a fruit?", "options": ["A)Stone", "B)Apple", "C)Rain"], "correct": "B"}, PROMPT, "B"),
+        (
+            {"question": "Which is a fruit?", "choices": ["(A) Stone", "(B) Apple", "(C) Rain"], "answer": 1},
+            PROMPT,
+            "B",
+        ),
+        (
+            {"question": "Which?", "choices": ["A. B. King", "C. S. Lewis"], "answer": 1},
+            "Which?\nA. A. B. King\nB. C. S. Lewis",
+            "B",
+        ),
         ({"question": "Which is a fruit?", "choices": TEXTS, "answer": -1}, PROMPT, None),
         ({"question": "Which is a fruit?", "choices": TEXTS, "answerKey": ""}, PROMPT, None),
     ],

@@ -56,7 +56,9 @@ def test_a_column_that_no_row_has_is_a_mistake(tmp_path):
     file = tmp_path / "x.jsonl"
     file.write_text('{"q": "x"}\n{"q": "y", "a": "z"}\n')
     assert [one.chosen for one in PromptResponse("q", "a").read(str(file)).examples] == [None, "z"]
-    with pytest.raises(UserError, match=r"x.jsonl: PromptResponse needs the columns q, ansr; no row has ansr, they"):
+    with pytest.raises(
+        UserError, match=r"x.jsonl: PromptResponse needs the columns q, ansr; no usable row has ansr, they"
+    ):
         PromptResponse("q", "ansr").read(str(file))
 
 

@@ -158,6 +158,9 @@ def test_json_files_that_are_one_object(tmp_path):
     messages = {"prompt": [{"role": "user", "content": "x"}], "completion": [{"role": "assistant", "content": "y"}]}
     file.write_text(json.dumps(messages, indent=1))
     assert rows(file) == [messages]
+    for scalar in ('"text"', "42", "null", "true"):
+        file.write_text(scalar)
+        assert rows(file) == [Unreadable("the row is not a JSON object")]
     file.write_text('[{"a": 1}, {"a": ')
     with pytest.raises(UserError, match=r"x.json:1: must be JSON: the list has no end"):
         rows(file)
@@ -170,9 +173,11 @@ def test_json_files_that_are_one_object(tmp_path):
         ("x.jsonl.gz", gzip.compress(LINES.encode() * 100, mtime=0)[:-20], "must be a whole gzip file"),
         ("x.parquet", b"not parquet", "must be a parquet file"),
         ("x.arrow", b"not arrow", "must be an arrow file"),
+        ("x.csv", "prompt,completion\na,b\n".encode("utf-16"), "x.csv:1: must be UTF-8 text, got a header that is not"),
+        ("x.tsv", "caf\xe9\tb\na\tb\n".encode("latin-1"), "x.tsv:1: must be UTF-8 text, got a header that is not"),
     ],
     # Named, since two pytest workers must collect the same names, and compressed bytes hold the time.
-    ids=["not_gzip", "cut_gzip", "not_parquet", "not_arrow"],
+    ids=["not_gzip", "cut_gzip", "not_parquet", "not_arrow", "utf_16", "latin_1"],
 )
 def test_broken_file(tmp_path, name, content, message):
     file = tmp_path / name

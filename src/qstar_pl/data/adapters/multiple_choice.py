@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -19,6 +20,7 @@ from qstar_pl.types import Example
 QUESTIONS = ("question", "question_stem")
 CHOICES = ("choices", "options")
 KEYS = ("answerKey", "answer", "correct")
+_OWN_LABEL = re.compile(r"\s*\(?([A-Z])[).:]\s*")
 CONTEXTS = ("context", "article", "passage")
 
 
@@ -26,10 +28,11 @@ CONTEXTS = ("context", "article", "passage")
 class MultipleChoice(Adapter):
     """Rows with a question, its choices and the right one (MMLU, ARC, CommonsenseQA, OpenBookQA, RACE).
 
-    Choices are a list of texts, named A, B, …, or an object with `text` and `label`. The right one is named by its
-    label, or by its number, beginning with 0. The prompt is the context, where there is one, the question, and a line
-    for each choice: "A. …". The demonstration is the label, which is `metadata["final_answer"]` too;
-    `metadata["choices"]` holds the choices by label. A row without a key is a prompt only.
+    Choices are a list of texts, named A, B, … (which AQuA's, "A)21", begin with themselves), or an object with `text`
+    and `label`. The right one is named by its label, or by its number, beginning with 0. The prompt is the context,
+    where there is one, the question, and a line for each choice: "A. …". The demonstration is the label, which is
+    `metadata["final_answer"]` too; `metadata["choices"]` holds the choices by label. A row without a key is a prompt
+    only.
     """
 
     def default_reward(self) -> Reward:
@@ -85,6 +88,9 @@ def _named(value: Any, name: str, where: str) -> dict[str, str]:
     else:
         texts = text_list(value, name, where)
         labels = list(ascii_uppercase[: len(texts)])
+        own = [_OWN_LABEL.match(text) for text in texts]
+        if [match and match[1] for match in own] == labels:
+            texts = [text[match.end() :] for text, match in zip(texts, own, strict=True) if match]
     if len(labels) != len(texts) or len(texts) < 2:
         raise RowRejected("there are no choices, or not a label for each")
     return dict(zip(labels, (text.strip() for text in texts), strict=True))

@@ -118,7 +118,7 @@ class PromptResponse(Judged):
         """Check that each named column is in some row: one that is in none is a mistake, not absence."""
         if columns and (missing := [name for name in self._columns() if name not in columns]):
             raise UserError(
-                f"{path}: {type(self).__name__} needs the columns {', '.join(self._columns())}; no row has "
+                f"{path}: {type(self).__name__} needs the columns {', '.join(self._columns())}; no usable row has "
                 f"{', '.join(missing)}, they have {', '.join(sorted(columns))}"
             )
 
@@ -147,6 +147,8 @@ class PromptResponse(Judged):
         if not candidates or {"message_id", "parent_id"} <= set(table.columns):  # a tree of messages, one a row
             return None
         prompt = candidates[0]
+        # Where rows of two forms stand in one file, the columns beside another form's prompts are none of these rows'.
+        table = table.where(prompt)
         response = _response(table, prompt)
         if response is None and table.kind(prompt) is Kind.TEXT and table.share(prompt, is_answered) > 0.5:
             response = prompt

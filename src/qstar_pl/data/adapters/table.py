@@ -83,6 +83,10 @@ class Table:
         """Return the cells of a column that hold something, of rows from everywhere in the sample."""
         return [value for row in self.rows if kind(value := row.get(name)) is not None]
 
+    def where(self, name: str) -> Table:
+        """Return the rows that have something in a column."""
+        return Table(row for row in self.rows if kind(row.get(name)) is not None)
+
     def kind(self, name: str) -> Kind | None:
         """Return what most cells of a column are; None where there is no column, or nothing in it."""
         if name not in self._kinds:

@@ -17,7 +17,7 @@ def csv_rows(file: Path) -> Located:
     The separator is a tab in .tsv files; else a comma, or what the header has instead (semicolon, tab).
 
     Raises:
-        UserError: if the header names a column twice.
+        UserError: if the header names a column twice, or is no text.
 
     """
     csv.field_size_limit(sys.maxsize)
@@ -26,6 +26,8 @@ def csv_rows(file: Path) -> Located:
         stream.seek(0)
         reader = csv.reader(stream, delimiter=_separator(first, file.name))
         header = next(reader, [])
+        if not all(map(_is_text, header)):
+            raise UserError(f"{file}:1: must be UTF-8 text, got a header that is not")
         if len(set(header)) < len(header):
             raise UserError(f"{file}:1: must name each column once, got {', '.join(header)}")
         while True:
@@ -41,10 +43,15 @@ def csv_rows(file: Path) -> Located:
             where = f"{file}:{reader.line_num}"
             if len(cells) != len(header):
                 yield where, Unreadable("the row has another number of cells than the header")
-            elif any("\ud800" <= char <= "\udfff" for cell in cells if not cell.isascii() for char in cell):
+            elif not all(map(_is_text, cells)):
                 yield where, Unreadable("the row is not UTF-8 text")
             else:
                 yield where, {name: cell or None for name, cell in zip(header, cells, strict=True)}
+
+
+def _is_text(cell: str) -> bool:
+    """Tell whether a cell was UTF-8; other bytes come through `open_text` as lone surrogates."""
+    return cell.isascii() or not any("\ud800" <= char <= "\udfff" for char in cell)
 
 
 def _separator(header: str, name: str) -> str:

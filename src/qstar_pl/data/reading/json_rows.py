@@ -75,11 +75,13 @@ def json_rows(file: Path) -> Located:
 
 
 def _wrapped(text: str) -> list[Any] | None:
-    """Return the rows of a file that is one JSON object; None if it is not."""
+    """Return the rows of a file that is one JSON value, which should be an object; None if it is more, or no JSON."""
     try:
         value = _DECODER.decode(text.rstrip(_BLANK))
     except (ValueError, RecursionError):
         return None
+    if not isinstance(value, dict):
+        return [value]
     for key in _WRAPPERS:
         if isinstance(value.get(key), list) and all(isinstance(row, dict) for row in value[key]):
             return list(value[key])
