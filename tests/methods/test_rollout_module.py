@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from qstar_pl.errors import UserError
 from qstar_pl.methods import QStar
 from qstar_pl.qstar.advantages import RawReward
 from qstar_pl.types import ScoredRollout
@@ -41,3 +42,9 @@ def test_all_answers_of_a_prompt_stand_together_and_decode(module, rollout):
     texts = module.decode(rollout)
     assert len(texts) == len(rollout)
     assert not any("<|" in text for text in texts)
+
+
+@pytest.mark.parametrize("option", ["target", "sampler", "weights", "advantage", "kl_estimator", "kl_placement"])
+def test_a_strategy_that_is_none_is_named(option):
+    with pytest.raises(UserError, match=f"^{option} must be given for QStar, got None$"):
+        QStar(**{option: None})
