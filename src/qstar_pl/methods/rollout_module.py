@@ -65,7 +65,7 @@ class RolloutModule(PolicyModule):
 
         """
         super().__init__(**kwargs)
-        strategies = {"target": target, "sampler": sampler, "weights": weights, "advantage": advantage}
+        strategies: dict[str, Any] = {"target": target, "sampler": sampler, "weights": weights, "advantage": advantage}
         strategies |= {"kl_estimator": kl_estimator, "kl_placement": kl_placement, "reward": self.reward}
         for option, strategy in strategies.items():
             if strategy is None:  # YAML's null, which the parser lets through
