@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -87,8 +88,15 @@ class SolvedAlpha(AlphaStrategy, ABC):
             raise UserError(f"on_disjoint must be raise, policy or target, got {self.on_disjoint}")
 
     @abstractmethod
+    def solver_function(self) -> Callable[..., AlphaSolution]:
+        """Return the function that solves the criterion; its keywords are the fields above."""
+
     def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> AlphaSolution:
         """Return α [...] with how well it solves the criterion."""
+        return self.solver_function()(policy_logprobs, target_logprobs, normalised=normalised, **self._limits())
+
+    def _limits(self) -> dict[str, Any]:
+        return {"tol": self.tol, "max_iter": self.max_iter, "on_disjoint": self.on_disjoint}
 
     def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
         """See `AlphaStrategy.__call__`; warns of rows that did not converge."""
@@ -118,17 +126,9 @@ class KLSymmetricAlpha(SolvedAlpha):
         if self.solver not in ("newton", "bisection"):
             raise UserError(f"solver must be newton or bisection, got {self.solver}")
 
-    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> AlphaSolution:
-        """See `SolvedAlpha.solve`."""
-        solver = solve_kl_symmetry if self.solver == "newton" else bisect_kl_symmetry
-        return solver(
-            policy_logprobs,
-            target_logprobs,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            on_disjoint=self.on_disjoint,
-            normalised=normalised,
-        )
+    def solver_function(self) -> Callable[..., AlphaSolution]:
+        """See `SolvedAlpha.solver_function`."""
+        return solve_kl_symmetry if self.solver == "newton" else bisect_kl_symmetry
 
     def mix(
         self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False
@@ -137,14 +137,7 @@ class KLSymmetricAlpha(SolvedAlpha):
         needs_grad = torch.is_grad_enabled() and (policy_logprobs.requires_grad or target_logprobs.requires_grad)
         if needs_grad or self.solver != "newton":
             return super().mix(policy_logprobs, target_logprobs, normalised=normalised)
-        solution, mixture = mix_kl_symmetric(
-            policy_logprobs,
-            target_logprobs,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            on_disjoint=self.on_disjoint,
-            normalised=normalised,
-        )
+        solution, mixture = mix_kl_symmetric(policy_logprobs, target_logprobs, normalised=normalised, **self._limits())
         return self._reported(solution), mixture
 
 
@@ -152,29 +145,15 @@ class KLSymmetricAlpha(SolvedAlpha):
 class ESSBalanceAlpha(SolvedAlpha):
     """α with ESS_θ = ESS_t, see `solve_ess_balance`."""
 
-    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> AlphaSolution:
-        """See `SolvedAlpha.solve`."""
-        return solve_ess_balance(
-            policy_logprobs,
-            target_logprobs,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            on_disjoint=self.on_disjoint,
-            normalised=normalised,
-        )
+    def solver_function(self) -> Callable[..., AlphaSolution]:
+        """See `SolvedAlpha.solver_function`."""
+        return solve_ess_balance
 
 
 @dataclass(frozen=True)
 class SNRAlpha(SolvedAlpha):
     """α of the least second moment of the importance-weighted gradient, see `solve_snr`."""
 
-    def solve(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> AlphaSolution:
-        """See `SolvedAlpha.solve`."""
-        return solve_snr(
-            policy_logprobs,
-            target_logprobs,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            on_disjoint=self.on_disjoint,
-            normalised=normalised,
-        )
+    def solver_function(self) -> Callable[..., AlphaSolution]:
+        """See `SolvedAlpha.solver_function`."""
+        return solve_snr
