@@ -3,17 +3,16 @@ import json
 import pickle
 import sys
 import warnings
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import torch
+from reference.judged import rollout_of
 from small_run import SMALL
 
 from qstar_pl.errors import UserError
 from qstar_pl.execution import Isolation, Limits
 from qstar_pl.rewards import ExecutionReward
-from qstar_pl.types import Example, PromptBatch, Rollout, SamplerInfo, Turn
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs run on Linux only")
 FUNCTION = {
@@ -31,26 +30,6 @@ SCRIPT = {
     "starter_code": "",
     "solutions": [],
 }
-
-
-def rollout(metadata, prompt_index):
-    examples = tuple(Example(key, (Turn("user", "?"),), metadata=row) for key, row in enumerate(metadata))
-    rows = len(prompt_index)
-    given = {"prompts", "prompt_index", "completion_ids", "completion_mask", "ended_mask", "info"}
-    return Rollout(
-        prompts=PromptBatch(
-            prompt_ids=torch.zeros(len(examples), 1, dtype=torch.int64),
-            prompt_mask=torch.ones(len(examples), 1, dtype=torch.bool),
-            keys=torch.arange(len(examples)),
-            examples=examples,
-        ),
-        prompt_index=torch.tensor(prompt_index),
-        completion_ids=torch.zeros(rows, 1, dtype=torch.int64),
-        completion_mask=torch.ones(rows, 1, dtype=torch.bool),
-        ended_mask=torch.ones(rows, dtype=torch.bool),
-        info=SamplerInfo(exact=True, seed=0),
-        **{field.name: torch.zeros(rows, 1) for field in fields(Rollout) if field.name not in given},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +50,7 @@ INDEX = [0, 0, 1, 1, 1]
 
 
 def test_one_for_a_program_that_passes(reward):
-    rewards = reward.score(rollout([FUNCTION, SCRIPT], INDEX), ANSWERS)
+    rewards = reward.score(rollout_of([FUNCTION, SCRIPT], INDEX), ANSWERS)
     assert rewards.dtype == torch.float32
     assert rewards.tolist() == [1.0, 0.0, 1.0, 0.0, 0.0]
 
@@ -79,7 +58,7 @@ def test_one_for_a_program_that_passes(reward):
 def test_share_of_tests():
     reward = ExecutionReward(workers=1, share_of_tests=True, limits=Limits(wall_s=5.0))
     try:
-        rewards = reward.score(rollout([FUNCTION, SCRIPT], INDEX), ANSWERS)
+        rewards = reward.score(rollout_of([FUNCTION, SCRIPT], INDEX), ANSWERS)
     finally:
         reward.close()
     assert rewards.tolist() == [1.0, 0.5, 1.0, 0.75, 0.0]
@@ -87,24 +66,24 @@ def test_share_of_tests():
 
 def test_examples_without_tests_are_a_mistake(reward):
     with pytest.raises(UserError, match="task"):
-        reward.score(rollout([{}], [0]), ["x"])
+        reward.score(rollout_of([{}], [0]), ["x"])
     with pytest.raises(ValueError, match="zip"):
-        reward.score(rollout([FUNCTION], [0, 0]), ["x"])
+        reward.score(rollout_of([FUNCTION], [0, 0]), ["x"])
 
 
 def test_broken_tests_are_reported(reward):
     with pytest.warns(UserWarning, match="tests of problem T/0 cannot be run"):
-        assert reward.score(rollout([{**FUNCTION, "test": "x = 1"}], [0]), ["    return 1"]).tolist() == [0.0]
+        assert reward.score(rollout_of([{**FUNCTION, "test": "x = 1"}], [0]), ["    return 1"]).tolist() == [0.0]
 
 
 def test_copies_start_processes_of_their_own(reward):
-    reward.score(rollout([FUNCTION], [0]), ANSWERS[:1])
+    reward.score(rollout_of([FUNCTION], [0]), ANSWERS[:1])
     for other in (copy.deepcopy(reward), pickle.loads(pickle.dumps(reward))):
         assert (other.workers, other.limits, other._pool) == (reward.workers, reward.limits, None)
-        assert other.score(rollout([FUNCTION], [0]), ANSWERS[:1]).tolist() == [1.0]
+        assert other.score(rollout_of([FUNCTION], [0]), ANSWERS[:1]).tolist() == [1.0]
         other.close()
         other.close()
-    assert reward.score(rollout([FUNCTION], [0]), ANSWERS[:1]).tolist() == [1.0]
+    assert reward.score(rollout_of([FUNCTION], [0]), ANSWERS[:1]).tolist() == [1.0]
 
 
 def test_warns_once_where_the_network_is_within_reach(monkeypatch):
@@ -120,10 +99,10 @@ def test_warns_once_where_the_network_is_within_reach(monkeypatch):
     monkeypatch.setattr("qstar_pl.rewards.execution.ExecutionPool", Pool)
     reward = ExecutionReward()
     with pytest.warns(UserWarning, match="can reach the network"):
-        reward.score(rollout([FUNCTION], []), [])
+        reward.score(rollout_of([FUNCTION], []), [])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        reward.score(rollout([FUNCTION], []), [])
+        reward.score(rollout_of([FUNCTION], []), [])
 
 
 def test_programs_train_with_it_by_default(qstar):

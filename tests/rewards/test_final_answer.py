@@ -4,11 +4,11 @@ import gzip
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import torch
+from reference.judged import rollout_of
 from small_run import SMALL
 
 from qstar_pl.data import Auto
@@ -18,7 +18,7 @@ from qstar_pl.data.adapters.natural_questions import NaturalQuestions
 from qstar_pl.data.adapters.prompt_response import PromptResponse
 from qstar_pl.errors import UserError
 from qstar_pl.rewards import ExecutionReward, FinalAnswerReward, GoldReward, WeightedSum
-from qstar_pl.types import Example, PromptBatch, Rollout, SamplerInfo, Turn
+from qstar_pl.types import Example, Turn
 
 Call = Callable[..., tuple[int, str, str]]
 REWARD = FinalAnswerReward()
@@ -43,28 +43,8 @@ def test_references():
         FinalAnswerReward(fields=())
 
 
-def rollout(metadata: list[dict], prompt_index: list[int]) -> Rollout:
-    examples = tuple(Example(key, (Turn("user", "?"),), metadata=row) for key, row in enumerate(metadata))
-    rows = len(prompt_index)
-    given = {"prompts", "prompt_index", "completion_ids", "completion_mask", "ended_mask", "info"}
-    return Rollout(
-        prompts=PromptBatch(
-            prompt_ids=torch.zeros(len(examples), 1, dtype=torch.int64),
-            prompt_mask=torch.ones(len(examples), 1, dtype=torch.bool),
-            keys=torch.arange(len(examples)),
-            examples=examples,
-        ),
-        prompt_index=torch.tensor(prompt_index),
-        completion_ids=torch.zeros(rows, 1, dtype=torch.int64),
-        completion_mask=torch.ones(rows, 1, dtype=torch.bool),
-        ended_mask=torch.ones(rows, dtype=torch.bool),
-        info=SamplerInfo(exact=True, seed=0),
-        **{field.name: torch.zeros(rows, 1) for field in fields(Rollout) if field.name not in given},
-    )
-
-
 def test_each_answer_is_judged_by_its_own_prompt():
-    drawn = rollout([{"final_answer": "1,080"}, {}, {"answers": ["one", "one season"]}], [0, 0, 1, 2, 2, 0])
+    drawn = rollout_of([{"final_answer": "1,080"}, {}, {"answers": ["one", "one season"]}], [0, 0, 1, 2, 2, 0])
     texts = ["so #### 1080", "#### 1081", "#### 1080", "One season.", "1080", r"\boxed{1.08\times 10^3}"]
     rewards = REWARD.score(drawn, texts)
     assert rewards.dtype == torch.float32
