@@ -1,4 +1,4 @@
-# Recipes run in the activated environment: pip install -c constraints.txt -e '.[dev]'
+# Recipes run in the activated environment: ./dev makes one and calls them, as in ./dev quickstart
 
 # List the recipes.
 default:

@@ -1,10 +1,11 @@
 """Every command in README.md and docs/ is one that works as it is printed.
 
-A command is a line of a fenced or indented block, or a code span, that begins with `qstar`, `just` or `python`. All of
-them are parsed by the parsers that they would meet: trainer commands (also behind srun, torchrun, `qstar plan`) up to
-`--print_config`, which resolves configuration files, classes and checkpoints; tools and benchmarks up to the arguments
-that they would start with; recipes by name. What a block needs that the blocks before it do not make (files of data,
-checkpoints) is put there under the printed name, with invented rows and untrained models.
+A command is a line of a fenced or indented block, or a code span, that begins with `qstar`, `just`, `./dev` or
+`python`. All of them are parsed by the parsers that they would meet: trainer commands (also behind srun, torchrun,
+`qstar plan`) up to `--print_config`, which resolves configuration files, classes and checkpoints; tools and benchmarks
+up to the arguments that they would start with; recipes by name. What a block needs that the blocks
+before it do not make (files of data, checkpoints) is put there under the printed name, with invented rows and untrained
+models.
 
 Run for real are, here, what reads data, exports, plots, plans or judges programs, and a training; under `slow`, every
 block of commands from its first line to its last, with sizes cut down by options at the end. Parsed only: what needs
@@ -35,8 +36,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 SHELLS = ("bash", "sh", "shell", "console")
-INDENTED = re.compile(r"^ {4}(?=(?:qstar|just|python) )(.*)$", re.M)
-SPAN = re.compile(r"(?<!`)`((?:qstar|just|python)(?: [^`\n]+)?)`(?!`)")
+INDENTED = re.compile(r"^ {4}(?=(?:qstar|just|python|\./dev) )(.*)$", re.M)
+SPAN = re.compile(r"(?<!`)`((?:qstar|just|python|\./dev)(?: [^`\n]+)?)`(?!`)")
 OPTION = re.compile(r"^qstar [a-z-]+ --(?!help|print_config)\w+$")
 """A span that names an option of a command; nothing that could be run."""
 LAUNCHER = re.compile(r"^(?:srun|torchrun\s.*?-m)\s+(?:qstar_pl|qstar)\s+")
@@ -67,6 +68,8 @@ def lines_of(block: str) -> Iterator[str]:
 
 def split(line: str) -> tuple[str, ...]:
     words = shlex.split(LAUNCHER.sub("qstar ", line.strip()), comments=True)
+    if words[:1] == ["./dev"]:  # which hands its words to just
+        return ("just", *words[1:])
     return ("qstar", *words[3:]) if words[:3] == ["python", "-m", "qstar_pl"] else tuple(words)
 
 
