@@ -28,6 +28,7 @@ class Command:
 
 COMMANDS = (
     Command("analyze", "qstar_pl.generation.analyze", "what the diagnostics of generated data show, checks, figures"),
+    Command("configs", "qstar_pl.commandline.configs", "list, print or copy the configurations that come with it"),
     Command("curves", "qstar_pl.experiments.curves", "plot a metric of several runs against steps, samples or time"),
     Command("data", "qstar_pl.commandline.data", "rows, fields and examples that an adapter finds in a dataset"),
     Command("experiment", "qstar_pl.experiments.comparison", "several configurations under the same seeds, one table"),

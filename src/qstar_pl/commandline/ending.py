@@ -17,6 +17,7 @@ from qstar_pl.commandline.defaults import RUNS
 from qstar_pl.commandline.given import given_by
 from qstar_pl.commandline.interrupt import SIGNALS, Stopped, StopSignals
 from qstar_pl.commandline.resume import LAST, find_last
+from qstar_pl.commandline.shipped import with_configurations
 
 SAVE_AFTER_S = 600.0
 """Where a `last` is kept, it is at most so old, though steps may take minutes and the best one be long found; s."""
@@ -119,7 +120,7 @@ class EndOfRun(Callback):
     def command(self, trainer: Trainer, *more: str) -> str:
         """Return the command that goes on from the last checkpoint: the user's own words, and more."""
         words = _without(self.words, "--ckpt_path", *more[:1])
-        given = given_by("fit", words)
+        given = given_by("fit", with_configurations(words))
         newest = find_last(given.trainer.get("default_root_dir") or RUNS, self.name)
         resumed = self.saved or (Path(trainer.ckpt_path) if trainer.ckpt_path else None)
         if resumed is not None and (newest is None or newest.resolve() != resumed.resolve()):

@@ -44,6 +44,7 @@ from qstar_pl.commandline.run_folder import (
     resolve_loggers,
     write_predictions,
 )
+from qstar_pl.commandline.shipped import with_configurations
 from qstar_pl.commandline.summary import metric_lines, run_summary
 from qstar_pl.commandline.trainer_options import check_trainer_options, spelled_out
 from qstar_pl.data import RLHFDataModule
@@ -87,7 +88,8 @@ class TrainerCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the user's words above the checkpoint's layer and the defaults."""
         command = next(word for word in args if word in TRAINER_COMMANDS)
-        self.words = spelled_out([word for word in args if not is_print_config(word)])
+        self.typed = [word for word in args if not is_print_config(word)]
+        self.words = spelled_out(with_configurations(self.typed))
         self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
         given = given_by(command, self.words)
         self.names = given.names
@@ -161,7 +163,7 @@ class TrainerCLI(LightningCLI):
         """Add the callback that ends the run, behind those that watch and before those that write checkpoints."""
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         self.ending = EndOfRun(
-            self.words,
+            self.typed,
             self.name,
             validate=has_default_cadence(self._get(self.config, "trainer")),
             save_after_s=SAVE_AFTER_S if any(getattr(one, "save_last", False) for one in callbacks) else None,

@@ -11,11 +11,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from qstar_pl.commandline.shipped import configuration, names
 from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.seeds import SeedResult, run_seed
 
-FOLDER = Path("configs/experiment")
+DEFAULT = "experiment/tiny_"
+"""How the names of the configurations begin that are compared by default."""
 COSTS = {"samples": "samples/total", "tokens": "tokens/total", "time, s": "time/wall_s"}
 
 
@@ -65,17 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Run configurations under the same seeds and print one table; unknown options go to every run.",
     )
     parser.add_argument(
-        "--config", type=Path, action="append", help=f"may be given several times; default {FOLDER}/tiny_*.yaml"
+        "--config", action="append", help=f"file or name, may be given several times; default: all {DEFAULT}*"
     )
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default 3)")
     parser.add_argument("--output", type=Path, default=Path("runs/experiment"), help="default runs/experiment")
     arguments, overrides = parser.parse_known_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"seeds must be at least 1, got {arguments.seeds}")
-    configs = arguments.config or sorted(FOLDER.glob("tiny_*.yaml"))
-    for config in configs or [FOLDER / "tiny_*.yaml"]:
-        if not config.is_file():
-            raise UserError(f"config must be an existing file (run this in the repository), got {config}")
+    wanted = arguments.config or [name for name in names() if name.startswith(DEFAULT)]
+    configs = [configuration(config) for config in wanted]
     torch.set_num_threads(1)  # see quickstart: these models are too small to share
     results: dict[str, list[SeedResult]] = {}
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -13,11 +13,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from qstar_pl.commandline.shipped import configuration
 from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.seeds import SeedResult, run_seed
 
-CONFIG = Path("configs/experiment/quickstart.yaml")
+CONFIG = "experiment/quickstart"
 REWARDS = ("gold", "proxy")
 
 
@@ -103,19 +104,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Train q* on the tiny world; unknown options go to `qstar fit`, e.g. --model.samples_per_prompt=8.",
     )
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds, from 0 (default 1)")
-    parser.add_argument("--config", type=Path, default=CONFIG, help=f"default {CONFIG}")
+    parser.add_argument("--config", default=CONFIG, help=f"default {CONFIG}")
     parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="default runs/quickstart")
     arguments, overrides = parser.parse_known_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"seeds must be at least 1, got {arguments.seeds}")
-    if not arguments.config.is_file():
-        raise UserError(f"config must be an existing file (run this in the repository), got {arguments.config}")
+    config = configuration(arguments.config)
     # Models of some hundred thousand parameters gain nothing from more threads, and where the cores are shared with
     # other work, threads that wait for each other at every small operation cost several times the run.
     torch.set_num_threads(1)
     console = Console()
     console.width = max(console.width, 100)  # a pipe counts as 80 columns, which cuts the numbers
-    results = [run_seed(seed, arguments.config, arguments.output, overrides) for seed in range(arguments.seeds)]
+    results = [run_seed(seed, config, arguments.output, overrides) for seed in range(arguments.seeds)]
     print_summary(results, console)
     figure = arguments.output / "quickstart.png"
     save_figure(results, figure)

@@ -1,0 +1,72 @@
+"""The configurations that come with the package, found by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from qstar_pl.errors import UserError
+
+FOLDER = Path(__file__).resolve().parents[1] / "configs"
+"""One folder per replaceable thing; `experiment` puts them together."""
+PREFIX, SUFFIX = "configs/", ".yaml"
+CONFIG = ("-c", "--config")
+
+
+def names() -> list[str]:
+    """Return the names of all of them, such as experiment/quickstart."""
+    return sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob(f"*{SUFFIX}"))
+
+
+def configuration(value: str | Path) -> Path:
+    """Return the file that `value` names: a file of the user's, or a configuration of the package.
+
+    Args:
+        value: a path, which comes first, or a name with or without "configs/" and ".yaml".
+
+    Raises:
+        UserError: if there is neither; says which name is near.
+
+    """
+    path = Path(value)
+    if path.is_file():
+        return path
+    if (shipped := _shipped(str(value))) is not None:
+        return shipped
+    near = get_close_matches(_name(str(value)), names(), n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UserError(f"config must be a file, or one of those that `qstar configs` lists, got {value}{hint}")
+
+
+def with_configurations(words: Sequence[str]) -> list[str]:
+    """Return a command line with names of the package's configurations replaced by their files.
+
+    After `--config` the name is enough; elsewhere (`--trainer configs/trainer/ddp.yaml`) it must end in .yaml, since a
+    name without could mean something else. What is a file, or is nothing of the package's, is left alone.
+    """
+    made, before = list[str](), ""
+    for word in words:
+        option, equals, value = word.partition("=")
+        if equals and option.startswith("-"):
+            made.append(f"{option}={_resolved(option, value)}")
+        else:
+            made.append(_resolved(before, word) if before.startswith("-") else word)
+        before = word if not equals else ""
+    return made
+
+
+def _resolved(option: str, value: str) -> str:
+    if not (value.endswith(SUFFIX) or option in CONFIG) or Path(value).exists():
+        return value
+    shipped = _shipped(value)
+    return value if shipped is None else str(shipped)
+
+
+def _shipped(value: str) -> Path | None:
+    name = _name(value)
+    return FOLDER / f"{name}{SUFFIX}" if name in names() else None
+
+
+def _name(value: str) -> str:
+    return value.removeprefix("./").removeprefix(PREFIX).removesuffix(SUFFIX)
