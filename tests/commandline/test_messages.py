@@ -98,4 +98,77 @@ def test_what_a_strategy_says_of_its_option_comes_before_that_it_is_no_text() ->
         "  - Expected a <class 'str'>\n  - trainer.strategy.timeout_s must be positive, got 0.0\nGiven value: {}"
     )
     assert essence(message) == "trainer.strategy.timeout_s must be positive, got 0.0"
-    assert "Expected a <class 'str'>" in essence("Errors:\n  - Expected a <class 'str'>")
+    assert essence("Errors:\n  - Expected a <class 'str'>\nGiven value: 3") == "expected str, got 3"
+
+
+CALLABLE = """Parser key "model":
+  Does not validate against any of the Union subtypes
+  Errors:
+    - Problem with given class_path 'qstar_pl.methods.QStar':
+        Parser key "optimizer":
+          Type typing.Callable[[collections.abc.Iterable], torch.optim.optimizer.Optimizer] expects a function or a \
+callable class: {reason}. Got value: Namespace(class_path='torch.optim.AdamW', init_args=Namespace(lr='abc'))
+    - Expected a <class 'NoneType'>
+  Given value type: <class 'jsonargparse._util.NestedArg'>
+  Given value: NestedArg(key='optimizer.lr', val='abc')"""
+TENSOR = """Parser key "lr":
+
+            - Expected a path but abc either not accessible or invalid
+            - Does not validate against any of the Union subtypes
+            Subtypes: [<class 'float'>, <class 'torch.Tensor'>]
+            Errors:
+              - Expected a <class 'float'>
+              - Expected a dot import path string: abc
+            Given value type: <class 'str'>
+            Given value: abc"""
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (CALLABLE.format(reason=TENSOR), "--model.optimizer.lr: expected float, got abc"),
+        (
+            CALLABLE.format(reason="Parser key \"eps\":\n  Expected a <class 'float'>. Got value: abc"),
+            "--model.optimizer.eps: expected float, got abc",
+        ),
+        (
+            CALLABLE.format(reason="Option 'betaz' is not accepted"),
+            "--model.optimizer.betaz: AdamW has no such option; did you mean betas?",
+        ),
+        (
+            CALLABLE.format(reason="the following arguments are required: lr, eps"),
+            "--model.optimizer.lr and --model.optimizer.eps must be given",
+        ),
+        (
+            'Parser key "trainer.callbacks":\n  Errors:\n'
+            "    - Problem with given class_path 'lightning.pytorch.callbacks.EarlyStopping':\n"
+            "        the following arguments are required: monitor\n    - Not a valid subclass of Callback",
+            "--trainer.callbacks.monitor must be given for EarlyStopping",
+        ),
+        ("the following arguments are required: fit.model", "--model: expected a class, got null"),
+        (
+            "Parser key \"seed_everything\":\n  Subtypes: [<class 'bool'>, <class 'int'>]\n  Errors:\n"
+            "    - Expected a <class 'bool'>\n    - Expected a <class 'int'>\n  Given value: None",
+            "--seed_everything: expected bool or int, got null",
+        ),
+        (
+            "Parser key \"trainer.deterministic\":\n  Subtypes: [<class 'bool'>, typing.Literal['warn']]"
+            "\n  Errors:\n    - Expected a <class 'bool'>\n    - Expected a typing.Literal['warn']\n"
+            "  Given value: maybe",
+            "--trainer.deterministic: must be one of 'warn' or of type bool, got maybe",
+        ),
+        (
+            "Parser key \"trainer\":\nUnable to load config 'null'\n"
+            '  - Parser key "trainer": Unable to load config "null"',
+            "--trainer: expected a YAML file or a mapping, got null",
+        ),
+        (
+            "Parser key \"data\":\n  Errors:\n    - Problem with given class_path 'qstar_pl.data.RLHFDataModule':\n"
+            "        Parser key \"max_rows\":\n          Errors:\n            - Expected a <class 'int'>\n"
+            "          Given value: abc\n  Given value: NestedArg(key='max_rows', val='abc')",
+            "--data.max_rows: expected int, got abc",
+        ),
+    ],
+)
+def test_what_is_deep_inside(message: str, line: str) -> None:
+    assert essence(message, OPTIONS) == line

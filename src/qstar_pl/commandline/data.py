@@ -165,6 +165,7 @@ def parse(argv: Sequence[str] | None) -> Inspection:
         prog="qstar data",
         description="Read a dataset through an adapter: rows read and left out, fields, and examples as text.",
         exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="YAML with these options")
     parser.add_class_arguments(Inspection, sub_configs=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import inspect
 import re
-import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from qstar_pl.commandline.signatures import classes_in, imported, leaves, parameters
 
 _KEY = re.compile(r'^Parser key "(?P<key>[^"]+)":\s*(?P<rest>.*)$')
 _CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']+)':$")
@@ -21,17 +19,22 @@ _NO_CLASS = re.compile(
     r"|has no attribute|No module named|Not a valid subclass)"
 )
 _LITERAL = re.compile(r"^Expected a typing\.Literal\[(?P<choices>.*?)\]")
+_NO_CONFIG = re.compile(r"^Unable to load config '(?P<value>.*)'$")
+_REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
+_CALLABLE = re.compile(r"^Type typing\.Callable\[.*\] expects a function or a callable class: ")
+_OF_CALLABLE = re.compile(r"\. Got value: Namespace\(class_path='(?P<path>[^']+)'.*$")
+_NESTED = re.compile(r"^NestedArg\(key=.*, val=(?P<value>.*)\)$")
 _NO_KEY = re.compile(r"^Subcommand '[^']+' does not accept option '(?P<name>[^']+)'")
 _UNKNOWN = re.compile(r"^[Uu]nrecognized arguments: (?P<words>.*)$")
 # What frames the leaves and says nothing by itself.
 _FRAME = re.compile(
-    r"^(Does not validate against any|Subtypes:|Errors:|Given value|Subclass types expect|Expected a <class 'NoneType'>"
+    r"^(Does not validate against any|Subtypes:|Errors:|Given value|Subclass types expect"
     r"|a class path|a dict with|Expected a path but )"
 )
 
 
-# One way to read a value that has others: it says something only if they say nothing.
-_WEAK = re.compile(r"^Expected a <class 'str'>$")
+# One way to read a value that has others: they say something only together, and only if nothing else does.
+_KIND = re.compile(r"^Expected an? <class '(?P<kind>[^']+)'>$")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class _Mistake:
     leaf: str
     missing_file: str | None
     given: str | None
+    kinds: tuple[str, ...] = ()
+    """Types that the value could have been of."""
+    choices: tuple[str, ...] = ()
+    """Values that it could have been."""
+    owner: str = ""
+    """The class that the leaf is about, if the message says so right before it."""
 
     @property
     def option(self) -> str:
@@ -64,28 +73,42 @@ def essence(message: str, options: Iterable[str] = ()) -> str:
         return _unknown_option(match["words"].split()[0], options)
     if match := _NO_KEY.match(mistake.leaf):
         return _unknown_option(f"--{match['name'].partition('.')[0]}", options)
+    if match := _REQUIRED.match(mistake.leaf):
+        return _missing(match["names"], mistake)
+    if match := _NO_CONFIG.match(mistake.leaf):
+        return f"--{mistake.keys[0]}: expected a YAML file or a mapping, got {match['value']}"
     where = f"{mistake.option}: " if mistake.option else ""
     if match := _NO_OPTION.match(mistake.leaf):
         name, owner = match["name"], mistake.classes[-1].rpartition(".")[2] if mistake.classes else ""
-        known = sorted(_parameters(mistake.classes[-1])) if mistake.classes else list(options)
+        known = sorted(parameters(mistake.classes[-1])) if mistake.classes else list(options)
         at = f"{mistake.option}.{name}" if mistake.option else name
         return f"{at}: {owner or 'the command'} has no such option{_near(name, known)}"
     if match := _VALUE.match(mistake.leaf):
-        return f"{where}expected {_plain(match['what'])}, got {match['value']}"
+        return f"{where}expected {_plain(match['what'])}, got {_null(match['value'])}"
+    if _NO_CLASS.search(mistake.leaf) and {"int", "float"} & set(mistake.kinds):
+        # A number, or a tensor, which nobody writes on a command line.
+        return f"{where}expected {' or '.join(mistake.kinds)}, got {_null(mistake.given)}"
     if _NO_CLASS.search(mistake.leaf) or (mistake.missing_file and not mistake.leaf):
         return _no_class_or_file(mistake, where)
-    if _LITERAL.match(mistake.leaf):
-        choices = re.findall(r"Expected a typing\.Literal\[(.*?)\]", message)
-        return f"{where}must be one of {', '.join(dict.fromkeys(choices))}, got {mistake.given}"
+    if not mistake.leaf and mistake.choices:
+        others = "".join(f" or of type {kind}" for kind in mistake.kinds if f"<class '{kind}'>," in message)
+        return f"{where}must be one of {', '.join(mistake.choices)}{others}, got {_null(mistake.given)}"
+    if not mistake.leaf and mistake.kinds:
+        return f"{where}expected {' or '.join(mistake.kinds)}, got {_null(mistake.given)}"
     return f"{where}{mistake.leaf}"
 
 
 def _read(message: str) -> _Mistake:
     keys: list[str] = []
     classes: list[str] = []
-    leaf, weak, missing, given = "", "", None, None
+    kinds: list[str] = []
+    choices: list[str] = []
+    about = ""
+    leaf, missing, given, last = "", None, None, ""
     for raw in message.splitlines():
-        line = raw.strip().removeprefix("- ")
+        line = _CALLABLE.sub("", raw.strip().removeprefix("- "))
+        owner = _OF_CALLABLE.search(line)
+        line = _OF_CALLABLE.sub("", line)
         if match := _KEY.match(line):
             keys.append(match["key"])
             line = match["rest"]
@@ -94,14 +117,28 @@ def _read(message: str) -> _Mistake:
         elif match := _NO_FILE.match(line):
             missing = match["value"]
         elif line.startswith("Given value: "):
-            given = line.removeprefix("Given value: ")
-        elif _WEAK.match(line):
-            weak = weak or line
+            given = given or _NESTED.sub(r"\g<value>", line.removeprefix("Given value: "))  # of the innermost
+        elif match := _KIND.match(line):
+            kinds += [match["kind"]] * (match["kind"] != "NoneType")
+        elif match := _LITERAL.match(line):
+            choices.append(match["choices"])
         elif line and not leaf and not _FRAME.match(line):
-            leaf = line
+            leaf, about = line, last
         elif leaf.startswith("Problems parsing config") and line and not line.startswith("Given"):
             leaf += f" {line}"
-    return _Mistake(tuple(keys), tuple(classes), leaf or weak, missing, given)
+        if owner:
+            classes.append(owner["path"])
+        last = match["path"].rpartition(".")[2] if (match := _CLASS.match(line)) else ""
+    return _Mistake(
+        tuple(keys), tuple(classes), leaf, missing, given, *map(tuple, map(dict.fromkeys, (kinds, choices))), about
+    )
+
+
+def _missing(names: str, mistake: _Mistake) -> str:
+    if not mistake.keys:
+        return f"--{names.partition('.')[2] or names}: expected a class, got null"  # it has a default
+    options = " and ".join(f"{mistake.option}.{name.strip()}" for name in names.split(","))
+    return f"{options} must be given{f' for {mistake.owner}' if mistake.owner else ''}"
 
 
 def _unknown_option(word: str, options: Iterable[str]) -> str:
@@ -114,17 +151,26 @@ def _unknown_option(word: str, options: Iterable[str]) -> str:
 def _no_class_or_file(mistake: _Mistake, where: str) -> str:
     unresolved = mistake.missing_file
     if unresolved is None:
-        match = re.search(r"(?:path string|path format): (\S+)", mistake.leaf)
+        match = re.search(r"(?:path string|path format|Got value): (\S+)", mistake.leaf)
         unresolved = match[1] if match else (mistake.classes[-1] if mistake.classes else mistake.given or "")
     if mistake.keys[-1:] == ("config",) or re.search(r"[/\\]|\.(ya?ml|json)$", unresolved):
         return f"{where}no such file: {unresolved}"
+    unresolved = _null(unresolved)
     # A class path that failed to import is no owner of the option it was given for.
     owners = tuple(path for path in mistake.classes if path != unresolved)
-    known = sorted({cls.__name__ for base in _expected(mistake.keys, owners) for cls in _leaves(base)})
+    known = sorted({cls.__name__ for base in _expected(mistake.keys, owners) for cls in leaves(base)})
+    if unresolved == "null":
+        kinds = f"one of {', '.join(known)}" if known else "a class"
+        return f"{where}expected {kinds}, got null"
     if "does not correspond to a subclass" in mistake.leaf:
         wanted = mistake.leaf.rpartition(" of ")[2]
         return f"{where}{unresolved} is not a {wanted}{_near(unresolved, known)}"
     return f"{where}unknown class {unresolved}{_near(unresolved, known)}"
+
+
+def _null(value: str | None) -> str:
+    """Return a value as YAML has it."""
+    return "null" if value in (None, "None", "null") else str(value)
 
 
 def _near(name: str, known: list[str]) -> str:
@@ -141,29 +187,6 @@ def _plain(what: str) -> str:
     return re.sub(r"<class '([^']+)'>", r"\1", what)
 
 
-def _import(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
-        return None
-
-
-def _parameters(path: str) -> dict[str, Any]:
-    """Return the arguments of a class with their types, through the `**kwargs` of its bases."""
-    cls, found = _import(path), {}
-    for base in reversed(inspect.getmro(cls) if inspect.isclass(cls) else ()):
-        if "__init__" not in vars(base) or base is object:
-            continue
-        try:
-            hints = typing.get_type_hints(vars(base)["__init__"])
-        except (NameError, TypeError):
-            continue
-        named = inspect.signature(vars(base)["__init__"]).parameters.values()
-        found.update({p.name: hints.get(p.name) for p in named if p.name != "self" and p.kind != p.VAR_KEYWORD})
-    return {name: hint for name, hint in found.items() if name != "args"}
-
-
 def _expected(keys: tuple[str, ...], classes: tuple[str, ...]) -> list[type]:
     """Return the classes that the innermost option accepts."""
     if not keys:
@@ -176,33 +199,9 @@ def _expected(keys: tuple[str, ...], classes: tuple[str, ...]) -> list[type]:
         "adapter": "qstar_pl.data.RowSource",
     }.get(root)
     if classes and len(keys) > 1:
-        hint = _parameters(classes[-1]).get(keys[-1])
+        named = parameters(classes[-1]).get(keys[-1])
     elif rest and owner:
-        hint = _parameters(owner).get(rest)
+        named = parameters(owner).get(rest)
     else:
-        hint = _import(owner) if owner else None
-    return list(_classes(hint))
-
-
-def _classes(hint: Any) -> Iterator[type]:
-    if inspect.isclass(hint) and not typing.get_args(hint):
-        if hint.__module__ not in ("builtins", "types", "collections.abc"):
-            yield hint
-        return
-    for part in typing.get_args(hint):
-        if isinstance(part, list):
-            continue  # the arguments of a Callable; its result is what is configured
-        yield from _classes(part)
-
-
-def _leaves(base: type) -> Iterator[type]:
-    if not (inspect.isabstract(base) or base.__name__.startswith("_") or _lacks_training(base)):
-        yield base
-    children: list[type] = base.__subclasses__()
-    for child in children:
-        yield from _leaves(child)
-
-
-def _lacks_training(cls: type) -> bool:
-    """Return whether this is a base class of methods: it inherits Lightning's empty `training_step`."""
-    return getattr(getattr(cls, "training_step", None), "__qualname__", "").startswith("LightningModule.")
+        return list(classes_in(imported(owner))) if owner else []
+    return list(classes_in(named.hint)) if named else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -41,7 +41,10 @@ def print_flags(word: str) -> dict[str, bool]:
 
 
 class OneLineParser(LightningArgumentParser):
-    """A parser that says in one line what is wrong."""
+    """A parser that takes options by their whole names, and says in one line what is wrong."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the essence and leave with exit code 2; SystemExit, since jsonargparse rewraps ValueErrors."""

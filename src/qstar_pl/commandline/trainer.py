@@ -33,6 +33,7 @@ from qstar_pl.commandline.defaults import (
 )
 from qstar_pl.commandline.ending import SAVE_AFTER_S, EndOfRun
 from qstar_pl.commandline.given import given_by
+from qstar_pl.commandline.nulls import check_nulls
 from qstar_pl.commandline.parser import OneLineParser, is_print_config, print_flags
 from qstar_pl.commandline.resume import AUTO, LAST, find_checkpoint, stay_in_folder
 from qstar_pl.commandline.run_folder import (
@@ -100,6 +101,8 @@ class TrainerCLI(LightningCLI):
         # As the content of --config on the level above the subcommand, which is read before the user's own files.
         lower = [f"--config={_one_line_yaml({command: layer})}" for layer in layers if layer]
         self.config = parser.parse_args([*lower, *self.words])
+        for part, owner in (("model", None), ("data", None), ("trainer", "lightning.pytorch.Trainer")):
+            check_nulls(part, self.config[command][part], owner)
 
     def _set_seed(self) -> None:
         try:

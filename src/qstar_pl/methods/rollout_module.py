@@ -68,7 +68,7 @@ class RolloutModule(PolicyModule):
         strategies: dict[str, Any] = {"target": target, "sampler": sampler, "weights": weights, "advantage": advantage}
         strategies |= {"kl_estimator": kl_estimator, "kl_placement": kl_placement, "reward": self.reward}
         for option, strategy in strategies.items():
-            if strategy is None:  # YAML's null, which the parser lets through
+            if strategy is None:
                 raise UserError(f"{option} must be given for {type(self).__name__}, got None")
         if samples_per_prompt < 1:
             raise UserError(f"samples_per_prompt must be at least 1, got {samples_per_prompt}")

@@ -1,0 +1,86 @@
+"""What the classes of a configuration take: names, types and defaults of arguments, and who can stand for whom."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An argument of a class."""
+
+    hint: Any
+    """Its type; Any where it states none that can be read."""
+    default: Any
+    """`inspect.Parameter.empty` if it must be given."""
+
+    def admits_null(self) -> bool:
+        """Return whether YAML's null is a value of it; a default of None says so whatever the type says."""
+        return self.default is None or admits_none(self.hint)
+
+
+def imported(path: str) -> Any:
+    """Return what a dotted path names, None if it names nothing."""
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        return None
+
+
+def parameters(path: str) -> dict[str, Parameter]:
+    """Return the arguments of the class at a path, through the `**kwargs` of its bases."""
+    cls, found = imported(path), dict[str, Parameter]()
+    for base in reversed(inspect.getmro(cls) if inspect.isclass(cls) else ()):
+        if "__init__" not in vars(base) or base is object:
+            continue
+        try:
+            hints = typing.get_type_hints(vars(base)["__init__"])
+        except (NameError, TypeError):
+            continue
+        for one in list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]:  # without self
+            if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL):
+                found[one.name] = Parameter(hints.get(one.name, Any), one.default)
+    return found
+
+
+def admits_none(hint: Any) -> bool:
+    """Return whether None is of a type."""
+    if typing.get_origin(hint) in (typing.Union, UnionType):
+        return any(admits_none(part) for part in typing.get_args(hint))
+    if typing.get_origin(hint) is typing.Annotated:
+        return admits_none(typing.get_args(hint)[0])
+    return hint in (None, NoneType, Any, object) or isinstance(hint, typing.TypeVar)
+
+
+def classes_in(hint: Any) -> Iterator[type]:
+    """Yield the classes that a type is made of, without Python's own."""
+    if inspect.isclass(hint) and not typing.get_args(hint):
+        if hint.__module__ not in ("builtins", "types", "collections.abc"):
+            yield hint
+        return
+    for part in typing.get_args(hint):
+        if isinstance(part, list):
+            continue  # the arguments of a Callable; its result is what is configured
+        yield from classes_in(part)
+
+
+def leaves(base: type) -> Iterator[type]:
+    """Yield what a configuration can name where `base` is wanted."""
+    # jsonargparse derives a class from each default that it builds late.
+    if not (inspect.isabstract(base) or base.__name__.startswith(("_", "LazyInstance_")) or _lacks_training(base)):
+        yield base
+    children: list[type] = base.__subclasses__()
+    for child in children:
+        yield from leaves(child)
+
+
+def _lacks_training(cls: type) -> bool:
+    """Return whether this is a base class of methods: it inherits Lightning's empty `training_step`."""
+    return getattr(getattr(cls, "training_step", None), "__qualname__", "").startswith("LightningModule.")
