@@ -13,6 +13,7 @@ from small_run import SMALL
 
 from qstar_pl.commandline.build import build
 from qstar_pl.commandline.defaults import VALIDATE_EVERY
+from qstar_pl.commandline.ending import _clock
 from qstar_pl.commandline.trainer import TrainerCLI
 
 Call = Callable[..., tuple[int, str, str]]
@@ -108,6 +109,50 @@ def test_epochs_and_a_name_that_only_the_checkpoint_knows(qstar: Call) -> None:
     assert code == 0, err
     assert step_of(Path("runs/mine/version_1/checkpoints/last.ckpt")) == 4
     assert said(out, "go on") == ["fit", "--name", "mine", "--ckpt_path", "last", "--trainer.max_epochs", "4"]
+
+
+def test_the_way_on_leads_beyond_where_the_run_stands(qstar: Call) -> None:
+    none = (*FIT, "--trainer.limit_val_batches=0")
+    code, out, err = qstar(*none, "--trainer.max_steps=0")
+    assert code == 0, err
+    assert "no step was taken: trainer.max_steps is 0" in out
+    assert said(out, "go on")[-2:] == ["--trainer.max_steps", "200"]
+    assert "--ckpt_path" not in said(out, "go on"), "there is no checkpoint"
+    code, out, _ = qstar(*none, "--trainer.max_steps=4", "--trainer.limit_train_batches=0")
+    assert code == 0
+    assert "no step was taken: trainer.limit_train_batches is 0" in out
+    assert "go on" not in out
+
+    assert qstar(*none, "--trainer.max_steps=3")[0] == 0
+    out = qstar(*none, "--trainer.max_steps=1", "--ckpt_path=last")[1]
+    assert "the run has taken all of its steps before, 3; nothing was done" in out
+    assert said(out, "go on")[-4:] == ["--ckpt_path", "last", "--trainer.max_steps", "6"]
+
+    epochs = (*none, "--name=epochs", "--trainer.limit_train_batches=1")
+    assert said(qstar(*epochs, "--trainer.max_epochs=3")[1], "go on")[-2:] == ["--trainer.max_epochs", "6"]
+    code, _, err = qstar(*epochs, "--trainer.max_epochs=1", "--ckpt_path=last")
+    assert (code, "current_epoch=3, but you have set Trainer(max_epochs=1)" in err) == (2, True)
+    assert said(qstar(*epochs, "--trainer.max_epochs=0")[1], "go on")[-2:] == ["--trainer.max_epochs", "1"]
+
+
+def test_a_run_that_a_time_ended_goes_on_with_more_of_it(qstar: Call) -> None:
+    words = (*FIT, "--trainer.limit_val_batches=0", "--trainer.max_time=00:00:00:01")
+    code, out, err = qstar(*words)
+    assert code == 0, err
+    onward = said(out, "go on")
+    assert onward[-2] == "--trainer.max_time"
+    assert onward[-1] >= "00:00:00:02"
+    step = step_of(LAST)
+    code, _, err = qstar(*onward)
+    assert code == 0, err
+    assert step_of(LAST) > step
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "00:00:00:01"), (61, "00:00:01:01"), (90_061, "01:01:01:01"), (3_599.5, "00:01:00:00")]
+)
+def test_a_time_as_the_option_has_it(seconds: float, text: str) -> None:
+    assert _clock(seconds) == text
 
 
 def test_it_saves_while_it_runs_and_after_a_time(qstar: Call, monkeypatch: pytest.MonkeyPatch) -> None:

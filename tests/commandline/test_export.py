@@ -1,5 +1,6 @@
 """Stages through the real command: SFT → DPO → q*, and out to Hugging Face."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,7 +98,12 @@ def test_a_checkpoint_that_is_not_there(qstar: Call) -> None:
 def test_heads_that_hugging_face_has_no_place_for_are_left_out(method: str, qstar: Call) -> None:
     short = () if method == "LEDPO" else ("--model.sampler.max_new_tokens=2", "--model.samples_per_prompt=2")
     checkpoint = train(qstar, method, *short)
-    assert qstar("export", f"--ckpt_path={checkpoint}", "--output=out")[0] == 0
+    before = os.umask(0o027)
+    try:
+        assert qstar("export", f"--ckpt_path={checkpoint}", "--output=out")[0] == 0
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in Path("out").iterdir()} == {0o640}
     exported = AutoModelForCausalLM.from_pretrained("out").state_dict()
     assert exported.keys() == policy_weights(checkpoint).keys()
 

@@ -8,7 +8,8 @@ import pytest
 from jsonargparse import Namespace
 
 from qstar_pl.commandline.defaults import snake_case
-from qstar_pl.commandline.run_folder import keep_earlier, resolve_loggers, write_predictions
+from qstar_pl.commandline.run_folder import check_name, keep_earlier, resolve_loggers, write_predictions
+from qstar_pl.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,14 @@ def test_predictions_are_json_lines(tmp_path: Path) -> None:
     path = write_predictions(trainer, [[{"text": "α"}], [{"text": "b"}, {"text": "c"}]])
     assert path.name == "predictions.1.jsonl"
     assert [json.loads(line)["text"] for line in path.read_text().splitlines()] == ["α", "b", "c"]
+
+
+@pytest.mark.parametrize("name", ["a/../../b", "..", "../x", "/tmp/x", "~/x", ".", "a//b", "a/", "a\\..\\..\\b"])
+def test_a_name_that_leads_out_of_the_folder(name: str) -> None:
+    with pytest.raises(UserError, match=r"^name must name a folder inside trainer\.default_root_dir"):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", [None, "a", "study/a", "a..b", "...", "a b", "ä", ".hidden"])
+def test_a_name_inside(name: str | None) -> None:
+    check_name(name)

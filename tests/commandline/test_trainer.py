@@ -300,3 +300,28 @@ def test_group_files_compose_relative_to_the_file_that_names_them(tmp_path: Path
     assert run.module.samples_per_prompt == 6
     assert str(run.trainer.log_dir).startswith("elsewhere/mine/")
     assert {"LearningRateMonitor", "ESSDiagnostic"} <= {type(one).__name__ for one in run.trainer.callbacks}
+
+
+@pytest.mark.parametrize("command", ["fit", "test"])
+def test_no_run_outside_the_folder_of_runs(command: str, qstar: Call) -> None:
+    Path("run.yaml").write_text("name: a/../../b\n")
+    for words in (("--name=a/../../b", "--ckpt_path=last"), ("--config=run.yaml",)):
+        code, _, err = qstar(command, *words)
+        assert (code, err.count("\n")) == (2, 1), err
+        assert err.startswith("error: name must name a folder inside trainer.default_root_dir")
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        ("fit --trainer.max_step=3", "--trainer.max_step; did you mean --trainer.max_steps"),
+        ("fit --nam=x", "--nam; did you mean --name"),
+        ("validate --ckpt=x", "--ckpt; did you mean --ckpt_path"),
+        ("predict --seed=1", "--seed; did you mean --seed_everything"),
+        ("data --max_row=3", "--max_row; did you mean --max_rows"),
+    ],
+)
+def test_options_by_their_whole_names(words: str, near: str, qstar: Call) -> None:
+    code, _, err = qstar(*words.split())
+    assert code == 2
+    assert err.startswith(f"error: unknown option {near}")

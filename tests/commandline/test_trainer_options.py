@@ -36,7 +36,7 @@ SFT = (*SMALL, "--model=SFT", "--model.evaluation_sampler.max_new_tokens=4", "--
         ("--trainer.callbacks+=LearningRateFinder", "When using the learning rate finder"),
         (
             "--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=val/nothing --trainer.val_check_interval=1",
-            "Early stopping conditioned on metric `val/nothing`",
+            "monitor of EarlyStopping must be a metric that the run logs, got val/nothing; logged: ",
         ),
     ],
 )

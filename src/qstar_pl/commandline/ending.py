@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import signal
 import time
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
 from qstar_pl.checkpoints.pending_validation import make_up_for_validation
-from qstar_pl.commandline.defaults import RUNS
+from qstar_pl.commandline.defaults import MAX_STEPS, RUNS
 from qstar_pl.commandline.given import given_by
 from qstar_pl.commandline.interrupt import SIGNALS, Stopped, StopSignals
 from qstar_pl.commandline.resume import LAST, find_last
@@ -99,8 +100,10 @@ class EndOfRun(Callback):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return []
         go_on = f"  go on:    {self.command(trainer, *_longer(trainer))}"
-        if self._signals is None:
+        if self._signals is None and trainer.global_step > 0:
             return [f"the run has taken all of its steps before, {trainer.global_step}; nothing was done", go_on]
+        if self._step == 0:
+            return [f"no step was taken: {_why_none(trainer)}", *([go_on] if _longer(trainer) else [])]
         if self.saved is None:
             return [_NO_WRITER]
         lines = [f"checkpoint: {self.saved}"]
@@ -119,7 +122,9 @@ class EndOfRun(Callback):
 
     def command(self, trainer: Trainer, *more: str) -> str:
         """Return the command that goes on from the last checkpoint: the user's own words, and more."""
-        words = _without(self.words, "--ckpt_path", *more[:1])
+        words = _without(self.words, "--ckpt_path", *more[::2])
+        if self.saved is None and not trainer.ckpt_path:
+            return shlex.join(["qstar", *words, *more])  # from the beginning
         given = given_by("fit", with_configurations(words))
         newest = find_last(given.trainer.get("default_root_dir") or RUNS, self.name)
         resumed = self.saved or (Path(trainer.ckpt_path) if trainer.ckpt_path else None)
@@ -172,11 +177,32 @@ def _is_done(trainer: Trainer) -> bool:
 
 
 def _longer(trainer: Trainer) -> list[str]:
-    """Return the option with which a run that has ended by itself would not end there."""
+    """Return the options with which a run that has ended by itself would be twice as long as it is."""
+    options = list[str]()
     if 0 <= trainer.max_steps <= trainer.global_step:
-        return ["--trainer.max_steps", str(2 * trainer.max_steps)]
+        options += ["--trainer.max_steps", str(2 * trainer.global_step or MAX_STEPS)]
     epochs = trainer.fit_loop.max_epochs
-    return ["--trainer.max_epochs", str(2 * epochs)] if epochs is not None and epochs > 0 else []
+    if epochs is not None and 0 <= epochs <= trainer.current_epoch:
+        options += ["--trainer.max_epochs", str(2 * trainer.current_epoch or 1)]
+    timers = [one for one in trainer.callbacks if isinstance(one, Timer)]  # type: ignore[attr-defined]
+    spent = max((one.time_elapsed() for one in timers if (one.time_remaining() or 1) <= 0), default=None)
+    return options if spent is None else [*options, "--trainer.max_time", _clock(2 * spent)]
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as the option max_time has it: days, hours, minutes, seconds."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return ":".join(f"{part:02d}" for part in (*divmod(hours, 24), minutes, rest))
+
+
+def _why_none(trainer: Trainer) -> str:
+    loop = trainer.fit_loop
+    if trainer.max_steps == 0 or loop.max_epochs == 0:
+        return f"trainer.max_{'steps' if trainer.max_steps == 0 else 'epochs'} is 0"
+    if trainer.limit_train_batches == 0:
+        return "trainer.limit_train_batches is 0"
+    return "training ended before the first"
 
 
 def _without(words: Sequence[str], *options: str) -> list[str]:

@@ -19,8 +19,9 @@ EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "sentencepiece": "sent
 
 _PEER_IS_GONE = ("Connection closed by peer", "Connection reset by peer", "Timed out waiting", "Broken pipe")
 """What torch's backends say when a collective call fails for the sake of another process."""
-_OF_CALLBACKS = ("Early stopping conditioned on metric", "When using the learning rate finder")
+_OF_CALLBACKS = ("When using the learning rate finder",)
 """How Lightning's callbacks begin to say that they do not suit the method."""
+_UNKNOWN_METRIC = re.compile(r"^Early stopping conditioned on metric `(?P<monitor>.*?)` .* following: (?P<known>.*)$")
 _REQUIREMENT = re.compile(r"Requirement '|No module named|is available\. Try `pip install`")
 
 
@@ -110,6 +111,9 @@ def _explain_one(error: BaseException) -> str | None:
         return "another process of this run ended, or did not answer in time (trainer.strategy.timeout_s); it says why"
     if kind == "OutOfMemoryError":
         return f"not enough memory: {first_sentence(text)} Lower data.batch_size or model.samples_per_prompt."
+    if match := _UNKNOWN_METRIC.match(text):
+        known = match["known"].replace("`", "")
+        return f"monitor of EarlyStopping must be a metric that the run logs, got {match['monitor']}; logged: {known}"
     if kind == "MisconfigurationException" or any(words in text for words in _OF_CALLBACKS):
         return first_sentence(text)
     if kind == "ValueError" and "Does not validate against any of the Union subtypes" in text:

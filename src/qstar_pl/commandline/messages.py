@@ -129,9 +129,8 @@ def _read(message: str) -> _Mistake:
         if owner:
             classes.append(owner["path"])
         last = match["path"].rpartition(".")[2] if (match := _CLASS.match(line)) else ""
-    return _Mistake(
-        tuple(keys), tuple(classes), leaf, missing, given, *map(tuple, map(dict.fromkeys, (kinds, choices))), about
-    )
+    ways = tuple(dict.fromkeys(kinds)), tuple(dict.fromkeys(choices))
+    return _Mistake(tuple(keys), tuple(classes), leaf, missing, given, *ways, about)
 
 
 def _missing(names: str, mistake: _Mistake) -> str:

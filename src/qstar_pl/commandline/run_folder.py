@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from qstar_pl.commandline.checkpoints import KEY, ROWS, WANDB_ID, rows_at
 from qstar_pl.commandline.hyperparameters import flat
 from qstar_pl.commandline.resume import NUMBERED, cut_metrics, rows_of, take_up_metrics
+from qstar_pl.errors import UserError
 
 UNNAMED = (None, "lightning_logs")
 """What the loggers call a run that has no name."""
@@ -102,6 +104,20 @@ def keep_earlier_metrics(trainer: Trainer, continued: Path | None = None) -> Non
 
 def _is_its_folder(logger: CSVLogger, checkpoint: Path) -> bool:
     return Path(logger.log_dir).resolve() == checkpoint.resolve().parent.parent
+
+
+def check_name(name: str | None) -> None:
+    """Do nothing if the runs of a name lie in the folder of all runs.
+
+    Raises:
+        UserError: if not, since other files would be written to, and `--ckpt_path last` would look there.
+
+    """
+    parts = re.split(r"[/\\]", name or "")
+    if name and (Path(name).is_absolute() or name.startswith("~") or {"", ".", ".."} & set(parts)):
+        raise UserError(
+            f"name must name a folder inside trainer.default_root_dir, such as mine or study/mine, got {name}"
+        )
 
 
 def folder_name(name: str | None, command: str) -> str | None:

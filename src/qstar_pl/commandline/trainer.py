@@ -33,12 +33,14 @@ from qstar_pl.commandline.defaults import (
 )
 from qstar_pl.commandline.ending import SAVE_AFTER_S, EndOfRun
 from qstar_pl.commandline.given import given_by
+from qstar_pl.commandline.monitors import check_monitors
 from qstar_pl.commandline.nulls import check_nulls
 from qstar_pl.commandline.parser import OneLineParser, is_print_config, print_flags
 from qstar_pl.commandline.resume import AUTO, LAST, find_checkpoint, stay_in_folder
 from qstar_pl.commandline.run_folder import (
     UNNAMED,
     RunConfig,
+    check_name,
     folder_name,
     keep_earlier_metrics,
     metrics_files,
@@ -94,6 +96,7 @@ class TrainerCLI(LightningCLI):
         self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
         given = given_by(command, self.words)
         self.names = given.names
+        check_name(given.name)
         root = given.trainer.get("default_root_dir") or RUNS
         self.checkpoint = find_checkpoint(given.ckpt_path, command, root, given.run_name)
         stored = checkpoint_layer(command, given, self.checkpoint)
@@ -124,6 +127,7 @@ class TrainerCLI(LightningCLI):
         trainer = config.trainer
         check_trainer_options(trainer)
         method = config.model.class_path.rpartition(".")[2]
+        check_name(config.name)  # a checkpoint's
         self.name = config.name or snake_case(method)
         # A logger in a config.yaml of a run bears that run's name.
         unnamed = {*UNNAMED, snake_case(method), *self.names}
@@ -193,6 +197,8 @@ class TrainerCLI(LightningCLI):
         lines = self.ending.lines(self.trainer)
         if lines and self.trainer.is_global_zero:
             print("\n".join(lines), flush=True)
+        if lines:
+            check_monitors(self.trainer)
 
     def validate(self, **kwargs: Any) -> None:
         """Measure, and print every metric on a line of its own: Lightning's table cuts their names."""

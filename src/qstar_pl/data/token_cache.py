@@ -22,6 +22,7 @@ from transformers import PreTrainedTokenizerBase
 from qstar_pl.data import chat_template, encoding, rendering
 from qstar_pl.data.chat_template import ChatTemplate
 from qstar_pl.data.encoding import Encoded, Encoder, Ids
+from qstar_pl.files import plain_mode
 from qstar_pl.models import text
 from qstar_pl.models.run_date import run_date
 from qstar_pl.types import Example
@@ -84,6 +85,7 @@ class TokenCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self.folder, prefix="unfinished-")
         try:
+            Path(name).chmod(plain_mode())  # mkstemp's is the owner's alone, and a cache may be shared
             with os.fdopen(handle, "wb") as stream:
                 stream.write(save(dict(arrays), metadata={"facts": facts}))
             Path(name).replace(file)

@@ -23,6 +23,7 @@ from transformers import PreTrainedModel
 
 from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.data import RLHFDataModule, TinyWorld
+from qstar_pl.files import open_weights
 from qstar_pl.methods import SFT, RewardModeling
 from qstar_pl.models import FromConfig, ModelSource, Pretrained
 from qstar_pl.models.tiny import ASSETS
@@ -105,6 +106,7 @@ def save(model: PreTrainedModel, folder: Path) -> None:
     """Write a Hugging Face folder in half precision: the shipped assets must stay small."""
     shutil.rmtree(folder, ignore_errors=True)
     model.half().save_pretrained(folder)
+    open_weights(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
 
 

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.files import open_weights
 
 _OURS = "default"
 """What peft calls the adapter of `inject_adapter_in_model`."""
@@ -55,4 +56,5 @@ def write_adapter(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fo
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(str(folder))
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    open_weights(folder)
     tokenizer.save_pretrained(folder)

@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.files import open_weights
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.configure import set_pad
 from qstar_pl.models.tokenizers import APPENDED_PAD, is_appended_pad
@@ -35,6 +36,7 @@ def write_language_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerB
             defaults.do_sample = True
     tokenizer.init_kwargs["padding_side"] = "left"  # as `generate` needs it; only what is written here is read again
     model.save_pretrained(folder)
+    open_weights(folder)
     tokenizer.save_pretrained(folder)
 
 
@@ -51,6 +53,7 @@ def write_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
             model.get_input_embeddings().weight[pad].zero_()
     set_pad(model.config, pad)
     model.save_pretrained(folder)
+    open_weights(folder)
     tokenizer.save_pretrained(folder)
 
 

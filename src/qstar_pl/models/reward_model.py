@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qstar_pl.errors import UserError
+from qstar_pl.files import open_weights
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.configure import set_pad
 from qstar_pl.models.context import context_of
@@ -112,3 +113,4 @@ class RewardModel(nn.Module):
     def save_pretrained(self, folder: str, **kwargs: Any) -> None:
         """Write a folder that `Pretrained(folder).load_reward()` and `AutoModelForSequenceClassification` read."""
         self.model.save_pretrained(folder, **kwargs)
+        open_weights(folder)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.files import open_weights
 from qstar_pl.models.inputs import fill_masked
 from qstar_pl.types import PromptBatch
 
@@ -50,4 +51,5 @@ class TokenRewardModel(nn.Module):
     def save_pretrained(self, folder: str, **kwargs: Any) -> None:
         """Write a folder that `Pretrained(folder).load()` and `AutoModelForCausalLM` read, with the tokenizer."""
         self.model.save_pretrained(folder, **kwargs)
+        open_weights(folder)
         self.tokenizer.save_pretrained(folder)

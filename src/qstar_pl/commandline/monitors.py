@@ -1,0 +1,48 @@
+"""Callbacks that wait for a metric which never comes: what was asked of them has not been done."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from qstar_pl.errors import UserError
+
+
+def check_monitors(trainer: Trainer) -> None:
+    """Do nothing if every metric that a callback of an ended run watches was logged.
+
+    Lightning says so itself where a callback looks after a validation; a short run, or one that saves between
+    validations, ends without.
+
+    Raises:
+        UserError: if one was not; the run itself is saved.
+
+    """
+    logged = trainer.callback_metrics
+    for config in trainer.lr_scheduler_configs:
+        # What a validation would have measured is known to be measured (`Plateau.check`), unless there was none.
+        if config.monitor is not None and not config.monitor.startswith("val/") and config.monitor not in logged:
+            raise _unknown("lr_scheduler.monitor", config.monitor, "the rate has not changed", logged)
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if not isinstance(monitor, str) or monitor in logged or not getattr(callback, "strict", True):
+            continue
+        if isinstance(callback, ModelCheckpoint) and (callback.save_top_k == 0 or monitor in ("epoch", "step")):
+            continue
+        missed = "no best checkpoint was kept" if isinstance(callback, ModelCheckpoint) else "it did nothing"
+        raise _unknown(f"monitor of {type(callback).__name__}", monitor, missed, logged)
+
+
+def _unknown(option: str, monitor: str, missed: str, logged: Mapping[str, Any]) -> UserError:
+    near = difflib.get_close_matches(monitor, logged, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    known = ", ".join(sorted(logged)) or "nothing"
+    return UserError(
+        f"{option} must be a metric that the run logs, got {monitor}, so {missed}{hint} logged: {known} "
+        f"(what was trained is saved)"
+    )
