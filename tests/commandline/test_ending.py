@@ -131,7 +131,7 @@ def test_the_way_on_leads_beyond_where_the_run_stands(qstar: Call) -> None:
     epochs = (*none, "--name=epochs", "--trainer.limit_train_batches=1")
     assert said(qstar(*epochs, "--trainer.max_epochs=3")[1], "go on")[-2:] == ["--trainer.max_epochs", "6"]
     code, _, err = qstar(*epochs, "--trainer.max_epochs=1", "--ckpt_path=last")
-    assert (code, "current_epoch=3, but you have set Trainer(max_epochs=1)" in err) == (2, True)
+    assert (code, "but you have set Trainer(max_epochs=1)" in err) == (2, True)
     assert said(qstar(*epochs, "--trainer.max_epochs=0")[1], "go on")[-2:] == ["--trainer.max_epochs", "1"]
 
 
