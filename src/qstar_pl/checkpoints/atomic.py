@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.types import _PATH
 
 from qstar_pl.checkpoints.damage import check_whole
+from qstar_pl.checkpoints.digest import seal
 
 
 @contextmanager
@@ -74,9 +75,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             return
         with replacing(Path(path)) as beside:
             torch.save(checkpoint, beside)
+            seal(beside)
 
-    def load_checkpoint(self, path: _PATH, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """See `CheckpointIO.load_checkpoint`.
+    def load_checkpoint(
+        self,
+        path: _PATH,
+        map_location: Callable[[Any], Any] | None = lambda storage, _: storage,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """See `CheckpointIO.load_checkpoint`; code in a checkpoint, also one from afar, runs for `weights_only=False`.
 
         Raises:
             UserError: if the file is damaged.
@@ -84,4 +91,4 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         if "://" not in str(path):
             check_whole(Path(path))
-        return super().load_checkpoint(path, *args, **kwargs)
+        return super().load_checkpoint(path, map_location, weights_only is None or weights_only)

@@ -3,49 +3,62 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 import zlib
+from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 
+from qstar_pl.checkpoints.digest import is_sealed, seal_is_broken, sha256
 from qstar_pl.errors import UserError
 
 MANIFEST = "checksums.json"
-"""In a folder: size and CRC-32 of every other file. A file needs none: torch keeps a CRC-32 of each of its parts."""
+"""In a folder: size and SHA-256 of every other file, and of the list itself. A file bears its own (see `digest`)."""
 SHARDED_METADATA = "meta.pt"
 """Where, in a folder, Lightning's sharding strategies put what is not split over processes."""
-_CHUNK = 1 << 24
+_REMEMBERED = 1 << 24
+"""Bytes from which on a file is not read again while its time of change stays: a clock that ticks every few
+milliseconds would not show a change of a smaller one."""
 
 
 def write_manifest(folder: Path) -> None:
     """Write the checksums of all files in a folder."""
-    sums = {file.name: _sums(file) for file in sorted(folder.iterdir()) if file.name != MANIFEST}
-    (folder / MANIFEST).write_text(json.dumps(sums))
+    files = {file.name: [file.stat().st_size, sha256(file)] for file in sorted(folder.iterdir())}
+    files.pop(MANIFEST, None)
+    (folder / MANIFEST).write_text(_manifest(files))
 
 
-def check_whole(path: Path) -> None:
-    """Read a checkpoint once from end to end.
+def check_whole(path: Path, argument: str = "ckpt_path", only: Collection[str] | None = None) -> None:
+    """Read a checkpoint once from end to end; a second time only if the file has changed since.
+
+    Args:
+        path: a file or a folder. What was written by another program, or before there were checksums of the whole, is
+            checked as far as it can be, and a notice says so.
+        argument: under which name the user gave it.
+        only: names of files in a folder to read; None: all.
 
     Raises:
         UserError: if something in it is not what was written; the message names the newest whole checkpoint beside it.
 
     """
-    if (damage := find_damage(path)) is None:
+    if (damage := find_damage(path, only)) is None:
         return
     before = newest_whole(path.parent, other_than=path)
-    offer = "there is no other beside it" if before is None else f"the one before it is whole: --ckpt_path {before}"
-    raise UserError(f"ckpt_path must be a whole checkpoint, got {path}, where {damage}; {offer}")
+    offer = "there is no other beside it" if before is None else f"the one before it is whole: --{argument} {before}"
+    raise UserError(f"{argument} must be a whole checkpoint, got {path}, where {damage}; {offer}")
 
 
-def find_damage(path: Path) -> str | None:
+def find_damage(path: Path, only: Collection[str] | None = None) -> str | None:
     """Return what is wrong with a checkpoint, in a few words; None if nothing is."""
-    if path.is_dir():
-        return _damage_of_folder(path)
     try:
-        with zipfile.ZipFile(path) as file:
-            bad = file.testzip()
-    except (zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
-        return f"the file cannot be read ({error})"
-    return None if bad is None else f"{bad} has been changed"
+        if path.is_dir():
+            return _damage_of_folder(path, only)
+        status = path.stat()
+        known = _damage_of_file if status.st_size >= _REMEMBERED else _damage_of_file.__wrapped__
+        return known(path.resolve(), status.st_size, status.st_mtime_ns, status.st_ino)
+    except OSError as error:
+        return f"{error.filename or path} cannot be read ({error.strerror or error})"
 
 
 def newest_whole(folder: Path, other_than: Path) -> Path | None:
@@ -57,28 +70,65 @@ def newest_whole(folder: Path, other_than: Path) -> Path | None:
     return None
 
 
-def _damage_of_folder(folder: Path) -> str | None:
+@lru_cache(maxsize=64)
+def _damage_of_file(path: Path, size: int, changed_ns: int, inode: int) -> str | None:
+    if is_sealed(path):
+        if not zipfile.is_zipfile(path):
+            return "the file cannot be read (it is no archive of torch's, or was cut)"
+        return "the file has been changed" if seal_is_broken(path) else None
+    try:
+        with zipfile.ZipFile(path) as file:
+            bad = file.testzip()
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error, RuntimeError, ValueError) as error:
+        return f"the file cannot be read ({error})"
+    if bad is None:
+        _say_unsealed(path)
+    return None if bad is None else f"{bad} has been changed"
+
+
+def _damage_of_folder(folder: Path, only: Collection[str] | None) -> str | None:
     manifest = folder / MANIFEST
     if not manifest.exists():
-        return None  # written by another program: nothing is known of what it should be
+        _say_unsealed(folder)
+        return None
+    text = manifest.read_bytes()
     try:
-        sums = json.loads(manifest.read_text())
-    except (json.JSONDecodeError, OSError) as error:
+        files = json.loads(text)["files"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         return f"{MANIFEST} cannot be read ({error})"
-    for name, (size, checksum) in sums.items():
+    if text != _manifest(files).encode():
+        return f"{MANIFEST} has been changed"
+    for name, (size, digest) in files.items():
         file = folder / name
+        if only is not None and name not in only:
+            continue
         if not file.exists():
             return f"{name} is missing"
-        if file.stat().st_size != size:
-            return f"{name} has {file.stat().st_size} bytes instead of {size}"
-        if _sums(file)[1] != checksum:
+        status = file.stat()
+        if status.st_size != size:
+            return f"{name} has {status.st_size} bytes instead of {size}"
+        known = _digest_of if size >= _REMEMBERED else _digest_of.__wrapped__
+        if known(file.resolve(), size, status.st_mtime_ns, status.st_ino) != digest:
             return f"{name} has been changed"
     return None
 
 
-def _sums(file: Path) -> tuple[int, int]:
-    checksum = 0
-    with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            checksum = zlib.crc32(chunk, checksum)
-    return file.stat().st_size, checksum
+@lru_cache(maxsize=1024)
+def _digest_of(file: Path, size: int, changed_ns: int, inode: int) -> str:
+    return sha256(file)
+
+
+def _manifest(files: object) -> str:
+    """Return the text of a manifest: with a checksum of its own, and no other way to write the same."""
+    listed = json.dumps(files, sort_keys=True)
+    return json.dumps({"files": files, "crc": zlib.crc32(listed.encode())}, sort_keys=True)
+
+
+@lru_cache(maxsize=256)
+def _say_unsealed(path: Path) -> None:
+    print(
+        f"notice: {path} bears no checksum of the whole (an older version or another program wrote it); "
+        "what can be checked of it is right",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -7,14 +7,14 @@ checkpoint and comes back below everything that the user gives, for files and fo
 
 from __future__ import annotations
 
-import pickle
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from qstar_pl.checkpoints.damage import SHARDED_METADATA, check_whole
+from qstar_pl.checkpoints.reading import read_settings
 from qstar_pl.commandline.defaults import CADENCE, LENGTHS, snake_case
 from qstar_pl.commandline.given import Given, class_name, read_yaml
 from qstar_pl.errors import UserError
@@ -120,9 +120,7 @@ def stored_config(path: Path) -> dict[str, Any]:
         UserError: if the checkpoint does not exist or cannot be read.
 
     """
-    if not path.exists():
-        raise UserError(f"ckpt_path must name a checkpoint that exists, got {path}")
-    contents = _unsharded(path)
+    contents = _settings(path)
     if KEY in contents:
         return dict(contents[KEY])
     stored = _beside(path)
@@ -134,13 +132,13 @@ def stored_config(path: Path) -> dict[str, Any]:
 
 def rows_at(path: Path, folder: str) -> int | None:
     """Return how many rows the metrics.csv in a run's folder had when a checkpoint was written; None if unknown."""
-    rows: Mapping[str, int] = _unsharded(path).get(ROWS, {})
+    rows: Mapping[str, int] = _settings(path).get(ROWS, {})
     return rows.get(folder)
 
 
 def wandb_id_of(path: Path) -> str | None:
     """Return the id of the W&B run that a checkpoint belongs to, None if it had none."""
-    found: str | None = _unsharded(path).get(WANDB_ID)
+    found: str | None = _settings(path).get(WANDB_ID)
     return found
 
 
@@ -149,7 +147,7 @@ def logged_step(path: Path) -> int:
 
     Lightning counts batches that ended in a step; a checkpoint is written before the last one of them is counted.
     """
-    loops = _unsharded(path).get("loops") or {}
+    loops = _settings(path).get("loops") or {}
     epoch = (loops.get("fit_loop") or {}).get("epoch_loop.state_dict") or {}
     return int(epoch.get("_batches_that_stepped", -1)) + 1
 
@@ -163,27 +161,6 @@ def _beside(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _unsharded(path: Path) -> Mapping[str, Any]:
-    source = path / SHARDED_METADATA if path.is_dir() else path
-    return _load(source) if source.exists() else {}
-
-
-def _load(source: Path) -> Mapping[str, Any]:
-    try:
-        # mmap: the weights, which may be many gigabytes, are not read here.
-        contents = torch.load(source, weights_only=True, map_location="cpu", mmap=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
-        raise UserError(f"ckpt_path must be a checkpoint without code in it, got {source}: {reason}") from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
-        with source.open("rb") as file:
-            if file.read(2) == b"PK":  # it began as one of torch's
-                check_whole(source)
-        raise UserError(
-            f"ckpt_path must be a Lightning checkpoint, got {source}, which cannot be read as one"
-        ) from error
-    if not isinstance(contents, Mapping):
-        raise UserError(
-            f"ckpt_path must be a Lightning checkpoint, got {source}, which holds a {type(contents).__name__}"
-        )
-    return contents
+def _settings(path: Path) -> Mapping[str, Any]:
+    # Of the processes on a machine one reads the file from end to end; the others end with it.
+    return read_settings(path, check=os.environ.get("LOCAL_RANK", "0") == "0")

@@ -16,6 +16,7 @@ from qstar_pl.checkpoints.atomic import replacing
 from qstar_pl.checkpoints.damage import SHARDED_METADATA, check_whole, find_damage, write_manifest
 from qstar_pl.checkpoints.optimizers import KEY as OPTIMIZERS
 from qstar_pl.checkpoints.optimizers import check_has_state, check_same
+from qstar_pl.checkpoints.sharded import check_no_code, is_sharded
 from qstar_pl.distributed.generation import Gathering
 from qstar_pl.distributed.sharding import Sharding
 from qstar_pl.errors import UserError
@@ -87,6 +88,9 @@ class FSDP2Strategy(ModelParallelStrategy):
         damage = find_damage(Path(checkpoint_path)) if self.is_global_zero else None
         if self.broadcast(damage) is not None:
             check_whole(Path(checkpoint_path))
+        weights_only = weights_only is None or weights_only
+        if is_sharded(Path(checkpoint_path)):
+            check_no_code(Path(checkpoint_path))
         groups = None
         if self.optimizers:
             stored = _without_shards(Path(checkpoint_path), weights_only)

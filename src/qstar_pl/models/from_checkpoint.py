@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from jsonargparse import ArgumentError, ArgumentParser
-from lightning.fabric.utilities.load import _load_distributed_checkpoint
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.checkpoints.reading import read_checkpoint
 from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.endings import add_ends
@@ -114,23 +112,7 @@ class FromCheckpoint(ModelSource):
         return _is_classifier(self._weights(self._contents()))
 
     def _contents(self) -> Mapping[str, Any]:
-        file = Path(self.path)
-        if not file.exists():
-            raise UserError(f"path must name a checkpoint that exists, got {file}")
-        if file.is_dir() and not (file / ".metadata").is_file():
-            raise UserError(f"path must be a Lightning checkpoint, got the folder {file}, in which there is none")
-        try:
-            if file.is_dir():
-                return dict(_load_distributed_checkpoint(file))
-            # mmap: what is not needed, such as the optimiser's state, is not read.
-            contents = torch.load(file, weights_only=True, map_location="cpu", mmap=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-            raise UserError(
-                f"path must be a Lightning checkpoint without code in it, got {file}: {first_line(error)}"
-            ) from error
-        if not isinstance(contents, Mapping) or "state_dict" not in contents:
-            raise UserError(f"path must be a Lightning checkpoint, got {file}, which has no state_dict")
-        return contents
+        return read_checkpoint(Path(self.path), "path")
 
     def _prefix(self, contents: Mapping[str, Any]) -> str:
         for prefix in PLACES:
