@@ -112,7 +112,7 @@ def test_mistakes(tmp_path: Path, policy: str) -> None:
         FromCheckpoint(policy, base=FromConfig(overrides={**SIZE, "n_layer": 2})).load()
     unknown = {"model": {"init_args": {"policy": {"class_path": "os.system", "init_args": {}}}}}
     path = write(tmp_path / "odd.ckpt", {"policy.x": torch.zeros(1)}, **{CONFIG_KEY: unknown})
-    with pytest.raises(UserError, match="path must say which model it holds"):
+    with pytest.raises(UserError, match=r"with base \(a class that is not of this package\)"):
         FromCheckpoint(path).load()
 
 

@@ -80,7 +80,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self,
         path: _PATH,
-        map_location: Callable[[Any], Any] | None = lambda storage, _: storage,
+        map_location: Callable[..., Any] | None = lambda storage, _: storage,
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
         """See `CheckpointIO.load_checkpoint`; code in a checkpoint, also one from afar, runs for `weights_only=False`.

@@ -34,7 +34,8 @@ _OF_TORCH = {
     },
     "torch.distributed.checkpoint.filesystem": {"_StorageInfo"},
     "collections": {"OrderedDict"},
-    **dict.fromkeys(("pathlib", "pathlib._local"), {"PosixPath", "WindowsPath"}),
+    "pathlib": {"PosixPath", "WindowsPath"},
+    "pathlib._local": {"PosixPath", "WindowsPath"},
 }
 """Module → what `torch.distributed.checkpoint` names in a table of contents; types of numbers come on top."""
 
@@ -108,4 +109,4 @@ def _check_place(place: Any) -> None:
 def _read(folder: Path, place: Any) -> bytes:
     with (folder / place.relative_path).open("rb") as stream:
         stream.seek(place.offset)
-        return stream.read(place.length)
+        return stream.read(int(place.length))

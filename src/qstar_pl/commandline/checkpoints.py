@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from qstar_pl.checkpoints.reading import read_settings
+from qstar_pl.checkpoints.stored_config import withheld_line, without_risks
 from qstar_pl.commandline.defaults import CADENCE, LENGTHS, snake_case
 from qstar_pl.commandline.given import Given, class_name, read_yaml
 from qstar_pl.errors import UserError
@@ -44,7 +45,8 @@ def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dic
         checkpoint: a file, or the folder of a sharded one; None: there is none.
 
     Raises:
-        UserError: if the checkpoint does not exist or cannot be read.
+        UserError: if the checkpoint does not exist or cannot be read, or if its configuration holds what is not taken
+            from a checkpoint (see `without_risks`) and the user does not say it either.
 
     """
     if checkpoint is None:
@@ -58,6 +60,9 @@ def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dic
     if given.method and given.method != class_name(layer.get("model")):
         # Another method: arguments that happen to share a name must not leak into it.
         layer.pop("model", None)
+    layer, withheld = without_risks(layer, checkpoint)
+    if missing := [one for one in withheld if not one.is_answered(given.options)]:
+        raise UserError(withheld_line("ckpt_path", checkpoint, missing))
     return layer
 
 

@@ -16,7 +16,14 @@ from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tiny import resolve
 
 
-def export(checkpoint: str, output: Path, *, adapter_only: bool = False, base: str | None = None) -> str:
+def export(
+    checkpoint: str,
+    output: Path,
+    *,
+    adapter_only: bool = False,
+    base: str | None = None,
+    trust_remote_code: bool = False,
+) -> str:
     """Write the model as safetensors, and its tokenizer.
 
     A policy (and a token-wise reward) is written for `AutoModelForCausalLM`, a reward model with a scalar head for
@@ -29,6 +36,7 @@ def export(checkpoint: str, output: Path, *, adapter_only: bool = False, base: s
         output: folder, made if need be; must be empty.
         adapter_only: write a PEFT folder of the adapters; otherwise they are added to the weights.
         base: folder or hub id of the model without its adapters; None: where the run had it from.
+        trust_remote_code: run Python code that comes with the run's model.
 
     Returns:
         The name of the class that loads the folder.
@@ -42,7 +50,7 @@ def export(checkpoint: str, output: Path, *, adapter_only: bool = False, base: s
         raise UserError(f"base must be left out without adapter_only, got {base}")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"output must be a new or an empty folder, got {output}")
-    source = FromCheckpoint(checkpoint)
+    source = FromCheckpoint(checkpoint, trust_remote_code=trust_remote_code)
     reward = source.holds_classifier()
     model = source.load_reward() if reward else source.load()
     if adapter_only:
@@ -76,8 +84,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="folder to write; new or empty")
     parser.add_argument("--adapter_only", action="store_true", help="write LoRA's adapters alone, as a PEFT folder")
     parser.add_argument("--base", help="with --adapter_only: folder or hub id of the model under the adapters")
+    parser.add_argument("--trust_remote_code", action="store_true", help="run Python code that comes with the model")
     arguments = parser.parse_args(argv)
-    name = export(arguments.ckpt_path, arguments.output, adapter_only=arguments.adapter_only, base=arguments.base)
+    name = export(
+        arguments.ckpt_path,
+        arguments.output,
+        adapter_only=arguments.adapter_only,
+        base=arguments.base,
+        trust_remote_code=arguments.trust_remote_code,
+    )
     given = "base, " if arguments.adapter_only else ""
     print(f"{name}.from_pretrained({given}{str(arguments.output)!r})")
     return 0

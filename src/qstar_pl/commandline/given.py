@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from qstar_pl.checkpoints.stored_config import option_names
 from qstar_pl.commandline.defaults import DEFAULT_METHOD, snake_case
 from qstar_pl.errors import UserError
 
@@ -26,6 +27,8 @@ class Given:
     trainer: dict[str, Any] = field(default_factory=dict)
     """Options of the trainer; those of nested classes under the outer name, with whatever value."""
 
+    options: set[str] = field(default_factory=set)
+    """Every option that was given in whatever way, by its name on the command line without dashes."""
     names: set[str] = field(default_factory=set)
     """All that a run was called in some file; a higher layer may call it something else."""
 
@@ -41,6 +44,7 @@ class Given:
 
     def take(self, settings: Mapping[str, Any], folder: Path) -> None:
         """Add a YAML file's content; group files in it are relative to its folder."""
+        self.options |= set(option_names(settings))
         for key in ("ckpt_path", "name"):
             if key in settings:
                 setattr(self, key, settings[key])
@@ -68,6 +72,8 @@ def given_by(command: str, words: Sequence[str]) -> Given:
         option, equals, value = word.partition("=")
         if not equals:
             value = words[position + 1] if position + 1 < len(words) else ""
+        if option.startswith("--") and option != "--config":
+            given.options.add(_option_name(option))
         if option in ("-c", "--config"):
             settings, folder = _settings(value)
             given.take(settings.get(command) or {} if before else settings, folder)
@@ -82,6 +88,12 @@ def given_by(command: str, words: Sequence[str]) -> Given:
         elif option.startswith("--trainer."):
             given.trainer[option.removeprefix("--trainer.").partition(".")[0].removesuffix("+")] = value
     return given
+
+
+def _option_name(word: str) -> str:
+    """Return the name of an option as in `option_names`."""
+    parts = word.removeprefix("--").split(".")
+    return ".".join(part for part in parts if part not in ("class_path", "init_args")).removesuffix("+")
 
 
 def class_name(spec: Any) -> str | None:

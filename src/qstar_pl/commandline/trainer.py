@@ -239,7 +239,8 @@ def run_trainer(argv: Sequence[str]) -> None:
     quieten()
     # The line under each field of a strategy is what its help says; reading them takes longer than a run has use for.
     helping = any(word == "-h" or word.partition("=")[0].endswith("help") for word in argv)
-    set_parsing_settings(docstring_parse_attribute_docstrings=helping)
+    # Naming a list makes the parser refuse what is on its own: functions that would run whatever they are given.
+    set_parsing_settings(docstring_parse_attribute_docstrings=helping, import_path_denylist=["os"])
     TrainerCLI(argv)
 
 

@@ -12,6 +12,7 @@ from qstar_pl.data.rendering import Template
 from qstar_pl.errors import UserError
 from qstar_pl.models.endings import turn_end_id
 from qstar_pl.models.run_date import CLOCK, dated, run_date
+from qstar_pl.models.templates import bounded
 from qstar_pl.models.text import Guard
 from qstar_pl.models.tokenizers import first_line
 from qstar_pl.types import Turn
@@ -108,15 +109,16 @@ class ChatTemplate(Template):
         messages = [{"role": turn.role, "content": guard.hide(turn.content.strip())} for turn in turns]
         try:
             template, variables = dated(self.tokenizer.get_chat_template(self.chat_template))
-            return str(
-                self.tokenizer.apply_chat_template(
-                    messages,
-                    chat_template=template,
-                    tokenize=False,
-                    add_generation_prompt=add_generation_prompt,
-                    **variables,
+            with bounded(str(self.chat_template or self.tokenizer.chat_template)):
+                return str(
+                    self.tokenizer.apply_chat_template(
+                        messages,
+                        chat_template=template,
+                        tokenize=False,
+                        add_generation_prompt=add_generation_prompt,
+                        **variables,
+                    )
                 )
-            )
         except Exception as error:  # a template is a program of its own and raises what it likes
             roles = ", ".join(turn.role for turn in turns)
             raise UserError(

@@ -23,6 +23,7 @@ def parser() -> ToolParser:
     models.add_argument("--model_t", help="π_t, likewise (tiny/expert); without it π_θ alone is sampled")
     models.add_argument("--prompt_template_t", help="what π_t reads: a text with {prompt}, or a Jinja chat template")
     models.add_argument("--dtype", default="float32", help="of the weights: float32, bfloat16, float16, float64")
+    models.add_argument("--trust_remote_code", action="store_true", help="run Python code that comes with the models")
     sampling = top.add_argument_group("sampling")
     sampling.add_argument("--alpha_method", help=f"with --model_t: one of {', '.join(ALPHA_METHODS)} (kl_symmetric)")
     sampling.add_argument("--fixed_alpha", type=float, help="with --alpha_method fixed: exponent of π_θ (0.5)")

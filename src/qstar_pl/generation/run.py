@@ -74,9 +74,11 @@ def resolve_device(device: str) -> tuple[str, int | list[int]]:
     return ("cuda" if kind == "gpu" else kind), ([int(index)] if index else 1)
 
 
-def model_source(name: str, dtype: str) -> ModelSource:
+def model_source(name: str, dtype: str, trust_remote_code: bool = False) -> ModelSource:
     """Return where a model comes from: a checkpoint of `qstar fit`, or a name of `Pretrained`."""
-    return FromCheckpoint(name) if name.endswith(".ckpt") else Pretrained(name, dtype=dtype)
+    if name.endswith(".ckpt"):
+        return FromCheckpoint(name, trust_remote_code=trust_remote_code)
+    return Pretrained(name, dtype=dtype, trust_remote_code=trust_remote_code)
 
 
 def adapter_of(text: str | None) -> RowSource | None:
@@ -109,11 +111,11 @@ def build(settings: GenerationSettings) -> tuple[GenerationModule, GenerationDat
         UserError: if a model has no tokenizer, or π_t another vocabulary.
 
     """
-    policy = model_source(settings.model_theta, settings.dtype)
+    policy = model_source(settings.model_theta, settings.dtype, settings.trust_remote_code)
     tokenizer = tokenizer_of(policy, "model_theta")
     target = None
     if settings.model_t is not None:
-        source = model_source(settings.model_t, settings.dtype)
+        source = model_source(settings.model_t, settings.dtype, settings.trust_remote_code)
         tokenizer_of(source, "model_t")
         own_token_ids(source, tokenizer, "model_t")
         target = Expert(source, settings.prompt_template_t)

@@ -112,6 +112,8 @@ class GenerationSettings:
     """Lightning's precision, e.g. bf16-mixed."""
     device: str = "cpu"
     """Kind of device: cpu, cuda or mps."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the models."""
     save_diagnostics: str = "rows"
     """none, rows (a line per answer) or tokens (also a parquet file with a row per token)."""
 
@@ -209,7 +211,7 @@ class GenerationSettings:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON has them."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "trust_remote_code" or value}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.models.templates import bounded
+
 ANSWER = "answer"
 """A text that no template changes, to see what it writes behind it."""
 
@@ -23,7 +25,8 @@ def turn_end_id(tokenizer: PreTrainedTokenizerBase, chat_template: str | None = 
         return None
     messages = [{"role": "user", "content": "question"}, {"role": "assistant", "content": ANSWER}]
     try:
-        text = str(tokenizer.apply_chat_template(messages, chat_template=chat_template, tokenize=False))
+        with bounded(str(chat_template or tokenizer.chat_template)):
+            text = str(tokenizer.apply_chat_template(messages, chat_template=chat_template, tokenize=False))
     except Exception:  # a template is a program of its own and raises what it likes; rendering data reports it
         return None
     behind = text.rpartition(ANSWER)[2].lstrip()

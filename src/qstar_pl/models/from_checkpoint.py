@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.checkpoints.reading import read_checkpoint
+from qstar_pl.checkpoints.stored_config import OF_A_MODEL, TRUST, withheld_line, without_risks
 from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.endings import add_ends
@@ -44,6 +45,8 @@ class FromCheckpoint(ModelSource):
     """A checkpoint: a .ckpt file, or the folder that sharded training wrote."""
     base: ModelSource | None = None
     """Where architecture and tokenizer come from; null: from where the run had them."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the run's model; a checkpoint cannot ask for it."""
 
     def load(self) -> PreTrainedModel:
         """See `ModelSource.load`.
@@ -135,15 +138,19 @@ class FromCheckpoint(ModelSource):
         return source
 
     def _instantiate(self, kind: Any, stated: Any) -> Any:
-        """Build what the run's configuration states of its model."""
+        """Build what the run's configuration states of its model, without what a checkpoint may not ask for."""
+        config, withheld = without_risks({"base": stated})
+        if refused := [one for one in withheld if one.reason != OF_A_MODEL or not self.trust_remote_code]:
+            raise UserError(withheld_line("path", self.path, refused))
         parser = ArgumentParser(exit_on_error=False)
         parser.add_argument("--stated", type=kind)
         try:
-            return parser.instantiate_classes(parser.parse_object({"stated": stated})).stated
-        except (ArgumentError, TypeError, ValueError) as error:
+            built = parser.instantiate_classes(parser.parse_object({"stated": config.get("base")})).stated
+        except (ArgumentError, TypeError, ValueError, AttributeError, UserError) as error:
             raise UserError(
                 f"path must say which model it holds, got {self.path} with {stated}: {first_line(error)}"
             ) from error
+        return _trusting(built) if self.trust_remote_code else built
 
     def _fill(self, model: PreTrainedModel, state: Mapping[str, Tensor], optional: Any) -> None:
         if empty():
@@ -161,10 +168,23 @@ class FromCheckpoint(ModelSource):
             )
 
 
+def _trusting(source: Any) -> Any:
+    """Return a source that runs the code that comes with its model, however deep inside others that is."""
+    if not is_dataclass(source) or isinstance(source, type):
+        return source
+    changes: dict[str, Any] = {
+        one.name: _trusting(getattr(source, one.name)) for one in fields(source) if one.name == "base"
+    }
+    if hasattr(source, TRUST):
+        changes[TRUST] = True
+    return replace(source, **changes)
+
+
 def _options(contents: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the run's method, empty if the run had no configuration."""
-    options: dict[str, Any] = (contents.get(CONFIG_KEY) or {}).get("model", {}).get("init_args", {})
-    return options
+    model = (contents.get(CONFIG_KEY) or {}).get("model")
+    options = model.get("init_args") if isinstance(model, Mapping) else None
+    return dict(options) if isinstance(options, Mapping) else {}
 
 
 def _is_classifier(state: Mapping[str, Tensor]) -> bool:

@@ -11,6 +11,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     GenerationConfig,
+    GenerationMixin,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -19,6 +20,7 @@ from transformers import (
 from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities, check_decoder
 from qstar_pl.models.configure import DTYPES, check_options, drop_bad_pad, quiet, seeded, set_dropout, set_pad
+from qstar_pl.models.folder import check_model_folder
 from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tiny import TINY, belongs_to_package, check_folder, resolve
@@ -71,7 +73,8 @@ class Pretrained(ModelSource):
         with quiet():
             try:
                 generation = GenerationConfig.from_pretrained(path, **options)
-            except (OSError, ValueError):  # most folders have one; without it the configuration says what it would
+            except (OSError, ValueError, TypeError, KeyError):
+                # Most folders have one; without it the configuration says what it would.
                 generation = None
             return Capabilities.declared(self._config(), generation, tokenizer or self.tokenizer())
 
@@ -93,23 +96,43 @@ class Pretrained(ModelSource):
             with quiet(), seeded(0):
                 load = self._without_weights if empty() else self._weights
                 model = load(auto_class, config, path)
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        except UserError:
+            raise
+        except Exception as error:  # files that anybody may have written: transformers raises what it meets
             raise UserError(self._failure(path, error)) from error
         return place(model.eval())
 
     def _config(self) -> PretrainedConfig:
         path = resolve(self.name)
         check_folder(path)
+        check_model_folder(Path(path), trusted=self.trust_remote_code)
         try:
             with quiet():
                 return AutoConfig.from_pretrained(path, **self._hub_options())
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        except Exception as error:  # as above
             raise UserError(self._failure(path, error)) from error
 
     def _weights(self, auto_class: Any, config: PretrainedConfig, path: str) -> PreTrainedModel:
-        model: PreTrainedModel = auto_class.from_pretrained(
-            path, config=config, use_safetensors=True, **self._numerics(), **self._hub_options()
+        model: PreTrainedModel
+        model, report = auto_class.from_pretrained(
+            path,
+            config=config,
+            use_safetensors=True,
+            output_loading_info=True,
+            **self._numerics(),
+            **self._hub_options(),
         )
+        body = f"{model.base_model_prefix}."
+        missing = sorted(
+            key
+            for key in report["missing_keys"]
+            if key.startswith(body) or isinstance(model, GenerationMixin)  # a classifier's head may be new
+        )
+        if missing:
+            raise UserError(
+                f"name must lead to the weights of {type(model).__name__}, got {self.name!r} without {len(missing)} of "
+                f"them {missing[:2]}"
+            )
         return model
 
     def _without_weights(self, auto_class: Any, config: PretrainedConfig, path: str) -> PreTrainedModel:

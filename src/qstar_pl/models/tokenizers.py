@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -9,6 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.configure import quiet
+from qstar_pl.models.folder import check_model_folder
 from qstar_pl.models.tiny import check_folder, resolve_tokenizer
 
 APPENDED_PAD = "<|pad|>"
@@ -28,10 +30,14 @@ def load_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTr
     """
     folder = resolve_tokenizer(name)
     check_folder(folder, argument)
+    check_model_folder(Path(folder), argument, trusted=kwargs.get("trust_remote_code", False))
     try:
         with quiet():
-            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **kwargs)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+            # Left open, the question whether to run a tokenizer's own code would be put to the terminal.
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                folder, **{"trust_remote_code": False, **kwargs}
+            )
+    except Exception as error:  # files that anybody may have written: transformers raises what it meets
         raise UserError(f"{argument} must lead to a tokenizer, got {name!r}: {first_line(error)}") from error
     # A folder with a model but no tokenizer gives an empty one instead of an error.
     if len(tokenizer) < 2:

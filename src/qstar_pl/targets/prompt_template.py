@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.run_date import dated
+from qstar_pl.models.templates import bounded
 from qstar_pl.models.text import Guard, decode_exactly, special_tokens
 from qstar_pl.types import Example, PromptBatch
 
@@ -69,11 +70,12 @@ class PromptTemplate:
         messages = [{"role": turn.role, "content": guard.hide(turn.content.strip())} for turn in example.turns]
         template, variables = dated(self.text)
         try:
-            return str(
-                tokenizer.apply_chat_template(
-                    messages, chat_template=template, tokenize=False, add_generation_prompt=True, **variables
+            with bounded(self.text):
+                return str(
+                    tokenizer.apply_chat_template(
+                        messages, chat_template=template, tokenize=False, add_generation_prompt=True, **variables
+                    )
                 )
-            )
         except Exception as error:  # a template is a program of its own and raises what it likes
             raise UserError(f"target.prompt_template must render the dialogue: {error}") from error
 

@@ -130,7 +130,7 @@ def _metadata(root: Path) -> list[Mapping[str, Any]]:
         return []
     try:
         found = yaml.safe_load(parts[1])
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError, ValueError):
         return []
     configurations = found.get("configs") if isinstance(found, Mapping) else None
     return [one for one in configurations if isinstance(one, Mapping)] if isinstance(configurations, list) else []

@@ -1,0 +1,48 @@
+"""Templates in Jinja are programs that came with a model: how long one may take.
+
+transformers renders them in Jinja's sandbox, which keeps them from everything but the dialogue, and cuts ranges at
+100,000; loops in loops, and what a template makes of memory, are not bounded by it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+LIMIT_S = 5.0
+"""Seconds of processor time for one dialogue; a long one takes milliseconds."""
+_ENDLESS: set[str] = set()
+
+
+class TooLongError(Exception):
+    """A template has run into the limit."""
+
+
+@contextmanager
+def bounded(template: str) -> Iterator[None]:
+    """Let a template render for so long; in the main thread of a system with timers of processor time.
+
+    Raises:
+        TooLongError: if it takes longer, or has done so before.
+
+    """
+    if template in _ENDLESS:
+        raise TooLongError(f"a chat template must render a dialogue within {LIMIT_S:g} s")
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGVTALRM"):
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _ENDLESS.add(template)
+        raise TooLongError(f"a chat template must render a dialogue within {LIMIT_S:g} s")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        signal.signal(signal.SIGVTALRM, before)
