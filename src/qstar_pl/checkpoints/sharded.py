@@ -109,4 +109,4 @@ def _check_place(place: Any) -> None:
 def _read(folder: Path, place: Any) -> bytes:
     with (folder / place.relative_path).open("rb") as stream:
         stream.seek(place.offset)
-        return stream.read(int(place.length))
+        return bytes(stream.read(place.length))

@@ -37,7 +37,7 @@ def check_model_folder(folder: Path, argument: str = "name", *, trusted: bool = 
         return
     read = {name: _object(folder / name, argument) for name in (*_OBJECTS, INDEX) if (folder / name).is_file()}
     if not trusted and any("auto_map" in read.get(name, {}) for name in ("config.json", "tokenizer_config.json")):
-        _say_ignored(folder)
+        _say_ignored(folder.resolve(), folder)
     for key, value in _leaves(read.get("config.json", {})):
         fault = _fault(key, value)
         if fault is not None:
@@ -46,7 +46,7 @@ def check_model_folder(folder: Path, argument: str = "name", *, trusted: bool = 
 
 
 @lru_cache
-def _say_ignored(folder: Path) -> None:
+def _say_ignored(place: Path, folder: Path) -> None:
     print(
         f"notice: {folder} brings code of its own, which is not run; trust_remote_code=true would run it",
         file=sys.stderr,
