@@ -39,7 +39,7 @@ def refused(code):
 @pytest.mark.parametrize("machine", MACHINES)
 def test_refuses_its_list_and_allows_the_rest(machine):
     program, column, audit = built(machine), list(MACHINES).index(machine), MACHINES[machine]
-    tables = ("OTHER_PROCESSES", "SOCKETS", "SHARED_MEMORY", "SYSTEM", "NEW_PROCESSES")
+    tables = ("OTHER_PROCESSES", "ASYNCHRONOUS", "SOCKETS", "SHARED_MEMORY", "SYSTEM", "NEW_PROCESSES")
     listed = {pair[column] for table in tables for pair in getattr(syscall_numbers, table).values()}
     by_argument = {pair[column] for pair in syscall_numbers.BY_ARGUMENT.values()}
     for number in range(syscall_numbers.NEWEST + 1):
@@ -99,6 +99,7 @@ def test_signals_only_to_itself_without_a_pid_namespace():
         assert run(alone, number, 77) == ALLOW
         assert run(alone, number, 78) == refused(errno.EPERM)
         assert run(built(), number, 78) == ALLOW
+        assert run(built(), number, 1) == refused(errno.EPERM)  # the supervisor
     assert run(alone, kill, 0) == refused(errno.EPERM)
     assert run(alone, kill, 2**32 - 1) == refused(errno.EPERM)
     assert run(alone, prlimit, 0) == ALLOW

@@ -98,7 +98,7 @@ def test_warns_once_where_the_network_is_within_reach(monkeypatch):
 
     monkeypatch.setattr("qstar_pl.rewards.execution.ExecutionPool", Pool)
     reward = ExecutionReward()
-    with pytest.warns(UserWarning, match="can reach the network"):
+    with pytest.warns(UserWarning, match="not isolated from the network"):
         reward.score(rollout_of([FUNCTION], []), [])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -134,8 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     samples = reference_samples(problems) if given.check_reference else read_samples(given.samples, problems)
     started = time.monotonic()
     with ExecutionPool(given.workers, limits) as pool:
-        if not pool.isolation.offline:
-            print(f"warning: programs are not isolated from the network\n{pool.isolation.describe()}", file=sys.stderr)
+        if warning := pool.isolation.warning():
+            print(f"warning: {warning}", file=sys.stderr)
         verdicts = pool.judge(Task(sample.problem, sample.program) for sample in samples)
     seconds = time.monotonic() - started
     counts = counts_per_problem(samples, verdicts)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-8
 """Tolerances for numbers with a decimal point, those of APPS's own harness (numpy.allclose)."""
+_LONGEST_NUMBER = 400
+_NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_EXACT = 2**53
+"""Whole numbers up to here are floats without rounding."""
 
 
-def same_output(printed: str, expected: str) -> bool:
-    """Return whether two texts agree line by line, whatever the spaces between words and the empty lines at the end.
+def same_output(printed: bytes, expected: bytes) -> bool:
+    """Return whether two texts agree line by line, whatever the blanks between words and the empty lines at the end.
 
-    Words agree if they are equal, or if both are decimal fractions or one is and the other a number, within tolerance.
-    Other than APPS's harness, which also accepts lines in any order, order counts.
+    Words agree if they are equal, or if both are numbers, one of them a decimal fraction, and within tolerance; a whole
+    number is the expected one only if it is so exactly, also where one of them is written as 4.0. Blanks and the ends
+    of lines are those of ASCII: a control character or another sign of Unicode's is part of a word. Other than APPS's
+    harness, which also accepts lines in any order, order counts.
     """
-    mine = [line.split() for line in printed.strip().splitlines()]
-    other = [line.split() for line in expected.strip().splitlines()]
+    mine, other = _words(printed), _words(expected)
     if len(mine) != len(other):
         return False
     for words, wanted in zip(mine, other, strict=True):
@@ -27,15 +33,21 @@ def same_output(printed: str, expected: str) -> bool:
     return True
 
 
-def _same_word(word: str, wanted: str) -> bool:
+def _words(text: bytes) -> list[list[bytes]]:
+    return [line.split() for line in text.strip().replace(b"\r\n", b"\n").split(b"\n")]
+
+
+def _same_word(word: bytes, wanted: bytes) -> bool:
     if word == wanted:
         return True
-    if not ({".", "e", "E"} & {*word, *wanted}) or max(len(word), len(wanted)) > 400:
+    if not any(mark in word or mark in wanted for mark in (b".", b"e", b"E")):
         return False
-    try:
-        return _close(float(word), float(wanted))
-    except ValueError:
+    if max(len(word), len(wanted)) > _LONGEST_NUMBER or not (_NUMBER.fullmatch(word) and _NUMBER.fullmatch(wanted)):
         return False
+    mine, other = Decimal(word.decode()), Decimal(wanted.decode())
+    if wanted.lstrip(b"+-").isdigit():
+        return mine == other
+    return math.isfinite(float(other)) and _close(mine, float(other))
 
 
 def same_value(returned: Any, expected: Any) -> bool:
@@ -55,19 +67,23 @@ def _same(returned: Any, expected: Any) -> bool:
         mine = {str(key): value for key, value in returned.items()}
         wanted = {str(key): value for key, value in expected.items()}
         return mine.keys() == wanted.keys() and all(_same(mine[key], wanted[key]) for key in wanted)
-    if isinstance(returned, float | Decimal) or isinstance(expected, float):
-        numbers = isinstance(returned, int | float | Fraction | Decimal) and isinstance(expected, int | float)
-        return numbers and _close(returned, expected)
+    if isinstance(expected, float):
+        return isinstance(returned, int | float | Fraction | Decimal) and _close(returned, expected)
     return bool(returned == expected)
 
 
 def _close(mine: float | Fraction | Decimal, other: float) -> bool:
-    if mine == other:
-        return math.isfinite(mine)
+    """Return whether a number is close to an expected float: within tolerance, and equal where both are whole."""
     try:
-        mine = float(mine)
-        return math.isfinite(mine) and abs(mine - other) <= ABSOLUTE + RELATIVE * abs(other)
-    except (OverflowError, ValueError):  # a whole number that no float holds; a Decimal that is no number
+        if mine == other:
+            return True
+        number = float(mine)
+        if not (math.isfinite(number) and math.isfinite(other)):
+            return False
+        if other.is_integer() and abs(other) < _EXACT and mine == int(mine):
+            return False
+        return abs(number - other) <= ABSOLUTE + RELATIVE * abs(other)
+    except (ArithmeticError, ValueError):  # a whole number that no float holds; a Decimal that is no number
         return False
 
 

@@ -21,7 +21,7 @@ def enter_own(walls: Isolation, limits: Limits) -> None:
     syscalls.unshare(syscalls.NEWPID | syscalls.NEWIPC | own_mounts)
     if walls.files:
         owner = PROGRAM_ID if walls.user else os.geteuid()
-        mount_work_folder(limits.files_mib, owner)
+        mount_work_folder(limits.files_mib, owner, shared_memory=limits.processes > 1)
 
 
 def confine(walls: Isolation, limits: Limits, own_id: int | None) -> None:

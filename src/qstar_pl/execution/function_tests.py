@@ -8,14 +8,26 @@ import select
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qstar_pl.execution import codec
 from qstar_pl.execution.limits import Limits
 from qstar_pl.execution.sandbox import Report, Run, Sandbox, readable_within
 from qstar_pl.execution.tester import GRACE_S
-from qstar_pl.execution.verdict import Outcome, Verdict
+from qstar_pl.execution.verdict import Outcome, Verdict, signal_name
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the process of the tests says at its end."""
+
+    kind: str
+    """A key of `OUTCOMES`, or "gone": the program has ended before it answered."""
+    detail: str
+    passed: int
+    total: int
+
 
 OUTCOMES = {
     "passed": Outcome.PASSED,
@@ -29,6 +41,7 @@ OUTCOMES = {
     "tests": Outcome.BROKEN_TESTS,
 }
 _SIZE_OF_VERDICT = 1 << 20
+_MOST_TESTS = 10**9
 _LINGER_S = 0.2
 """How long a program that has hung up gets to end, so that its report can tell why."""
 
@@ -50,7 +63,7 @@ def judge_calls(job: Mapping[str, Any], sandbox: Sandbox, limits: Limits) -> Ver
         for pipe, mine in ((to_program, ""), (from_program, ""), (to_tester, "write"), (verdict, "read")):
             pipe.keep_only(mine)
         said = _hear(codec.to_bytes(dict(job)), to_tester, verdict, tester)
-        if said is None or said[0] == "gone":
+        if said is None or said.kind == "gone":
             readable_within(program.status, _LINGER_S)
         program.stop()
         tester.stop()
@@ -78,7 +91,18 @@ def _start(stack: contextlib.ExitStack, sandbox: Sandbox, role: str, limits: Lim
     return run
 
 
-def _hear(job: bytes, to_tester: _Pipe, verdict: _Pipe, tester: Run) -> list[Any] | None:
+def understood(message: Any) -> Said | None:
+    """Return what a message of the tester's says, None if it is none: a stranger may have written it."""
+    if not (isinstance(message, list) and len(message) == 4 and all(isinstance(part, str) for part in message[:2])):
+        return None
+    kind, detail, passed, total = message
+    whole = all(type(count) is int for count in (passed, total))
+    if (kind not in OUTCOMES and kind != "gone") or not whole or not 0 <= passed <= total <= _MOST_TESTS or total < 1:
+        return None
+    return Said(kind, detail, passed, total)
+
+
+def _hear(job: bytes, to_tester: _Pipe, verdict: _Pipe, tester: Run) -> Said | None:
     """Send the job and return what the tester says, None if it ended without a word; it ends at its deadline."""
     os.set_blocking(to_tester.write, False)
     os.set_blocking(verdict.read, False)
@@ -103,21 +127,24 @@ def _hear(job: bytes, to_tester: _Pipe, verdict: _Pipe, tester: Run) -> list[Any
             if not part:
                 break
             if len(received) >= 4 and len(received) == 4 + int.from_bytes(received[:4], "big"):
-                message = codec.from_bytes(received[4:])
-                return message if isinstance(message, list) else None
+                with contextlib.suppress(codec.CodecError):
+                    return understood(codec.from_bytes(received[4:]))
+                break
         elif tester.poll() is not None:
             break
     return None
 
 
-def _verdict(said: list[Any] | None, program: Report, tester: Report, limits: Limits, seconds: float) -> Verdict:
-    if said is not None and said[0] in OUTCOMES:
-        kind, detail, passed, total = said
-        return Verdict(OUTCOMES[kind], detail, passed, total, seconds)
-    passed, total = (said[2], said[3]) if said is not None else (0, 1)
+def _verdict(said: Said | None, program: Report, tester: Report, limits: Limits, seconds: float) -> Verdict:
+    if said is not None and said.kind in OUTCOMES:
+        return Verdict(OUTCOMES[said.kind], said.detail, said.passed, said.total, seconds)
+    passed, total = (said.passed, said.total) if said is not None else (0, 1)
     if said is None and not out_of_time(tester, limits) and tester.ended == "exit":
         detail = f"the tests ended with code {tester.code} without a verdict"
         return Verdict(Outcome.BROKEN_TESTS, detail, passed, total, seconds)
+    if program.ended == "memory":
+        detail = f"its processes used more than {limits.memory_mib} MiB together"
+        return Verdict(Outcome.MEMORY, detail, passed, total, seconds)
     if said is None or out_of_time(program, limits):
         return Verdict(Outcome.TIMEOUT, "out of time", passed, total, seconds)
     return Verdict(Outcome.EXCEPTION, how_it_ended(program), passed, total, seconds)
@@ -134,5 +161,5 @@ def how_it_ended(report: Report) -> str:
     if report.ended == "stopped":
         return "it closed its channel before it answered"
     if report.code < 0:
-        return f"it was ended by signal {-report.code} before it answered"
+        return f"it was ended by {signal_name(-report.code)} before it answered"
     return f"it ended with exit code {report.code} before it answered"

@@ -39,9 +39,8 @@ ROLES = {
 _CHECK_PARENT_MS = 1000
 
 
-def serve(connection: socket.socket, walls: Isolation, own_id: int | None, parent: int) -> None:
-    """Start what is asked for until the caller goes away."""
-    null = os.open("/dev/null", os.O_RDWR)
+def serve(connection: socket.socket, walls: Isolation, own_id: int | None, parent: int, proc: int | None) -> None:
+    """Start what is asked for until the caller goes away; `proc` is a descriptor of /proc, for supervisors."""
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     while os.getppid() == parent:
@@ -55,8 +54,8 @@ def serve(connection: socket.socket, walls: Isolation, own_id: int | None, paren
         request = json.loads(data)
         body, standard = ROLES[request["role"]]
         status, leash, *channels = descriptors
-        inherited = [*channels[:standard], *[null] * (3 - standard), *channels[standard:]]
-        run_apart(Assignment(body, Limits(**request["limits"]), inherited, status, leash), walls, own_id)
+        inherited = [*channels[:standard], *[None] * (3 - standard), *channels[standard:]]
+        run_apart(Assignment(body, Limits(**request["limits"]), inherited, status, leash, proc), walls, own_id)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -78,11 +77,15 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (256 if hard == resource.RLIM_INFINITY else min(256, hard), hard))
     preload.load_common_modules()
     syscalls.adopt_orphans()
+    try:
+        proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        proc = None
     walls, own_id = settle(layers)
     connection.send(json.dumps(walls.as_dict()).encode())
     gc.collect()
     gc.freeze()
-    serve(connection, walls, own_id, parent)
+    serve(connection, walls, own_id, parent, proc)
 
 
 if __name__ == "__main__":

@@ -66,11 +66,26 @@ class Isolation:
     """A filter refuses system calls."""
     other_user: bool
     """It runs as a user id that nothing else uses."""
+    vsock: bool = False
+    """It can open sockets to the host of a virtual machine (AF_VSOCK), which no namespace bounds."""
+    reason: str = ""
+    """What the kernel said to the best set of walls, if that does not stand."""
 
     @property
     def offline(self) -> bool:
         """Return whether the program cannot reach a network."""
-        return self.network or self.seccomp
+        return self.seccomp or (self.network and not self.vsock)
+
+    def warning(self) -> str | None:
+        """Return what a user should know before programs run: a way out, or right programs that fail; None if nothing.
+
+        Layers that were not asked for count as missing.
+        """
+        if not self.offline:
+            return f"programs are not isolated from the network here. What stands:\n{self.describe()}"
+        if self.seccomp and not self.files:
+            return f"programs can open no file here, so that some imports fail. What stands:\n{self.describe()}"
+        return None
 
     def describe(self) -> str:
         """Return the walls in words, one line each, including those that are missing."""
@@ -81,11 +96,14 @@ class Isolation:
             "system calls: "
             + ("filtered (seccomp)" if self.seccomp else "NOT filtered: seccomp is not available to this process"),
             "user: " + _user(self),
+            "memory: address space of each process; that of several is added up every 20 ms, without a cgroup",
             "always: limits on processor time, memory, open files and output; a deadline; empty environment",
         ]
+        if self.reason:
+            lines.append(f"not all walls stand, for this was refused: {self.reason}")
         return "\n".join(lines)
 
-    def as_dict(self) -> dict[str, bool]:
+    def as_dict(self) -> dict[str, bool | str]:
         """Return the fields, for a message."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -93,6 +111,8 @@ class Isolation:
 def _network(walls: Isolation) -> str:
     if walls.network and walls.seccomp:
         return "none (own network namespace, and no sockets)"
+    if walls.network and walls.vsock:
+        return "none (own network namespace), but NOT isolated from the host of this virtual machine (vsock)"
     if walls.network:
         return "none (own network namespace)"
     if walls.seccomp:

@@ -26,7 +26,7 @@ _UNUSED_IDS = range(61_184, 65_520)
 def plan(layers: Layers) -> list[Isolation]:
     """Return the sets of walls to try, the best first; the last one always works."""
     may_change_user = layers.other_user and os.geteuid() == 0 and unused_id() is not None
-    filtered = layers.seccomp and _works(_try_seccomp)
+    filtered = layers.seccomp and _refusal(_try_seccomp) is None
     least = replace(NONE, seccomp=filtered, other_user=may_change_user)
     if not layers.namespaces:
         return [least]
@@ -43,11 +43,15 @@ def settle(layers: Layers) -> tuple[Isolation, int | None]:
 
     """
     other = unused_id()
+    refused = ""
     for walls in plan(layers):
         own = (PROGRAM_ID if walls.user else other) if walls.other_user else None
-        if _works(partial(_rehearse, walls, own)):
+        reason = _refusal(partial(_rehearse, walls, own))
+        if reason is None:
+            vsock = not walls.seccomp and _refusal(_try_vsock) is None
             enter(walls)
-            return walls, own
+            return replace(walls, vsock=vsock, reason=refused), own
+        refused = refused or reason
     raise OSError("no way of running programs works on this machine")
 
 
@@ -133,17 +137,24 @@ def _write(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def _works(attempt: Callable[[], None]) -> bool:
-    """Return whether a function ends without an error in a forked copy of this process."""
+def _refusal(attempt: Callable[[], None]) -> str | None:
+    """Return how a function fails in a forked copy of this process, None if it does not."""
+    heard, said = os.pipe()
     child = os.fork()
     if child == 0:
-        code = 1
+        words = "it was ended"
         try:
             attempt()
-            code = 0
+            words = ""
+        except BaseException as error:
+            words = str(error) or type(error).__name__
         finally:
-            os._exit(code)
-    return bool(os.waitpid(child, 0)[1] == 0)
+            os.write(said, words.encode(errors="replace")[:400])
+            os._exit(bool(words))
+    os.close(said)
+    words = os.read(heard, 400).decode(errors="replace")
+    os.close(heard)
+    return None if os.waitpid(child, 0)[1] == 0 else words or "it was ended"
 
 
 def _rehearse(walls: Isolation, own_id: int | None) -> None:
@@ -165,6 +176,10 @@ def _confined_child(walls: Isolation, own_id: int | None) -> int:
         finally:
             os._exit(code)
     return child
+
+
+def _try_vsock() -> None:
+    socket.socket(getattr(socket, "AF_VSOCK", 40), socket.SOCK_STREAM).close()
 
 
 def _try_seccomp() -> None:

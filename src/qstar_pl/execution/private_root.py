@@ -9,10 +9,17 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from functools import cache
 
 from qstar_pl.execution import syscalls
 
 WORK = "/work"
+_TEMPORARY = "/tmp"
+_KEPT = "/libraries"
+"""Where libraries that lie below a folder of the program's own are mounted a second time."""
+_OWN = "/own"
+_SHARED_MEMORY = "/dev/shm"
+_SHARED_MEMORY_MIB = 16
 PROGRAM_ID = 1000
 """The user and group id that the program has inside its user namespace."""
 _OLD = "/old"
@@ -29,8 +36,7 @@ def enter_private_root() -> None:
 
     """
     base = tempfile.gettempdir()
-    standard = [path for path in sys.path if os.path.isdir(path)]  # noqa: PTH112
-    libraries = _outermost([path for path in [*_LIBRARIES, *standard] if os.path.isdir(path)])  # noqa: PTH112
+    libraries, standard = _libraries(), [path for path in sys.path if os.path.isdir(path)]  # noqa: PTH112
     syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
     syscalls.mount("tmpfs", base, "tmpfs", syscalls.MS_NOSUID, "size=1m,mode=755")
     os.chdir(base)
@@ -44,18 +50,57 @@ def enter_private_root() -> None:
             syscalls.mount("tmpfs", path, "tmpfs", syscalls.MS_NOSUID, "size=4k,mode=555")
     for device in _DEVICES:
         _show_device(f"/dev/{device}")
-    os.mkdir(WORK)  # noqa: PTH102
-    os.symlink(WORK, "/tmp")  # noqa: PTH211
+    os.makedirs(_SHARED_MEMORY)  # noqa: PTH103
+    os.makedirs(WORK, exist_ok=True)  # noqa: PTH103
+    if _below_own_folders():
+        os.makedirs(_TEMPORARY, exist_ok=True)  # noqa: PTH103
+        os.mkdir(_OWN)  # noqa: PTH102
+        for kept, folder in _below_own_folders():
+            os.makedirs(kept)  # noqa: PTH103
+            syscalls.mount(folder, kept, "", syscalls.MS_BIND | syscalls.MS_REC)
+    else:
+        os.symlink(WORK, _TEMPORARY)  # noqa: PTH211
     syscalls.detach(_OLD)
     os.rmdir(_OLD)  # noqa: PTH106
     syscalls.make_read_only("/")
 
 
-def mount_work_folder(size_mib: int, owner: int) -> None:
-    """Mount an empty folder in memory on /work, for `owner` alone, and go there."""
-    options = f"size={size_mib}m,nr_inodes=4096,mode=700,uid={owner},gid={owner}"
-    syscalls.mount("tmpfs", WORK, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
+def mount_work_folder(size_mib: int, owner: int, *, shared_memory: bool) -> None:
+    """Mount an empty folder in memory on /work, for `owner` alone, and go there; /tmp is the same one.
+
+    Where Python itself lies below one of them, they are two folders of one file system, and the libraries stand in
+    their place among what the program writes. With `shared_memory`, /dev/shm is there, which pools of processes need.
+    """
+    mine = f"nr_inodes=4096,mode=700,uid={owner},gid={owner}"
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+    if shared_memory:
+        syscalls.mount("tmpfs", _SHARED_MEMORY, "tmpfs", flags, f"size={min(size_mib, _SHARED_MEMORY_MIB)}m,{mine}")
+    if not _below_own_folders():
+        syscalls.mount("tmpfs", WORK, "tmpfs", flags, f"size={size_mib}m,{mine}")
+    else:
+        syscalls.mount("tmpfs", _OWN, "tmpfs", flags, f"size={size_mib}m,{mine}")
+        for folder in (WORK, _TEMPORARY):
+            os.mkdir(_OWN + folder, 0o700)  # noqa: PTH102
+            os.chown(_OWN + folder, owner, owner)
+            syscalls.mount(_OWN + folder, folder, "", syscalls.MS_BIND)
+        syscalls.detach(_OWN)
+        for kept, folder in _below_own_folders():
+            os.makedirs(folder)  # noqa: PTH103
+            syscalls.mount(kept, folder, "", syscalls.MS_BIND | syscalls.MS_REC)
     os.chdir(WORK)
+
+
+@cache
+def _libraries() -> list[str]:
+    """Return what is shown; asked for before the root is replaced, so that it names what was there."""
+    return _outermost([path for path in [*_LIBRARIES, *sys.path] if os.path.isdir(path)])  # noqa: PTH112
+
+
+@cache
+def _below_own_folders() -> list[tuple[str, str]]:
+    """Return (second place, place) of each folder of libraries that is inside a folder of the program's own."""
+    covered = [path for path in _libraries() if (path + "/").startswith((WORK + "/", _TEMPORARY + "/"))]
+    return [(f"{_KEPT}/{number}", path) for number, path in enumerate(covered)]
 
 
 def _outermost(paths: list[str]) -> list[str]:

@@ -32,14 +32,33 @@ class SandboxLost(Exception):  # noqa: N818 (a state of the sandbox that the poo
 class Report:
     """How a run ended."""
 
-    ended: Literal["exit", "deadline", "stopped"]
-    """By itself, at its deadline, or because the caller stopped it."""
+    ended: Literal["exit", "deadline", "stopped", "memory"]
+    """By itself, at its deadline, because the caller stopped it, or because its processes held too much together."""
     code: int
     """Exit code; negative: minus the signal that ended it."""
     cpu_s: float
     """Processor time of the program and those of its children that it waited for."""
     peak_mib: float
     """Largest resident memory of one of these processes."""
+
+
+_ENDINGS = frozenset({"exit", "deadline", "stopped", "memory"})
+
+
+def understood(line: bytes) -> Report | None:
+    """Return the report in a line of JSON, None if there is none."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or fields.keys() != {"ended", "code", "cpu_s", "peak_mib"}:
+        return None
+    measured = [fields["cpu_s"], fields["peak_mib"]]
+    if not (isinstance(fields["ended"], str) and fields["ended"] in _ENDINGS and type(fields["code"]) is int):
+        return None
+    if not all(type(number) in (int, float) and 0 <= number < 1e12 for number in measured):
+        return None
+    return Report(**fields) if -256 < fields["code"] < 256 else None
 
 
 class Run:
@@ -69,10 +88,9 @@ class Run:
             part = os.read(self.status, 4096)
             self._received += part
             if self._received.endswith(b"\n"):
-                try:
-                    self._report = Report(**json.loads(self._received))
-                except (ValueError, TypeError) as error:
-                    raise SandboxLost("a run ended without a report") from error
+                self._report = understood(self._received)
+                if self._report is None:
+                    raise SandboxLost("a run ended without a report")
             elif not part:
                 raise SandboxLost("a run's supervisor has gone")
         if self._report is None and time.monotonic() > self._deadline + _END_S:

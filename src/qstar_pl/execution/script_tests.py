@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import select
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from qstar_pl.execution.comparison import same_output
 from qstar_pl.execution.function_tests import out_of_time
 from qstar_pl.execution.limits import MIB, Limits
 from qstar_pl.execution.sandbox import Report, Run, Sandbox
-from qstar_pl.execution.verdict import Outcome, Verdict
+from qstar_pl.execution.verdict import Outcome, Verdict, signal_name
 
 _NOTE_BYTES = 4096
 
@@ -70,7 +69,7 @@ def run_script(program: str, given: str, sandbox: Sandbox, limits: Limits) -> Pr
 
     """
     with contextlib.ExitStack() as stack:
-        given_file = _file(given.encode(errors="surrogateescape"), stack)
+        given_file = _file(_encoded(given), stack)
         source_file = _file(codec.to_bytes(program), stack)
         outputs = [os.pipe() for _ in range(2)]
         (out_read, out_write), (note_read, note_write) = outputs
@@ -87,6 +86,14 @@ def run_script(program: str, given: str, sandbox: Sandbox, limits: Limits) -> Pr
         exchange.until_the_end()
         output, note = bytes(exchange.received[out_read]), bytes(exchange.received[note_read])
         return Printed(output, note, out_read in exchange.over, run.wait())
+
+
+def _encoded(text: str) -> bytes:
+    """Return a text as UTF-8; surrogates stand for single bytes where they can, and for themselves else."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
 
 
 def _file(content: bytes, stack: contextlib.ExitStack) -> int:
@@ -140,11 +147,14 @@ class _Exchange:
 def _compare(printed: Printed, expected: str, limits: Limits) -> tuple[Outcome, str]:
     if printed.too_much:
         return Outcome.OUTPUT_LIMIT, f"it printed more than {limits.output_mib} MiB"
+    if printed.report.ended == "memory":
+        return Outcome.MEMORY, f"its processes used more than {limits.memory_mib} MiB together"
     if out_of_time(printed.report, limits):
         return Outcome.TIMEOUT, "out of time"
     if printed.report.code != 0:
         return _failure(printed)
-    if same_output(printed.output.decode(errors="replace"), expected):
+    # As input is encoded: bytes that are no text equal nothing but themselves.
+    if same_output(printed.output, _encoded(expected)):
         return Outcome.PASSED, ""
     shown = printed.output[:80].decode(errors="replace")
     return Outcome.WRONG_ANSWER, f"printed {shown!r}, not {expected[:80]!r}"
@@ -152,12 +162,22 @@ def _compare(printed: Printed, expected: str, limits: Limits) -> tuple[Outcome, 
 
 def _failure(printed: Printed) -> tuple[Outcome, str]:
     code = printed.report.code
-    try:
-        what, kind, text = codec.from_bytes(printed.note[4:])
-        detail = f"{kind!s:.80}: {text!s:.200}"
-    except (codec.CodecError, ValueError, TypeError):
-        how = f"ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    note = _understood(printed.note)
+    if note is None:
+        how = f"ended by signal {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         return Outcome.EXCEPTION, how
+    what, kind, text = note
+    detail = f"{kind:.80}: {text:.200}"
     if what == "syntax":
         return Outcome.SYNTAX, detail
     return (Outcome.MEMORY if kind == "MemoryError" else Outcome.EXCEPTION), detail
+
+
+def _understood(note: bytes) -> list[str] | None:
+    """Return the three words of a note, None if it says something else, as a program may have it say."""
+    try:
+        message = codec.from_bytes(note[4:])
+    except codec.CodecError:
+        return None
+    well_formed = isinstance(message, list) and len(message) == 3 and all(isinstance(word, str) for word in message)
+    return message if well_formed else None

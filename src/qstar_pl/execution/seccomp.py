@@ -2,8 +2,9 @@
 
 A list of refusals, not of permissions, so that a solution does not fail over a harmless call of its interpreter; calls
 younger than the list are refused. It stands beside the namespaces and covers for them where the kernel has none: no
-sockets, no signals to and no looks into other processes, no shared memory, no new program, and on request no new
-process and no opened file. See seccomp(2) and Documentation/userspace-api/seccomp_filter.rst of the kernel.
+sockets, nothing asynchronous, no signals to and no looks into other processes, no shared memory, no new program, and on
+request no new process and no opened file. See seccomp(2) and Documentation/userspace-api/seccomp_filter.rst of the
+kernel.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLONE_THREAD, _CLONE_NAMESPACES = 0x00010000, 0x7E020000
 _PR_SET_PDEATHSIG = 1
+_SUPERVISOR = 1
 
 Instruction = tuple[int, int, int, int]
 
@@ -30,7 +32,7 @@ class FilterOptions:
     """What the filter refuses besides its fixed list."""
 
     own_pid: int | None
-    """The only process that may get signals; None where a pid namespace bounds them."""
+    """The only process that may get signals and limits; None where a pid namespace bounds them: all but its first."""
     new_processes: bool
     """Whether fork is allowed."""
     open_files: bool
@@ -45,7 +47,7 @@ def supported() -> bool:
 def build_filter(options: FilterOptions, machine: str) -> bytes:
     """Return the BPF program for x86_64 or aarch64: 8 bytes per instruction, in this machine's byte order."""
     column = list(_AUDIT).index(machine)
-    tables = [numbers.OTHER_PROCESSES, numbers.SOCKETS, numbers.SHARED_MEMORY, numbers.SYSTEM]
+    tables = [numbers.OTHER_PROCESSES, numbers.ASYNCHRONOUS, numbers.SOCKETS, numbers.SHARED_MEMORY, numbers.SYSTEM]
     tables += [] if options.new_processes else [numbers.NEW_PROCESSES]
     tables += [] if options.open_files else [numbers.FILES]
     program: list[Instruction] = [
@@ -80,7 +82,11 @@ def _by_argument(options: FilterOptions) -> dict[str, list[Instruction]]:
         "clone": [load, (_JUMP_SET, 0, 1, _CLONE_NAMESPACES), refuse, *no_fork, allow],
         "prctl": [load, (_JUMP_EQUAL, 0, 1, _PR_SET_PDEATHSIG), refuse, allow],
     }
-    if options.own_pid is not None:
+    if options.own_pid is None:
+        # The namespace's first process is the supervisor, which an ordinary user's program shares its user id with.
+        others = [load, (_JUMP_EQUAL, 0, 1, _SUPERVISOR), refuse, allow]
+        bodies["kill"] = bodies["tgkill"] = bodies["prlimit64"] = others
+    else:
         mine = [load, (_JUMP_EQUAL, 0, 1, options.own_pid), allow]
         bodies["kill"] = bodies["tgkill"] = [*mine, refuse]
         bodies["prlimit64"] = [*mine, (_JUMP_EQUAL, 0, 1, 0), allow, refuse]

@@ -35,6 +35,17 @@ OTHER_PROCESSES: Numbers = {
     "execve": (59, 221),
     "execveat": (322, 281),
 }
+ASYNCHRONOUS: Numbers = {  # the kernel would go on with it behind the program's back, past this filter
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "io_setup": (206, 0),
+    "io_destroy": (207, 1),
+    "io_submit": (209, 2),
+    "io_cancel": (210, 3),
+    "io_getevents": (208, 4),
+    "io_pgetevents": (333, 292),
+}
 SOCKETS: Numbers = {
     "socket": (41, 198),
     "connect": (42, 203),
@@ -42,9 +53,6 @@ SOCKETS: Numbers = {
     "listen": (50, 201),
     "accept": (43, 202),
     "accept4": (288, 242),
-    "io_uring_setup": (425, 425),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
 }
 SHARED_MEMORY: Numbers = {  # it would outlive the program, or hold memory that no limit counts
     "shmget": (29, 194),
@@ -89,6 +97,9 @@ SYSTEM: Numbers = {
     "kexec_load": (246, 104),
     "kexec_file_load": (320, 294),
     "reboot": (169, 142),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
+    "sysinfo": (99, 179),
     "swapon": (167, 224),
     "swapoff": (168, 225),
     "quotactl": (179, 60),

@@ -20,7 +20,7 @@ class ExecutionReward(Reward):
     """1 if the program in an answer passes its problem's tests, else 0; or the share of the tests that it passes.
 
     Programs run behind the walls of `qstar_pl.execution`, which this machine's kernel decides on; `qstar pass-at-k
-    --describe-isolation` prints them, and a warning says so where a program could reach the network.
+    --describe-isolation` prints them, and a warning says so where a program could reach the network or open no file.
     """
 
     def __init__(
@@ -78,12 +78,8 @@ class ExecutionReward(Reward):
         # A forked copy of this process has no right to its parent's launchers.
         if self._pool is None or self._owner != os.getpid():
             self._pool, self._owner = ExecutionPool(self.workers, self.limits), os.getpid()
-            if not self._pool.isolation.offline:
-                warnings.warn(
-                    "ExecutionReward: programs can reach the network here; this machine allows neither namespaces nor "
-                    f"seccomp. What stands:\n{self._pool.isolation.describe()}",
-                    stacklevel=2,
-                )
+            if warning := self._pool.isolation.warning():
+                warnings.warn(f"ExecutionReward: {warning}", stacklevel=2)
         return self._pool
 
     def __getstate__(self) -> dict[str, Any]:
