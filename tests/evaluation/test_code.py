@@ -118,6 +118,7 @@ def test_isolation_in_words(qstar: Call) -> None:
         "processes",
         "system calls",
         "user",
+        "memory",
         "always",
     ]
 

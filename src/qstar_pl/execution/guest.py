@@ -9,13 +9,15 @@ from __future__ import annotations
 import _sitebuiltins
 import atexit
 import builtins
+import linecache
 import os
 import random
 import sys
 import types
 from typing import Any, TextIO
 
-from qstar_pl.execution import codec
+from qstar_pl.execution import codec, devices
+from qstar_pl.execution.dialogue import Dialogue
 from qstar_pl.execution.limits import MIB, Limits
 from qstar_pl.execution.running import FILE, compiled, end_as_interpreter
 
@@ -32,7 +34,7 @@ def run_script(limits: Limits) -> None:
     """
     text = codec.receive(SOURCE, MAX_SOURCE)
     os.close(SOURCE)
-    module = _fresh_module("__main__")
+    module = _fresh_module("__main__", text)
     code, failure = 1, None
     try:
         exec(compiled(text), module.__dict__)
@@ -47,16 +49,13 @@ def run_script(limits: Limits) -> None:
 
 
 def run_calls(limits: Limits) -> None:
-    """Load a program, then answer one call after the other until the channel closes.
+    """Load a program, then do with its objects what the tests ask for (`dialogue.py`), until the channel closes.
 
-    In: [program, entry point, code to run before it], then [arguments, keyword arguments] per call, or ["next", number]
-    for the next item of an iterator that was returned.
-    Out: ["ready"] or how it failed; per call ["returned", value, arguments if they have changed], ["ended"] at the end
-    of an iterator, or how it failed.
+    In: [program, entry point, code to run before it, names of the classes in the problem's prompt]. Out: ["ready"] or
+    how it failed. The program's function is object 0.
     """
-    text, entry, before = codec.receive(CALLS_IN, MAX_SOURCE)
-    module = _fresh_module("solution")
-    iterators: list[Any] = []
+    text, entry, before, names = codec.receive(CALLS_IN, MAX_SOURCE)
+    module = _fresh_module("solution", text)
     try:
         exec(before, module.__dict__)
         exec(compiled(text, script=False), module.__dict__)
@@ -64,37 +63,16 @@ def run_calls(limits: Limits) -> None:
     except BaseException as error:
         codec.send(CALLS_OUT, _describe(error))
         os._exit(1)
+    dialogue = Dialogue((CALLS_IN, CALLS_OUT), 1, MAX_SOURCE)
+    dialogue.graph.own.append(function)
+    dialogue.graph.classes = {name: kind for name in names if isinstance(kind := module.__dict__.get(name), type)}
     codec.send(CALLS_OUT, ["ready"])
     while True:
         try:
             message = codec.receive(CALLS_IN, MAX_SOURCE)
         except codec.ClosedError:
             os._exit(0)
-        codec.send(CALLS_OUT, _answer(function, message, iterators))
-
-
-def _answer(function: Any, message: Any, iterators: list[Any]) -> list[Any]:
-    def kept(iterator: Any) -> int:
-        return _number_in(iterators, iterator)
-
-    try:
-        if message[0] == "next":
-            try:
-                return ["returned", codec.encode(next(iterators[message[1]]), keep=kept), None]
-            except StopIteration:
-                return ["ended"]
-        arguments, named = codec.decode(message[0]), codec.decode(message[1])
-        value = codec.encode(function(*arguments, **named), keep=kept)
-        untouched: list[Any] = []  # iterators among the arguments: what they hold is not looked at, nor sent back
-        after = codec.encode(arguments, keep=lambda iterator: _number_in(untouched, iterator))
-    except BaseException as error:
-        return _describe(error)
-    return ["returned", value, None if untouched or after == message[0] else after]
-
-
-def _number_in(iterators: list[Any], iterator: Any) -> int:
-    iterators.append(iterator)
-    return len(iterators) - 1
+        dialogue.answer(message)
 
 
 def _entry_point(module: types.ModuleType, name: str) -> Any:
@@ -104,8 +82,10 @@ def _entry_point(module: types.ModuleType, name: str) -> Any:
     return getattr(module.__dict__["Solution"](), name)
 
 
-def _fresh_module(name: str) -> types.ModuleType:
+def _fresh_module(name: str, text: str) -> types.ModuleType:
     module = types.ModuleType(name)
+    module.__file__ = os.path.join(os.getcwd(), FILE)  # noqa: PTH109, PTH118
+    linecache.cache[FILE] = (len(text), None, text.splitlines(keepends=True), FILE)  # for inspect and tracebacks
     sys.modules[name] = module
     sys.argv = [FILE]
     atexit._clear()
@@ -117,6 +97,7 @@ def _fresh_module(name: str) -> types.ModuleType:
         opened = _open_text(number, mode)
         setattr(sys, stream, opened)
         setattr(sys, f"__{stream}__", opened)
+    devices.make_known()
     return module
 
 

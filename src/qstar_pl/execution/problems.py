@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qstar_pl.errors import UserError
@@ -12,6 +13,7 @@ from qstar_pl.execution import codec
 from qstar_pl.execution.apps_cases import apps_cases, parsed_json
 from qstar_pl.execution.extraction import complete_function, function_program, script_program
 from qstar_pl.execution.function_tests import judge_calls
+from qstar_pl.execution.graph import pack_once
 from qstar_pl.execution.limits import Limits
 from qstar_pl.execution.sandbox import Sandbox
 from qstar_pl.execution.script_tests import judge_script
@@ -68,7 +70,11 @@ class CheckedFunction(Problem):
         return complete_function(self.prompt, answer, self.entry_point)
 
     def judge(self, program: str, sandbox: Sandbox, limits: Limits, *, every_test: bool = False) -> Verdict:
-        """See `Problem.judge`; only the process of the tests gets to see them."""
+        """See `Problem.judge`; only the process of the tests gets to see them.
+
+        Whether a program passes is decided by its tests as they stand; its asserts are counted in a second run, where
+        it has failed.
+        """
         job = {
             "kind": "check",
             "prompt": self.prompt,
@@ -76,9 +82,14 @@ class CheckedFunction(Problem):
             "test": self.test,
             "program": program,
             "before": "",
-            "every_test": every_test,
+            "every_test": False,
         }
-        return judge_calls(job, sandbox, limits)
+        verdict = judge_calls(job, sandbox, limits)
+        if verdict.outcome in (Outcome.PASSED, Outcome.SYNTAX, Outcome.BROKEN_TESTS) or not every_test:
+            return verdict
+        counted = judge_calls(job | {"every_test": True}, sandbox, limits)
+        seconds = verdict.seconds + counted.seconds
+        return replace(verdict, passed_tests=counted.passed_tests, tests=counted.tests, seconds=seconds)
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ class FunctionCases(Problem):
     def judge(self, program: str, sandbox: Sandbox, limits: Limits, *, every_test: bool = False) -> Verdict:
         """See `Problem.judge`."""
         try:
-            inputs, outputs = codec.encode(self.inputs), codec.encode(self.outputs)
+            inputs, outputs = (json.loads(pack_once(each)) for each in (self.inputs, self.outputs))
         except codec.CodecError as error:
             return Verdict(Outcome.BROKEN_TESTS, str(error), 0, 1, 0.0)
         job = {

@@ -30,6 +30,7 @@ def compiled(text: str, script: bool = True) -> types.CodeType:
         SyntaxError: if it is no program, with Python's own words.
 
     """
+    text = text.removeprefix("\ufeff")  # a byte order mark
     tree: ast.Module | None = None
     while True:
         try:

@@ -1,159 +1,110 @@
 """The trusted side: runs a problem's tests in a process of its own and asks the program for results only.
 
-The program lives in another process, behind its own walls. Arguments go there and results come back as plain data
-(`codec.py`); tests and expected values stay here. A verdict is what this process says at its end, nothing else: no exit
-code, no printed text, no object of the program's. It is confined like a program, for tests are a dataset's code and
-results are a stranger's data.
+The program lives in another process, behind its own walls. Arguments go there and results come back as data
+(`graph.py`), or as stand-ins for what cannot leave its process (`stand_ins.py`); tests and expected values stay here. A
+verdict is what this process says at its end, nothing else: no exit code, no printed text, no object of the program's.
+It is confined like a program, for tests are a dataset's code and results are a stranger's data.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
 import os
 import random
 import signal
 import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
 from qstar_pl.execution import codec
+from qstar_pl.execution.codec import TooLargeError
 from qstar_pl.execution.comparison import same_value, shortened
+from qstar_pl.execution.dialogue import Dialogue
+from qstar_pl.execution.graph import unpack_once
 from qstar_pl.execution.limits import MIB, Limits
+from qstar_pl.execution.operations import permitted
+from qstar_pl.execution.raised import text_of
 
 JOB, VERDICT, FROM_PROGRAM, TO_PROGRAM = 3, 4, 5, 6
 MAX_JOB = 256 * MIB
-MAX_ITEMS = 1_000_000
-"""Of all iterators that a program returns."""
 MAX_DIGITS = 100_000
 """Of numbers as text, in tests: Python's own limit of 4,300 is too low for some, and none at all would cost hours."""
 GRACE_S = 1.0
 """How much longer than the program this process may take, to say that time is up."""
 
 
-class ProgramError(Exception):
-    """The program's function raised something that has no counterpart here."""
-
-
 class _Ended(BaseException):
     """There is nothing more to learn; not an `Exception`, so that tests do not catch it by chance."""
 
 
-class RemoteIterator:
-    """An iterator, such as a generator, that the function has returned; its items are asked for one by one.
-
-    As any iterator it equals nothing but itself, and can be gone through once.
-    """
-
-    def __init__(self, program: Program, number: int, type_name: str) -> None:
-        self._program, self._number, self._type_name = program, number, type_name
-        self._ended = False
-
-    def __iter__(self) -> RemoteIterator:
-        return self
-
-    def __next__(self) -> Any:
-        if not self._ended:
-            self._program.items += 1
-            if self._program.items > MAX_ITEMS:
-                self._program.end("output", f"it yields more than {MAX_ITEMS} items")
-            reply = self._program.ask(["next", self._number])
-            if reply != ["ended"]:
-                return self._program.result(reply)
-            self._ended = True
-        raise StopIteration
-
-    def __repr__(self) -> str:
-        return f"<{self._type_name} object>"
-
-
-class Program:
+class Program(Dialogue):
     """The function under test, as the tests see it: a callable whose body is elsewhere."""
 
+    asks_all = False
+    caught = Exception
+    forgets = True
+
     def __init__(self, limits: Limits) -> None:
-        self.limit = limits.output_mib * MIB
+        super().__init__((FROM_PROGRAM, TO_PROGRAM), 0, limits.output_mib * MIB)
+        self.graph.is_theirs(0, self)
         self.calls = 0
-        self.items = 0
-        """Asked of iterators."""
         self.verdict: tuple[str, str] | None = None
         """Set once, when the run cannot pass any more whatever the tests make of it: (kind, detail)."""
         self.raised: BaseException | None = None
 
-    def load(self, text: str, entry: str, before: str) -> None:
-        """Send the program to its process and wait until it is loaded."""
-        reply = self.ask([text, entry, before])
-        if reply != ["ready"]:
-            self._failed(reply)
+    def load(self, text: str, entry: str, before: str, classes: dict[str, type]) -> None:
+        """Send the program to its process and wait until it is loaded; `classes` are those in the problem's prompt."""
+        self.__name__ = entry
+        self.graph.classes = classes
+        reply = self._told(lambda: self._load([text, entry, before, list(classes)]))
+        if reply == ["ready"]:
+            return
+        if not (isinstance(reply, list) and len(reply) == 3 and all(isinstance(part, str) for part in reply)):
+            self.end("protocol", "the program sent something else than an answer")
+        what, kind, words = (part[:300] for part in reply)
+        self.end("memory" if kind == "MemoryError" else what if what == "syntax" else "exception", f"{kind}: {words}")
+
+    def _load(self, words: list[Any]) -> Any:
+        codec.send(TO_PROGRAM, words)
+        return codec.receive(FROM_PROGRAM, self._limit)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """Return what the function returns; its changes of lists, dicts, sets and bytearrays are made here as well."""
+        """Return what the function returns; its changes of what both sides know are made here as well."""
+        self.calls += 1
+        return self.ask("call", 0, *arguments, **named)
+
+    def ask(self, operation: str, number: int, *arguments: Any, **named: Any) -> Any:
+        """See `Dialogue.ask`; a program that does not keep to it has failed."""
         if self.verdict is not None:
             raise _Ended
-        self.calls += 1
-        return self.result(self.ask([codec.encode(list(arguments)), codec.encode(named)]), arguments)
+        return self._told(lambda: super(Program, self).ask(operation, number, *arguments, **named))
 
-    def result(self, reply: Any, arguments: tuple[Any, ...] = ()) -> Any:
-        """Return the value in an answer, and change the arguments as it says; raise what it says was raised."""
-        if not (isinstance(reply, list) and len(reply) == 3 and reply[0] == "returned"):
-            self._failed(reply)
+    def _told(self, question: Callable[[], Any]) -> Any:
         try:
-            value = codec.decode(reply[1], remote=lambda number, name: RemoteIterator(self, number, name))
-            after = codec.decode(reply[2]) if reply[2] is not None else None
+            return question()
+        except TooLargeError as error:
+            return self.end("output", str(error))
+        except codec.ClosedError:
+            return self.end("gone", "the program ended before it answered")
         except codec.CodecError as error:
-            self.end("protocol", str(error))
-        if isinstance(after, list):
-            for mine, changed in zip(arguments, after, strict=False):
-                _change_like(mine, changed)
-        return value
+            return self.end("protocol", str(error))
+
+    def permits(self, operation: str, target: Any, arguments: list[Any]) -> bool:
+        """See `Dialogue.permits`; the program must not get to what the tests expect."""
+        return permitted(operation, target, arguments)
+
+    def failed(self, what: str, kind: str, text: str, error: Exception) -> None:
+        """See `Dialogue.failed`."""
+        self.raised = error
+        if kind == "MemoryError":
+            self.end("memory", f"{kind}: {text}")
 
     def end(self, kind: str, detail: str) -> Any:
         """Fix the verdict and leave the tests."""
         if self.verdict is None:
             self.verdict = (kind, detail)
         raise _Ended
-
-    def ask(self, message: Any) -> Any:
-        """Send a message and return the answer to it."""
-        try:
-            codec.send(TO_PROGRAM, message)
-            return codec.receive(FROM_PROGRAM, self.limit)
-        except (codec.ClosedError, OSError):
-            return self.end("gone", "the program ended before it answered")
-        except codec.CodecError as error:
-            return self.end("output", str(error))
-
-    def _failed(self, reply: Any) -> None:
-        if not (isinstance(reply, list) and len(reply) == 3 and all(isinstance(part, str) for part in reply)):
-            self.end("protocol", "the program sent something else than an answer")
-        what, kind, text = (part[:300] for part in reply)
-        if self.calls == 0 or kind == "MemoryError":
-            self.end(
-                "syntax" if what == "syntax" else "memory" if kind == "MemoryError" else "exception", f"{kind}: {text}"
-            )
-        self.raised = _counterpart(kind, text)
-        raise self.raised
-
-
-def _counterpart(kind: str, text: str) -> Exception:
-    """Return a built-in exception of that name; never one that tests use themselves, nor one that ends a process."""
-    found = getattr(builtins, kind, None)
-    if isinstance(found, type) and issubclass(found, Exception) and found is not AssertionError:
-        try:
-            return found(text)
-        except TypeError:
-            pass
-    return ProgramError(f"{kind}: {text}")
-
-
-def _change_like(mine: Any, changed: Any) -> None:
-    if type(mine) is not type(changed):
-        return
-    if isinstance(mine, list | bytearray):
-        if mine != changed:
-            mine[:] = changed
-    elif isinstance(mine, dict | set) and mine != changed:
-        mine.clear()
-        mine.update(changed)
 
 
 class Tally:
@@ -177,22 +128,48 @@ class Tally:
 
 
 class _CountAsserts(ast.NodeTransformer):
-    """`assert x` becomes `with __tally__: assert x`; asserts of a constant, which test nothing, go."""
+    """Let a failed assert not end the rest: `assert x` becomes `with __tally__: assert x`.
+
+    One of a true constant tests nothing, and goes. One of a false constant stands where control must not get to: it has
+    passed if it was not reached by the end.
+    """
 
     def __init__(self) -> None:
-        self.found = 0
+        self.found = self.traps = 0
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         if isinstance(node.test, ast.Constant):
-            return ast.copy_location(ast.Pass(), node)
+            if node.test.value:
+                return ast.copy_location(ast.Pass(), node)
+            self.traps += 1
         self.found += 1
         tally = ast.withitem(context_expr=ast.Name("__tally__", ast.Load()))
         return ast.copy_location(ast.With(items=[tally], body=[node]), node)
 
 
+def can_fail(tests: ast.Module) -> bool:
+    """Return whether tests hold anything by which they could fail, other than by what the program raises."""
+    for node in ast.walk(tests):
+        if isinstance(node, ast.Raise):
+            return True
+        if isinstance(node, ast.Assert) and not (isinstance(node.test, ast.Constant) and node.test.value):
+            return True
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name.lower().startswith(("assert", "fail", "check_", "verify")):
+                return True
+    return False
+
+
 def check(job: dict[str, Any], program: Program, tally: Tally) -> None:
-    """Run a `check(candidate)` as HumanEval has it; the prompt's own helpers are there, the program's are not."""
-    space: dict[str, Any] = {"__name__": "tests", "__tally__": tally}
+    """Run a `check(candidate)` as HumanEval has it; the prompt's own helpers are there, the program's are not.
+
+    With "every_test" the asserts are counted one by one, which can change what a `try` around one of them does: whether
+    a program passes is known from a run without.
+    """
+    module = sys.modules["tests"] = types.ModuleType("tests")
+    space = module.__dict__
+    space["__tally__"] = tally
     counter = _CountAsserts()
     try:
         tests = ast.parse(job["test"])
@@ -202,27 +179,35 @@ def check(job: dict[str, Any], program: Program, tally: Tally) -> None:
             exec(compile(job["prompt"], "prompt.py", "exec"), space)
         except SyntaxError:  # a prompt may end with the function's head
             exec(compile(job["prompt"] + "\n    pass\n", "prompt.py", "exec"), space)
+        classes = {name: one for name, one in space.items() if isinstance(one, type) and one.__module__ == "tests"}
         space[job["entry_point"]] = program
         exec(compile(tests, "tests.py", "exec"), space)
         function = space["check"]
     except Exception as error:
         program.end("tests", f"{type(error).__name__}: {error}")
-    program.load(job["program"], job["entry_point"], job["before"])
+    program.load(job["program"], job["entry_point"], job["before"], classes)
+    ended = False
     try:
         function(program)
+        ended = True
     finally:
-        tally.total = max(tally.total, counter.found if job["every_test"] else 1)
+        if job["every_test"]:
+            reached = tally.total
+            tally.total = max(reached, counter.found)
+            tally.passed += min(counter.traps, tally.total - reached) if ended else 0
+        else:
+            tally.passed, tally.total = int(ended), 1
     if program.calls == 0:
         program.end("tests", "check(candidate) calls nothing")
-    if not job["every_test"]:
-        tally.passed = 1
+    if not can_fail(tests):
+        program.end("tests", "check(candidate) asserts nothing")
 
 
 def cases(job: dict[str, Any], program: Program, tally: Tally) -> None:
     """Call the function with each list of arguments and compare what it returns."""
-    inputs, outputs = codec.decode(job["inputs"]), codec.decode(job["outputs"])
+    inputs, outputs = unpack_once(job["inputs"]), unpack_once(job["outputs"])
     tally.total = len(inputs)
-    program.load(job["program"], job["entry_point"], job["before"])
+    program.load(job["program"], job["entry_point"], job["before"], {})
     for arguments, expected in zip(inputs, outputs, strict=True):
         try:
             returned = program(*arguments)
@@ -267,6 +252,7 @@ def _conclude(program: Program, tally: Tally, failure: BaseException | None) -> 
         return program.verdict
     cause = failure or tally.first
     if cause is None:
-        return ("passed", "") if tally.passed else ("tests", "there are no tests")
-    detail = f"{type(cause).__name__}: {cause}"[:300]
-    return ("exception" if cause is program.raised else "wrong", detail)
+        return ("passed", "") if tally.passed == tally.total else ("wrong", "not all of the tests were reached")
+    kind = "exception" if cause is program.raised else "wrong"
+    program.verdict = (kind, "")  # what follows may ask the program, which has nothing more to say
+    return kind, f"{type(cause).__name__}: {text_of(cause)}"[:300]
