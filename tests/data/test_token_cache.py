@@ -88,10 +88,11 @@ def test_processes_share_a_folder(encoder, tmp_path):
 
 
 def test_no_rows_at_all(encoder, tmp_path):
-    cache = TokenCache(tmp_path)
-    file = cache.file(encoder, [])
-    cache.save(file, [], [], {"why": 3})
-    assert cache.load(file, []) == ([], {"why": 3})
+    cache, three = TokenCache(tmp_path), EXAMPLES[:3]
+    file = cache.file(encoder, three)
+    cache.save(file, three, [], {"why": 3})
+    assert cache.load(file, three) == ([], {"why": 3})
+    assert cache.load(file, EXAMPLES) is None
 
 
 def test_default_folder(monkeypatch):

@@ -1,9 +1,13 @@
+import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save
 
-from qstar_pl.data import single_turn
+from qstar_pl.data import single_turn, token_cache
 from qstar_pl.data.encoding import Encoder
 from qstar_pl.data.tokenised import WORTH_A_FILE, encode_all, encode_cached
 
@@ -42,10 +46,13 @@ def test_the_cache_gives_what_encoding_gives(encoder, tmp_path):
     assert (plain.cache, made.cache, found.cache) == (None, f"tokens cached in {file}", f"tokens from {file}")
 
 
-def test_nothing_is_tokenised_the_second_time(encoder, tmp_path, monkeypatch):
-    encode_cached(encoder, EXAMPLES, str(tmp_path))
-    monkeypatch.setattr(Encoder, "encode", lambda *_: pytest.fail("tokenised again"))
-    assert encode_cached(encoder, EXAMPLES, str(tmp_path)).rows
+def test_a_few_rows_alone_are_tokenised_the_second_time(encoder, tmp_path, monkeypatch):
+    many = [single_turn(f"question {n}", "yes") for n in range(500)]
+    encode_cached(encoder, many, str(tmp_path))
+    calls, encode = [], Encoder.encode
+    monkeypatch.setattr(Encoder, "encode", lambda self, example: calls.append(1) or encode(self, example))
+    assert encode_cached(encoder, many, str(tmp_path)).cache.startswith("tokens from")
+    assert len(calls) < 60
 
 
 def test_a_few_rows_are_not_worth_a_file_of_the_users(encoder, tmp_path, monkeypatch):
@@ -67,8 +74,101 @@ def test_a_damaged_file_is_made_anew(encoder, tmp_path, damage):
     file.write_bytes({"cut": whole[:-10], "changed": bytes(changed), "empty": b"", "other format": b"PK" * 50}[damage])
     again = encode_cached(encoder, EXAMPLES, str(tmp_path))
     same(plain, again)
-    assert again.cache == f"tokens cached in {file}, which was damaged"
+    assert again.cache == f"tokens cached in {file}, which could not be used"
     assert file.read_bytes() == whole
+
+
+def forge(file, change):
+    """Write the file with other contents and the checksum that belongs to them."""
+    with safe_open(file, framework="np") as opened:
+        facts = json.loads(opened.metadata()["facts"])
+        arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
+    facts = change(arrays, facts) or facts
+    if isinstance(facts, dict) and "checksum" in facts:
+        facts["checksum"] = token_cache._checksum(arrays)
+    file.write_bytes(save(arrays, metadata={"facts": json.dumps(facts)}))
+
+
+def put(name, position, value):
+    return lambda arrays, facts: arrays[name].__setitem__(position, value)
+
+
+FORGERIES = {
+    "an example that is not there": put("example", -1, 10**9),
+    "a negative example": put("example", 0, -1),
+    "another order": lambda arrays, facts: arrays["example"][:2].__setitem__(slice(None), [1, 0]),
+    "another token": put("prompt_ids", 0, 0),
+    "a negative token": put("chosen_ids", 0, -5),
+    "a length below 0": put("prompt_lengths", 0, -1),
+    "lengths of more than there is": put("prompt_lengths", 0, 10**6),
+    "no prompt": put("prompt_mask", 0, False),
+    "an answer that is not there": lambda arrays, facts: arrays["chosen_mask"].__setitem__(slice(None), True),
+    "no array": lambda arrays, facts: arrays.pop("chosen_ids") is None and None,
+    "one array more": lambda arrays, facts: arrays.update(more=np.zeros(3)),
+    "floats": lambda arrays, facts: arrays.update(prompt_ids=arrays["prompt_ids"].astype(np.float32)),
+    "a table": lambda arrays, facts: arrays.update(prompt_ids=arrays["prompt_ids"][None]),
+    "other rows left out": lambda arrays, facts: facts["rejected"].update(why=1),
+    "no counts": lambda arrays, facts: facts.update(rejected=[1]),
+    "facts of another form": lambda arrays, facts: [1],
+    "no facts": lambda arrays, facts: {"checksum": ""},
+}
+
+
+@pytest.mark.parametrize("change", FORGERIES.values(), ids=FORGERIES)
+def test_a_forged_file_is_made_anew(encoder, tmp_path, change):
+    plain = encode_cached(encoder, EXAMPLES, str(tmp_path))
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    forge(file, change)
+    assert file.read_bytes() != whole
+    again = encode_cached(encoder, EXAMPLES, str(tmp_path))
+    same(plain, again)
+    assert again.cache == f"tokens cached in {file}, which could not be used"
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "kind", ["pipe", "folder", "link to itself", "link to a device", "open to all", "someone else's"]
+)
+def test_what_is_no_file_of_the_users_is_not_used(encoder, tmp_path, kind):
+    plain = encode_cached(encoder, EXAMPLES, str(tmp_path))
+    (file,) = tmp_path.iterdir()
+    if kind == "open to all":
+        file.chmod(0o666)
+    elif kind == "someone else's":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a file away")
+        os.chown(file, 12345, 12345)
+    else:
+        file.unlink()
+        make = {
+            "pipe": lambda: os.mkfifo(file),
+            "folder": file.mkdir,
+            "link to itself": lambda: file.symlink_to(file),
+            "link to a device": lambda: file.symlink_to("/dev/zero"),
+        }
+        make[kind]()
+    again = encode_cached(encoder, EXAMPLES, str(tmp_path))
+    same(plain, again)
+    if kind == "folder":
+        assert again.cache == f"tokens not cached: Is a directory: {tmp_path}"
+    else:
+        assert again.cache == f"tokens cached in {file}, which could not be used"
+        assert encode_cached(encoder, EXAMPLES, str(tmp_path)).cache == f"tokens from {file}"
+
+
+def test_a_folder_without_access(encoder, tmp_path, monkeypatch):
+    """As root nothing is without access, so the system's answer is put in."""
+    plain = encode_cached(encoder, EXAMPLES, str(tmp_path))
+
+    def refuse(*arguments, **named):
+        raise PermissionError(13, os.strerror(13))
+
+    for name in ("stat", "mkdir"):
+        monkeypatch.setattr(Path, name, refuse)
+    again = encode_cached(encoder, EXAMPLES, str(tmp_path))
+    same(plain, again)
+    assert again.cache == f"tokens not cached: Permission denied: {tmp_path}"
 
 
 def test_a_full_disk_is_said_and_nothing_is_left_behind(encoder, tmp_path, monkeypatch):

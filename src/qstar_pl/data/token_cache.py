@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import os
+import stat
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ from qstar_pl.types import Example
 
 Arrays = Mapping[str, NDArray[np.generic]]
 _TEXTS = ("prompt", "chosen", "rejected")
+_PER_TEXT = ("mask", "lengths")
 
 
 def default_folder() -> Path:
@@ -60,16 +62,22 @@ class TokenCache:
         return self.folder / f"{content.hexdigest()}.safetensors"
 
     def load(self, file: Path, examples: Sequence[Example]) -> tuple[list[Encoded], Counter[str]] | None:
-        """Return the rows and what was left out; None if the file is not there, damaged, or not readable."""
+        """Return the rows and what was left out.
+
+        None if the file is not there or not readable, is no file (opening a pipe would wait for ever), belongs to or
+        may be written by someone else, is damaged, or holds something else than these examples' rows.
+        """
         try:
+            if not _trusted(file):
+                return None
             with safe_open(file, framework="np") as opened:
                 facts = json.loads(opened.metadata()["facts"])
                 arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            if facts["checksum"] != _checksum(arrays) or not _fits(arrays, facts["rejected"], examples):
+                return None
+            return _rows(arrays, examples), Counter(facts["rejected"])
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
             return None
-        if facts.get("checksum") != _checksum(arrays):
-            return None
-        return _rows(arrays, examples), Counter(facts["rejected"])
 
     def save(
         self, file: Path, examples: Sequence[Example], rows: Sequence[Encoded], rejected: Mapping[str, int]
@@ -92,6 +100,36 @@ class TokenCache:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def _trusted(file: Path) -> bool:
+    """Return whether a path is a plain file that nobody but this user and root has written."""
+    found = file.stat()
+    return stat.S_ISREG(found.st_mode) and found.st_uid in (os.geteuid(), 0) and not found.st_mode & stat.S_IWOTH
+
+
+def _fits(arrays: Arrays, rejected: Mapping[str, int], examples: Sequence[Example]) -> bool:
+    """Return whether arrays can be these examples' rows, each example being a row or left out."""
+    per_row = ["example", "prompt_cut", "answers_cut", *(f"{name}_{what}" for name in _TEXTS for what in _PER_TEXT)]
+    if arrays.keys() != {*per_row, *(f"{name}_ids" for name in _TEXTS)}:
+        return False
+    if any(array.ndim != 1 or array.dtype.kind not in "bi" for array in arrays.values()):
+        return False
+    index = arrays["example"]
+    count = len(index)
+    if any(len(arrays[name]) != count for name in per_row) or count + sum(rejected.values()) != len(examples):
+        return False
+    if count and not (index[0] >= 0 and index[-1] < len(examples) and bool((np.diff(index) >= 0).all())):
+        return False
+    for name in _TEXTS:
+        lengths, ids = (arrays[f"{name}_{what}"].astype(np.int64, copy=False) for what in ("lengths", "ids"))
+        mask = arrays[f"{name}_mask"].astype(bool)
+        there = [name == "prompt" or getattr(examples[number], name) is not None for number in index.tolist()]
+        if mask.tolist() != there or bool((lengths < 0).any()) or bool(lengths[~mask].any()):
+            return False
+        if int(lengths.sum()) != len(ids) or bool((ids < 0).any()):
+            return False
+    return True
 
 
 def _encoder_identity(encoder: Encoder) -> list[object] | None:

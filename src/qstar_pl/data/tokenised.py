@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from qstar_pl.data.encoding import Encoded, Encoder
 from qstar_pl.data.rows import RowRejected
@@ -14,6 +17,9 @@ from qstar_pl.types import Example
 
 WORTH_A_FILE = 5000
 """Fewer rows than this are cached only in a folder that was asked for: they are tokenised in ten seconds or less."""
+
+
+_LOOKED_AT = 50
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,34 @@ def encode_cached(encoder: Encoder, examples: Sequence[Example], cache_dir: str 
         made = encode_all(encoder, examples)
         return Tokenised(made.rows, made.rejected, "tokens not cached: only fast tokenizers have a fingerprint")
     found = cache.load(file, examples)
-    if found is not None:
+    if found is not None and _as_made(encoder, examples, *found):
         return Tokenised(*found, f"tokens from {file}")
-    damaged = file.exists()
+    damaged = os.path.lexists(file)
     made = encode_all(encoder, examples)
     try:
         cache.save(file, examples, made.rows, made.rejected)
     except OSError as error:
         return Tokenised(made.rows, made.rejected, f"tokens not cached: {error.strerror or error}: {folder}")
-    note = f"tokens cached in {file}" + (", which was damaged" if damaged else "")
+    note = f"tokens cached in {file}" + (", which could not be used" if damaged else "")
     return Tokenised(made.rows, made.rejected, note)
+
+
+def _as_made(encoder: Encoder, examples: Sequence[Example], rows: Sequence[Encoded], rejected: Counter[str]) -> bool:
+    """Return whether a sample of rows from the cache, and of what it leaves out, are what the encoder makes."""
+    cached = {id(row.example): row for row in rows}
+    step = max(len(examples) // _LOOKED_AT, 1)
+    for example in [*examples[::step], *examples[-1:]]:
+        made = encode_all(encoder, [example])
+        row = cached.get(id(example))
+        if row is None:
+            if made.rows or not made.rejected.keys() <= rejected.keys():
+                return False
+        elif not made.rows or not _same_row(row, made.rows[0]):
+            return False
+    return True
+
+
+def _same_row(one: Encoded, other: Encoded) -> bool:
+    texts = [(one.prompt, other.prompt), (one.chosen, other.chosen), (one.rejected, other.rejected)]
+    same = all(mine is yours if mine is None or yours is None else np.array_equal(mine, yours) for mine, yours in texts)
+    return same and (one.prompt_cut, one.answers_cut) == (other.prompt_cut, other.answers_cut)
