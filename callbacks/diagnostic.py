@@ -34,6 +34,9 @@ class Diagnostic(Callback, ABC):
 
     prog_bar_keys: ClassVar[tuple[str, ...]] = ()
     """The metrics that `prog_bar` shows."""
+    counts_all: ClassVar[bool] = False
+    """Whether `observe` also gets reports that are not finite, or whose step was left out: what counts them needs no
+    values of theirs."""
 
     def __init__(self, prog_bar: bool = True) -> None:
         self.prog_bar = prog_bar
@@ -72,7 +75,8 @@ class Diagnostic(Callback, ABC):
     ) -> None:
         """Observe the micro-step; the trainer's last diagnostic also flushes all of them when a log is due."""
         report = outputs.get("report") if isinstance(outputs, Mapping) else None
-        if isinstance(report, StepReport) and log_interval(trainer) > 0:
+        watching = isinstance(report, StepReport) and log_interval(trainer) > 0
+        if watching and (self.counts_all or not getattr(pl_module, "spoiled", False)):
             self.observe(trainer, report)
         diagnostics = _diagnostics(trainer)
         if self is diagnostics[-1] and bus_of(trainer).is_due(trainer):

@@ -124,7 +124,8 @@ class GradientDiagnostic(Diagnostic):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Measure the accumulated gradient; Lightning clips it only after this hook."""
         gradients = self._local_gradients(trainer, optimizer)
-        if not gradients:
+        if not gradients:  # a step that is left out
+            self._start_step()
             return
         # Each rank adds its share of a count, so that counts are those of the whole.
         part = 1.0 / trainer.world_size

@@ -71,7 +71,7 @@ class Guards(Callback, MetricsListener):
         if not math.isfinite(loss):
             raise UserError(
                 f"loss/total must be finite, got {loss} at step {step}: training has diverged. A lower learning rate, "
-                "gradient clipping or clipped importance weights may help; earlier checkpoints are still good."
+                "gradient clipping or clipped importance weights may help."
             )
         unmixed = metrics.get("alpha/min") == metrics.get("alpha/max") in (0.0, 1.0)
         for key, (low, high) in self.ranges.items():

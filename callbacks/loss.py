@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from qstar_pl.types import StepReport
 
 from .diagnostic import Diagnostic
-from .reductions import mean_of, present
+from .reductions import MAX, mean_of, present
 
 
 class LossDiagnostic(Diagnostic):
@@ -21,6 +21,7 @@ class LossDiagnostic(Diagnostic):
     - `loss/total`  = 1/M Σ_m loss_m, which is the objective that was optimised: a step's gradient is the mean over its
       micro-steps, however many the last one of an epoch has.
     - `loss/<term>` = Σ_m n_m term_m / Σ_m n_m over the micro-steps that had it, n_m its `StepReport.counts`, or 1.
+    - `steps/skipped` = steps that were left out so far because something was not finite; absent while there are none.
     - `lr`          = learning rate of the window's last optimizer step; `lr/<group>` if there are several parameter
       groups (named by their "name", else optimizer.group numbers).
 
@@ -52,9 +53,14 @@ class LossDiagnostic(Diagnostic):
             self.add(f"term/{name}", term if count is None else term * count)
             self.add(f"term_count/{name}", 1.0 if count is None else count)
 
+    def before_flush(self, trainer: Trainer) -> None:
+        """See `Diagnostic.before_flush`."""
+        if skipped := getattr(trainer.lightning_module, "skipped_steps", 0):
+            self.add("skipped", float(skipped), MAX)
+
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
         """See `Diagnostic.compute`."""
-        metrics = {"loss/total": mean_of(stats, "loss", "micro_steps")}
+        metrics = {"loss/total": mean_of(stats, "loss", "micro_steps"), "steps/skipped": stats.get("skipped")}
         for statistic in stats:
             kind, _, name = statistic.partition("/")
             if kind == "term":

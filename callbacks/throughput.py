@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
 
@@ -35,6 +35,8 @@ class ThroughputDiagnostic(Diagnostic):
         prog_bar: show nothing.
 
     """
+
+    counts_all: ClassVar[bool] = True
 
     def __init__(self, prog_bar: bool = False) -> None:
         super().__init__(prog_bar)

@@ -7,7 +7,7 @@ import torch
 from reference.tiny_models import TableModel, prompt_batch
 from torch import Tensor
 
-from qstar_pl.errors import UserError
+from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.qstar import FixedAlpha, KLSymmetricAlpha, ess, geometric_mixture, kl_divergence, solve_kl_symmetry
 from qstar_pl.rollout import Alone, Geometric, Truncation, decode
 from qstar_pl.rollout.law import Law
@@ -164,7 +164,7 @@ def test_an_ended_row_cannot_fail_for_want_of_a_common_support() -> None:
 
 def test_a_diverged_model_is_not_sampled_from(setting: Setting) -> None:
     setting.policy.table[4, 2] = torch.nan
-    with pytest.raises(FloatingPointError, match="NaN"):
+    with pytest.raises(NonFiniteError, match="NaN"):
         setting.draw(Alone("policy"), samples=64)
 
 

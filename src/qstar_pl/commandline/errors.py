@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 
-from qstar_pl.errors import UserError
+from qstar_pl.errors import NonFiniteError, UserError
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -59,8 +59,15 @@ def one_line_errors(run: Callable[[], int]) -> int:
         message = explain(error)
         if message is None or debugging():
             raise
-        say(message)
+        if not _is_said_by_the_first(error):
+            say(message)
         return MISTAKE
+
+
+def _is_said_by_the_first(error: Exception) -> bool:
+    """Return whether another process of this machine, which is the first, prints the same line."""
+    everywhere = any(isinstance(link, NonFiniteError) and link.everywhere for link in _chain(error))
+    return everywhere and os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def _interrupted() -> int:

@@ -17,11 +17,16 @@ class AccumulationWindow:
         self._step = -1
         self._count = 0
 
-    def begin_batch(self, trainer: Trainer) -> None:
-        """Count a micro-batch; an optimizer step ends the count."""
+    def begin_batch(self, trainer: Trainer) -> bool:
+        """Count a micro-batch, and return whether it is the first of its step; an optimizer step ends the count."""
         if trainer.global_step != self._step:
             self._step, self._count = trainer.global_step, 0
         self._count += 1
+        return self._count == 1
+
+    def is_last(self, trainer: Trainer) -> bool:
+        """Return whether an optimizer step follows on the micro-batch at hand."""
+        return not trainer.fit_loop.epoch_loop._should_accumulate()
 
     @torch.no_grad()
     def average(self, trainer: Trainer) -> None:
@@ -30,8 +35,7 @@ class AccumulationWindow:
         Before anything reads the gradient (loss scales are multiplied through, so it does not matter that they are
         still in it), and after the ranks have shared it.
         """
-        missing = trainer.accumulate_grad_batches != self._count
-        if missing and not trainer.fit_loop.epoch_loop._should_accumulate():
+        if self.is_last(trainer) and trainer.accumulate_grad_batches != self._count:
             factor = trainer.accumulate_grad_batches / self._count
             gradients = [p.grad for group in trainer.optimizers[0].param_groups for p in group["params"]]
             torch._foreach_mul_([gradient for gradient in gradients if gradient is not None], factor)

@@ -1,16 +1,18 @@
 """What every method shares: optimiser, checkpoints without frozen weights, and the seed of its samples."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase
 
+from qstar_pl.checkpoints.finite import first_not_finite
 from qstar_pl.checkpoints.optimizer_options import DUE, Fresh
 from qstar_pl.checkpoints.optimizer_options import KEY as RATES
 from qstar_pl.checkpoints.optimizers import KEY as OPTIMIZERS
@@ -21,10 +23,13 @@ from qstar_pl.checkpoints.random_states import KEY as RANDOM_STATES
 from qstar_pl.checkpoints.random_states import random_states, restore_random_states
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
-from qstar_pl.errors import UserError
+from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.methods.accumulation import AccumulationWindow
+from qstar_pl.methods.finite_watch import KEY as SKIPPED
+from qstar_pl.methods.finite_watch import TAMER, FiniteWatch
 from qstar_pl.methods.lengths import check_context, completion_tokens, prompt_tokens
 from qstar_pl.methods.metrics import EvaluationMetrics
+from qstar_pl.methods.non_finite import NonFinite, Stop
 from qstar_pl.methods.plateau import Plateau
 from qstar_pl.models.from_checkpoint import ENDS_KEY
 from qstar_pl.models.lora import names_of_bases
@@ -50,6 +55,7 @@ class RLHFModule(LightningModule):
         self,
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable | None = None,
+        on_non_finite: NonFinite = Stop(),
     ) -> None:
         super().__init__()
         self.optimizer = optimizer
@@ -61,6 +67,7 @@ class RLHFModule(LightningModule):
         self._resumed: dict[str, Any] | None = None
         self.plateau = Plateau()
         self.window = AccumulationWindow()
+        self.watch = FiniteWatch(on_non_finite)
         self._validation_due_after: int | None = None
         self.validated_step: int | None = None
         """Optimiser steps taken at the last validation."""
@@ -146,7 +153,19 @@ class RLHFModule(LightningModule):
 
     def step_output(self, report: StepReport, loss: Tensor) -> dict[str, Any]:
         """Return what `training_step` must: the loss, and the report cut from the graph."""
+        if self.automatic_optimization:
+            self.note_loss(loss, report.terms)
         return {"loss": loss, "report": report.detach()}
+
+    def note_loss(self, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
+        """Let the optimizer step wait until `loss` is known to be finite; see `FiniteWatch`."""
+        loss, terms = loss.detach(), {name: term.detach() for name, term in terms.items()}
+
+        def describe() -> str:
+            first = next((f", loss/{name} is {float(term)}" for name, term in terms.items() if not term.isfinite()), "")
+            return f"loss must be finite, got {float(loss)}{first}"
+
+        self.watch.note(loss, describe, TAMER)
 
     def configure_gradient_clipping(
         self,
@@ -161,9 +180,35 @@ class RLHFModule(LightningModule):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_after_backward(self) -> None:
-        """See `AccumulationWindow`: the last window of an epoch may have fewer batches than the others."""
+        """See `AccumulationWindow`: the last window of an epoch may have fewer batches than the others.
+
+        Then see `FiniteWatch`: the gradient is whole now, and nothing has been made of it yet.
+        """
         if self.automatic_optimization:
             self.window.average(self.trainer)
+            if self.window.is_last(self.trainer):
+                self.watch.before_step(self, self.trainer.optimizers[0])
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Take the step of automatic optimization, and see `FiniteWatch.after_step`."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.watch.after_step(self, self.global_step + 1)  # it is counted after this
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether the last batch gave nothing that is worth logging; see `FiniteWatch.spoiled`."""
+        return self.watch.spoiled()
+
+    @property
+    def skipped_steps(self) -> int:
+        """How many optimizer steps were left out because something was not finite."""
+        return self.watch.skipped
 
     def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
         """Add one batch to the metrics; what is measured follows from the batch's type."""
@@ -189,7 +234,14 @@ class RLHFModule(LightningModule):
         self.log_dict(self.metrics.flush("test"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random states of all processes (Lightning calls this on each), and what is due."""
+        """Keep the random states of all processes (Lightning calls this on each), and what is due.
+
+        Raises:
+            NonFiniteError: if weights or moments are not finite; the checkpoint is not written then.
+
+        """
+        self.watch.check_saved(self)
+        checkpoint[SKIPPED] = self.watch.skipped
         checkpoint[ENDS_KEY] = self.answer_ends()
         checkpoint[OPTIMIZERS] = names_of(self.trainer.optimizers) if "optimizer_states" in checkpoint else []
         checkpoint[RATES] = None if self._fresh is None else self._fresh.rates
@@ -211,10 +263,11 @@ class RLHFModule(LightningModule):
             self._resumed = checkpoint
         self._random_states = checkpoint.get(RANDOM_STATES)
         self._validation_due_after = checkpoint.get(VALIDATION)
+        self.watch.skipped = checkpoint.get(SKIPPED, 0)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Go on with the random states of a checkpoint, after a validation that it was written just before."""
-        self.window.begin_batch(self.trainer)
+        self.watch.begin(self, new_step=self.window.begin_batch(self.trainer))
         if self._validation_due_after is not None:
             make_up_for_validation(self.trainer, self._validation_due_after)
             self._validation_due_after = None
@@ -236,10 +289,13 @@ class RLHFModule(LightningModule):
         """Load what trains.
 
         Raises:
-            UserError: if the checkpoint lacks a trainable weight, has one that this method does not know, or one of
-                another shape.
+            UserError: if the checkpoint lacks a trainable weight, has one that this method does not know, one of
+                another shape, or one that is not finite.
 
         """
+        weights = (item for item in state_dict.items() if isinstance(item[1], Tensor))
+        if (found := first_not_finite(weights)) is not None:
+            raise NonFiniteError(f"ckpt_path must hold finite weights, got one with {found[1]} in {found[0]}")
         try:
             result = super().load_state_dict(state_dict, strict=False, assign=assign)
         except RuntimeError as error:

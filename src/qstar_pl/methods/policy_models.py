@@ -14,6 +14,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.methods.base import RLHFModule
 from qstar_pl.methods.judges import Judges, settle
 from qstar_pl.methods.lengths import evaluates
+from qstar_pl.methods.non_finite import NonFinite, Stop
 from qstar_pl.models import Capabilities, Pretrained
 from qstar_pl.models.endings import add_ends
 from qstar_pl.models.freeze import freeze
@@ -45,6 +46,7 @@ class PolicyModels(RLHFModule):
         evaluation_sampler: Sampler = PolicySampler(),
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable | None = None,
+        on_non_finite: NonFinite = Stop(),
     ) -> None:
         """Describe the models; nothing is loaded yet.
 
@@ -58,9 +60,10 @@ class PolicyModels(RLHFModule):
             evaluation_sampler: how `validate`, `test` and `predict` draw answers; PolicySampler where there is no π_t.
             optimizer: torch optimiser.
             lr_scheduler: torch schedule, stepped once per optimiser step.
+            on_non_finite: Stop at the first step whose rewards, loss or gradient are not finite, or Skip such steps.
 
         """
-        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler)
+        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, on_non_finite=on_non_finite)
         if not self.has_target and not isinstance(evaluation_sampler, PolicySampler):
             raise UserError(
                 f"evaluation_sampler must be PolicySampler for {type(self).__name__}, which has no π_t, got "

@@ -1,7 +1,11 @@
-"""Sums over the processes of a distributed run; in a single process they change nothing."""
+"""What the processes of a distributed run find out together; in a single process it is what that one knows."""
+
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
+
+T = TypeVar("T")
 
 
 def world_size() -> int:
@@ -16,3 +20,20 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     total = values.detach().clone(memory_format=torch.contiguous_format)
     distributed.all_reduce(total)
     return total
+
+
+def anywhere(flag: Tensor) -> bool:
+    """Return whether `flag` [] bool is True on any rank; all must call."""
+    if world_size() > 1:
+        flag = flag.to(torch.int32)
+        distributed.all_reduce(flag, distributed.ReduceOp.MAX)
+    return bool(flag)
+
+
+def said_by_ranks(own: T | None) -> list[T]:
+    """Return what the ranks have to say, in their order, without those that say nothing; all must call."""
+    said: list[T | None] = [own]
+    if world_size() > 1:
+        said = [None] * world_size()
+        distributed.all_gather_object(said, own)
+    return [one for one in said if one is not None]

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.methods.base import RLHFModule
+from qstar_pl.methods.non_finite import NonFinite, Stop
 from qstar_pl.models import Capabilities, Pretrained
 from qstar_pl.models.reward_parametrisation import RewardParametrisation, SequenceHead
 from qstar_pl.models.source import ModelSource
@@ -34,6 +35,7 @@ class RewardModeling(RLHFModule):
         centring: float | None = None,
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable | None = None,
+        on_non_finite: NonFinite = Stop(),
     ) -> None:
         """Describe the method.
 
@@ -45,9 +47,10 @@ class RewardModeling(RLHFModule):
                 is not free.
             optimizer: torch optimiser.
             lr_scheduler: torch schedule, stepped once per optimiser step.
+            on_non_finite: Stop at the first step whose loss or gradient are not finite, or Skip such steps.
 
         """
-        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler)
+        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, on_non_finite=on_non_finite)
         if centring is not None and centring < 0:
             raise UserError(f"centring must be at least 0, got {centring}")
         self.model_source = model

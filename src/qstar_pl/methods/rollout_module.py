@@ -7,7 +7,8 @@ from jsonargparse import lazy_instance
 from torch import Tensor
 
 from qstar_pl.distributed.placing import sampling_from
-from qstar_pl.errors import UserError
+from qstar_pl.errors import NonFiniteError, UserError
+from qstar_pl.methods.finite_watch import REWARDS, TAMER, describe_rewards
 from qstar_pl.methods.judges import check_knows, check_target
 from qstar_pl.methods.lengths import evaluates
 from qstar_pl.methods.policy_module import PolicyModule
@@ -116,17 +117,27 @@ class RolloutModule(PolicyModule):
         return None if isinstance(self.evaluation_sampler, PolicySampler) else self.target
 
     def draw(self, prompts: PromptBatch) -> Rollout:
-        """Sample from q. The seed follows the optimiser step, so micro-batches of one step split the same draw."""
+        """Sample from q. The seed follows the optimiser step, so micro-batches of one step split the same draw.
+
+        Raises:
+            NonFiniteError: if a model gives no distribution, which no other batch would mend.
+
+        """
         seed = (self.sampling_seed << 32) + self.global_step
-        with sampling_from(self, [self.policy, *self.target.decoding_models()]):
-            return self.sampler.draw(
-                prompts, self.policy_tokens, self.target, samples=self.samples_per_prompt, seed=seed % 2**63
-            )
+        try:
+            with sampling_from(self, [self.policy, *self.target.decoding_models()]):
+                return self.sampler.draw(
+                    prompts, self.policy_tokens, self.target, samples=self.samples_per_prompt, seed=seed % 2**63
+                )
+        except NonFiniteError as error:
+            raise self.watch.stopped(self, str(error), TAMER) from error
 
     @torch.no_grad()
     def score(self, rollout: Rollout, completions: list[str]) -> ScoredRollout:
         """Judge the answers by the proxy, which is maximised, and by the gold reward, which is only watched."""
         components = self.score_answers(rollout, completions)
+        rewards, judge = components["proxy"], type(self.reward).__name__
+        self.watch.note(rewards, lambda: describe_rewards(rewards, judge, rollout), REWARDS, of_batch=True)
         return ScoredRollout(rollout=rollout, rewards=components["proxy"], components=components)
 
     @torch.no_grad()

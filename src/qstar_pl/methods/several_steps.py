@@ -112,9 +112,12 @@ class SeveralStepsModule(RolloutModule):
             for number, rows in enumerate(parts, start=1):
                 with optimizer.toggle_model(sync_grad=number == len(parts)):
                     report = loss(rows, scale)
+                    self.note_loss(report.loss, report.terms)
                     self.manual_backward(report.loss)
                 of_parts.append(LossReport(report.loss.detach(), report.terms))
             reports.append(sum_of(of_parts))
+            self.watch.before_step(self, optimizer.optimizer)
             optimizer.step()
+            self.watch.after_step(self, self.global_step)
             self.step_schedule()
         return reports

@@ -11,9 +11,10 @@ from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.checkpoints.finite import first_not_finite
 from qstar_pl.checkpoints.reading import read_checkpoint
 from qstar_pl.checkpoints.stored_config import OF_A_MODEL, TRUST, withheld_line, without_risks
-from qstar_pl.errors import UserError
+from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.endings import add_ends
 from qstar_pl.models.lora import names_of_bases
@@ -155,6 +156,9 @@ class FromCheckpoint(ModelSource):
     def _fill(self, model: PreTrainedModel, state: Mapping[str, Tensor], optional: Any) -> None:
         if empty():
             return  # the process that loads the weights fills its own
+        weights = ((name, state[name]) for name, _ in model.named_parameters() if name in state)
+        if (found := first_not_finite(weights)) is not None:
+            raise NonFiniteError(f"path must hold finite weights, got {self.path} with {found[1]} in {found[0]}")
         try:
             result = model.load_state_dict(state, strict=False)
         except RuntimeError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qstar_pl.errors import UserError
+from qstar_pl.errors import NonFiniteError, UserError
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class CandidateLaw(ABC):
             rewards: [..., N].
 
         Raises:
-            UserError: if the reward of a candidate that counts is NaN or infinite.
+            NonFiniteError: if the reward of a candidate that counts is NaN or infinite.
 
         """
         counts_mask = policy_logprobs > -torch.inf
         if not bool((rewards.isfinite() | ~counts_mask).all()):
-            raise UserError("rewards of candidates must be finite, got NaN or infinity")
+            raise NonFiniteError("rewards of candidates must be finite, got NaN or infinity")
         dtype = torch.promote_types(policy_logprobs.dtype, rewards.dtype)
         return self.law(policy_logprobs.to(dtype), rewards.to(dtype))
 

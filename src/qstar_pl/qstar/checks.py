@@ -1,9 +1,11 @@
 """Refuse what is not a distribution: a wrong exponent or divergence would look like any other number."""
 
+import math
+
 import torch
 from torch import Tensor
 
-from qstar_pl.errors import UserError
+from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.qstar.logsumexp import logsumexp
 
 # How far log Σ p may lie from 0, nats: the rounding of log-probabilities to bfloat16 stays below it.
@@ -27,9 +29,8 @@ def check_logprobs(**named: Tensor) -> None:
 def not_logprobs(name: str, row: tuple[int, ...], log_total: float) -> UserError:
     """Say what is wrong with a row, given by its index in the leading dimensions."""
     where = f" in row {row[0] if len(row) == 1 else row}" if row else ""
-    return UserError(
-        f"{name} must be log-probabilities (log_softmax of logits), got log Σ exp = {log_total:.4g}{where}"
-    )
+    kind = NonFiniteError if math.isnan(log_total) else UserError
+    return kind(f"{name} must be log-probabilities (log_softmax of logits), got log Σ exp = {log_total:.4g}{where}")
 
 
 def at_least_float32(values: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from qstar_pl.errors import UserError
+from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.rollout.absent import fill_absent
 from qstar_pl.rollout.divergence import divergence
 from qstar_pl.rollout.heap import keep_freed_memory
@@ -127,4 +127,6 @@ def _draw(
 def _check_finite(trace: Trace) -> None:
     """A NaN in a model's logits would otherwise come out as a token like any other."""
     if not bool(trace.columns["behavior_logprobs"].isfinite().all()):
-        raise FloatingPointError("a model gave NaN or infinite logits while decoding; its weights may have diverged")
+        raise NonFiniteError(
+            "a model must give finite logits, got NaN or infinity while decoding: its weights may have diverged"
+        )

@@ -20,7 +20,7 @@ def inverse_cdf(probs: Tensor, uniforms: Tensor) -> Tensor:
         uniforms: [rows] float64 in [0, 1), scaled by the row's sum.
 
     Returns:
-        [rows] int64 < vocab, never a token of probability 0.
+        [rows] int64 < vocab, never a token of probability 0; of a row with NaN any token, for the caller to refuse.
 
     """
     vocab = probs.shape[-1]
@@ -32,7 +32,7 @@ def inverse_cdf(probs: Tensor, uniforms: Tensor) -> Tensor:
     positions = block.unsqueeze(-1) * BLOCK + torch.arange(min(BLOCK, vocab), device=probs.device)
     inside = probs.gather(-1, positions.clamp_max(vocab - 1)).double().masked_fill_(positions >= vocab, 0.0)
     token, _ = _search(inside, rest)
-    return block * BLOCK + token
+    return (block * BLOCK + token).clamp_max(vocab - 1)
 
 
 def _search(masses: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,229 @@
+"""Keeps what is not finite out of the weights, and out of checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+from torch.optim import Optimizer
+
+from qstar_pl.checkpoints.finite import all_finite, first_not_finite, states_of
+from qstar_pl.errors import NonFiniteError
+from qstar_pl.methods.non_finite import NonFinite
+from qstar_pl.methods.ranks import anywhere, said_by_ranks
+from qstar_pl.types import Rollout
+
+if TYPE_CHECKING:
+    from qstar_pl.methods.base import RLHFModule
+
+SHOWN = 60
+"""Characters of a prompt that a message shows."""
+KEY = "qstar_skipped_steps"
+"""Under this stands in a checkpoint how many steps had been left out by then."""
+OVERFLOWS = 1.0
+"""A loss scale below this was not lowered for float16's sake."""
+REWARDS = "the reward must give every answer a number"
+SKIP = "--model.on_non_finite=Skip leaves such steps out"
+TAMER = "a lower learning rate, gradient clipping or clipped importance weights may help"
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a step rests on."""
+
+    values: Tensor
+    """Any shape; every entry must be finite."""
+    describe: Callable[[], str]
+    """Says what is wrong with the values, in a few words; called only if something is."""
+    advice: str
+    of_batch: bool
+    """Whether all optimizer steps that are taken on the batch rest on it."""
+
+
+class FiniteWatch:
+    """Decides, on every process alike, whether the optimizer may take a step, and looks at what it made of the weights.
+
+    A step that is not taken leaves the parameters without gradients, which optimizers pass over: weights and moments
+    stay, and Lightning counts the step. Under float16 the loss scaler does it, whose own way of finding a scale (steps
+    left out because the scaled gradient overflowed) is nobody's fault. After a step the weights are looked at, since an
+    update too large cannot be taken back.
+
+    It costs two sums over what trains per optimizer step, and waits for the device as often.
+    """
+
+    def __init__(self, strategy: NonFinite) -> None:
+        self.strategy = strategy
+        self.skipped = 0
+        """Steps that were left out so far."""
+        self._notes: list[Note] = []
+        self._left_out = False
+        self._started = False
+        self._ruined: str | None = None
+
+    def begin(self, module: RLHFModule, *, new_step: bool) -> None:
+        """Forget the notes of the step before; before the first step, look at all weights.
+
+        Raises:
+            NonFiniteError: if a model is not finite to begin with.
+
+        """
+        if new_step:
+            self._notes.clear()
+            self._left_out = False
+        if not self._started:
+            self._started = True
+            if said := _wrong(module, "weights", module.named_parameters()):
+                raise NonFiniteError(f"{said}, before the first step", everywhere=True)
+
+    def note(self, values: Tensor, describe: Callable[[], str], advice: str, *, of_batch: bool = False) -> None:
+        """Let the step rest on `values`; see `Note`."""
+        self._notes.append(Note(values.detach(), describe, advice, of_batch))
+
+    def spoiled(self) -> bool:
+        """Return whether what the batch reported is not worth logging: not finite here, or its step was left out.
+
+        Only where the run goes on after that: elsewhere the answer is no, and the device is not waited for.
+        """
+        return self.strategy.goes_on(0) and (self._left_out or any(map(_is_wrong, self._notes)))
+
+    def before_step(self, module: RLHFModule, optimizer: Optimizer) -> None:
+        """Take the gradients away if the step must not be taken; all processes must call it.
+
+        Raises:
+            NonFiniteError: if the run ends here; weights and optimizer are as after the step before.
+
+        """
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        scaler = getattr(module.trainer.precision_plugin, "scaler", None)
+        judged = parameters if scaler is None or scaler.get_scale() < OVERFLOWS else []
+        sound = [*(note.values.isfinite().all() for note in self._notes), all_finite(p.grad for p in judged)]
+        if anywhere(_none(sound, module)):
+            names = {parameter: name for name, parameter in module.named_parameters()}
+            own = self._describe((names.get(p, "a parameter"), p.grad) for p in judged)
+            # A gradient that the ranks share is spoiled on all of them: a note of one of them says more.
+            _, said, advice = min(said_by_ranks(own), key=lambda one: one[0])
+            self._leave_out(module, said, advice)
+            for parameter in parameters:
+                if scaler is None:
+                    parameter.grad = None
+                else:  # it wants gradients to judge, and passes over all for the sake of one that is not finite
+                    parameter.grad.fill_(torch.nan)
+        # Where several steps are taken on a batch, the next one has a loss of its own.
+        self._notes = [note for note in self._notes if note.of_batch or module.automatic_optimization]
+
+    def after_step(self, module: RLHFModule, step: int) -> None:
+        """Look at the weights that an update has made; all processes must call it.
+
+        Args:
+            module: which has just taken a step.
+            step: its number, from 1.
+
+        Raises:
+            NonFiniteError: if there is a weight that training cannot go on with.
+
+        """
+        if said := _wrong(module, "weights", _trained(module)):
+            advice = "a lower learning rate (--model.optimizer.lr) or gradient clipping keeps them finite"
+            self._ruined = f"{said}, after step {step}: {last_checkpoint(module.trainer)}; {advice}"
+            raise NonFiniteError(self._ruined, everywhere=True)
+
+    def check_saved(self, module: RLHFModule) -> None:
+        """Look at what a checkpoint is about to be written of; all processes must call it.
+
+        Raises:
+            NonFiniteError: if it would hold something that is not finite; the checkpoints before stay as they are.
+
+        """
+        trainer = module.trainer
+        if self._ruined is None:
+            trained = _trained(module)
+            states = states_of(trainer.optimizers, {parameter: name for name, parameter in trained})
+            said = _wrong(module, "what is saved", [*trained, *states])
+            if said is None:
+                return
+            self._ruined = f"{said}, at step {trainer.global_step}: nothing was saved, {last_checkpoint(trainer)}"
+        for logger in trainer.loggers:
+            logger.save()  # an error while another one is handled leaves Lightning no time for it
+        raise NonFiniteError(self._ruined, everywhere=True)
+
+    def stopped(self, module: RLHFModule, said: str, advice: str, *, everywhere: bool = False) -> NonFiniteError:
+        """Return the error of a run that ends in a step that was not taken; see `NonFiniteError`."""
+        step, checkpoint = module.trainer.global_step + 1, last_checkpoint(module.trainer)
+        message = f"{said}, in step {step}, which was not taken: {checkpoint}; {advice}"
+        return NonFiniteError(message, everywhere=everywhere)
+
+    def _describe(self, gradients: Iterable[tuple[str, Tensor]]) -> tuple[int, str, str] | None:
+        """Return (place in the step, what is wrong on this process, what may help): notes, then the first gradient."""
+        for place, note in enumerate(self._notes):
+            if _is_wrong(note):
+                return place, note.describe(), note.advice
+        if (found := first_not_finite(gradients)) is None:
+            return None
+        return len(self._notes), f"the gradient must be finite, got {found[1]} in {found[0]}", TAMER
+
+    def _leave_out(self, module: RLHFModule, said: str, advice: str) -> None:
+        if not self.strategy.goes_on(self.skipped):
+            others = f"{self.skipped} steps were left out before it, as many as may be; {advice}"
+            raise self.stopped(module, said, others if self.skipped else f"{advice}; {SKIP}", everywhere=True)
+        self.skipped += 1
+        self._left_out = True
+        rank_zero_warn(f"step {module.trainer.global_step + 1} is left out ({self.skipped} so far): {said}")
+
+
+def describe_rewards(rewards: Tensor, judge: str, rollout: Rollout) -> str:
+    """Say which rewards [rows] of a rollout are not finite; one of them is not."""
+    wrong = (~rewards.isfinite()).nonzero().flatten().tolist()
+    first, count = wrong[0], f"{len(wrong)} of {len(rewards)} answers"
+    example = rollout.prompts.examples[int(rollout.prompt_index[first])]
+    text = " ".join(example.turns[-1].content.split()) if example.turns else ""
+    prompt = repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+    if source := example.metadata.get("source"):
+        prompt += f" ({source})"
+    value = float(rewards[first])
+    return f"reward must be finite, got {value} from {judge} for {count}, the first in row {first}, to {prompt}"
+
+
+def last_checkpoint(trainer: Trainer) -> str:
+    """Say which checkpoint a run can go on from: the newest that it wrote, else the one that it began with."""
+    writers = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
+    for writer in sorted(writers, key=lambda one: one._last_global_step_saved, reverse=True):
+        for path in (writer._last_checkpoint_saved, writer.last_model_path, writer.best_model_path):
+            if path and Path(path).exists():
+                return f"the last checkpoint is finite, --ckpt_path {_short(path)} goes on from it"
+    if trainer.ckpt_path and Path(trainer.ckpt_path).exists():
+        return f"--ckpt_path {_short(trainer.ckpt_path)}, where this run began, is as it was"
+    return "no checkpoint was written before"
+
+
+def _short(path: str | Path) -> Path:
+    absolute = Path(path).absolute()
+    return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
+
+
+def _is_wrong(note: Note) -> bool:
+    return not bool(note.values.isfinite().all())
+
+
+def _trained(module: RLHFModule) -> list[tuple[str, Tensor]]:
+    return [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
+
+
+def _none(sound: Iterable[Tensor], module: RLHFModule) -> Tensor:
+    device = module.trainer.strategy.root_device
+    return ~torch.stack([one.to(device) for one in sound]).all()
+
+
+def _wrong(module: RLHFModule, what: str, named: Iterable[tuple[str, Tensor]]) -> str | None:
+    """Return what is wrong with tensors of any process, None if nothing is; all processes must call it."""
+    tensors = list(named)
+    if not anywhere(_none([all_finite(tensor for _, tensor in tensors)], module)):
+        return None
+    name, value = said_by_ranks(first_not_finite(tensors))[0]
+    return f"{what} must be finite, got {value} in {name}"
