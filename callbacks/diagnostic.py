@@ -75,8 +75,8 @@ class Diagnostic(Callback, ABC):
     ) -> None:
         """Observe the micro-step; the trainer's last diagnostic also flushes all of them when a log is due."""
         report = outputs.get("report") if isinstance(outputs, Mapping) else None
-        watching = isinstance(report, StepReport) and log_interval(trainer) > 0
-        if watching and (self.counts_all or not getattr(pl_module, "spoiled", False)):
+        wanted = self.counts_all or not getattr(pl_module, "spoiled", False)
+        if wanted and isinstance(report, StepReport) and log_interval(trainer) > 0:
             self.observe(trainer, report)
         diagnostics = _diagnostics(trainer)
         if self is diagnostics[-1] and bus_of(trainer).is_due(trainer):
