@@ -127,6 +127,20 @@ def test_last_needs_a_checkpoint(qstar, words) -> None:
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ("folder", "ckpt_path must name a checkpoint, got the folder folder, in which there is none"),
+        ("", "ckpt_path must be last, auto or the path of a checkpoint, got nothing"),
+        ("best", "ckpt_path must be last, auto or the path of a checkpoint, got best"),
+    ],
+)
+def test_what_is_no_checkpoint(given: str, line: str, qstar) -> None:
+    Path("folder").mkdir()
+    for command in ("fit", "test"):
+        assert qstar(command, f"--ckpt_path={given}") == (2, "", f"error: {line}\n")
+
+
 def test_last_looks_where_the_run_would_be(qstar) -> None:
     Path("trainer.yaml").write_text("default_root_dir: elsewhere\n")
     Path("run.yaml").write_text("name: mine\ntrainer: trainer.yaml\nckpt_path: last\n")

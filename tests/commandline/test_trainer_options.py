@@ -33,6 +33,14 @@ SFT = (*SMALL, "--model=SFT", "--model.evaluation_sampler.max_new_tokens=4", "--
             "--model.lr_scheduler ReduceLROnPlateau --model.lr_scheduler.monitor=val/nothing",
             "lr_scheduler.monitor must be a metric that validation measures",
         ),
+        (
+            "--model.lr_scheduler=CosineAnnealingLR --model.lr_scheduler.T_max=0 --trainer.limit_val_batches=0",
+            "lr_scheduler must suit the length of the run and its own options, got CosineAnnealingLR",
+        ),
+        (
+            "--model.lr_scheduler=OneCycleLR --model.lr_scheduler.max_lr=1 --model.lr_scheduler.total_steps=1",
+            "lr_scheduler must suit the length of the run and its own options, got OneCycleLR",
+        ),
         ("--trainer.callbacks+=LearningRateFinder", "When using the learning rate finder"),
         (
             "--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=val/nothing --trainer.val_check_interval=1",

@@ -60,3 +60,10 @@ def test_vocabulary_difference() -> None:
     assert renamed == "11 tokens, as the policy has, but id 3 is 'v3' where the policy's is 'w3'"
     # An appended pad is nobody's token.
     assert vocabulary_difference(policy, ensure_pad(word_tokenizer(pad=None, unk=None))) is None
+
+
+def test_a_model_without_a_tokenizer(tmp_path: Path) -> None:
+    """transformers answers with a list of what could be there, from its second line on."""
+    (tmp_path / "config.json").write_text('{"model_type": "llama", "vocab_size": 32}')
+    with pytest.raises(UserError, match=r"^name must lead to a tokenizer, got .*: it has no tokenizer files"):
+        load_tokenizer(str(tmp_path))

@@ -18,6 +18,7 @@ from qstar_pl.data.chat_template import remarks
 from qstar_pl.data.preparation import Selection
 from qstar_pl.data.rendering import Template
 from qstar_pl.data.rows import MAX_LEFT_OUT, Rows, check_share
+from qstar_pl.data.wording import OF_DATA, speaking, worded
 from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer
 from qstar_pl.types import Example
@@ -179,8 +180,9 @@ def parse(argv: Sequence[str] | None) -> Inspection:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    for line in inspect(parse(argv)):
-        print(line, flush=True)
+    with speaking(OF_DATA):
+        for line in inspect(parse(argv)):
+            print(line if line.startswith("    ") else worded(line), flush=True)  # examples stay as they are
     return 0
 
 

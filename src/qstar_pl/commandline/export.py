@@ -69,8 +69,8 @@ def _base_of(source: ModelSource) -> str:
     if isinstance(under, Pretrained):
         return resolve(under.name)
     raise UserError(
-        f"base must name the folder or hub id that the adapters' base was exported to, since the run had it from "
-        f"{type(under).__name__}; got none"
+        "base must name the folder or hub id that the adapters' base was exported to (--base FOLDER, which qstar "
+        f"export writes), since the run had it from {type(under).__name__}; got none"
     )
 
 

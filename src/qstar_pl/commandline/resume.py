@@ -37,8 +37,8 @@ def find_checkpoint(ckpt_path: str | None, command: str, root: str, name: str) -
                 f"ckpt_path must name a checkpoint, got {ckpt_path}, and {root}/{name} holds none yet{hint}"
             )
         return found
-    if ckpt_path == "best":
-        raise UserError("ckpt_path must be last, auto or the path of a checkpoint, got best")
+    if ckpt_path in ("best", ""):
+        raise UserError(f"ckpt_path must be last, auto or the path of a checkpoint, got {ckpt_path or 'nothing'}")
     if ckpt_path in (None, "hpc") or "://" in ckpt_path or ckpt_path.startswith("registry"):
         return None  # Lightning's own
     return Path(ckpt_path)

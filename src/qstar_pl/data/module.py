@@ -104,6 +104,8 @@ class RLHFDataModule(LightningDataModule):
         for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size), ("max_rows", max_rows)):
             if value is not None and value < 1:
                 raise UserError(f"{name} must be at least 1, got {value}")
+        if not path and (adapter is None or adapter.needs_path):
+            raise UserError("path must name a file, a folder or a hub id, got nothing")
         if not 0 <= max_left_out <= 1:
             raise UserError(f"max_left_out must lie in [0, 1], got {max_left_out}")
         if num_workers < 0:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
+from qstar_pl.data.wording import worded
+
 
 @dataclass(frozen=True)
 class PartReport:
@@ -93,4 +95,4 @@ class DataReport:
 @rank_zero_only
 def announce(text: str) -> None:
     """Print what was found out about the data, on one process only."""
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+    Console().print(worded(text), markup=False, highlight=False, soft_wrap=True)

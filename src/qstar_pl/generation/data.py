@@ -16,6 +16,7 @@ from qstar_pl.data.rendering import Template
 from qstar_pl.data.renderings import Rendering, TokenizerRendering
 from qstar_pl.data.report import announce
 from qstar_pl.data.rows import MAX_LEFT_OUT
+from qstar_pl.data.wording import OF_GENERATE, speaking
 from qstar_pl.generation.plan import Plan, plan_batches, prompts_digest
 from qstar_pl.generation.prompts import Prompts, choose_source, read_prompts
 from qstar_pl.models.run_date import run_date
@@ -103,6 +104,10 @@ class GenerationData(RLHFDataModule):
         """Read and tokenise the prompts and plan the batches, once; print what became of the rows."""
         if self.digest:
             return
+        with speaking(OF_GENERATE):
+            self._read()
+
+    def _read(self) -> None:
         wanted = self.adapter or choose_source(self.path, self.prompt_field, self.response_field)
         source = wanted.resolve(self.path, self.split)
         encoder = Encoder(self._tokenizer(), self.max_prompt_tokens, 1, rendering=self.rendering)

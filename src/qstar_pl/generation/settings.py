@@ -125,6 +125,9 @@ class GenerationSettings:
         ):
             if getattr(self, name) not in choices:
                 raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        for name, what in (("model_theta", "a model"), ("dataset", "a file, a folder or a hub id")):
+            if not getattr(self, name):
+                raise UserError(f"{name} must name {what}, got nothing")
         for name in ("num_samples", "samples_per_prompt", "batch_size", "max_prompt_tokens"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -136,10 +136,16 @@ class RLHFModule(LightningModule):
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step a schedule; one that waits for a plateau only if `metric` was measured since."""
-        if not self.plateau.watches(scheduler):
-            super().lr_scheduler_step(scheduler, metric)
-        elif self.plateau.is_new(metric):
-            scheduler.step(metric)
+        try:
+            if not self.plateau.watches(scheduler):
+                super().lr_scheduler_step(scheduler, metric)
+            elif self.plateau.is_new(metric):
+                scheduler.step(metric)
+        except (ArithmeticError, ValueError, LookupError) as error:  # torch checks few of a schedule's options before
+            raise UserError(
+                f"lr_scheduler must suit the length of the run and its own options, got {type(scheduler).__name__}, "
+                f"which fails after step {self.global_step}: {error}"
+            ) from error
 
     def step_schedule(self) -> None:
         """Step the schedule after an optimiser step of manual optimisation."""

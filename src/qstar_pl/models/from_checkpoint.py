@@ -57,6 +57,11 @@ class FromCheckpoint(ModelSource):
 
         """
         contents = self._contents()
+        if _is_classifier(self._weights(contents)):
+            raise UserError(
+                f"path must be a checkpoint with a language model, got {self.path}, which holds a reward model with a "
+                "scalar head; --model.reward.model=FromCheckpoint reads it"
+            )
         with unplaced():
             model = self._source(contents).load()
         self._fill(model, self._weights(contents), optional=())

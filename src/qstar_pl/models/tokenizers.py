@@ -38,7 +38,10 @@ def load_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTr
                 folder, **{"trust_remote_code": False, **kwargs}
             )
     except Exception as error:  # files that anybody may have written: transformers raises what it meets
-        raise UserError(f"{argument} must lead to a tokenizer, got {name!r}: {first_line(error)}") from error
+        reason = first_line(error)
+        if "instantiate the backend tokenizer from one of" in reason:
+            reason = "it has no tokenizer files (or they need sentencepiece or tiktoken)"
+        raise UserError(f"{argument} must lead to a tokenizer, got {name!r}: {reason}") from error
     # A folder with a model but no tokenizer gives an empty one instead of an error.
     if len(tokenizer) < 2:
         raise UserError(f"{argument} must lead to a tokenizer, got {name!r}, which has no tokenizer files")
@@ -133,4 +136,6 @@ def token_permutation(policy: PreTrainedTokenizerBase, other: PreTrainedTokenize
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message: the rest repeats or advises on other things."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    return " ".join(lines) if lines[0].endswith(":") else lines[0]  # a list follows, without which it says nothing

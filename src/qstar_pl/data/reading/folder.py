@@ -99,6 +99,11 @@ def _configured(root: Path, files: Sequence[Path], wanted: str | None) -> dict[s
     }
     present = {name: splits for name, splits in listed.items() if any(splits.values())}
     if wanted is not None:
+        if not present:
+            raise UserError(
+                f"path must be {root} alone, since it has no configurations, got {root}:{wanted}; "
+                f"--data.split={wanted} names a split"
+            )
         if wanted not in present:
             known = ", ".join(present) or "none"
             raise UserError(f"path must name a configuration of {root} behind the colon: {known}; got {wanted}")

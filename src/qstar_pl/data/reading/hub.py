@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from pathlib import Path
 
 from qstar_pl.data.reading.arrow_rows import plain
 from qstar_pl.data.reading.row import Located
@@ -10,6 +12,14 @@ from qstar_pl.errors import UserError
 
 HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*(/[\w-][\w.-]*)?)(:(?P<config>[\w.-]+))?")
 """`name` or `owner/name`, either with `:configuration` behind it."""
+
+
+def near(name: str) -> str:
+    """Return "; did you mean …?" with a file or folder whose name is nearly that, or nothing."""
+    path = Path(name).expanduser()
+    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.8)
+    return f" (did you mean {path.with_name(close[0])}?)" if close else ""
 
 
 def hub_rows(path: str, split: str | None) -> Located:
@@ -30,7 +40,7 @@ def hub_rows(path: str, split: str | None) -> Located:
     except Exception as error:  # the hub's client raises a dozen unrelated types; each means that nothing was loaded
         said = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(
-            f"path must be a file, a folder or a hub id; there is no {path} here; on the hub: {said}"
+            f"path must be a file, a folder or a hub id; there is no {path} here{near(hub['id'])}; on the hub: {said}"
         ) from error
     for number, row in enumerate(rows):
         yield f"{path} [{split}], row {number}", {name: plain(value) for name, value in row.items()}

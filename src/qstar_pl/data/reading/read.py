@@ -9,7 +9,7 @@ from pathlib import Path
 from qstar_pl.data.reading.arrow_rows import arrow_rows, parquet_rows
 from qstar_pl.data.reading.csv_rows import csv_rows
 from qstar_pl.data.reading.folder import folder_files
-from qstar_pl.data.reading.hub import HUB_ID, hub_rows
+from qstar_pl.data.reading.hub import HUB_ID, hub_rows, near
 from qstar_pl.data.reading.json_rows import json_rows, line_rows
 from qstar_pl.data.reading.row import Located
 from qstar_pl.errors import UserError
@@ -77,7 +77,7 @@ def _files(path: str, split: str | None) -> list[Path]:
             raise UserError(f"split must be left out when path is a single file, got split={split} for {path}")
         return [root]
     if not root.is_dir():
-        raise UserError(f"path must be a file, a folder or a hub id; there is no {path}")
+        raise UserError(f"path must be a file, a folder or a hub id; there is no {path}{near(path)}")
     return folder_files(root, configuration, split, SUFFIXES)
 
 
