@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qstar_pl.data import Messages
+from qstar_pl.data import Auto, Messages
 from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.errors import UserError
 from qstar_pl.types import Turn
@@ -159,3 +159,16 @@ def test_labels_and_null_for_the_worse_answer():
     assert [adapter.example(row, "f").chosen for row in rows] == ["b", None]
     example = Messages(rejected_field="worse").example({"messages": talk("a", "b"), "worse": None}, "f")
     assert (example.chosen, example.rejected) == ("b", None)
+
+
+def test_texts_in_turn() -> None:
+    """LIMA's form: no roles, user and assistant in turn; elsewhere such a list may be the user's turns alone."""
+    adapter = Auto().detect([{"conversations": ["a", "b"]}, {"conversations": ["a", "b", "c", "d"]}]).adapter
+    example = adapter.example({"conversations": ["a", "b", "c", "d"]}, "x:1")
+    assert [(turn.role, turn.content) for turn in example.turns] == [("user", "a"), ("assistant", "b"), ("user", "c")]
+    assert example.chosen == "d"
+    assert adapter.example({"conversations": ["a"]}, "x:2").chosen is None
+    with pytest.raises(RowRejected):
+        adapter.example({"conversations": ["a", ""]}, "x:3")
+    with pytest.raises(UserError):
+        Auto().detect([{"turns": ["first question", "second question"]}])

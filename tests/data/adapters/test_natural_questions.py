@@ -1,6 +1,6 @@
 import pytest
 
-from qstar_pl.data import NaturalQuestions
+from qstar_pl.data import Auto, NaturalQuestions
 from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.errors import UserError
 
@@ -43,3 +43,13 @@ def test_the_real_file(real_data):
     assert (rows.read, len(rows.examples), rows.rejected.total()) == (3610, 3610, 0)
     assert sum(len(example.metadata["answers"]) == 1 for example in rows.examples) == 2076
     assert rows.examples[0].metadata["answers"] == ["14 December 1972 UTC", "December 1972"]
+
+
+def test_trivia_qa() -> None:
+    answer = {"value": "Rome", "aliases": ["Roma", "Rome", " "], "normalized_value": "rome"}
+    adapter = Auto().detect([{"question": "Where?", "answer": answer}]).adapter
+    example = adapter.example({"question": "Where?", "answer": answer}, "x:1")
+    assert (example.chosen, example.metadata["answers"]) == ("Rome", ["Rome", "Roma"])
+    with pytest.raises(RowRejected, match="no answer"):
+        adapter.example({"question": "Where?", "answer": {"value": "<unk>", "aliases": []}}, "x:2")
+    assert type(Auto().detect([{"question": "Where?", "answer": {"text": "Rome"}}]).adapter) is not type(adapter)

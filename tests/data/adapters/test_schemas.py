@@ -36,12 +36,15 @@ COUNTS = {
     "dolly": (2, 2, 2, 0),
     "gsm8k": (2, 2, 2, 0),
     "flan": (2, 2, 2, 0),
+    "hellaswag": (2, 2, 1, 0),
     "helpsteer2": (3, 3, 2, 0),
     "helpsteer2_preference": (2, 2, 2, 2),
     "helpsteer3_edit_quality": (2, 2, 2, 2),
     "helpsteer3_preference": (3, 2, 2, 2),
+    "hendrycks_math": (2, 2, 2, 0),
     "humaneval": (1, 1, 1, 0),
     "intel_orca_dpo": (2, 2, 2, 2),
+    "lima": (3, 3, 2, 0),
     "llama_factory_alpaca": (2, 2, 2, 0),
     "llama_factory_kto": (2, 2, 1, 0),
     "llama_factory_sharegpt_dpo": (2, 2, 2, 2),
@@ -75,16 +78,19 @@ COUNTS = {
     "trl_prompt_only_messages": (2, 2, 0, 0),
     "trl_unpaired_messages": (2, 2, 1, 0),
     "trl_unpaired_text": (2, 2, 1, 0),
+    "trivia_qa": (2, 1, 1, 0),
     "ultrachat_200k": (2, 2, 2, 0),
     "ultrafeedback": (2, 2, 2, 2),
     "ultrafeedback_binarized": (2, 2, 2, 2),
+    "ultrainteract_pair": (2, 2, 2, 2),
+    "ultrainteract_sft": (2, 2, 2, 0),
     "verl": (2, 2, 0, 0),
     "webgpt_comparisons": (3, 2, 2, 2),
     "wildchat": (2, 2, 2, 0),
     "wmt": (2, 2, 2, 0),
 }
-OTHER_ANSWERS = ("wmt", "mmlu", "ai2_arc")
-FINALS = ("deepscaler", "gsm8k", "openmathinstruct", "openr1_math", "solution_and_answer", "verl")
+OTHER_ANSWERS = ("wmt", "mmlu", "ai2_arc", "hellaswag")
+FINALS = ("deepscaler", "gsm8k", "hendrycks_math", "openmathinstruct", "openr1_math", "solution_and_answer", "verl")
 
 
 def sample(name):

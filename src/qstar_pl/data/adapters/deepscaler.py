@@ -1,7 +1,8 @@
-"""DeepScaleR: competition mathematics with final answers."""
+"""DeepScaleR and MATH: competition mathematics with final answers."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from qstar_pl.data.adapters.columns import texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowRejected
+from qstar_pl.rewards.answers.finding import find_answers
 from qstar_pl.rewards.final_answer import FinalAnswerReward
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
@@ -17,10 +19,11 @@ from qstar_pl.types import Example
 
 @dataclass(frozen=True)
 class DeepScaleR(Adapter):
-    """Rows with `problem`, `answer` (the final one, in LaTeX) and `solution` (which may be empty).
+    """Rows with `problem`, `answer` (the final one, in LaTeX; MATH has none) and `solution` (which may be empty).
 
     The demonstration is the solution, or the final answer in a \\boxed{} where there is no solution.
-    `metadata["final_answer"]` holds `answer`. A row without an answer is counted and left out.
+    `metadata["final_answer"]` holds `answer`, or what stands in the solution's last \\boxed{}. A row without an answer
+    is counted and left out.
     """
 
     instruction: str = ""
@@ -32,9 +35,9 @@ class DeepScaleR(Adapter):
 
     def example(self, row: Row, where: str) -> Example:
         """Convert one row; see the class."""
-        problem, answer, solution = (
-            text.strip() for text in texts(row, ("problem", "answer", "solution"), where, type(self).__name__)
-        )
+        names = [name for name in ("problem", "solution", "answer") if name != "answer" or name in row]
+        problem, solution, *given = (text.strip() for text in texts(row, names, where, type(self).__name__))
+        answer = given[0] if given else _boxed(solution)
         if not answer:
             raise RowRejected("there is no final answer")
         chosen = solution or f"\\boxed{{{answer}}}"
@@ -43,14 +46,26 @@ class DeepScaleR(Adapter):
 
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
-        return {"prompt": "problem", "chosen": "solution", "final_answer": "answer"}
+        final = "answer" if "answer" in row else "solution, in its last \\boxed{}"
+        return {"prompt": "problem", "chosen": "solution", "final_answer": final}
 
     def uses(self, row: Row) -> Sequence[str]:
         """See `Adapter.uses`."""
-        return ("problem", "answer", "solution")
+        return tuple(name for name in ("problem", "answer", "solution") if name in row)
 
     @classmethod
     def claim(cls, table: Table) -> Claim | None:
-        """Claim competition problems with both a worked solution and a final answer."""
-        fits = table.holds(Kind.TEXT, of=("problem", "answer", "solution")) and "messages" not in table.columns
+        """Claim competition problems with a worked solution and a final answer, in a column or in a box."""
+        fits = table.holds(Kind.TEXT, of=("problem", "solution")) and "messages" not in table.columns
+        if "answer" in table.columns:
+            fits = fits and table.holds(Kind.TEXT, of=("answer",))
+        else:
+            fits = fits and table.share("solution", _boxed) > 0.5
         return Claim(Confidence.DATASET, cls()) if fits else None
+
+
+def _boxed(solution: str) -> str:
+    """Return what stands in the last box of a solution, "" without one."""
+    if not isinstance(solution, str) or not re.search(r"\\(boxed|fbox)", solution):
+        return ""
+    return find_answers(solution, unmarked=False)[0]

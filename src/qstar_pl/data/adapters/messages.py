@@ -18,6 +18,8 @@ from qstar_pl.types import Example, Turn
 
 COLUMNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat")
 """Columns that are taken for the dialogue; the first that holds messages counts."""
+_OF_TEXTS = ("conversations", "conversation", "dialogue", "dialog", "chat")
+"""Those of them whose lists of texts are dialogues; elsewhere such a list may be the user's turns alone."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Messages(Judged):
     turn, beginning with the user. If the last message is the assistant's it is the answer, and all before it the
     prompt; if it is the user's, all is prompt and there is no answer. `content` is a text or a list of text parts.
     White space around a message is dropped, an empty system message too. Tool calls become text of their turn, tools'
-    results turns of the user's, in the form of Hermes's and Qwen's templates. An object of lists (as Arrow stores a
+    results turns of the user's, in the form of Hermes's and Qwen's templates. A list of texts (LIMA) is spoken by user
+    and assistant in turn. An object of lists (as Arrow stores a
     list of objects) and JSON text are read as well.
 
     Counted and left out: dialogues in another order, with anything that is not text, with an empty message, or whose
@@ -44,7 +47,10 @@ class Messages(Judged):
         """Convert one row; see the class."""
         names = [name for name in (self.messages_field, self.rejected_field) if name is not None]
         need(row, names, where, type(self).__name__)
-        turns = dialogue(row[self.messages_field], self.messages_field, where)
+        said = row[self.messages_field]
+        turns = dialogue(
+            _in_turn(said) if self._takes_texts() and _is_texts(said) else said, self.messages_field, where
+        )
         if turns[:1] and turns[0].role != "system":
             turns = (*self.system(row, where), *turns)
         prompt, chosen = parted(turns)
@@ -55,6 +61,9 @@ class Messages(Judged):
                 raise RowRejected("there is no preferred answer: the last message is not the assistant's")
         chosen, metadata = self.judged(row, where, chosen)
         return dialogue_example(prompt, chosen, rejected if chosen is not None else None, metadata)
+
+    def _takes_texts(self) -> bool:
+        return self.messages_field in _OF_TEXTS or self.messages_field not in COLUMNS
 
     def fields(self, row: Row) -> Mapping[str, str]:
         """See `Adapter.fields`."""
@@ -79,10 +88,20 @@ class Messages(Judged):
             judgement, _ = detect_judgement(table, ("chosen", "rejected"))
             system = {key: value for key, value in judgement.items() if key == "system_field"}
             return Claim(Confidence.WHOLE_PAIRS, cls("chosen", "rejected", **system))
-        if (column := table.first(COLUMNS, Kind.DIALOGUE)) is None:
+        column = table.first(COLUMNS, Kind.DIALOGUE)
+        column = column or next((name for name in _OF_TEXTS if table.share(name, _is_texts) > 0.5), None)
+        if column is None:
             return None
         judgement, remarks = detect_judgement(table, (column,))
         return Claim(Confidence.DIALOGUES, cls(column, **judgement), remarks)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
+
+
+def _in_turn(texts: Sequence[str]) -> list[Mapping[str, str]]:
+    return [{"role": ("user", "assistant")[number % 2], "content": text} for number, text in enumerate(texts)]
 
 
 def _holds_prompt(value: Any) -> bool:

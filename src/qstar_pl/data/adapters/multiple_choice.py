@@ -17,16 +17,16 @@ from qstar_pl.rewards.final_answer import FinalAnswerReward
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
-QUESTIONS = ("question", "question_stem")
-CHOICES = ("choices", "options")
-KEYS = ("answerKey", "answer", "correct")
+QUESTIONS = ("question", "question_stem", "ctx")
+CHOICES = ("choices", "options", "endings")
+KEYS = ("answerKey", "answer", "correct", "label")
 _OWN_LABEL = re.compile(r"\s*\(?([A-Z])[).:]\s*")
 CONTEXTS = ("context", "article", "passage")
 
 
 @dataclass(frozen=True)
 class MultipleChoice(Adapter):
-    """Rows with a question, its choices and the right one (MMLU, ARC, CommonsenseQA, OpenBookQA, RACE).
+    """Rows with a question, its choices and the right one (MMLU, ARC, CommonsenseQA, OpenBookQA, RACE, HellaSwag).
 
     Choices are a list of texts, named A, B, … (which AQuA's, "A)21", begin with themselves), or an object with `text`
     and `label`. The right one is named by its label, or by its number, beginning with 0. The prompt is the context,

@@ -142,7 +142,7 @@ class PromptResponse(Judged):
         candidates = [name for name in PROMPTS if table.holds(*_SPOKEN, of=(name,))]
         pair = next((names for names in PAIRS if table.holds(*_SPOKEN, of=names)), None)
         if not candidates:
-            candidates = [name for name in ("context", *DIALOGUES) if table.kind(name) is Kind.DIALOGUE]
+            candidates = [name for name in ("context", "trajectory", *DIALOGUES) if table.kind(name) is Kind.DIALOGUE]
             candidates = candidates if pair is not None or "context" in candidates else []
         if not candidates or {"message_id", "parent_id"} <= set(table.columns):  # a tree of messages, one a row
             return None
