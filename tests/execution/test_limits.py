@@ -1,7 +1,11 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from qstar_pl.errors import UserError
 from qstar_pl.execution import Isolation, Limits
+from qstar_pl.execution.namespaces import _refusal
 
 WALLS = ("user", "processes", "network", "files", "seccomp", "other_user")
 
@@ -26,3 +30,25 @@ def test_every_missing_wall_is_said_aloud():
     assert filtered.offline
     assert "NOT" not in filtered.describe()
     assert "no network namespace" in filtered.describe()
+
+
+def test_what_was_refused_is_said():
+    walls = Isolation(**dict.fromkeys(WALLS, False), reason="pivot_root: Invalid argument")
+    assert "pivot_root: Invalid argument" in walls.describe()
+    assert _refusal(lambda: None) is None
+    assert _refusal(lambda: Path("/nowhere").rmdir()) == "[Errno 2] No such file or directory: '/nowhere'"
+    assert _refusal(lambda: os._exit(1)) == "it was ended"
+
+
+def test_sockets_that_no_namespace_bounds():
+    spaces = {**dict.fromkeys(WALLS, True), "seccomp": False}
+    assert Isolation(**spaces).offline
+    assert Isolation(**spaces).warning() is None
+    assert not Isolation(**spaces, vsock=True).offline
+    assert "vsock" in Isolation(**spaces, vsock=True).warning()
+    assert Isolation(**{**spaces, "seccomp": True}, vsock=True).offline
+
+
+def test_a_lost_private_root_is_warned_of():
+    assert "open no file" in Isolation(**{**dict.fromkeys(WALLS, True), "files": False}).warning()
+    assert Isolation(**dict.fromkeys(WALLS, True)).warning() is None

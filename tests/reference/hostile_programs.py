@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (some programs stand on one line)
 """Programs that try to pass without solving, to hang, to stay, or to get out. None of them doubles a number.
 
 Bounded by construction, so that they harm nothing even where a limit fails: at most 150 processes, which sleep for at
@@ -35,13 +36,15 @@ class Hostile:
     """It passes where a process runs program and tests together and its exit code is the verdict."""
     hangs: bool = False
     """It ends with its time, whichever walls stand, so that one setting is enough."""
+    filtered: bool = False
+    """It asks the kernel for what only the filter of system calls refuses."""
 
 
 PROGRAMS: dict[str, Hostile] = {}
 
 
-def _add(name: str, text: str, *, fools_naive: bool = False, hangs: bool = False) -> None:
-    PROGRAMS[name] = Hostile(text, fools_naive, hangs)
+def _add(name: str, text: str, *, fools_naive: bool = False, hangs: bool = False, filtered: bool = False) -> None:
+    PROGRAMS[name] = Hostile(text, fools_naive, hangs, filtered)
 
 
 WRONG = "\ndef double(x):\n    return 7\n"
@@ -481,4 +484,184 @@ _add(
     "a pidfd",
     "import os, signal\ntry:\n    signal.pidfd_send_signal(os.pidfd_open(@PARENT@), 0)\n    found = True\n"
     "except OSError: found = False" + FOUND,
+)
+
+# --- signals and ends of every kind --------------------
+for _number in (32, 33, 34, 40, 63, 64):
+    _add(f"ended by signal {_number}", f"import os\ndef double(x):\n    os.kill(os.getpid(), {_number})\n    return 7")
+_add("killed while loading", "import os\nos.kill(os.getpid(), 9)" + WRONG)
+_add("a wait for a signal", "import signal\nsignal.pause()" + WRONG, hangs=True)
+_add("ignored end of time", "import signal\nsignal.signal(24, lambda *a: None)\nwhile True: pass" + WRONG, hangs=True)
+_SUPERVISOR = "import os, resource, signal, ctypes\nlibc = ctypes.CDLL(None)\nfor pid in (1, os.getppid() or 1):\n"
+for _name, _step in {
+    "every signal": "for n in range(1, 65):\n        try:\n            if n != 19 or pid != os.getpid(): os.kill(pid, n)\n        except OSError: pass",
+    "an interrupt": "for _ in range(9):\n        try: os.kill(pid, signal.SIGINT)\n        except OSError: pass",
+    "a signal to its thread": "libc.syscall(234, pid, pid, 2)\n    libc.syscall(200, pid, 2)",
+    "a queued signal": "libc.sigqueue(pid, 2, 0)\n    libc.sigqueue(pid, 34, 0)",
+    "limits on time": "try: resource.prlimit(pid, resource.RLIMIT_CPU, (0, 0))\n    except OSError: pass",
+    "limits on memory": "try: resource.prlimit(pid, resource.RLIMIT_AS, (4096, 4096))\n    except OSError: pass",
+    "limits on files": "try: resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, 0))\n    except OSError: pass",
+    "limits on file sizes": "try: resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, 0))\n    except OSError: pass",
+    "a low priority": "try: os.setpriority(os.PRIO_PROCESS, pid, 19)\n    except OSError: pass",
+    "no processors": "try: os.sched_setaffinity(pid, {0})\n    except OSError: pass",
+    "another schedule": "try: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))\n    except OSError: pass",
+    "a group of its own": "try: os.setpgid(pid, 0)\n    except OSError: pass",
+}.items():
+    _add(f"{_name} for its supervisor", _SUPERVISOR + f"    {_step}" + WRONG)
+_add(
+    "signals by way of input and output",
+    "import fcntl, os, signal\nr, w = os.pipe()\n"
+    "try:\n    fcntl.fcntl(r, fcntl.F_SETOWN, 1)\n    fcntl.fcntl(r, 10, signal.SIGINT)\n"
+    "    fcntl.fcntl(r, fcntl.F_SETFL, os.O_ASYNC)\n    os.write(w, b'x')\nexcept OSError: pass" + WRONG,
+)
+_add(
+    "a death signal less",
+    "import ctypes\nctypes.CDLL(None).prctl(1, 0)\nimport time\ntime.sleep(20)" + WRONG,
+    hangs=True,
+)
+
+# --- words that no terminal should see, and messages of every form --------------------
+_add(
+    "control characters in an exception",
+    "def double(x):\n    raise ValueError('\\x1b]0;owned\\x07\\x1b[2J\\r\\0\\x9b')",
+)
+_add("surrogates in an exception", "def double(x):\n    raise ValueError('\\ud800\\udfff')")
+_add("a name of control characters", "E = type('\\x1b[31mE\\n', (Exception,), {})\ndef double(x):\n    raise E('x')")
+_add(
+    "a name of a megabyte", "E = type('E' * (1 << 20), (Exception,), {})\ndef double(x):\n    raise E('x' * (1 << 20))"
+)
+_add("surrogates in the program", "x = '\ud800'" + WRONG)
+_FRAME = (
+    "import json, os\ndef say(message):\n    body = message if isinstance(message, bytes) else json.dumps(message).encode()\n"
+    "    os.write(4, len(body).to_bytes(4, 'big') + body)\n"
+)
+for _name, _message in {
+    "nothing": "None",
+    "a number": "5",
+    "no JSON": "b'\\xff\\xfe'",
+    "an empty body": "b''",
+    "a verdict": "['passed', '', 4, 4]",
+    "an object": "{'gave': 1}",
+    "values of no form": "['gave', 5]",
+    "a value too few": "['gave', [[], []]]",
+    "an unknown container": "['gave', [[['@', 99]], []]]",
+    "a container of the tests'": "['gave', [[['@', 0]], []]]",
+    "an object of the tests'": "['gave', [[['yours', 0]], []]]",
+    "a negative object": "['gave', [[['yours', -1]], []]]",
+    "the program as its result": "['gave', [[['mine', 0, 'callable', 'f', 0]], []]]",
+    "a generator that is none": "['gave', [[['mine', 5, 'generator', 'g', 0]], []]]",
+    "a type to call": "['gave', [[['type', 'eval']], []]]",
+    "a class that is not known": "['gave', [[], [['instance', 1, 'Tally', []]]]]",
+    "a tuple in itself": "['gave', [[['@', 1]], [['tuple', 1, None, [['@', 1]]]]]]",
+    "a tuple of great depth": "['gave', [[['@', 1]], [['tuple', 2 * i + 1, None, [['@', 2 * i + 3]]] for i in range(20000)] + [['tuple', 40001, None, []]]]]",
+    "a list of great depth": "['gave', [[['@', 1]], [['list', 2 * i + 1, None, [['@', 2 * i + 3]]] for i in range(20000)] + [['list', 40001, None, []]]]]",
+    "an end of what does not end": "['ended', [[6], []]]",
+    "an exception that stops": "['raised', '', 'StopIteration', '', [[['@', 1]], [['exception', 1, ['StopIteration', ['StopIteration'], '', 0], []]]]]",
+    "an exception that ends": "['raised', '', 'SystemExit', '', [[['@', 1]], [['exception', 1, ['SystemExit', ['SystemExit'], '', 1], [0]]]]]",
+    "an exception that is none": "['raised', '', 'E', '', [[5], []]]",
+    "a request of no form": "['do']",
+    "a request for the judge": "['do', 'getattr', 0, 1, [], [['graph'], []], []]",
+    "a call of itself": "['do', 'call', 0, 0, [], [[], []], []]",
+    "an operation that is none": "['do', 'exec', 0, 1, [], [['1'], []], []]",
+    "a forgetting of all": "['do', 'len', 0, 0, [], [[], []], list(range(1000))]",
+    "a namedtuple with code": "['gave', [[['@', 1]], [['named', 1, ['x', ['a=__import__(\"os\")._exit(0)']], [6]]]]]",
+    "a Decimal without end": "['gave', [[['Decimal', '1e999999999999']], []]]",
+    "an int of a megabyte": "['gave', [[['int', '0x' + 'f' * 900000]], []]]",
+}.items():
+    _add(f"says {_name}", _FRAME + f"def double(x):\n    say({_message})\n    return 7")
+_add("says a thousand things", _FRAME + "for _ in range(1000): say(['gave', [[7], []]])" + WRONG)
+_add(
+    "asks without end",
+    _FRAME + "def double(x):\n    while True: say(['do', 'len', 0, 0, [], [[], []], []])",
+    hangs=True,
+)
+
+# --- objects that behave as asked --------------------
+_add(
+    "an object that is asked",
+    "class A:\n    def __getattr__(self, n): return lambda *a, **k: True\n    __len__ = __bool__ = lambda s: 1\n"
+    "    __eq__ = lambda s, o: True\n    __hash__ = None\ndef double(x):\n    return A()",
+    fools_naive=True,
+)
+_add(
+    "a subclass that compares",
+    "class A(int):\n    __eq__ = lambda s, o: True\n    __hash__ = int.__hash__\nA.__name__ = 'check'\ndef double(x):\n    return A(7)",
+    fools_naive=True,
+)
+_add(
+    "a comparison that ends the process",
+    "import os\nclass A:\n    def __eq__(self, o): os._exit(0)\n    __hash__ = None\ndef double(x):\n    return A()",
+    fools_naive=True,
+)
+_add(
+    "a text that never ends",
+    "class A:\n    def __repr__(self):\n        while True: pass\n    def __eq__(self, o): return False\ndef double(x):\n    return A()",
+)
+_add(
+    "a hash that never ends",
+    "class A:\n    def __hash__(self):\n        while True: pass\ndef double(x):\n    return A()",
+    hangs=True,
+)
+_add("a generator of everything", "def double(x):\n    while True: yield 6")
+_add(
+    "an enumeration of everything",
+    "import enum\nclass A(enum.IntFlag):\n    X = 1\n    def __eq__(self, o): return True\n    __hash__ = int.__hash__\ndef double(x):\n    return A.X",
+    fools_naive=True,
+)
+
+# --- the kernel --------------------
+_LIBC = "import ctypes, os\nlibc = ctypes.CDLL(None)\nlibc.syscall.restype = ctypes.c_long\nbuffer = ctypes.create_string_buffer(4096)\nfound = False\n"
+for _name, _step in {
+    "AIO": "found = libc.syscall(206, 1, ctypes.byref(ctypes.c_long(0))) == 0",
+    "io_uring": "found = libc.syscall(425, 4, buffer) >= 0",
+    "sync": "libc.syncfs.restype = ctypes.c_int\nfound = libc.syncfs(0) == 0",
+    "sysinfo": "found = libc.sysinfo(buffer) == 0",
+    "vsock": "found = libc.socket(40, 1, 0) >= 0",
+    "netlink": "found = libc.socket(16, 3, 0) >= 0",
+    "raw packets": "found = libc.socket(17, 3, 768) >= 0",
+    "new calls": "found = libc.syscall(467, 0, 0, 0) >= 0 or libc.syscall(1 << 30 | 41, 40, 1, 0) >= 0",
+    "BPF": "found = libc.syscall(321, 0, buffer, 72) >= 0",
+    "performance counters": "found = libc.syscall(298, buffer, 0, -1, -1, 0) >= 0",
+    "page faults of its own": "found = libc.syscall(323, 0) >= 0",
+    "the kernel's log": "found = libc.klogctl(3, buffer, 4096) >= 0",
+    "keys": "found = libc.syscall(250, 0, -3, 1) >= 0",
+    "another root": "found = libc.chroot(b'/') == 0 or libc.mount(b'x', b'/work', b'tmpfs', 0, None) == 0",
+    "a new program from memory": "n = libc.memfd_create(b'x', 0)\nfound = n >= 0",
+    "a debugger": "found = libc.ptrace(16, os.getppid() or 1, 0, 0) == 0",
+    "a device": "try: os.mknod('disk', 0o60666, os.makedev(8, 0)); found = True\nexcept OSError: pass",
+    "another clock": "found = libc.syscall(227, 0, buffer) == 0",
+    "a name for the machine": "found = libc.sethostname(b'x', 1) == 0",
+}.items():
+    _add(f"asks the kernel for {_name}", _LIBC + _step + FOUND, filtered=True)
+_add(
+    "flags of /dev/null",
+    "import fcntl, os\nfor n in (0, 1, 2):\n    flags = fcntl.fcntl(n, fcntl.F_GETFL)\n    fcntl.fcntl(n, fcntl.F_SETFL, flags | os.O_NONBLOCK | os.O_APPEND)\n"
+    "    try: fcntl.flock(n, fcntl.LOCK_EX | fcntl.LOCK_NB)\n    except OSError: pass" + WRONG,
+)
+_add(
+    "memory of several processes",
+    "import os, time\nfor _ in range(8):\n    try:\n        if os.fork() == 0:\n            kept = bytearray(b'x') * (100 << 20)\n"
+    "            time.sleep(20)\n            os._exit(0)\n    except OSError: pass\ntime.sleep(20)" + WRONG,
+    hangs=True,
+)
+_add(
+    "shared memory of several processes",
+    "import mmap, os, time\nfor _ in range(8):\n    try:\n        if os.fork() == 0:\n            kept = mmap.mmap(-1, 100 << 20)\n            kept.write(b'x' * (100 << 20))\n"
+    "            time.sleep(20)\n            os._exit(0)\n    except OSError: pass\ntime.sleep(20)" + WRONG,
+    hangs=True,
+)
+_add(
+    "files by another name",
+    "found = False\nfor p in ('/dev/fd/3', '/proc/self/fd/4', '/dev/fd/9', '/old/etc/passwd', '/own', '/libraries/0/../../etc/passwd'):\n"
+    "    try: found |= b'root' in open(p, 'rb', 0).read(64) if p[:4] != '/dev' and 'fd' not in p else False\n    except OSError: pass"
+    + FOUND,
+)
+_add(
+    "changes the library",
+    "import os\nfound = False\ntry:\n    with open(os.__file__, 'a') as file: file.write('# x')\n    found = True\nexcept OSError: pass"
+    + FOUND,
+)
+_add(
+    "a semaphore with a name",
+    "import _multiprocessing\ntry: _multiprocessing.SemLock(1, 1, 1, '/@FILE@', False)\nexcept OSError: pass" + WRONG,
 )
