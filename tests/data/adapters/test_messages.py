@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qstar_pl.data import Auto, Messages
+from qstar_pl.data import Auto, Messages, PromptResponse
 from qstar_pl.data.adapters.adapter import RowRejected
 from qstar_pl.errors import UserError
 from qstar_pl.types import Turn
@@ -24,7 +24,7 @@ def test_last_assistant_message_is_the_answer():
     example = convert(talk(" one ", "two", "three", "four", system="Be kind."))
     assert example.turns == (
         Turn("system", "Be kind."),
-        Turn("user", "one"),
+        Turn("user", " one "),
         Turn("assistant", "two"),
         Turn("user", "three"),
     )
@@ -172,3 +172,20 @@ def test_texts_in_turn() -> None:
         adapter.example({"conversations": ["a", ""]}, "x:3")
     with pytest.raises(UserError):
         Auto().detect([{"turns": ["first question", "second question"]}])
+
+
+def test_texts_are_kept_as_they_are() -> None:
+    code, answer = "def f(x):\n    ", "    return x\n"
+    said = [{"role": "user", "content": code}, {"role": "assistant", "content": answer}]
+    example = Messages().example({"messages": said}, "x:1")
+    assert (example.turns[0].content, example.chosen) == (code, answer)
+    pair = Messages("chosen", "rejected")
+    worse = [{"role": "user", "content": code.strip()}, {"role": "assistant", "content": "  pass"}]
+    example = pair.example({"chosen": said, "rejected": worse}, "x:2")
+    assert (example.chosen, example.rejected) == (answer, "  pass"), "white space makes no other prompt"
+    split = PromptResponse("prompt", "completion").example({"prompt": said[:1], "completion": said[1:]}, "x:3")
+    assert (split.turns[0].content, split.chosen) == (code, answer)
+    text = PromptResponse("prompt", "completion").example({"prompt": said[:1], "completion": answer}, "x:4")
+    assert text.chosen == answer
+    with pytest.raises(RowRejected, match="empty"):
+        Messages().example({"messages": [{"role": "user", "content": " \n"}]}, "x:5")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qstar_pl.data.adapters.columns import as_text
-from qstar_pl.data.adapters.dialogue import dialogue, is_dialogue, parted
+from qstar_pl.data.adapters.dialogue import dialogue, is_dialogue, parted, same
 from qstar_pl.data.adapters.transcript import is_transcript, transcript
 from qstar_pl.data.rows import RowRejected
 from qstar_pl.types import Turn
@@ -69,4 +69,6 @@ def _is_listed(value: Any) -> bool:
 
 def _holds(turns: Sequence[Turn], prompt: Sequence[Turn]) -> bool:
     """Tell whether a dialogue has the prompt in it; a prompt of one text may be any of the user's turns."""
-    return not prompt or tuple(turns[: len(prompt)]) == tuple(prompt) or (len(prompt) == 1 and prompt[0] in turns)
+    if not prompt or same(turns[: len(prompt)], prompt):
+        return True
+    return len(prompt) == 1 and any(same([turn], prompt) for turn in turns)

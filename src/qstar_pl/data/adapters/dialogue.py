@@ -45,7 +45,7 @@ def is_dialogue(value: Any) -> bool:
 
 
 def dialogue(value: Any, name: str, where: str) -> tuple[Turn, ...]:
-    """Return the turns of a list of messages; an empty system message is none, white space around texts is dropped.
+    """Return the turns of a list of messages; an empty system message is none. Texts are kept as they are.
 
     A message is an object with `role` (or `from`, `speaker`) and `content` (or `value`, `text`); an object with `input`
     and `output`, or a list of two texts, is two. A tool call is written into its turn, and what tools return is a turn
@@ -64,20 +64,27 @@ def dialogue(value: Any, name: str, where: str) -> tuple[Turn, ...]:
     answered_by_tool = False
     for message in listed:
         for role, text in _spoken(message, name, where):
-            if role == "system" and not text:
+            if role == "system" and not text.strip():
                 continue
             if role == "tool":
-                said = f"<tool_response>\n{text}\n</tool_response>"
+                said = f"<tool_response>\n{text.strip()}\n</tool_response>"
                 if answered_by_tool:
                     turns[-1] = Turn("user", f"{turns[-1].content}\n{said}")
                 else:
                     turns.append(Turn("user", said))
-            elif not text:
+            elif not text.strip():
                 raise RowRejected("a message is empty")
             else:
                 turns.append(Turn(role, text))
             answered_by_tool = role == "tool"
     return tuple(turns)
+
+
+def same(turns: Sequence[Turn], others: Sequence[Turn]) -> bool:
+    """Tell whether two dialogues say the same, white space around their turns aside."""
+    return [(turn.role, turn.content.strip()) for turn in turns] == [
+        (turn.role, turn.content.strip()) for turn in others
+    ]
 
 
 def parted(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], str | None]:
@@ -137,15 +144,15 @@ def _spoken(message: Any, name: str, where: str) -> list[tuple[str, str]]:
         raise RowError(where, f"{name} must hold objects with role and content, got one with {got}")
     role_key = next((key for key in _ROLE_KEYS if key in message), None)
     if role_key is None:
-        return [(role, _content(message[key], where).strip()) for role, key in _SPEAKERS]
+        return [(role, _content(message[key], where)) for role, key in _SPEAKERS]
     role = message[role_key]
     if not isinstance(role, str):
         raise RowError(where, f"a message's role must be text, got {type(role).__name__}")
     if role.lower() not in ROLES:
         raise RowRejected("a message is neither the system's, the user's, the assistant's nor a tool's")
-    text = _content(message[next(key for key in _TEXT_KEYS if key in message)], where).strip()
+    text = _content(message[next(key for key in _TEXT_KEYS if key in message)], where)
     calls = message.get("tool_calls") or []
-    return [(ROLES[role.lower()], "\n".join([*([text] if text else []), *map(_call, calls)]))]
+    return [(ROLES[role.lower()], "\n".join([*([text] if text.strip() else []), *map(_call, calls)]))]
 
 
 def _call(call: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from qstar_pl.data.adapters.adapter import Row
 from qstar_pl.data.adapters.answers import PROMPTS_DIFFER
 from qstar_pl.data.adapters.columns import need
-from qstar_pl.data.adapters.dialogue import dialogue, parted
+from qstar_pl.data.adapters.dialogue import dialogue, parted, same
 from qstar_pl.data.adapters.examples import dialogue_example
 from qstar_pl.data.adapters.judged import Judged, detect_judgement
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
@@ -29,7 +29,7 @@ class Messages(Judged):
     Roles are system (or developer; at most one, the first message), user (human) and assistant (gpt), the last two in
     turn, beginning with the user. If the last message is the assistant's it is the answer, and all before it the
     prompt; if it is the user's, all is prompt and there is no answer. `content` is a text or a list of text parts.
-    White space around a message is dropped, an empty system message too. Tool calls become text of their turn, tools'
+    Texts are kept as they are; an empty system message is dropped. Tool calls become text of their turn, tools'
     results turns of the user's, in the form of Hermes's and Qwen's templates. A list of texts (LIMA) is spoken by user
     and assistant in turn. An object of lists (as Arrow stores a
     list of objects) and JSON text are read as well.
@@ -114,15 +114,15 @@ def _holds_prompt(value: Any) -> bool:
 
 def _rejected(value: Any, name: str, where: str, prompt: tuple[Turn, ...]) -> str:
     if isinstance(value, str) and not value.lstrip().startswith("[{"):
-        answer: str | None = value.strip()
+        answer: str | None = value
     else:
         turns = dialogue(value, name, where)
         if len(turns) == 1 and turns[0].role == "assistant":
             return turns[0].content
         system = prompt[:1] if prompt[0].role == "system" and turns[:1] and turns[0].role != "system" else ()
         other, answer = parted((*system, *turns))
-        if other != prompt:
+        if not same(other, prompt):
             raise RowRejected(PROMPTS_DIFFER if answer is not None else "there is no worse answer")
-    if not answer:
+    if not answer or not answer.strip():
         raise RowRejected("there is no worse answer")
     return answer

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from qstar_pl.data.adapters.adapter import Row
 from qstar_pl.data.adapters.answers import PROMPTS_DIFFER, answered, prompt_turns
 from qstar_pl.data.adapters.columns import as_text, need
-from qstar_pl.data.adapters.dialogue import dialogue
+from qstar_pl.data.adapters.dialogue import dialogue, same
 from qstar_pl.data.adapters.examples import dialogue_example
 from qstar_pl.data.adapters.judged import Judged, detect_judgement
 from qstar_pl.data.adapters.messages import COLUMNS as DIALOGUES
@@ -75,7 +75,7 @@ class PromptResponse(Judged):
         if chosen is None and self.answer_required:
             raise RowRejected("there is no answer")
         other, rejected = self._answer(row, self.rejected_field, prompt, where)
-        if chosen is not None and rejected is not None and turns != other:
+        if chosen is not None and rejected is not None and not same(turns, other):
             raise RowRejected(PROMPTS_DIFFER)
         chosen, metadata = self.judged(row, where, chosen)
         turns = turns if turns[:1] and turns[0].role == "system" else (*self.system(row, where), *turns)
@@ -91,7 +91,7 @@ class PromptResponse(Judged):
         history = None if self.history_field is None else row.get(self.history_field)
         if history is not None and self.history_field is not None:
             before = dialogue(history, self.history_field, where)
-            turns = before if before[-1:] == turns[-1:] else (*before, *turns)
+            turns = before if same(before[-1:], turns[-1:]) else (*before, *turns)
         context = None if self.context_field is None else row.get(self.context_field)
         text = "" if context is None else as_text(context, self.context_field or "", where).strip()
         return (*turns[:-1], Turn("user", f"{turns[-1].content}\n\n{text}")) if text else turns
@@ -103,9 +103,9 @@ class PromptResponse(Judged):
             return tuple(prompt), None
         turns, answer = answered(prompt, row.get(name), name, where)
         asked = row[self.prompt_field]
-        # Behind a plain text an answer goes on as it stands (an indented line); in a dialogue it is a turn of its own.
-        as_it_stands = answer is None or (isinstance(asked, str) and not is_transcript(asked))
-        return turns, answer if as_it_stands or answer is None else answer.strip()
+        # An answer goes on as it stands (an indented line); behind a transcript its marker's space is no part of it.
+        marked = isinstance(asked, str) and is_transcript(asked)
+        return turns, answer.strip() if marked and answer is not None else answer
 
     def _columns(self) -> list[str]:
         names = (
