@@ -15,6 +15,7 @@ from lightning.fabric.utilities.types import _PATH
 
 from qstar_pl.checkpoints.damage import check_whole
 from qstar_pl.checkpoints.digest import seal
+from qstar_pl.errors import UserError
 
 
 @contextmanager
@@ -46,6 +47,19 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def _write(checkpoint: dict[str, Any], file: Path) -> None:
+    try:
+        torch.save(checkpoint, file)
+    except RuntimeError as error:
+        if "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
+            raise
+        # All that torch says of a full disk, a quota or a limit on file sizes is at which byte it noticed.
+        raise UserError(
+            f"the disk must have room for checkpoints, got {file.parent}, which is full, or a quota or a limit on the "
+            "sizes of files; no checkpoint that was written before is lost"
+        ) from error
+
+
 def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -74,7 +88,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         with replacing(Path(path)) as beside:
-            torch.save(checkpoint, beside)
+            _write(checkpoint, beside)
             seal(beside)
 
     def load_checkpoint(

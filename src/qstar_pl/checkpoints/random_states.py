@@ -10,6 +10,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import distributed
 
+from qstar_pl.errors import UserError
+
 KEY = "qstar_random_states"
 
 
@@ -35,7 +37,13 @@ def restore_random_states(states: list[dict[str, Any]], rank: int, world_size: i
             "other parts round differently, so metrics will differ in their last digits."
         )
         return
-    state = states[rank]
+    try:
+        _restore(states[rank])
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise UserError(f"ckpt_path must hold random states as this project writes them: {error!r}") from error
+
+
+def _restore(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))

@@ -46,11 +46,13 @@ def read_settings(path: Path, argument: str = "ckpt_path", *, check: bool = True
         check: whether to check that it is whole; of many processes one need do so.
 
     """
-    _check_exists(path, argument)
+    if not (path / SHARDED_METADATA).is_file():
+        _check_exists(path, argument)
     if check:
         check_whole(path, argument, only=(SHARDED_METADATA, METADATA, MANIFEST))
     if path.is_dir():
-        check_no_code(path, argument)
+        if is_sharded(path):
+            check_no_code(path, argument)
         if not (path / SHARDED_METADATA).is_file():
             return {}
     contents = _load(path / SHARDED_METADATA if path.is_dir() else path, argument)

@@ -64,10 +64,10 @@ def without_risks(config: Mapping[str, Any], checkpoint: Path | None = None) -> 
 
     Args:
         config: of plain containers.
-        checkpoint: in which it stood: the folder of its runs may be written to again.
+        checkpoint: in which it stood: the folder of its runs, and its own, may be written to again.
 
     """
-    sieve = _Sieve(_root(checkpoint))
+    sieve = _Sieve(_folders(checkpoint))
     return sieve.mapping("", config), sieve.withheld
 
 
@@ -98,7 +98,7 @@ def option_names(settings: Any, key: str = "") -> Iterator[str]:
 
 @dataclass
 class _Sieve:
-    root: Path | None
+    folders: Collection[Path]
     withheld: list[Withheld] = field(default_factory=list)
 
     def mapping(self, key: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,15 +152,13 @@ class _Sieve:
         return _NOTHING
 
     def _is_of_run(self, value: str) -> bool:
-        return self.root is not None and Path(value).resolve().is_relative_to(self.root)
+        return Path(value).resolve() in self.folders
 
 
-def _root(checkpoint: Path | None) -> Path | None:
-    """Return the folder of a checkpoint's runs: ROOT/NAME/VERSION/checkpoints/x.ckpt."""
-    if checkpoint is None:
-        return None
-    folders = checkpoint.resolve().parents
-    return folders[3] if len(folders) > 4 and folders[0].name == "checkpoints" else None
+def _folders(checkpoint: Path | None) -> Collection[Path]:
+    """Return the folder in which a checkpoint lies, and that of its runs: ROOT/NAME/VERSION/checkpoints/x.ckpt."""
+    above = [] if checkpoint is None else list(checkpoint.resolve().parents)
+    return [*above[:1], *(above[3:4] if above and above[0].name == "checkpoints" else [])]
 
 
 def _is_known(path: str) -> bool:

@@ -127,11 +127,20 @@ def stored_config(path: Path) -> dict[str, Any]:
     """
     contents = _settings(path)
     if KEY in contents:
-        return dict(contents[KEY])
+        return _checked(dict(contents[KEY]), path)
     stored = _beside(path)
     hyperparameters = {k: v for k, v in contents.get("hyper_parameters", {}).items() if k != "_instantiator"}
     if class_path := hyperparameters.pop("_class_path", None):
         stored["model"] = {"class_path": class_path, "init_args": hyperparameters}
+    return _checked(stored, path)
+
+
+def _checked(stored: dict[str, Any], path: Path) -> dict[str, Any]:
+    for part, kind in (("trainer", Mapping), ("model", Mapping | str), ("data", Mapping | str), ("name", str)):
+        if stored.get(part) is not None and not isinstance(stored[part], kind):
+            raise UserError(
+                f"ckpt_path must hold a configuration, got {path}, in which {part} is a {type(stored[part]).__name__}"
+            )
     return stored
 
 

@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 from qstar_pl.errors import NonFiniteError, UserError
 
@@ -101,7 +102,20 @@ def explain(error: BaseException) -> str | None:
     for link in (error, error.__cause__):
         if link is not None and (message := _explain_one(link)) is not None:
             return message
+    if isinstance(error, Exception) and _while_restoring(error):
+        what = f"{type(error).__name__}: {first_sentence(str(error))}"
+        return f"ckpt_path must be a checkpoint that this run can go on from, got one that does not restore ({what})"
     return None
+
+
+def _while_restoring(error: BaseException) -> bool:
+    """Return whether an exception came up while Lightning took up what a checkpoint holds."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_filename.endswith("checkpoint_connector.py") for frame, _ in frames if _restores(frame))
+
+
+def _restores(frame: FrameType) -> bool:
+    return "restore" in frame.f_code.co_name or "resume" in frame.f_code.co_name
 
 
 def _explain_one(error: BaseException) -> str | None:

@@ -23,6 +23,7 @@ def export(
     adapter_only: bool = False,
     base: str | None = None,
     trust_remote_code: bool = False,
+    accept_changed_models: bool = False,
 ) -> str:
     """Write the model as safetensors, and its tokenizer.
 
@@ -37,6 +38,7 @@ def export(
         adapter_only: write a PEFT folder of the adapters; otherwise they are added to the weights.
         base: folder or hub id of the model without its adapters; None: where the run had it from.
         trust_remote_code: run Python code that comes with the run's model.
+        accept_changed_models: take another model under adapters than they were trained on.
 
     Returns:
         The name of the class that loads the folder.
@@ -50,7 +52,9 @@ def export(
         raise UserError(f"base must be left out without adapter_only, got {base}")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"output must be a new or an empty folder, got {output}")
-    source = FromCheckpoint(checkpoint, trust_remote_code=trust_remote_code)
+    source = FromCheckpoint(
+        checkpoint, trust_remote_code=trust_remote_code, accept_changed_models=accept_changed_models
+    )
     reward = source.holds_classifier()
     model = source.load_reward() if reward else source.load()
     if adapter_only:
@@ -85,6 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--adapter_only", action="store_true", help="write LoRA's adapters alone, as a PEFT folder")
     parser.add_argument("--base", help="with --adapter_only: folder or hub id of the model under the adapters")
     parser.add_argument("--trust_remote_code", action="store_true", help="run Python code that comes with the model")
+    parser.add_argument(
+        "--accept_changed_models", action="store_true", help="take another model under adapters than they trained on"
+    )
     arguments = parser.parse_args(argv)
     name = export(
         arguments.ckpt_path,
@@ -92,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         adapter_only=arguments.adapter_only,
         base=arguments.base,
         trust_remote_code=arguments.trust_remote_code,
+        accept_changed_models=arguments.accept_changed_models,
     )
     given = "base, " if arguments.adapter_only else ""
     print(f"{name}.from_pretrained({given}{str(arguments.output)!r})")

@@ -53,6 +53,7 @@ from qstar_pl.commandline.trainer_options import check_trainer_options, spelled_
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
 from qstar_pl.methods import RLHFModule
+from qstar_pl.methods.frozen_models import OPTION as ACCEPT_CHANGED
 from qstar_pl.models.run_date import begin_run
 
 
@@ -80,6 +81,12 @@ class TrainerCLI(LightningCLI):
         """Add what is ours."""
         parser.add_argument(
             "--name", type=str | None, default=None, help="Run folder under runs/; default: the method."
+        )
+        parser.add_argument(
+            f"--{ACCEPT_CHANGED}",
+            type=bool,
+            default=False,
+            help="Go on beside other frozen models (expert, reward, reference) than the checkpoint was trained with.",
         )
         parser.add_argument(
             "--date",
@@ -161,6 +168,7 @@ class TrainerCLI(LightningCLI):
                     f"trainer.strategy must be auto, or a strategy such as ddp, fsdp2 or fsdp, got {given['strategy']}"
                 ) from error
             raise UserError(f"trainer (accelerator={given['accelerator']}): {error}") from error
+        self.model.accept_changed_models = bool(self._get(self.config, ACCEPT_CHANGED))
         keep_earlier_metrics(trainer, self.continued)
         if self.execute and self.subcommand == "fit":
             self._see_to_the_end(trainer)

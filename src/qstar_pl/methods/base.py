@@ -27,6 +27,8 @@ from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.methods.accumulation import AccumulationWindow
 from qstar_pl.methods.finite_watch import KEY as SKIPPED
 from qstar_pl.methods.finite_watch import TAMER, FiniteWatch
+from qstar_pl.methods.frozen_models import KEY as MODELS
+from qstar_pl.methods.frozen_models import check_unchanged, fingerprints
 from qstar_pl.methods.lengths import check_context, completion_tokens, prompt_tokens
 from qstar_pl.methods.metrics import EvaluationMetrics
 from qstar_pl.methods.non_finite import NonFinite, Stop
@@ -69,6 +71,9 @@ class RLHFModule(LightningModule):
         self.window = AccumulationWindow()
         self.watch = FiniteWatch(on_non_finite)
         self._validation_due_after: int | None = None
+        self._frozen_fingerprints: dict[str, str] = {}
+        self.accept_changed_models = False
+        """Whether a run may go on beside other frozen models than it was trained with."""
         self.validated_step: int | None = None
         """Optimiser steps taken at the last validation."""
         # Frozen weights are absent from checkpoints on purpose; load_state_dict checks the rest.
@@ -84,6 +89,9 @@ class RLHFModule(LightningModule):
             with placed(self):
                 self.build_models()
             self._built = True
+            if self._trainer is not None and self.trainer.training:
+                # Before a strategy or a callback changes anything: as the sources give them.
+                self._frozen_fingerprints = fingerprints(self, self.frozen)
 
     def build_models(self) -> None:
         """Load what the method needs; called once."""
@@ -249,6 +257,7 @@ class RLHFModule(LightningModule):
         self.watch.check_saved(self)
         checkpoint[SKIPPED] = self.watch.skipped
         checkpoint[ENDS_KEY] = self.answer_ends()
+        checkpoint[MODELS] = self._frozen_fingerprints
         checkpoint[OPTIMIZERS] = names_of(self.trainer.optimizers) if "optimizer_states" in checkpoint else []
         checkpoint[RATES] = None if self._fresh is None else self._fresh.rates
         checkpoint[DUE] = self.plateau.due(self.trainer)
@@ -263,6 +272,7 @@ class RLHFModule(LightningModule):
         if self._trainer is None or not self._trainer.training:
             return
         check_has_state(checkpoint)
+        check_unchanged(checkpoint.get(MODELS) or {}, self._frozen_fingerprints, self.accept_changed_models)
         if self.trainer.optimizers and self._fresh is not None:  # sharding strategies load them with the weights
             self._fresh.go_on(checkpoint, loaded=True)
         else:

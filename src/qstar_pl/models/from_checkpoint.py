@@ -17,6 +17,7 @@ from qstar_pl.checkpoints.stored_config import OF_A_MODEL, TRUST, withheld_line,
 from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.endings import add_ends
+from qstar_pl.models.fingerprint import fingerprint_of
 from qstar_pl.models.lora import names_of_bases
 from qstar_pl.models.placement import empty, place, unplaced
 from qstar_pl.models.source import ModelSource
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 CONFIG_KEY = "qstar_config"
 """Under this `qstar fit` stores the run's resolved configuration in its checkpoints."""
+FROZEN = "qstar_models"
+"""Under this stand fingerprints of what a checkpoint does not hold; see `methods.frozen_models`."""
 ENDS_KEY = "qstar_answer_ends"
 """Under this every method stores the tokens that ended the answers of its data."""
 PLACES = {"policy.": "policy", "model.model.": "model"}
@@ -48,6 +51,8 @@ class FromCheckpoint(ModelSource):
     """Where architecture and tokenizer come from; null: from where the run had them."""
     trust_remote_code: bool = False
     """Run Python code that comes with the run's model; a checkpoint cannot ask for it."""
+    accept_changed_models: bool = False
+    """Of a run with adapters: take another model under them than they were trained on."""
 
     def load(self) -> PreTrainedModel:
         """See `ModelSource.load`.
@@ -65,6 +70,7 @@ class FromCheckpoint(ModelSource):
         with unplaced():
             model = self._source(contents).load()
         self._fill(model, self._weights(contents), optional=())
+        self._check_base(model, contents)
         add_ends(model, contents.get(ENDS_KEY) or ())
         return place(model)
 
@@ -86,6 +92,7 @@ class FromCheckpoint(ModelSource):
             model.config.architectures = model.config.architectures or ["a language model"]
             heads = [key for key in model.state_dict() if not key.startswith(backbone)]
             self._fill(model, {k: v for k, v in state.items() if k.startswith(backbone)}, optional=heads)
+        self._check_base(model, contents)
         return place(model)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -157,6 +164,19 @@ class FromCheckpoint(ModelSource):
                 f"path must say which model it holds, got {self.path} with {stated}: {first_line(error)}"
             ) from error
         return _trusting(built) if self.trust_remote_code else built
+
+    def _check_base(self, model: PreTrainedModel, contents: Mapping[str, Any]) -> None:
+        """Compare what adapters were put on with what they were trained on, if the checkpoint says it."""
+        place = self._prefix(contents).removesuffix(".")
+        stored = (contents.get(FROZEN) or {}).get(f"{place}.base")
+        if stored is None or self.accept_changed_models or empty() or not names_of_bases(model):
+            return
+        names = names_of_bases(model)
+        if fingerprint_of((name, value) for name, value in model.state_dict().items() if name in names) != stored:
+            raise UserError(
+                f"path must hold adapters of the model that their base leads to, got {self.path}, which was trained on "
+                "other weights; if you mean it, give accept_changed_models=true"
+            )
 
     def _fill(self, model: PreTrainedModel, state: Mapping[str, Tensor], optional: Any) -> None:
         if empty():

@@ -1,0 +1,69 @@
+"""Which weights a model has, to the last bit, in 16 letters."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, distributed
+from torch.distributed.tensor import DTensor
+from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
+_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_FACTOR = -0x61C8864680B583EB
+"""Odd, so that a number which changes changes the sum; 2^64 over the golden ratio, as a signed integer."""
+_CHUNK = 1 << 20
+_WRAPPER = "_checkpoint_wrapped_module."
+
+
+@torch.no_grad()
+def fingerprint_of(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """Return a hash of names, shapes, dtypes and every bit of tensors; the same however they are sharded.
+
+    The bits of element i, read as an integer, count (2i + 1) · constant times in a sum modulo 2^64, so that parts of a
+    tensor may be added up in any order, by any number of processes. It tells models apart that are not the same; it is
+    no proof against intent. Under sharding every process must call it.
+
+    Args:
+        tensors: (name, tensor), in any order.
+
+    """
+    named = sorted((name.replace(_WRAPPER, ""), tensor) for name, tensor in tensors)
+    sums = [_sum(*_local(tensor)) for _, tensor in named]
+    _add_up([tensor for _, tensor in named], sums)
+    digest = hashlib.blake2b(digest_size=8)
+    for (name, tensor), total in zip(named, sums, strict=True):
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}:{int(total)};".encode())
+    return digest.hexdigest()
+
+
+def _local(tensor: Tensor) -> tuple[Tensor, int]:
+    """Return what this process holds of a tensor, and before it how many numbers of the whole."""
+    if not isinstance(tensor, DTensor):
+        return tensor, 0
+    _, first = compute_local_shape_and_global_offset(tensor.shape, tensor.device_mesh, tensor.placements)
+    behind = tensor.shape[1:].numel()
+    return tensor.to_local(), (first[0] if first else 0) * behind
+
+
+def _sum(tensor: Tensor, offset: int) -> Tensor:
+    bits = tensor.detach().reshape(-1).contiguous().view(_INTEGERS[tensor.element_size()])
+    places = 2 * torch.arange(min(_CHUNK, bits.numel()), device=bits.device) + 1
+    total = torch.zeros((), dtype=torch.int64, device=bits.device)
+    for start in range(0, bits.numel(), _CHUNK):
+        chunk = bits[start : start + _CHUNK].to(torch.int64)
+        total += (chunk * (places[: len(chunk)] + 2 * (offset + start))).sum()
+    return total * _FACTOR
+
+
+def _add_up(tensors: list[Tensor], sums: list[Tensor]) -> None:
+    """Add what the processes hold of each sharded tensor, in place."""
+    sharded = [(index, tensor) for index, tensor in enumerate(tensors) if isinstance(tensor, DTensor)]
+    if not sharded:
+        return
+    mesh = sharded[0][1].device_mesh
+    together = torch.stack([sums[index] for index, _ in sharded]).to(mesh.device_type)
+    distributed.all_reduce(together, group=mesh.get_group())
+    for (index, _), total in zip(sharded, together, strict=True):
+        sums[index] = total
