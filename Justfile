@@ -12,11 +12,12 @@ quickstart *args:
 test *args: lint
     OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile {{args}}
 
-# Ruff (rules and format) and mypy.
+# Ruff (rules and format), mypy, and bandit, whose findings are explained where they are (`# nosec`).
 lint:
     ruff check .
     ruff format --check .
     mypy
+    bandit --quiet --recursive --configfile pyproject.toml src/qstar_pl
 
 # One of the measurements in benchmarks/ (e.g. `just bench solver`); without a name, what there is.
 bench name="" *args:

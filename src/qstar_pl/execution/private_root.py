@@ -14,11 +14,11 @@ from functools import cache
 from qstar_pl.execution import syscalls
 
 WORK = "/work"
-_TEMPORARY = "/tmp"
+_TEMPORARY = "/tmp"  # nosec B108 - the guest's own
 _KEPT = "/libraries"
 """Where libraries that lie below a folder of the program's own are mounted a second time."""
 _OWN = "/own"
-_SHARED_MEMORY = "/dev/shm"
+_SHARED_MEMORY = "/dev/shm"  # nosec B108 - the guest's own
 _SHARED_MEMORY_MIB = 16
 PROGRAM_ID = 1000
 """The user and group id that the program has inside its user namespace."""

@@ -7,7 +7,7 @@ import json
 import os
 import select
 import socket
-import subprocess
+import subprocess  # nosec B404 - starts the sandbox
 import sys
 import time
 from collections.abc import Sequence
@@ -127,7 +127,7 @@ class Sandbox:
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = [str(theirs.fileno()), str(os.getpid()), json.dumps(asdict(layers))]
         with theirs:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # nosec B603 - a fixed program, its words in a list
                 # No site, no PYTHON* variables (there are none), no .pyc files: nothing of this process's Python.
                 [sys.executable, "-S", "-s", "-P", "-B", str(_LAUNCHER), *words],
                 stdin=subprocess.DEVNULL,

@@ -176,12 +176,12 @@ def check(job: dict[str, Any], program: Program, tally: Tally) -> None:
         if job["every_test"]:
             tests = ast.fix_missing_locations(counter.visit(tests))
         try:
-            exec(compile(job["prompt"], "prompt.py", "exec"), space)
+            exec(compile(job["prompt"], "prompt.py", "exec"), space)  # nosec B102 - this is the sandbox's guest
         except SyntaxError:  # a prompt may end with the function's head
-            exec(compile(job["prompt"] + "\n    pass\n", "prompt.py", "exec"), space)
+            exec(compile(job["prompt"] + "\n    pass\n", "prompt.py", "exec"), space)  # nosec B102 - this is the sandbox's guest
         classes = {name: one for name, one in space.items() if isinstance(one, type) and one.__module__ == "tests"}
         space[job["entry_point"]] = program
-        exec(compile(tests, "tests.py", "exec"), space)
+        exec(compile(tests, "tests.py", "exec"), space)  # nosec B102 - this is the sandbox's guest
         function = space["check"]
     except Exception as error:
         program.end("tests", f"{type(error).__name__}: {error}")

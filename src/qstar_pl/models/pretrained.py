@@ -72,7 +72,7 @@ class Pretrained(ModelSource):
         path, options = resolve(self.name), self._hub_options()
         with quiet():
             try:
-                generation = GenerationConfig.from_pretrained(path, **options)
+                generation = GenerationConfig.from_pretrained(path, **options)  # nosec B615 - revision is an option
             except (OSError, ValueError, TypeError, KeyError):
                 # Most folders have one; without it the configuration says what it would.
                 generation = None
@@ -108,7 +108,7 @@ class Pretrained(ModelSource):
         check_model_folder(Path(path), trusted=self.trust_remote_code)
         try:
             with quiet():
-                return AutoConfig.from_pretrained(path, **self._hub_options())
+                return AutoConfig.from_pretrained(path, **self._hub_options())  # nosec B615 - revision is an option
         except Exception as error:  # as above
             raise UserError(self._failure(path, error)) from error
 

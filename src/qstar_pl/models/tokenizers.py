@@ -34,7 +34,7 @@ def load_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTr
     try:
         with quiet():
             # Left open, the question whether to run a tokenizer's own code would be put to the terminal.
-            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(  # nosec B615 - revision is an option
                 folder, **{"trust_remote_code": False, **kwargs}
             )
     except Exception as error:  # files that anybody may have written: transformers raises what it meets
