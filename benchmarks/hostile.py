@@ -64,7 +64,9 @@ def count_hostile(processes: int) -> Counter[str]:
             bad += ["blamed the tests"] if verdict.outcome is Outcome.BROKEN_TESTS else []
             bad += ["outlasted its time"] if time.monotonic() - started > limits.wall_s + 5 else []
             bad += ["reached the listener"] if select.select([tcp], [], [], 0)[0] else []
-            bad += [] if pool.judge([Task(problem, hostile_programs.HONEST)])[0].passed else ["ended the judge"]
+            honest = [pool.judge([Task(problem, hostile_programs.HONEST)])[0] for _ in range(2)]
+            # One of two, for what else the machine does may cost an honest program its time.
+            bad += [] if any(one.passed for one in honest) else [f"ended the judge ({honest[0].detail})"]
             found.update(bad or ["held"])
             if bad:
                 print(f"  {name}: {', '.join(bad)}: {verdict}")

@@ -168,7 +168,7 @@ def cases() -> Iterator[object]:
                 yield pytest.param(setting, name, marks=marks)
 
 
-@pytest.mark.parametrize(("setting", "name"), cases(), ids=str)
+@pytest.mark.parametrize(("setting", "name"), list(cases()), ids=str)
 def test_neither_passes_nor_hangs_nor_stays_nor_gets_out(
     setting: str, name: str, pools: dict[str, ExecutionPool], trap: Trap
 ) -> None:
