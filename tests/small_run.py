@@ -1,8 +1,14 @@
 """Options that make a run of the real command as short as it can be."""
 
+import math
 import os
+from collections.abc import Sequence
 
+import torch
 from lightning.pytorch import Callback
+
+from qstar_pl.rewards import GoldReward
+from qstar_pl.types import Rollout
 
 SMALL = (
     "--trainer.accelerator=cpu",
@@ -48,3 +54,18 @@ class PowerCut(Callback):
     def on_validation_start(self, trainer, pl_module):
         if not trainer.sanity_checking:
             raise RuntimeError("power cut")
+
+
+class Unsteady(GoldReward):
+    """A reward of a user's own that is no number for the second answer of one step."""
+
+    def __init__(self, value: float = math.nan, step: int = 2) -> None:
+        super().__init__()
+        self.value, self.step, self.calls = value, step, 0
+
+    def score(self, rollout: Rollout, completions: Sequence[str]) -> torch.Tensor:
+        self.calls += 1
+        scores = rollout.completion_mask.sum(-1).float()
+        if self.calls == self.step:
+            scores[1] = self.value
+        return scores

@@ -193,6 +193,7 @@ def describe_rewards(rewards: Tensor, judge: str, rollout: Rollout) -> str:
 def last_checkpoint(trainer: Trainer) -> str:
     """Say which checkpoint a run can go on from: the newest that it wrote, else the one that it began with."""
     writers = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
+    writers = [one for one in writers if one._last_global_step_saved > 0]  # what it knows of earlier runs may be old
     for writer in sorted(writers, key=lambda one: one._last_global_step_saved, reverse=True):
         for path in (writer._last_checkpoint_saved, writer.last_model_path, writer.best_model_path):
             if path and Path(path).exists():
