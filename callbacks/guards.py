@@ -24,7 +24,8 @@ class Guards(Callback, MetricsListener):
     A range is open, (low, high): low < value < high is fine. A metric that a method does not log is not checked.
     Nor are `alpha/mean` and `ess/ratio` where α is exactly 0 or 1 at every token: the sampler is then one of the
     policies by choice (PPO, off-policy), and no mixture has left its range.
-    A `loss/total` that is not finite always stops the run, with an error, since nothing after it can be right.
+    A `loss/total` that is not finite always stops the run, with an error, since nothing after it can be right; this
+    project's methods are stopped before that, when the step is not taken yet.
 
     Args:
         alpha: range of `alpha/mean`; near 0 or 1 the mixture is one of the policies.
