@@ -172,3 +172,13 @@ def test_answers_under_a_template_given_beside_the_tokenizer_end_with_eos(qstar:
     assert AutoModelForCausalLM.from_pretrained("out").generation_config.eos_token_id == tokenizer.eos_token_id
     loaded = FromCheckpoint(checkpoint).load()
     assert LanguageModel(loaded, tokenizer).eos_token_ids == (tokenizer.eos_token_id,)
+
+
+@pytest.mark.parametrize("given", ["nowhere.ckpt", "last", "folder", "garbage.ckpt"])
+def test_what_is_no_checkpoint_cannot_be_exported(given: str, qstar: Call) -> None:
+    Path("folder").mkdir()
+    Path("garbage.ckpt").write_text("garbage")
+    code, _, err = qstar("export", f"--ckpt_path={given}", "--output=out")
+    assert code == 2
+    assert err.startswith("error: ckpt_path must ")
+    assert given in err

@@ -130,7 +130,7 @@ def test_last_needs_a_checkpoint(qstar, words) -> None:
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ("folder", "ckpt_path must name a checkpoint, got the folder folder, in which there is none"),
+        ("folder", "ckpt_path must be a Lightning checkpoint, got the folder folder, in which there is none"),
         ("", "ckpt_path must be last, auto or the path of a checkpoint, got nothing"),
         ("best", "ckpt_path must be last, auto or the path of a checkpoint, got best"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +56,10 @@ def export(
     source = FromCheckpoint(
         checkpoint, trust_remote_code=trust_remote_code, accept_changed_models=accept_changed_models
     )
-    reward = source.holds_classifier()
+    try:
+        reward = source.holds_classifier()
+    except UserError as error:  # its own argument is called otherwise here
+        raise UserError(re.sub("^path must", "ckpt_path must", str(error))) from error
     model = source.load_reward() if reward else source.load()
     if adapter_only:
         write_adapter(model, source.tokenizer(), output, base or _base_of(source))
