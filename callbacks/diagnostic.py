@@ -16,6 +16,7 @@ from .metrics_bus import bus_of, log_interval, renew_bus
 from .reductions import REDUCTIONS, SUM, Accumulators, Reduction
 
 _CHECKPOINT_KEY = "qstar_pl_diagnostics"
+_FLUSHED_KEY = "qstar_flushed_step"
 
 
 class Diagnostic(Callback, ABC):
@@ -65,8 +66,9 @@ class Diagnostic(Callback, ABC):
             renew_bus(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count from the step that training starts or resumes at."""
-        bus_of(trainer).flushed_step = trainer.global_step
+        """Count from the step that training starts at, or that the run to go on with has logged last."""
+        bus = bus_of(trainer)
+        bus.flushed_step = trainer.global_step if bus.restored_step is None else bus.restored_step
 
     @final
     @torch.no_grad()
@@ -98,12 +100,14 @@ class Diagnostic(Callback, ABC):
             return
         windows = bus_of(trainer).of_ranks(trainer, diagnostics)
         checkpoint[_CHECKPOINT_KEY] = {d.state_key: window for d, window in zip(diagnostics, windows, strict=True)}
+        checkpoint[_FLUSHED_KEY] = bus_of(trainer).flushed_step
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take the unfinished window back: each rank its own, since sums in another order round differently.
 
         On another number of ranks the first one takes all of it.
         """
+        bus_of(trainer).restored_step = checkpoint.get(_FLUSHED_KEY)
         for name, (kind, values) in checkpoint.get(_CHECKPOINT_KEY, {}).get(self.state_key, {}).items():
             reduction = REDUCTIONS[kind]
             if len(values) == trainer.world_size:

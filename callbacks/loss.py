@@ -12,6 +12,8 @@ from qstar_pl.types import StepReport
 from .diagnostic import Diagnostic
 from .reductions import MAX, mean_of, present
 
+_RATES_KEY = "qstar_window_rates"
+
 
 class LossDiagnostic(Diagnostic):
     """The loss, its terms and the learning rate.
@@ -43,6 +45,16 @@ class LossDiagnostic(Diagnostic):
             for j, group in enumerate(optimizer.param_groups):
                 rates[f"lr/{group.get('name', f'{i}.{j}')}"] = float(group["lr"])
         self._learning_rates = {"lr": next(iter(rates.values()))} if len(rates) == 1 else rates
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Save the rates of the unfinished window: a run that was killed after its last step still logs it."""
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        checkpoint[_RATES_KEY] = self._learning_rates
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take them back."""
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+        self._learning_rates = dict(checkpoint.get(_RATES_KEY) or {})
 
     def observe(self, trainer: Trainer, report: StepReport) -> None:
         """See `Diagnostic.observe`."""

@@ -36,6 +36,8 @@ class MetricsBus:
 
     def __init__(self) -> None:
         self.flushed_step = 0
+        self.restored_step: int | None = None
+        """`flushed_step` of the checkpoint that the run goes on from."""
         self._layout: Layout = ()
 
     def is_due(self, trainer: Trainer) -> bool:

@@ -27,15 +27,27 @@ SMALL = (
 
 
 class Signal(Callback):
-    """Sends this process a signal when a step begins, as a terminal or a scheduler would."""
+    """Sends this process a signal at a moment, as a terminal or a scheduler would."""
 
-    def __init__(self, number: int, step: int) -> None:
-        self.number, self.step, self.sent = number, step, False
+    def __init__(self, number: int, step: int, moment: str = "step") -> None:
+        self.number, self.step, self.moment, self.sent = number, step, moment, False
 
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        if trainer.global_step == self.step and trainer.is_global_zero and not self.sent:
+    def send(self, trainer, moment):
+        if moment == self.moment and trainer.global_step == self.step and trainer.is_global_zero and not self.sent:
             self.sent = True
             os.kill(os.getpid(), self.number)
+
+    def setup(self, trainer, pl_module, stage):
+        self.send(trainer, "setup")
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.send(trainer, "step")
+
+    def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+        self.send(trainer, "checkpoint")
+
+    def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
+        self.send(trainer, "sanity check" if trainer.sanity_checking else "validation")
 
 
 class Enough(Callback):
@@ -49,10 +61,13 @@ class Enough(Callback):
 
 
 class PowerCut(Callback):
-    """Ends the process's work when the first validation of training begins, as a kill would."""
+    """Ends the process's work when a validation begins, as a kill would: the first one, or that after a step."""
+
+    def __init__(self, step: int | None = None) -> None:
+        self.step = step
 
     def on_validation_start(self, trainer, pl_module):
-        if not trainer.sanity_checking:
+        if not trainer.sanity_checking and self.step in (None, trainer.global_step):
             raise RuntimeError("power cut")
 
 

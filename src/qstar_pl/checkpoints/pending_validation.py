@@ -11,11 +11,17 @@ def validation_due_after(trainer: Trainer) -> int | None:
     """Return after how many batches the trainer is about to validate; None if it is not about to.
 
     A checkpoint after a batch comes before the validation after that batch, which Lightning does not make up for: a
-    run killed in between would miss it. Asked inside a validation, or after the last batch's, the answer is None.
+    run killed in between would miss it. Asked inside that validation, before its end, the answer is the same; after it,
+    and in any other, None.
     """
     loop = trainer.fit_loop.epoch_loop
     fetcher = trainer.fit_loop._data_fetcher
-    if not trainer.training or fetcher is None or loop.batch_progress.current.ready == 0:
+    if (
+        trainer.state.fn != "fit"
+        or trainer.sanity_checking
+        or fetcher is None
+        or loop.batch_progress.current.ready == 0
+    ):
         return None
     if getattr(trainer.lightning_module, "validated_step", None) == trainer.global_step:
         return None

@@ -147,7 +147,23 @@ def _checked(stored: dict[str, Any], path: Path) -> dict[str, Any]:
 def rows_at(path: Path, folder: str) -> int | None:
     """Return how many rows the metrics.csv in a run's folder had when a checkpoint was written; None if unknown."""
     rows: Mapping[str, int] = _settings(path).get(ROWS, {})
-    return rows.get(folder)
+    # A folder that was moved, or is seen from another one, has another name.
+    return rows.get(folder, next(iter(rows.values())) if len(rows) == 1 else None)
+
+
+def step_of(path: Path) -> int | None:
+    """Return how many optimizer steps had been taken when a checkpoint was written.
+
+    None for a file of weights alone, and for one that is no checkpoint.
+
+    Raises:
+        UserError: if it cannot be read.
+
+    """
+    contents = read_settings(path, check=False)
+    step = contents.get("global_step")
+    whole = path.is_dir() or "optimizer_states" in contents  # of a sharded one it is split over processes
+    return step if isinstance(step, int) and whole else None
 
 
 def wandb_id_of(path: Path) -> str | None:

@@ -1,70 +1,177 @@
-"""Ctrl-C and SIGTERM: the step at hand is finished and saved before a run ends."""
+"""Ctrl-C, SIGTERM, and the signal of a scheduler: the step at hand is finished and saved before a run ends."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
+import threading
+import time
+import weakref
 from types import FrameType
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from torch import distributed
 
-SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}
+AGAIN_S = 1.0
+"""The same signal may come twice, from a terminal and from a launcher that passes it on: within so many seconds."""
+PATIENCE_S = 10.0
+"""How long a signal that ends the process at once may wait for Python: the process may be inside a library."""
 
 
-class Stopped(SystemExit):
-    """A run was told to stop and has been saved; its exit code is 128 + the signal's number, as a shell's would be."""
+class Quiet(SystemExit):
+    """The end of a process of a run, of which another one of its processes tells why."""
 
-    def __init__(self, number: int, trainer: Trainer) -> None:
+    def __init__(self, code: int, trainer: Trainer) -> None:
         # Lightning's launcher kills the first process as soon as one that it started ends with another code than 0.
         environment = getattr(trainer.strategy, "cluster_environment", None)
         launched = isinstance(environment, LightningEnvironment) and trainer.local_rank > 0
-        super().__init__(0 if launched else 128 + number)
+        super().__init__(0 if launched else code)
+
+
+class Stopped(SystemExit):
+    """A run was told to stop; its exit code is 128 + the signal's number, as a shell's would be."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+
+def name_of(number: int) -> str:
+    """Return what a signal is called."""
+    return SIGNALS.get(signal.Signals(number), signal.Signals(number).name)
 
 
 class StopSignals:
-    """Notes the signals that this process gets, until it is released; the second Ctrl-C ends it at once."""
+    """What the signals do that this process gets, from `catch` to `release`.
 
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
-        # Lightning's own handler, which this one replaces, may have been called before.
-        self.received = int(signal.SIGTERM) if trainer.received_sigterm else 0
+    While `saving` is set, the first one is noted, for whoever can save. Else it ends the process; so does a second
+    one. If the process does not end within `PATIENCE_S`, since a library does not return to Python (a collective that
+    waits for another process), a thread ends it.
+    """
+
+    def __init__(self) -> None:
+        self.trainer: Trainer | None = None
+        self.received = 0
+        """The signal that came, 0 for none."""
+        self.saving = False
+        self._since = 0.0
         self._earlier: dict[int, Any] = {}
+        self._pipe: tuple[int, int] | None = None
+        self._process = os.getpid()
+
+    def attach(self, trainer: Trainer) -> None:
+        """Take the place of Lightning's own handling, which saves in the middle of a step and may hang several ranks.
+
+        A scheduler's signal of its own choice (`SLURMEnvironment.requeue_signal`) is caught too.
+        """
+        self.trainer = trainer
+        trainer._signal_connector = _LeftToUs(trainer)
+        environment = trainer._accelerator_connector.cluster_environment
+        number = getattr(environment, "requeue_signal", None)
+        if self._earlier and number is not None and number not in self._earlier:
+            self._earlier[number] = signal.signal(number, self._note)
 
     def catch(self) -> None:
         """Take the place of other handlers; in another thread than the main one nothing can be caught."""
+        if threading.current_thread() is not threading.main_thread():
+            return
         for number in SIGNALS:
-            try:
-                self._earlier[number] = signal.signal(number, self._note)
-            except ValueError:
-                return
+            self._earlier[number] = signal.signal(number, self._note)
+        self._pipe = os.pipe()
+        os.set_blocking(self._pipe[1], False)
+        signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, args=(self._pipe[0],), daemon=True, name="signals").start()
+        forked = weakref.WeakMethod(self._forked)
+        os.register_at_fork(after_in_child=lambda: [act() for act in [forked()] if act is not None])
 
     def release(self) -> None:
         """Put the other handlers back."""
+        self.saving = False
+        if self._pipe is None:
+            return
+        signal.set_wakeup_fd(-1)
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
         self._earlier = {}
+        os.close(self._pipe[1])  # which ends the thread
+        self._pipe = None
 
     def anywhere(self, also: bool = False) -> tuple[int, bool]:
         """Return (number of a signal that any process got, else 0; whether `also` holds in any process).
 
         Every process must call it.
         """
-        if self.trainer.world_size == 1 or not distributed.is_initialized():
+        trainer = self.trainer
+        if trainer is None or trainer.world_size == 1 or not distributed.is_initialized():
             return self.received, also
-        values = torch.tensor([self.received, int(also)], device=self.trainer.strategy.root_device)
+        values = torch.tensor([self.received, int(also)], device=trainer.strategy.root_device)
         distributed.all_reduce(values, distributed.ReduceOp.MAX)
         number, agreed = values.tolist()
         return int(number), bool(agreed)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self.received == signal.SIGINT:
+        now = time.monotonic()
+        if self.received and now - self._since < AGAIN_S:
+            return
+        first, self.received, self._since = not self.received, number, now
+        speaks = self.trainer is None or self.trainer.is_global_zero
+        if first and self.saving:
+            if speaks:
+                again = "; Ctrl-C again stops at once, without saving" if number == signal.SIGINT else ""
+                self._say(number, f"the step at hand is finished and saved{again}")
+            return
+        self._pass_on(number)
+        if number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.received = number
-        if self.trainer.is_global_zero:
-            again = "; Ctrl-C again stops at once, without saving" if number == signal.SIGINT else ""
-            name = SIGNALS[signal.Signals(number)]
-            print(f"\n{name}: the step at hand is finished and saved{again}", file=sys.stderr, flush=True)
+        if speaks:
+            self._say(number, "stopped at once, before anything was to be saved" if first else "stopped at once")
+        raise Stopped(number)
+
+    def _pass_on(self, number: int) -> None:
+        """Tell the processes that this one has started, which would wait for it."""
+        launcher = None if self.trainer is None else self.trainer.strategy.launcher
+        if self.received != signal.SIGINT and launcher is not None and hasattr(launcher, "procs"):
+            launcher.kill(signal.Signals(number))
+
+    def _watch(self, pipe: int) -> None:
+        """End the process if Python does not get to a signal that is to end it."""
+        last = 0.0
+        with contextlib.suppress(OSError):
+            while got := os.read(pipe, 1):
+                number, now = got[0], time.monotonic()
+                if number not in self._earlier or now - last < AGAIN_S:
+                    continue
+                noted = last > 0 or not self.saving
+                last = now
+                if noted:
+                    ender = threading.Timer(PATIENCE_S, self._end, (number,))
+                    ender.daemon = True
+                    ender.start()
+        os.close(pipe)
+
+    def _end(self, number: int) -> None:
+        if self._pipe is not None:
+            self._say(number, f"stopped, since nothing has moved for {PATIENCE_S:.0f} s")
+            os._exit(128 + number)
+
+    def _forked(self) -> None:
+        """Leave signals alone in a process forked from this one."""
+        if self._pipe is not None:
+            self.release()
+
+    def _say(self, number: int, text: str) -> None:
+        print(f"\n{name_of(number)}: {text}", file=sys.stderr, flush=True)
+
+
+class _LeftToUs(_SignalConnector):
+    """Lightning's connector without its handlers."""
+
+    def register_signal_handlers(self) -> None:
+        """Do nothing: what happens is said in `StopSignals`."""

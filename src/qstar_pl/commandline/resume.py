@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch.loggers import CSVLogger
 
-from qstar_pl.checkpoints.atomic import replacing
-from qstar_pl.checkpoints.damage import newest_whole
+from qstar_pl.checkpoints.damage import find_damage
+from qstar_pl.commandline.checkpoints import step_of
+from qstar_pl.commandline.finished import Finished
 from qstar_pl.errors import UserError
 
 LAST = "last"
@@ -45,16 +43,55 @@ def find_checkpoint(ckpt_path: str | None, command: str, root: str, name: str) -
 
 
 def find_last(root: str, name: str) -> Path | None:
-    """Return the newest `last` checkpoint of the runs called `name` under `root`; None if there is none yet.
+    """Return the checkpoint from which the runs called `name` under `root` go on; None if there is none yet.
 
-    It may be damaged: whoever loads it says so and names the one before. Where a kill has left other checkpoints but
-    no `last` among them, the newest whole one is taken.
+    What checkpoints and runs say decides, no file's date: runs that have not come to their end come before those that
+    have; of these the one that has taken most steps, and of as many the one with the highest number; in it the
+    checkpoint of most steps, `last` before others. A damaged `last` counts, and whoever loads it says so and names the
+    one before; other damaged files, and those of weights alone, do not.
     """
-    folders = [folder for folder in Path(root, name).glob("*/checkpoints") if folder.is_dir()]
-    found = [path for folder in folders for path in folder.glob("last*.ckpt") if path.exists()]  # or a broken link
-    if not found:
-        found = [path for folder in folders if (path := newest_whole(folder, other_than=folder)) is not None]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    runs = [_Run.of(folder) for folder in Path(root, name).glob("*/checkpoints") if folder.is_dir()]
+    found = [run for run in runs if run is not None]
+    return max(found, key=lambda run: run.order).checkpoint if found else None
+
+
+@dataclass(frozen=True)
+class _Run:
+    checkpoint: Path
+    order: tuple[bool, int, int, str]
+    """Unfinished, steps, number, name."""
+
+    @classmethod
+    def of(cls, folder: Path) -> _Run | None:
+        files = [path for path in folder.glob("[!.]*.ckpt") if path.exists()]  # or a broken link
+        steps = {path: step for path in files if (step := _steps(path)) is not None}
+        unreadable = [path for path in files if path not in steps and _is_last(path)]
+        ordered = sorted(steps, key=lambda path: (steps[path], _is_last(path), path.name), reverse=True)
+        whole = (path for path in ordered if _is_last(path) or find_damage(path) is None)
+        best = next(iter(sorted(unreadable, reverse=True)), None) or next(whole, None)
+        if best is None:
+            return None
+        most = max(steps.values(), default=0)
+        finished = Finished.in_folder(folder)
+        number = folder.parent.name.removeprefix("version_")
+        order = (
+            finished is None or finished.step < most,
+            most,
+            int(number) if number.isdecimal() else -1,
+            folder.parent.name,
+        )
+        return cls(best, order)
+
+
+def _is_last(path: Path) -> bool:
+    return path.name.startswith(LAST)
+
+
+def _steps(path: Path) -> int | None:
+    try:
+        return step_of(path)
+    except UserError:
+        return None
 
 
 def stay_in_folder(loggers: Any, checkpoint: Path, wandb_id: str | None = None) -> None:
@@ -78,57 +115,3 @@ def stay_in_folder(loggers: Any, checkpoint: Path, wandb_id: str | None = None) 
             arguments["version"] = version
         elif kind == "WandbLogger" and arguments.get("id") is None:
             arguments["version"] = wandb_id  # Lightning asks W&B to resume a run whose id it is given
-
-
-def rows_of(loggers: Iterable[Any]) -> dict[str, int]:
-    """Return how many rows the metrics.csv of each logger has; 0 where nothing has been logged yet."""
-    paths = {str(logger.log_dir): _path(logger) for logger in loggers if isinstance(logger, CSVLogger)}
-    return {folder: _count(path) if path.exists() else 0 for folder, path in paths.items()}
-
-
-def _path(logger: CSVLogger) -> Path:
-    return Path(logger.log_dir) / "metrics.csv"
-
-
-def _count(path: Path) -> int:
-    with path.open(newline="") as file:
-        return sum(1 for _ in csv.DictReader(file))
-
-
-def take_up_metrics(logger: CSVLogger) -> None:
-    """Let the logger append to the metrics.csv of the run that is continued; alone it would delete the file."""
-    path = _path(logger)
-    kept = path.read_bytes() if path.exists() else None
-    writer = logger.experiment  # deletes the file
-    if kept is None:
-        return
-    with replacing(path) as beside:
-        beside.write_bytes(kept)
-    with path.open(newline="") as file:
-        writer.metrics_keys = list(csv.DictReader(file).fieldnames or [])
-
-
-def cut_metrics(logger: CSVLogger, count: int | None) -> None:
-    """Leave the first rows of a metrics.csv.
-
-    Args:
-        logger: with the folder of the run that is continued, which has logged nothing yet.
-        count: rows that there were when the checkpoint was written, since what was logged later is computed again (a
-            row's step does not tell: a validation after a step has the step before). None: not known, keep all.
-
-    """
-    path = _path(logger)
-    if not path.exists():
-        return
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        rows = list(islice(reader, count))
-        header = list(reader.fieldnames or [])
-    if not rows:
-        path.unlink()
-        logger.experiment.metrics_keys = []
-        return
-    with replacing(path) as beside, beside.open("w", newline="") as file:
-        lines = csv.DictWriter(file, fieldnames=header)
-        lines.writeheader()
-        lines.writerows(rows)

@@ -4,45 +4,79 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 
 from qstar_pl.commandline.checkpoints import KEY, ROWS, WANDB_ID, rows_at
+from qstar_pl.commandline.errors import MISTAKE
+from qstar_pl.commandline.finished import begin as forget_end
 from qstar_pl.commandline.hyperparameters import flat
-from qstar_pl.commandline.resume import NUMBERED, cut_metrics, rows_of, take_up_metrics
+from qstar_pl.commandline.interrupt import Quiet
+from qstar_pl.commandline.metrics_file import METRICS, MetricsFile, count_rows, keep_rows
+from qstar_pl.commandline.resume import NUMBERED
 from qstar_pl.errors import UserError
+from qstar_pl.locks import LIMIT_S, Lock, check_free
 
 UNNAMED = (None, "lightning_logs")
 """What the loggers call a run that has no name."""
+LOCK = ".lock"
+"""In a folder that a run writes into, while it does."""
 
 
 class RunConfig(SaveConfigCallback):
     """Writes the resolved configuration as config.yaml into the run folder, into every checkpoint, and to loggers.
 
     Loggers get it as hyperparameters with flat keys, see `flat`, so that runs can be filtered. An earlier config.yaml
-    that says something else is kept as config.1.yaml, config.2.yaml, …
+    that says something else is kept as config.1.yaml, config.2.yaml, … Before anything is written, the run folder is
+    locked: a second run there ends with a message, and the first one does not notice.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "overwrite": True})
+        self.continued: Path | None = None
+        """The checkpoint of a run that goes on in its own folder, and so in its own metrics.csv."""
+        self.locks: list[Lock] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Keep what is there, then write; what only measures, and logs nothing, leaves nothing."""
+        """Lock, keep what is there, then write; what only measures, and logs nothing, leaves nothing."""
         if stage != "fit" and not trainer.loggers:
             return
         folder = trainer.log_dir  # on every rank: it is broadcast
+        if not self.locks:
+            self._lock(trainer, stage)
+            keep_earlier_metrics(trainer, self.continued)
         if folder is not None and trainer.is_global_zero and not self.already_saved:
             path = Path(folder) / self.config_filename
             if path.exists() and path.read_text() != self._dumped():
                 keep_earlier(path)
         super().setup(trainer, pl_module, stage)
+
+    def _lock(self, trainer: Trainer, stage: str) -> None:
+        refused = None
+        try:
+            if trainer.is_global_zero:
+                self.locks = [_acquired(folder) for folder in written_folders(trainer, stage)]
+        except UserError as error:
+            refused = str(error)
+        refused = trainer.strategy.broadcast(refused)
+        if refused is not None:
+            if trainer.is_global_zero:
+                raise UserError(refused)
+            raise Quiet(MISTAKE, trainer)
+
+    def release(self) -> None:
+        """Let other runs have the folder."""
+        for lock in self.locks:
+            lock.release()
+        self.locks = []
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Hand the configuration to the loggers; called on rank zero, once."""
@@ -55,12 +89,18 @@ class RunConfig(SaveConfigCallback):
         checkpoint = Path(trainer.ckpt_path) if isinstance(trainer.ckpt_path, str) else None
         if checkpoint is None or not checkpoint.exists() or not trainer.is_global_zero:
             return
+        if self.continued is not None:
+            forget_end(checkpoint.parent)
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger) and _is_its_folder(logger, checkpoint):
-                cut_metrics(logger, rows_at(checkpoint, str(logger.log_dir)))
+                _writer(logger).cut(rows_at(checkpoint, str(logger.log_dir)))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store the configuration, so that the checkpoint alone rebuilds the run."""
+        if any(lock.lost for lock in self.locks):
+            raise UserError(
+                f"another run has taken over {trainer.log_dir}, since this one gave no sign of life for {LIMIT_S:.0f} s"
+            )
         # What was logged up to here must outlive a kill, since the run goes on from here.
         for logger in trainer.loggers:
             logger.save()
@@ -71,6 +111,77 @@ class RunConfig(SaveConfigCallback):
     def _dumped(self) -> str:
         dumped: str = self.parser.dump(self.config, skip_unset=False, format="yaml")
         return dumped
+
+
+def written_folders(trainer: Trainer, stage: str = "fit") -> list[Path]:
+    """Return where a run writes and no other may: what is numbered for it, and where its checkpoints go instead."""
+    folders = [Path(logger.log_dir) for logger in _numbered(trainer.loggers)]
+    if stage == "fit":
+        places = [getattr(one, "dirpath", None) for one in trainer.checkpoint_callbacks]
+        given = [Path(place) for place in places if place is not None]
+        inside = [place.resolve() for place in folders]
+        folders += [place for place in given if not any(place.resolve().is_relative_to(outer) for outer in inside)]
+        if not folders and trainer.checkpoint_callbacks:
+            folders = [Path(trainer.default_root_dir) / "checkpoints"]
+    return [folder for folder in dict.fromkeys(folders) if ":/" not in str(folder)]
+
+
+def check_free_folders(trainer: Trainer, stage: str) -> None:
+    """Do nothing if no other run writes where this one would; asked before anything is loaded.
+
+    Raises:
+        UserError: if one does; on other processes than the first, a quiet end.
+
+    """
+    try:
+        for folder in written_folders(trainer, stage):
+            check_free(folder / LOCK, _what(folder))
+    except UserError as error:
+        if trainer.is_global_zero:
+            raise
+        raise Quiet(MISTAKE, trainer) from error
+
+
+def _acquired(folder: Path) -> Lock:
+    lock = Lock.acquire(folder / LOCK, _what(folder))
+    if lock.taken_from is not None:
+        print(f"took over {folder} from {lock.taken_from}, which has ended in the middle", file=sys.stderr, flush=True)
+    return lock
+
+
+def _what(folder: Path) -> str:
+    return f"run folder must be one that no other run writes into, got {folder}"
+
+
+def claim_folder(loggers: Iterable[Any]) -> None:
+    """Give loggers that number their runs the next number, and make that folder, so that no other run gets it too."""
+    unnumbered = [one for one in _numbered(loggers) if one._version is None and ":/" not in str(one.root_dir)]
+    for root in {str(logger.root_dir) for logger in unnumbered}:
+        together = [logger for logger in unnumbered if str(logger.root_dir) == root]
+        number = max(logger._get_next_version() for logger in together)
+        while True:
+            try:
+                Path(root, f"version_{number}").mkdir(parents=True)
+                break
+            except FileExistsError:
+                number += 1
+        for logger in together:
+            logger._version = number
+
+
+def _numbered(loggers: Iterable[Any]) -> list[Any]:
+    return [one for one in loggers if isinstance(one, (CSVLogger, TensorBoardLogger))]
+
+
+def rows_of(loggers: Iterable[Any]) -> dict[str, int]:
+    """Return how many rows the metrics.csv of each logger has; 0 where nothing has been logged yet."""
+    return {str(one.log_dir): count_rows(Path(one.log_dir) / METRICS) for one in loggers if isinstance(one, CSVLogger)}
+
+
+def _writer(logger: CSVLogger) -> MetricsFile:
+    if not isinstance(logger._experiment, MetricsFile):
+        keep_rows(logger)
+    return cast(MetricsFile, logger._experiment)
 
 
 def keep_earlier(path: Path) -> Path | None:
@@ -84,22 +195,18 @@ def keep_earlier(path: Path) -> Path | None:
 
 
 def keep_earlier_metrics(trainer: Trainer, continued: Path | None = None) -> None:
-    """Keep the metrics.csv of an earlier run into the same folder: Lightning's logger would delete it.
+    """Keep the metrics.csv of an earlier run into the same folder under another name.
 
     Args:
         trainer: whose loggers have written nothing yet.
         continued: the checkpoint of a run that goes on in its own folder, and so in its own metrics.csv.
 
     """
-    if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
+    if not trainer.is_global_zero:
         return
     for logger in trainer.loggers:
-        if not isinstance(logger, CSVLogger):
-            continue
-        if continued is not None and _is_its_folder(logger, continued):
-            take_up_metrics(logger)
-        else:
-            keep_earlier(Path(logger.log_dir) / "metrics.csv")
+        if isinstance(logger, CSVLogger) and (continued is None or not _is_its_folder(logger, continued)):
+            keep_earlier(Path(logger.log_dir) / METRICS)
 
 
 def _is_its_folder(logger: CSVLogger, checkpoint: Path) -> bool:
@@ -154,7 +261,7 @@ def resolve_loggers(
 
 def metrics_files(loggers: Iterable[Any]) -> list[Path]:
     """Return where what was measured is to be read: the metrics.csv of every CSVLogger."""
-    return [Path(logger.log_dir) / "metrics.csv" for logger in loggers if isinstance(logger, CSVLogger)]
+    return [Path(logger.log_dir) / METRICS for logger in loggers if isinstance(logger, CSVLogger)]
 
 
 def write_predictions(

@@ -16,6 +16,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger
 
 import qstar_pl.callbacks
 import qstar_pl.distributed
@@ -23,6 +24,7 @@ import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimis
 from qstar_pl.checkpoints import AtomicCheckpointIO
 from qstar_pl.cli import TRAINER_COMMANDS
 from qstar_pl.commandline.checkpoints import check_same_method, checkpoint_layer, logged_step, wandb_id_of
+from qstar_pl.commandline.closing import ClosingFitLoop
 from qstar_pl.commandline.defaults import (
     MAX_STEPS,
     RUNS,
@@ -33,16 +35,20 @@ from qstar_pl.commandline.defaults import (
 )
 from qstar_pl.commandline.ending import SAVE_AFTER_S, EndOfRun
 from qstar_pl.commandline.given import given_by
+from qstar_pl.commandline.interrupt import Stopped, StopSignals
+from qstar_pl.commandline.metrics_file import keep_rows
 from qstar_pl.commandline.monitors import check_monitors
 from qstar_pl.commandline.nulls import check_nulls
 from qstar_pl.commandline.parser import OneLineParser, is_print_config, print_flags
+from qstar_pl.commandline.requeue import requeue
 from qstar_pl.commandline.resume import AUTO, LAST, find_checkpoint, stay_in_folder
 from qstar_pl.commandline.run_folder import (
     UNNAMED,
     RunConfig,
+    check_free_folders,
     check_name,
+    claim_folder,
     folder_name,
-    keep_earlier_metrics,
     metrics_files,
     resolve_loggers,
     write_predictions,
@@ -60,8 +66,9 @@ from qstar_pl.models.run_date import begin_run
 class TrainerCLI(LightningCLI):
     """LightningCLI whose layers are, from the lowest: class defaults, our defaults, checkpoint, YAML, command line."""
 
-    def __init__(self, args: Sequence[str], execute: bool = True) -> None:
+    def __init__(self, args: Sequence[str], execute: bool = True, signals: StopSignals | None = None) -> None:
         self.execute = execute
+        self.signals = signals or StopSignals()
         self.continued: Path | None = None
         """The checkpoint of a run that goes on in its own folder."""
         super().__init__(
@@ -139,6 +146,9 @@ class TrainerCLI(LightningCLI):
         # A logger in a config.yaml of a run bears that run's name.
         unnamed = {*UNNAMED, snake_case(method), *self.names}
         trainer.logger = resolve_loggers(trainer.logger, trainer.default_root_dir or RUNS, self.name, command, unnamed)
+        if self.checkpoint is not None and isinstance(trainer.callbacks, list):
+            # The same command again: what it adds to the list (callbacks+) is in the checkpoint's already.
+            trainer.callbacks = [one for i, one in enumerate(trainer.callbacks) if one not in trainer.callbacks[:i]]
         trainer.callbacks = wanted_callbacks(trainer)
         if command == "fit" and trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
             trainer.max_steps = MAX_STEPS
@@ -169,7 +179,17 @@ class TrainerCLI(LightningCLI):
                 ) from error
             raise UserError(f"trainer (accelerator={given['accelerator']}): {error}") from error
         self.model.accept_changed_models = bool(self._get(self.config, ACCEPT_CHANGED))
-        keep_earlier_metrics(trainer, self.continued)
+        if self.execute:
+            self.signals.attach(trainer)
+        folders = [one for one in trainer.callbacks if isinstance(one, RunConfig)]  # type: ignore[attr-defined]
+        for folder in folders:  # none under fast_dev_run
+            folder.continued = self.continued
+        if folders and trainer.is_global_zero:
+            if self.execute:
+                claim_folder(trainer.loggers)
+            for logger in trainer.loggers:
+                if isinstance(logger, CSVLogger):
+                    keep_rows(logger)
         if self.execute and self.subcommand == "fit":
             self._see_to_the_end(trainer)
         return trainer
@@ -180,9 +200,13 @@ class TrainerCLI(LightningCLI):
         self.ending = EndOfRun(
             self.typed,
             self.name,
+            self.signals,
             validate=has_default_cadence(self._get(self.config, "trainer")),
             save_after_s=SAVE_AFTER_S if any(getattr(one, "save_last", False) for one in callbacks) else None,
+            continued=self.continued,
         )
+        if self.continued is not None:
+            ClosingFitLoop.replace(trainer)
         first = next((index for index, one in enumerate(callbacks) if isinstance(one, Checkpoint)), len(callbacks))
         callbacks.insert(first, self.ending)
 
@@ -195,14 +219,28 @@ class TrainerCLI(LightningCLI):
         return {"plugins": [*given, AtomicCheckpointIO()]}
 
     def _run_subcommand(self, subcommand: str) -> None:
-        if self.execute:
+        if not self.execute:
+            return
+        folders = [one for one in self.trainer.callbacks if isinstance(one, RunConfig)]  # type: ignore[attr-defined]
+        try:
+            if folders:
+                check_free_folders(self.trainer, subcommand)
             self._print_summary(subcommand)
             super()._run_subcommand(subcommand)
+        except Stopped as stop:
+            requeue(self.trainer, stop.number)
+            raise
+        finally:
+            for folder in folders:
+                folder.release()
 
     def fit(self, **kwargs: Any) -> None:
-        """Train, and say where the run is and how to go on."""
-        self.trainer.fit(**kwargs)
-        lines = self.ending.lines(self.trainer)
+        """Train, and say where the run is and how to go on; a run that is complete is left as it is."""
+        before = self.ending.before(self.trainer)
+        if before is None:
+            self.trainer.fit(**kwargs)
+            self.ending.mark(self.trainer)
+        lines = self.ending.lines(self.trainer, before)
         if lines and self.trainer.is_global_zero:
             print("\n".join(lines), flush=True)
         if lines:
@@ -249,7 +287,12 @@ def run_trainer(argv: Sequence[str]) -> None:
     helping = any(word == "-h" or word.partition("=")[0].endswith("help") for word in argv)
     # Naming a list makes the parser refuse what is on its own: functions that would run whatever they are given.
     set_parsing_settings(docstring_parse_attribute_docstrings=helping, import_path_denylist=["os"])
-    TrainerCLI(argv)
+    signals = StopSignals()
+    signals.catch()
+    try:
+        TrainerCLI(argv, signals=signals)
+    finally:
+        signals.release()
 
 
 def _one_line_yaml(value: Any) -> str:

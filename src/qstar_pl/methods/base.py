@@ -282,8 +282,12 @@ class RLHFModule(LightningModule):
         self.watch.skipped = checkpoint.get(SKIPPED, 0)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Go on with the random states of a checkpoint, after a validation that it was written just before."""
+        """Go on where a checkpoint was written."""
         self.watch.begin(self, new_step=self.window.begin_batch(self.trainer))
+        self.take_up()
+
+    def take_up(self) -> None:
+        """Go on with the random states of a checkpoint, after a validation that it was written just before."""
         if self._validation_due_after is not None:
             make_up_for_validation(self.trainer, self._validation_due_after)
             self._validation_due_after = None

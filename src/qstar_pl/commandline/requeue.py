@@ -1,0 +1,39 @@
+"""A job of SLURM's that was told by a signal to make way asks to be queued again, once it is saved."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch import Trainer
+
+LIMIT_S = 60
+"""How long SLURM may take to answer."""
+
+
+def requeue(trainer: Trainer, number: int) -> None:
+    """Ask for it if the signal is that of the job's environment, `SIGUSR1` unless `SLURMEnvironment` says otherwise.
+
+    `#SBATCH --signal=SIGUSR1@90` sends it 90 s before the job's time is over.
+    """
+    environment = trainer._accelerator_connector.cluster_environment
+    if not isinstance(environment, SLURMEnvironment) or not trainer.is_global_zero:
+        return
+    if not environment.auto_requeue or number != environment.requeue_signal or "SLURM_JOB_ID" not in os.environ:
+        return
+    job = os.environ["SLURM_JOB_ID"]
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    try:
+        answer = subprocess.run(
+            ["scontrol", "requeue", job], capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
+        failure = answer.stderr.strip() or f"exit code {answer.returncode}" if answer.returncode else None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        failure = str(error)
+    if failure is None:
+        print(f"job {job} is queued again", flush=True)
+    else:
+        print(f"job {job} is not queued again: scontrol requeue: {failure}", file=sys.stderr, flush=True)

@@ -1,0 +1,162 @@
+"""Who holds a lock, who has lost it, and that only one can have it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from qstar_pl import locks
+from qstar_pl.errors import UserError
+from qstar_pl.locks import LIMIT_S, Holder, Lock, check_free
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from qstar_pl.locks import Lock
+lock = Lock.acquire(Path(sys.argv[1]), "what")
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def other_holds(path: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def write(path: Path, holder: Holder, age_s: float = 0.0) -> None:
+    path.write_text(json.dumps(asdict(holder)))
+    os.utime(path, (time.time() - age_s, time.time() - age_s))
+
+
+def test_a_second_process_is_refused_and_a_killed_one_is_succeeded(tmp_path: Path) -> None:
+    path = tmp_path / "run" / ".lock"
+    process = other_holds(path)
+    try:
+        with pytest.raises(UserError, match=f"^output must be mine, where process {process.pid} on .* since 2"):
+            Lock.acquire(path, "output must be mine")
+        assert [file.name for file in path.parent.iterdir()] == [".lock"]
+    finally:
+        process.send_signal(signal.SIGKILL)  # not waited for yet: what is left of it is no process that writes
+    time.sleep(0.2)
+    lock = Lock.acquire(path, "output must be mine")
+    process.wait()
+    assert lock.taken_from is not None
+    assert lock.taken_from.pid == process.pid
+    lock.release()
+    lock.release()
+    assert not list(path.parent.iterdir())
+    again = Lock.acquire(path, "")
+    assert again.taken_from is None
+    again.release()
+
+
+def test_a_process_that_ends_by_itself_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    subprocess.run([sys.executable, "-c", HOLD.replace("time.sleep(600)", ""), str(path)], check=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_process_id_that_is_used_again_is_another_process(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    process = other_holds(path)
+    try:
+        held = Holder(**json.loads(path.read_text()))
+        write(path, replace(held, started="1"))
+        lock = Lock.acquire(path, "")
+        assert lock.taken_from is not None
+        lock.release()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("changes", "age_s", "gone"),
+    [
+        ({"host": "elsewhere"}, 0.0, False),
+        ({"host": "elsewhere"}, LIMIT_S + 5, True),
+        ({"machine": "another boot, or a container"}, 0.0, False),
+        ({"machine": "another boot, or a container"}, LIMIT_S + 5, True),
+        ({"host": "elsewhere", "job": "7.0"}, 0.0, True),
+        ({"host": "elsewhere", "job": "7.1"}, 0.0, False),
+        ({"host": "elsewhere", "job": "8.0"}, 0.0, False),
+        ({"pid": 2**22 + 1}, 0.0, True),
+    ],
+)
+def test_who_is_gone(tmp_path: Path, changes: dict, age_s: float, gone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another machine the last touch decides, except for an earlier start of this job, which SLURM has ended."""
+    path = tmp_path / ".lock"
+    write(path, replace(Holder.myself(), **changes), age_s)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    if gone:
+        lock = Lock.acquire(path, "")
+        assert lock.taken_from is not None
+        lock.release()
+    else:
+        with pytest.raises(UserError):
+            Lock.acquire(path, "")
+        assert check_free(tmp_path / "other", "") is None
+
+
+def test_what_cannot_be_read_counts_as_held_until_it_is_old(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    path.touch()
+    with pytest.raises(UserError, match="another process"):
+        check_free(path, "")
+    os.utime(path, (0, 0))
+    Lock.acquire(path, "").release()
+
+
+def test_the_holder_shows_that_it_lives_and_notices_a_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "BEAT_S", 0.02)
+    path = tmp_path / ".lock"
+    lock = Lock.acquire(path, "")
+    os.utime(path, (0, 0))
+    until = time.monotonic() + 5
+    while path.stat().st_mtime < 1e9:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    write(path, replace(Holder.myself(), token="another"))
+    while not lock.lost:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    lock.release()
+    assert path.exists(), "it is another's"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_many_at_once_one_gets_it(tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a file system without hard links, and where a stale one must be put aside first."""
+    if not links:
+
+        def refuse(*_: object) -> None:
+            raise PermissionError
+
+        monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(Holder, "is_mine", lambda self: False)  # threads stand for processes
+    for attempt in range(20):
+        path = tmp_path / str(attempt) / ".lock"
+        path.parent.mkdir()
+        write(path, replace(Holder.myself(), pid=2**22 + 1))
+
+        def take(_: int, path: Path = path) -> bool:
+            try:
+                Lock.acquire(path, "")
+            except UserError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(take, range(8))) == 1
+        assert [file.name for file in path.parent.iterdir()] == [".lock"]
