@@ -1,70 +1,187 @@
-"""SIGKILL at random moments of training, the same command again, and the same bits at the end.
+"""SIGKILL at named moments of training, the same command again, and the same bits at the end.
 
 Run as `python benchmarks/kills.py [--kills 30] [--seed 0]`, or `just bench kills`. For each method and number of
-processes, one run is left alone and one is killed again and again: in a rollout, in a backward pass, in an optimiser
-step, in validation, while a checkpoint is written; all its processes at once, or one of several. Prints one line per
-kill, then for each run whether the final weights are bitwise those of the run left alone, and whether metrics.csv is
-the same to the last digit (clocks aside), samples and tokens included. Exit code 1 if any of it is not.
+processes, one run of 60 steps is left alone and one is killed again and again, each time further on: while it starts,
+in a rollout, in a backward pass, before an optimiser step, in a validation and in the last one, while a checkpoint is
+written, before it is renamed and before the one that it replaces is removed, while metrics.csv is appended to or
+rewritten, and before the run says that it is complete; all its processes at once, or one of two. The process kills
+itself, so no moment is missed, and runs are forked from one process that has loaded the libraries, so a kill costs
+seconds. Prints one line per kill, then for each run whether the final weights, the optimiser's state, metrics.csv
+(clocks aside) and the names of the files are those of the run left alone, and a table of the moments. Exit code 1 if
+any of it is not.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import functools
+import io
 import os
 import random
+import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 
-PHASES = ("rollout or loss", "backward", "optimiser step", "between steps", "validation", "checkpoint")
-MARK = "QSTAR_KILLS_MARK"
+from qstar_pl.callbacks import default_diagnostics
+from qstar_pl.checkpoints import AtomicCheckpointIO
+from qstar_pl.cli import main as qstar
+from qstar_pl.commandline import metrics_file
+from qstar_pl.commandline.finished import Finished
+
+STEPS = 60
+EVERY_COLUMN = 7
+"""Steps between two new columns of metrics.csv: each rewrites the file."""
+ANYWHERE = ("rollout", "backward", "optimiser step", "validation", "last validation")
+"""Moments that every process has; the others are the first one's."""
+MOMENTS = (
+    "start-up",
+    *ANYWHERE,
+    "checkpoint half written",
+    "checkpoint not renamed",
+    "old checkpoint not removed",
+    "metrics.csv",
+    "end",
+)
+LAST = ("last validation", "end")
 CLOCKS = ("time/", "tokens/per_s", "samples/per_s", "memory/")
 METHODS = {
-    "q*": ("tiny_q_star", ["--model.samples_per_prompt=2", "--model.sampler.max_new_tokens=12"]),
-    "PPO": ("tiny_ppo", ["--model.samples_per_prompt=2", "--model.sampler.max_new_tokens=12"]),
+    "q*": ("tiny_q_star", ["--model.samples_per_prompt=2", "--model.sampler.max_new_tokens=8"]),
+    "PPO": ("tiny_ppo", ["--model.samples_per_prompt=2", "--model.sampler.max_new_tokens=8"]),
     "DPO": ("tiny_dpo", ["--data.batch_size=8"]),
 }
-STEPS = 24
-LIMIT_S = 300
+LIMIT_S = 900
 """Longest time of one process, s."""
 
 
-class PhaseMark(Callback):
-    """Writes into a file what the trainer is doing, so that a kill can be aimed at it."""
+@dataclass(frozen=True)
+class Kill:
+    """Where a run is to be killed."""
 
-    def _mark(self, phase: str) -> None:
-        path = os.environ.get(MARK)
-        if path and os.environ.get("LOCAL_RANK", "0") == "0":
-            Path(path).write_text(phase)
+    moment: str
+    step: int
+    """The first time that this moment comes when so many steps have been taken."""
+    whom: str
+    """all, rank 0 or rank 1."""
+    variant: float
+    """In [0, 1): before or after, or how long after the beginning."""
 
-    def on_train_batch_start(self, *_: Any) -> None:
-        self._mark(PHASES[0])
+    def now(self) -> None:
+        """Do it."""
+        if self.whom == "all":
+            os.killpg(0, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Watch(Callback):
+    """Kills its process at a moment; and logs a new column of metrics now and then, also where nothing is killed."""
+
+    def __init__(self, kill: Kill | None) -> None:
+        self.kill = kill
+        self.step = 0
+
+    def at(self, moment: str) -> bool:
+        """Return whether this is the moment."""
+        return self.kill is not None and self.kill.moment == moment and self.step >= self.kill.step
+
+    def reach(self, moment: str) -> None:
+        """Kill if it is."""
+        if self.at(moment):
+            assert self.kill is not None
+            self.kill.now()
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        self.step = trainer.global_step
+        if self.at("rollout") and self.kill is not None:
+            threading.Timer(0.2 * self.kill.variant, self.kill.now).start()
 
     def on_before_backward(self, *_: Any) -> None:
-        self._mark(PHASES[1])
+        self.reach("backward")
 
     def on_before_optimizer_step(self, *_: Any) -> None:
-        self._mark(PHASES[2])
+        self.reach("optimiser step")
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        self._mark(PHASES[3])
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        before, self.step = self.step, trainer.global_step
+        if self.step // EVERY_COLUMN > before // EVERY_COLUMN:
+            for logger in trainer.loggers:
+                logger.log_metrics({f"column/{self.step // EVERY_COLUMN}": 1.0}, self.step)
 
-    def on_validation_start(self, *_: Any) -> None:
-        self._mark(PHASES[4])
+    def on_validation_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        self.step = trainer.global_step
+        self.reach("validation")
+        if trainer.global_step >= trainer.max_steps:
+            self.reach("last validation")
 
-    def on_save_checkpoint(self, *_: Any) -> None:
-        self._mark(PHASES[5])
+
+def aim(kill: Kill | None) -> None:
+    """Make this process, forked for one run, watch for the moment of its death."""
+    watch = Watch(kill)
+    fit, save, append = Trainer.fit, torch.save, metrics_file.MetricsFile._append
+    write, replacing, mark = AtomicCheckpointIO.save_checkpoint, metrics_file.replacing, Finished.write
+
+    @functools.wraps(fit)
+    def watched(trainer: Trainer, *args: Any, **options: Any) -> None:
+        trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]
+        fit(trainer, *args, **options)
+
+    def save_half(contents: Any, path: Any, *args: Any, **options: Any) -> None:
+        if watch.at("checkpoint half written") and kill is not None:
+            whole = io.BytesIO()
+            save(contents, whole)
+            Path(path).write_bytes(whole.getvalue()[: int(kill.variant * whole.tell())])
+            kill.now()
+        save(contents, path, *args, **options)
+        watch.reach("checkpoint not renamed")
+
+    def written(self: Any, *args: Any, **options: Any) -> None:
+        write(self, *args, **options)
+        watch.reach("old checkpoint not removed")
+
+    def append_half(self: Any) -> None:
+        if watch.at("metrics.csv") and kill is not None and kill.variant < 0.5:
+            text = metrics_file._text(self.metrics, self.metrics_keys)
+            with self.path.open("a", newline="") as file:
+                file.write(text[: int(2 * kill.variant * len(text))])
+            kill.now()
+        append(self)
+        watch.reach("metrics.csv")
+
+    @contextlib.contextmanager
+    def rewriting(path: Path) -> Any:
+        with replacing(path) as beside:
+            yield beside
+            if kill is not None and kill.variant < 0.5:
+                watch.reach("metrics.csv")
+        watch.reach("metrics.csv")
+
+    def marking(self: Any, folder: Path) -> None:
+        watch.reach("end")
+        mark(self, folder)
+
+    Trainer.fit = watched  # type: ignore[method-assign]
+    torch.save = save_half
+    AtomicCheckpointIO.save_checkpoint = written  # type: ignore[method-assign]
+    metrics_file.MetricsFile._append = append_half  # type: ignore[method-assign]
+    metrics_file.replacing = rewriting
+    Finished.write = marking  # type: ignore[method-assign]
+    if kill is not None and kill.moment == "start-up":
+        threading.Timer(5.0 * kill.variant, kill.now).start()
 
 
 @dataclass
@@ -76,40 +193,32 @@ class Run:
     folder: Path
     kills: Counter[str] = field(default_factory=Counter)
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start, or start again, with the same command."""
+    def words(self) -> list[str]:
+        """Return the command, the same each time."""
         config, options = METHODS[self.method]
-        experiment = Path(__file__).parents[1] / "configs" / "experiment" / f"{config}.yaml"
-        words = [sys.executable, "-m", "qstar_pl", "fit", f"--config={experiment}", *options, "--ckpt_path=auto"]
-        words += [f"--trainer={self._trainer()}"]
-        paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", MARK: str(self.mark)}
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-        self.mark.unlink(missing_ok=True)
-        log = (self.folder / "log").open("ab")
-        return subprocess.Popen(words, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True)
-
-    @property
-    def mark(self) -> Path:
-        return self.folder / "phase"
+        return [
+            "fit",
+            f"--config=configs/experiment/{config}.yaml",
+            *options,
+            "--ckpt_path=auto",
+            f"--trainer={self._trainer()}",
+        ]
 
     def _trainer(self) -> Path:
-        """Write the trainer's configuration: every diagnostic, a checkpoint after every step, two validations."""
-        from qstar_pl.callbacks import default_diagnostics
-
-        checkpoint = {"every_n_train_steps": 1, "save_last": True, "save_top_k": 1}
-        callbacks: list[Any] = [{"class_path": "kills.PhaseMark"}]
-        callbacks += [{"class_path": f"qstar_pl.callbacks.{type(one).__name__}"} for one in default_diagnostics()]
+        """Write the trainer's configuration: every diagnostic, a checkpoint after every third step, validations."""
+        checkpoint = {"every_n_train_steps": 3, "save_last": True, "save_top_k": 1}
+        callbacks: list[Any] = [
+            {"class_path": f"qstar_pl.callbacks.{type(one).__name__}"} for one in default_diagnostics()
+        ]
         callbacks += [{"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": checkpoint}]
-        sharded = {"strategy": "fsdp2"} if self.processes > 1 else {}
         settings = {
             "accelerator": "cpu",
             "devices": self.processes,
-            **sharded,
-            "max_steps": 2 * STEPS if self.method == "PPO" else STEPS,
-            "val_check_interval": 4,
+            **({"strategy": "fsdp2"} if self.processes > 1 else {}),
+            "max_steps": STEPS,
+            "val_check_interval": 5,
             "check_val_every_n_epoch": None,
-            "limit_val_batches": 2,
+            "limit_val_batches": 1,
             "num_sanity_val_steps": 0,
             "log_every_n_steps": 2,
             "enable_progress_bar": False,
@@ -119,48 +228,71 @@ class Run:
         path.write_text(yaml.safe_dump(settings))
         return path
 
-    def finish(self) -> None:
-        """Let it run to its end."""
-        process = self.start()
-        try:
-            code = process.wait(LIMIT_S)
-        finally:
-            _kill(process, "all")
-        if code:
-            raise SystemExit(f"a run ended with {code}; the end of {self.folder / 'log'}:\n{self._said()}")
-
-    def interrupt(self, wanted: str, delay: float, whom: str) -> str | None:
-        """Start, kill `delay` s after a phase has begun, and return the phase that was hit; None if it ended before."""
-        process = self.start()
+    def go(self, kill: Kill | None = None) -> None:
+        """Run it, or go on with it, until it ends or is killed."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        group, pids = 0, list[int]()
+        for rank in range(self.processes):
+            # With two the first one dies for both, unless it is said who does.
+            mine = kill if kill is not None and rank == (kill.whom == "rank 1") else None
+            pid = os.fork()
+            if pid == 0:
+                self._become(rank, port, group, mine)
+            group = group or pid
+            pids.append(pid)
+        ended: set[int] = set()
         end = time.monotonic() + LIMIT_S
         try:
-            while process.poll() is None and self._phase() != wanted:
-                if time.monotonic() > end:
-                    raise SystemExit(f"{wanted} was not reached; the end of {self.folder / 'log'}:\n{self._said()}")
-                time.sleep(0.002)
-            time.sleep(delay)
-            hit = self._phase() if process.poll() is None else None
-            _kill(process, whom)
-            process.wait(60)  # where only one process was killed, the others must find out and end
+            while len(ended) < len(pids) and time.monotonic() < end:
+                for pid in pids:
+                    if pid not in ended and os.waitpid(pid, os.WNOHANG) != (0, 0):
+                        ended.add(pid)
+                        # Where only one process was killed, the other must find out and end.
+                        end = min(end, time.monotonic() + 60) if kill is not None else end
+                time.sleep(0.02)
         finally:
-            _kill(process, "all")
-        if hit is not None:
-            self.kills[hit] += 1
-        return hit
+            for pid in set(pids) - ended:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
-    def _phase(self) -> str | None:
-        return self.mark.read_text() if self.mark.exists() else None
+    def _become(self, rank: int, port: int, group: int, kill: Kill | None) -> None:
+        code = 70
+        try:
+            os.setpgid(0, group)
+            log = os.open(self.folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.chdir(self.folder)
+            if self.processes > 1:
+                os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), NODE_RANK="0")
+                os.environ.update(WORLD_SIZE=str(self.processes), LOCAL_RANK=str(rank))
+            aim(kill)
+            code = qstar(self.words())
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
 
-    def _said(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")[-3000:]
+    def complete(self) -> bool:
+        """Return whether the run says so."""
+        return bool(list(self.folder.glob("runs/*/version_*/checkpoints/finished.json")))
 
-    def _newest(self, name: str) -> Path:
+    def finish(self) -> None:
+        """Let it run to its end."""
+        self.go()
+        if not self.complete():
+            said = (self.folder / "log").read_text(errors="replace")[-3000:]
+            raise SystemExit(f"a run has not come to its end; the end of {self.folder / 'log'}:\n{said}")
+
+    def _last(self) -> Path:
         # A run killed before its first checkpoint begins anew, in the next folder.
-        return max(self.folder.glob(f"runs/*/version_*/{name}"), key=lambda path: path.stat().st_mtime)
+        return max(self.folder.glob("runs/*/version_*"), key=lambda path: int(re.sub(r"\D", "", path.name)))
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Return the final weights and the optimiser's state."""
-        contents = torch.load(self._newest("checkpoints/last.ckpt"), weights_only=True)
+        contents = torch.load(self._last() / "checkpoints" / "last.ckpt", weights_only=True)
         state = dict(contents["state_dict"])
         for index, optimizer in enumerate(contents["optimizer_states"]):
             for parameter, values in optimizer["state"].items():
@@ -169,27 +301,14 @@ class Run:
 
     def metrics(self) -> list[dict[str, str]]:
         """Return the rows of metrics.csv without what a clock says."""
-        with self._newest("metrics.csv").open(newline="") as file:
+        with (self._last() / "metrics.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         return [{key: value for key, value in row.items() if not key.startswith(CLOCKS)} for row in rows]
 
-
-def _children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(word) for word in path.read_text().split()] if path.exists() else []
-
-
-def _kill(process: subprocess.Popen[bytes], whom: str) -> None:
-    children = _children(process.pid)
-    try:
-        if whom == "rank 1" and children:
-            os.kill(children[0], signal.SIGKILL)
-        elif whom == "rank 0":
-            os.kill(process.pid, signal.SIGKILL)
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    def files(self) -> set[str]:
+        """Return what lies in the run's folder; earlier words for the same configuration do not count."""
+        found = {str(path.relative_to(self._last())) for path in self._last().rglob("*")}
+        return {name for name in found if not re.fullmatch(r"config\.\d+\.yaml", name)}
 
 
 def _difference(ours: list[dict[str, str]], theirs: list[dict[str, str]]) -> str:
@@ -201,12 +320,26 @@ def _difference(ours: list[dict[str, str]], theirs: list[dict[str, str]]) -> str
     return f"  {len(ours)} rows instead of {len(theirs)}"
 
 
-def campaign(kills: int, seed: int, folder: Path) -> int:
+def plan(count: int, processes: int, numbers: random.Random) -> list[Kill]:
+    """Return the kills of one run, each further on than the one before; all moments, then again."""
+    order = list[str]()
+    while len(order) < count:
+        order += numbers.sample(MOMENTS, len(MOMENTS))
+    moments = sorted(order[:count], key=lambda moment: LAST.index(moment) + 1 if moment in LAST else 0)
+    steps = sorted(numbers.randrange(STEPS - 6) for _ in moments)
+    kills = []
+    for moment, step in zip(moments, steps, strict=True):
+        whom = "all" if processes == 1 or moment == "start-up" else numbers.choice(["all", "rank 0", "rank 1"])
+        whom = "rank 0" if whom == "rank 1" and moment not in ANYWHERE else whom
+        kills.append(Kill(moment, 0 if moment in LAST else step, whom, numbers.random()))
+    return kills
+
+
+def campaign(kills: int, seed: int, folder: Path, say: Callable[[str], None]) -> int:
     """Run everything; return the number of runs that differ."""
     numbers = random.Random(seed)
     shares = [(method, processes) for processes in (1, 2) for method in METHODS]
-    wrong = 0
-    summary = []
+    runs, rows, wrong = [], [], 0
     for index, (method, processes) in enumerate(shares):
         name = f"{method.replace('*', '_star')}_{processes}"
         (folder / name / "alone").mkdir(parents=True)
@@ -215,40 +348,50 @@ def campaign(kills: int, seed: int, folder: Path) -> int:
         killed = Run(method, processes, folder / name / "killed")
         alone.finish()
         wanted = kills // len(shares) + (index < kills % len(shares))
-        while killed.kills.total() < wanted:
-            phase = numbers.choice(PHASES)
-            whom = numbers.choice(["all", "rank 0", "rank 1"]) if processes > 1 else "all"
-            delay = numbers.choice([0.0, numbers.uniform(0, 0.05), numbers.uniform(0, 2.0)])
-            hit = killed.interrupt(phase, delay, whom)
-            print(
-                f"{method:4} {processes} process(es): killed {whom:6} in {hit or 'nothing: it had ended'}", flush=True
-            )
-            if hit is None:
-                break
+        for kill in plan(wanted, processes, numbers):
+            killed.go(kill)
+            hit = not killed.complete()
+            killed.kills[kill.moment] += hit
+            result = "killed" if hit else "not killed: it had ended before"
+            say(f"{method:4} {processes} process(es): step {kill.step:2} {kill.moment}, {kill.whom}: {result}")
         killed.finish()
         ours, theirs = killed.weights(), alone.weights()
-        same_weights = ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in theirs)
-        same_metrics = killed.metrics() == alone.metrics()
-        if not same_metrics:
-            print(_difference(killed.metrics(), alone.metrics()), flush=True)
-        wrong += not (same_weights and same_metrics)
-        summary.append((method, processes, killed.kills.total(), len(theirs), same_weights, same_metrics))
-        print(f"  {dict(killed.kills)}", flush=True)
-    print(f"\n{'method':7}{'processes':>10}{'kills':>7}{'tensors':>9}  weights  metrics")
-    for method, processes, count, tensors, same_weights, same_metrics in summary:
-        verdicts = ("same" if same_weights else "DIFFER", "same" if same_metrics else "DIFFER")
-        print(f"{method:7}{processes:>10}{count:>7}{tensors:>9}  {verdicts[0]:7}  {verdicts[1]}")
-    print(f"{sum(row[2] for row in summary)} kills, {wrong} of {len(summary)} runs differ")
+        same = (
+            ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in theirs),
+            killed.metrics() == alone.metrics(),
+            killed.files() == alone.files(),
+        )
+        if not same[1]:
+            say(_difference(killed.metrics(), alone.metrics()))
+        if not same[2]:
+            say(f"  files: {sorted(killed.files() ^ alone.files())}")
+        wrong += not all(same)
+        runs.append(killed)
+        verdicts = "  ".join(f"{'same' if one else 'DIFFER':9}" for one in same)
+        rows.append(f"{method:7}{processes:>10}{killed.kills.total():>7}{len(theirs):>9}  {verdicts}")
+        say(rows[-1])
+    columns = "".join(f"{f'{run.method} {run.processes}':>7}" for run in runs)
+    say(f"\n{'kills':28}{columns}")
+    for moment in MOMENTS:
+        say(f"{moment:28}" + "".join(f"{run.kills[moment]:>7}" for run in runs))
+    say(f"\n{'method':7}{'processes':>10}{'kills':>7}{'tensors':>9}  weights    metrics    files")
+    for row in rows:
+        say(row)
+    say(f"{sum(run.kills.total() for run in runs)} kills, seed {seed}, {wrong} of {len(runs)} runs differ")
     return wrong
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Kill training runs at random moments and compare what they end in.")
+    parser = argparse.ArgumentParser(description="Kill training runs at named moments and compare what they end in.")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    print(f"commit {head.stdout.strip() or 'unknown'}, {arguments.kills} kills, seed {arguments.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        return int(campaign(arguments.kills, arguments.seed, Path(folder)) > 0)
+        return int(campaign(arguments.kills, arguments.seed, Path(folder), lambda text: print(text, flush=True)) > 0)
 
 
 if __name__ == "__main__":

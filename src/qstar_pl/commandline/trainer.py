@@ -243,7 +243,7 @@ class TrainerCLI(LightningCLI):
         lines = self.ending.lines(self.trainer, before)
         if lines and self.trainer.is_global_zero:
             print("\n".join(lines), flush=True)
-        if lines:
+        if lines and before is None:
             check_monitors(self.trainer)
 
     def validate(self, **kwargs: Any) -> None:
