@@ -39,7 +39,7 @@ import yaml
 from lightning.pytorch import Callback, Trainer
 
 from qstar_pl.callbacks import default_diagnostics
-from qstar_pl.checkpoints import AtomicCheckpointIO
+from qstar_pl.checkpoints import AtomicCheckpointIO, atomic
 from qstar_pl.cli import main as qstar
 from qstar_pl.commandline import metrics_file
 from qstar_pl.commandline.finished import Finished
@@ -133,7 +133,7 @@ def aim(kill: Kill | None) -> None:
     """Make this process, forked for one run, watch for the moment of its death."""
     watch = Watch(kill)
     fit, save, append = Trainer.fit, torch.save, metrics_file.MetricsFile._append
-    write, replacing, mark = AtomicCheckpointIO.save_checkpoint, metrics_file.replacing, Finished.write
+    write, replacing, mark = AtomicCheckpointIO.save_checkpoint, atomic.replacing, Finished.write
 
     @functools.wraps(fit)
     def watched(trainer: Trainer, *args: Any, **options: Any) -> None:
@@ -174,11 +174,11 @@ def aim(kill: Kill | None) -> None:
         watch.reach("end")
         mark(self, folder)
 
-    Trainer.fit = watched  # type: ignore[method-assign]
-    torch.save = save_half
+    Trainer.fit = watched  # type: ignore[method-assign, assignment]
+    torch.save = save_half  # type: ignore[assignment]
     AtomicCheckpointIO.save_checkpoint = written  # type: ignore[method-assign]
     metrics_file.MetricsFile._append = append_half  # type: ignore[method-assign]
-    metrics_file.replacing = rewriting
+    metrics_file.replacing = rewriting  # type: ignore[attr-defined]
     Finished.write = marking  # type: ignore[method-assign]
     if kill is not None and kill.moment == "start-up":
         threading.Timer(5.0 * kill.variant, kill.now).start()
