@@ -347,3 +347,38 @@ def test_devices_and_adapters_by_name():
     assert adapter_of(given) == PromptResponse("q")
     with pytest.raises(UserError, match="PromptResponze"):
         adapter_of("PromptResponze")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_second_run_into_the_same_file_is_refused_and_harms_nothing(isolated, overwrite):
+    """Also where it was told to begin anew; the first one goes on, and ends with what it would have had."""
+    run_small("alone.jsonl")
+    run_small(trainer_options={"limit_predict_batches": 2})
+    holder = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        before = contents_of_work()
+        with pytest.raises(UserError, match=rf"^output must be a file that no other .* where process {holder.pid} on"):
+            run_small(overwrite=overwrite)
+        assert contents_of_work() == before
+    finally:
+        holder.kill()
+        holder.wait()
+    run_small(overwrite=overwrite)
+    assert contents(Path("out.jsonl").absolute()).keys() == contents(Path("alone.jsonl").absolute()).keys()
+    assert Path("out.jsonl").read_bytes() == Path("alone.jsonl").read_bytes()
+    assert not list(Path().glob(".*")), "nothing is left"
+
+
+HOLD = """
+import time
+from pathlib import Path
+from qstar_pl.locks import Lock
+lock = Lock.acquire(Path(".out.jsonl.lock"), "")
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def contents_of_work():
+    return {path.name: path.read_bytes() for path in Path("out.jsonl.work").iterdir()}

@@ -24,6 +24,7 @@ from qstar_pl.generation.prompts import choose_source
 from qstar_pl.generation.settings import ADAPTER_WORDS, GenerationSettings
 from qstar_pl.generation.workspace import Workspace
 from qstar_pl.generation.writer import GenerationWriter
+from qstar_pl.locks import check_free
 from qstar_pl.models import FromCheckpoint, Pretrained
 from qstar_pl.models.run_date import begin_run
 from qstar_pl.models.shared import own_token_ids
@@ -184,6 +185,7 @@ def generate_dataset(
     if workspace.output.is_dir():
         raise UserError(f"output must be a file, got the folder {output}")
     asked = settings.as_dict()
+    check_free(workspace.lock, str(workspace))  # before anything is loaded; it is taken once all processes are there
     if not overwrite:
         # Before anything is loaded, and before other processes are started, which would begin with the same.
         workspace.check({"settings": asked})

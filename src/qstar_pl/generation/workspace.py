@@ -40,6 +40,14 @@ class Workspace:
         return self.output.with_name(f"{self.output.name}.work")
 
     @property
+    def lock(self) -> Path:
+        """Held by the run that writes."""
+        return self.output.with_name(f".{self.output.name}.lock")
+
+    def __str__(self) -> str:
+        return f"output must be a file that no other run is writing, got {self.output}"
+
+    @property
     def diagnostics(self) -> Path:
         """A line per answer."""
         return self.output.with_name(f"{self.output.stem}.diagnostics.jsonl")

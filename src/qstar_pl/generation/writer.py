@@ -20,6 +20,7 @@ from qstar_pl.generation.module import GenerationModule
 from qstar_pl.generation.settings import differences
 from qstar_pl.generation.shard import Shard
 from qstar_pl.generation.workspace import Workspace
+from qstar_pl.locks import Lock
 
 TERMINATED = 128 + 15
 """Exit code of a process that SIGTERM ended, e.g. a scheduler's."""
@@ -61,6 +62,7 @@ class GenerationWriter(Callback):
         self.written_rows = 0
         """Rows of this run and process."""
         self._dealt: list[int] = []
+        self._lock: Lock | None = None
         self._shard: Shard | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -73,6 +75,7 @@ class GenerationWriter(Callback):
             settings = {**module.settings(), **data.settings(), "save_diagnostics": self.save_diagnostics}
             settings |= {"device": trainer.strategy.root_device.type, "precision": str(trainer.precision)}
         asked = {"settings": settings, "data": data.identity()}
+        self._take(trainer)
         if self.overwrite:
             if trainer.is_global_zero:
                 self.workspace.clear()
@@ -85,6 +88,24 @@ class GenerationWriter(Callback):
         data.finished = everything if self.workspace.complete else frozenset(self.workspace.finished(data.plan))
         self.kept_rows = sum(len(data.plan.rows_of(batch)) for batch in data.finished)
         trainer.strategy.barrier()  # nobody writes before all have looked
+
+    def _take(self, trainer: Trainer) -> None:
+        """Lock the output, so that no other run writes there; every process must call it."""
+        refused = None
+        if trainer.is_global_zero:
+            try:
+                self._lock = Lock.acquire(self.workspace.lock, str(self.workspace))
+                if self._lock.taken_from is not None:
+                    what = f"took over {self.workspace.output} from {self._lock.taken_from}"
+                    print(f"{what}, which has ended in the middle", file=sys.stderr, flush=True)
+            except UserError as error:
+                refused = str(error)
+            except OSError as error:
+                if not self.workspace.complete:  # else nothing will be written
+                    raise self._failure(error, "what was there is kept") from error
+        refused = trainer.strategy.broadcast(refused)
+        if refused is not None:
+            raise UserError(refused)
 
     def _begin(self, asked: Mapping[str, Any], data: GenerationData) -> None:
         now = versions()
@@ -135,13 +156,19 @@ class GenerationWriter(Callback):
             raise SystemExit(TERMINATED)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Let go of the shard, so that a run after this one in the same process can have it."""
+        """Let go of the files, so that a run after this one in the same process can have them."""
         self._close()
+        self._unlock()
 
     def _close(self) -> None:
         if self._shard is not None:
             self._shard.close()
             self._shard = None
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Merge, if all batches are there."""
@@ -151,6 +178,7 @@ class GenerationWriter(Callback):
             _, data = self._parts(trainer, pl_module)
             self._merge(data)
         trainer.strategy.barrier()
+        self._unlock()
 
     def _merge(self, data: GenerationData) -> None:
         workspace = self.workspace
