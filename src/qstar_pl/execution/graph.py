@@ -1,24 +1,23 @@
 """Values between two processes as a graph, so that both keep seeing the same objects.
 
 Each container has a number that both sides know it by. A message holds the containers that are new to the other side or
-have changed since, as [tag, number, extra, parts]; parts are scalars (`scalars.py`) or references. So changes in place,
-one object in two places, an object that is returned twice and one that contains itself mean on the other side what they
-mean on this one, and depth costs nothing. What is neither scalar nor container stays where it is: a function, an
-iterator, an object of a class that one side alone has. The other side gets a stand-in for it (`stand_ins.py`).
+have changed since, as [tag, number, extra, parts]; the kinds are those of `containers.py`, parts are scalars
+(`scalars.py`) or references. So changes in place, one object in two places, an object that is returned twice and one
+that contains itself mean on the other side what they mean on this one, and depth costs nothing. What is neither scalar
+nor container stays where it is: a function, an iterator, an object of a class that one side alone has. The other side
+gets a stand-in for it (`stand_ins.py`).
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
-from collections.abc import Callable, ItemsView, Iterable, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
-from functools import lru_cache
 from typing import Any
 
-from qstar_pl.execution import raised
 from qstar_pl.execution.codec import MAX_NODES, CodecError
-from qstar_pl.execution.scalars import NO_SCALAR, TYPES, scalar_of, scalar_word
+from qstar_pl.execution.containers import CHANGING, HASHING, empty, fill, shape_of, whole
+from qstar_pl.execution.scalars import NO_SCALAR, scalar_of, scalar_word
 
 MAX_DEPTH = 2000
 """Of tuples and other values that cannot change, in each other: hashing one has no bound of its own."""
@@ -29,8 +28,6 @@ KEPT_PARTS = 5000
 FEW_PARTS = 200
 COMPARED_PARTS = 200_000
 """So many parts are looked at for changes after their own call; then none is known beyond it."""
-
-Shape = tuple[str, Any, Iterable[Any]]
 
 
 class Graph:
@@ -85,7 +82,7 @@ class Graph:
             if number in seen:
                 continue
             seen.add(number)
-            tag, extra, content = self._shape(self._shared[number]) or ("", None, ())
+            tag, extra, content = shape_of(self._shared[number], self.classes) or ("", None, ())
             parts = [self._word(part, waiting) for part in content]
             parts_in_all += len(parts) + 1
             if parts_in_all > MAX_NODES:
@@ -107,7 +104,7 @@ class Graph:
                 return ["yours", theirs]
             if isinstance(value, type) and self.classes.get(value.__name__) is value:
                 return ["class", value.__name__]
-            if self._shape(value) is None:
+            if shape_of(value, self.classes) is None:
                 return self._own_word(value)
             number, self._next = self._next, self._next + 2
             self._keep(number, value)
@@ -125,22 +122,6 @@ class Graph:
         except BaseException:
             code = None
         return ["mine", number, kind_of(value), type(value).__name__, code]
-
-    def _shape(self, value: Any) -> Shape | None:
-        """Return the tag of a container, what else belongs to it, and its parts; None if it is none."""
-        kind = type(value)
-        if kind is list or kind is tuple or kind is set:
-            return kind.__name__, None, value
-        if kind is dict:
-            return "dict", None, (part for pair in value.items() for part in pair)
-        if isinstance(value, BaseException):
-            what = raised.described(value, self.classes)
-            arguments = raised.arguments_of(value)
-            extra = [what.name, what.bases, what.text, len(arguments)]
-            return "exception", extra, [*arguments, *(part for pair in vars(value).items() for part in pair)]
-        if self.classes.get(kind.__name__) is kind and not isinstance(value, _BUILTIN):
-            return "instance", kind.__name__, [part for pair in _state(value).items() for part in pair]
-        return _other_shape(value)
 
     def unpack(self, message: Any) -> list[Any]:
         """Return the values in what `pack` returned, read from its JSON; known containers get their new parts.
@@ -160,11 +141,11 @@ class Graph:
             for number in fresh:
                 if number not in self._shared:
                     self._build(number, fresh)
-            order = sorted(fresh, key=lambda number: fresh[number][0] in _HASHING)
+            order = sorted(fresh, key=lambda number: fresh[number][0] in HASHING)
             for number in order:
                 tag, extra, parts = fresh[number]
-                if tag in _CHANGING:
-                    _fill(self._shared[number], tag, [self._value(part) for part in parts])
+                if tag in CHANGING:
+                    fill(self._shared[number], tag, [self._value(part) for part in parts])
                 self._note(number, json.dumps([tag, number, extra, parts]), len(parts))
             return [self._value(word) for word in words]
         except CodecError:
@@ -175,23 +156,13 @@ class Graph:
     def _meet(self, number: int, tag: str, extra: Any) -> None:
         known = self._shared.get(number)
         if known is not None:
-            shape = self._shape(known)
+            shape = shape_of(known, self.classes)
             if shape is None or shape[0] != tag:
                 raise CodecError("a container must stay of its kind")
         elif number % 2 == self._parity:
             raise CodecError("a container must be one that both sides know, or new")
-        elif tag in _CHANGING:
-            self._keep(number, self._empty(tag, extra))
-
-    def _empty(self, tag: str, extra: Any) -> Any:
-        match tag:
-            case "instance":
-                return object.__new__(self.classes[extra])
-            case "deque":
-                return deque(maxlen=extra)
-            case "defaultdict":
-                return defaultdict(None if extra is None else TYPES[extra])
-        return _CHANGING[tag]()
+        elif tag in CHANGING:
+            self._keep(number, empty(tag, extra, self.classes))
 
     def _build(self, first: int, fresh: Mapping[int, tuple[str, Any, list[Any]]]) -> None:
         """Make a container that cannot change, after those in it."""
@@ -212,31 +183,7 @@ class Graph:
                 self._depths[number] = 1 + max((self._depths.get(one, 0) for one in inner), default=0)
                 if self._depths[number] > MAX_DEPTH:
                     raise CodecError(f"tuples must be nested at most {MAX_DEPTH} deep")
-                self._keep(number, self._whole(tag, extra, [self._value(part) for part in parts]))
-
-    def _whole(self, tag: str, extra: Any, items: list[Any]) -> Any:
-        match tag:
-            case "tuple":
-                return tuple(items)
-            case "frozenset":
-                return frozenset(items)
-            case "keys":
-                return dict.fromkeys(items).keys()
-            case "values":
-                return dict(enumerate(items)).values()
-            case "items":
-                return dict(zip(items[::2], items[1::2], strict=True)).items()
-            case "named":
-                known = self.classes.get(extra[0])
-                if known is not None and issubclass(known, tuple) and list(getattr(known, "_fields", ())) == extra[1]:
-                    return tuple.__new__(known, items) if len(items) == len(extra[1]) else None
-                return _named(str(extra[0]), tuple(extra[1]))._make(items)
-            case "exception":
-                name, bases, text, count = extra
-                state = dict(zip(items[count::2], items[count + 1 :: 2], strict=True))
-                what = raised.Described(str(name), tuple(map(str, bases)), str(text))
-                return raised.rebuilt(what, items[:count], state, self.classes)
-        raise CodecError("a container must have a known tag")
+                self._keep(number, whole(tag, extra, [self._value(part) for part in parts], self.classes))
 
     def _value(self, word: Any) -> Any:
         if not isinstance(word, list):
@@ -289,22 +236,6 @@ class Graph:
             self.parts -= self._sizes.pop(number, 0)
 
 
-_BUILTIN = (str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset, deque)
-_CHANGING: Mapping[str, Any] = {
-    "list": list,
-    "deque": deque,
-    "bytearray": bytearray,
-    "instance": object,
-    "set": set,
-    "dict": dict,
-    "Counter": Counter,
-    "OrderedDict": OrderedDict,
-    "defaultdict": defaultdict,
-}
-_HASHING = frozenset({"set", "dict", "Counter", "OrderedDict", "defaultdict"})
-"""Filled last, when objects that they hash hold what they hash by."""
-
-
 def kind_of(value: Any) -> str:
     """Return as what an object is to be represented on the other side."""
     if type(value).__name__ == "generator":
@@ -312,81 +243,6 @@ def kind_of(value: Any) -> str:
     if hasattr(type(value), "__next__"):
         return "iterator"
     return "callable" if callable(value) else "object"
-
-
-def _other_shape(value: Any) -> Shape | None:
-    if isinstance(value, tuple):
-        fields = getattr(type(value), "_fields", None)
-        return ("tuple", None, value) if fields is None else ("named", [type(value).__name__, list(fields)], value)
-    for plain in (list, set, frozenset):
-        if isinstance(value, plain):
-            return plain.__name__, None, value
-    if isinstance(value, dict):
-        kind = next((kind for kind in (Counter, OrderedDict, defaultdict) if isinstance(value, kind)), dict)
-        factory = getattr(value.default_factory, "__name__", None) if isinstance(value, defaultdict) else None
-        return kind.__name__, factory if factory in TYPES else None, (part for pair in value.items() for part in pair)
-    if isinstance(value, deque):
-        return "deque", value.maxlen, value
-    if isinstance(value, bytearray):
-        return "bytearray", None, [bytes(value)]
-    if isinstance(value, KeysView):
-        return "keys", None, value
-    if isinstance(value, ValuesView):
-        return "values", None, value
-    if isinstance(value, ItemsView):
-        return "items", None, (part for pair in value for part in pair)
-    return None
-
-
-def _state(value: Any) -> dict[str, Any]:
-    state = dict(getattr(value, "__dict__", {}))
-    for kind in type(value).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        for name in [slots] if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
-                state[name] = getattr(value, name)
-    return state
-
-
-def _fill(value: Any, tag: str, items: list[Any]) -> None:
-    """Give a container its parts, in place."""
-    match tag:
-        case "list":
-            value[:] = items
-        case "bytearray":
-            value[:] = items[0]
-        case "deque":
-            value.clear()
-            value.extend(items)
-        case "set":
-            value.clear()
-            value.update(items)
-        case "instance":
-            state = dict(zip(items[::2], items[1::2], strict=True))
-            inside = getattr(value, "__dict__", {})
-            inside.clear()
-            for name, part in state.items():
-                if hasattr(value, "__dict__") and name not in _slots_of(type(value)):
-                    inside[name] = part
-                else:
-                    object.__setattr__(value, name, part)
-        case _:
-            value.clear()
-            for key, part in zip(items[::2], items[1::2], strict=True):
-                value[key] = part
-
-
-def _slots_of(kind: type) -> set[str]:
-    found = set[str]()
-    for one in kind.__mro__:
-        slots = one.__dict__.get("__slots__", ())
-        found |= {slots} if isinstance(slots, str) else set(slots)
-    return found
-
-
-@lru_cache(256)
-def _named(name: str, fields: tuple[str, ...]) -> Any:
-    return namedtuple(name, fields)
 
 
 def pack_once(value: Any) -> str:

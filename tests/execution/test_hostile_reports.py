@@ -2,7 +2,6 @@
 
 import json
 import random
-import signal
 from dataclasses import replace
 
 import pytest
@@ -22,7 +21,7 @@ from qstar_pl.execution import (
 )
 from qstar_pl.execution.comparison import same_output, same_value
 from qstar_pl.execution.sandbox import Report
-from qstar_pl.execution.verdict import one_line, signal_name
+from qstar_pl.execution.verdict import signal_name
 
 LIMITS = Limits()
 WORDS = [
@@ -135,19 +134,6 @@ def test_nothing_that_is_said_raises(count):
 )
 def test_what_is_no_report(line):
     assert sandbox.understood(line) is None
-
-
-def test_names_of_signals():
-    assert [signal_name(number) for number in (9, 34, 63, 64)] == ["SIGKILL", "SIGRTMIN", "SIGRTMIN+29", "SIGRTMAX"]
-    for number in range(1, 200):
-        assert signal_name(number)
-    assert signal_name(32) == "signal 32"
-    assert signal.SIGRTMIN == 34
-
-
-def test_a_detail_is_one_line_for_any_terminal():
-    assert one_line("a\n\x1b[1mü\ud800\0") == r"a\n\x1b[1mü\ud800\x00"
-    assert len(Verdict(Outcome.EXCEPTION, "x" * 10**6, 0, 1, 0.0).detail) == 400
 
 
 @pytest.mark.parametrize("number", [31, 32, 33, 34, 50, 63, 64])
