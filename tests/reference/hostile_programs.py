@@ -560,10 +560,10 @@ for _name, _message in {
     "an exception that ends": "['raised', '', 'SystemExit', '', [[['@', 1]], [['exception', 1, ['SystemExit', ['SystemExit'], '', 1], [0]]]]]",
     "an exception that is none": "['raised', '', 'E', '', [[5], []]]",
     "a request of no form": "['do']",
-    "a request for the judge": "['do', 'getattr', 0, 1, [], [['graph'], []], []]",
-    "a call of itself": "['do', 'call', 0, 0, [], [[], []], []]",
-    "an operation that is none": "['do', 'exec', 0, 1, [], [['1'], []], []]",
-    "a forgetting of all": "['do', 'len', 0, 0, [], [[], []], list(range(1000))]",
+    "a request for the judge": "['do', 'getattr', 0, 1, [], [], [['graph'], []]]",
+    "a call of itself": "['do', 'call', 0, 0, [], [], [[], []]]",
+    "an operation that is none": "['do', 'exec', 0, 1, [], [], [['1'], []]]",
+    "a forgetting of all": "['do', 'len', 0, 0, [], list(range(1000)), [[], []]]",
     "a namedtuple with code": "['gave', [[['@', 1]], [['named', 1, ['x', ['a=__import__(\"os\")._exit(0)']], [6]]]]]",
     "a Decimal without end": "['gave', [[['Decimal', '1e999999999999']], []]]",
     "an int of a megabyte": "['gave', [[['int', '0x' + 'f' * 900000]], []]]",
@@ -572,7 +572,7 @@ for _name, _message in {
 _add("says a thousand things", _FRAME + "for _ in range(1000): say(['gave', [[7], []]])" + WRONG)
 _add(
     "asks without end",
-    _FRAME + "def double(x):\n    while True: say(['do', 'len', 0, 0, [], [[], []], []])",
+    _FRAME + "def double(x):\n    while True: say(['do', 'len', 0, 0, [], [], [[], []]])",
     hangs=True,
 )
 

@@ -36,12 +36,17 @@ def confine(walls: Isolation, limits: Limits, own_id: int | None) -> None:
     syscalls.drop_capabilities()
     syscalls.no_new_privileges()
     if walls.seccomp:
-        options = seccomp.FilterOptions(
-            own_pid=None if walls.processes else os.getpid(),
-            new_processes=limits.processes > 1,
-            open_files=walls.files,
-        )
-        syscalls.install_filter(seccomp.build_filter(options, os.uname().machine))
+        syscalls.install_filter(call_filter(walls, limits))
+
+
+def call_filter(walls: Isolation, limits: Limits) -> bytes:
+    """Return the filter of system calls for this process; with a pid namespace it is the same for every process."""
+    options = seccomp.FilterOptions(
+        own_pid=None if walls.processes else os.getpid(),
+        new_processes=limits.processes > 1,
+        open_files=walls.files,
+    )
+    return seccomp.build_filter(options, os.uname().machine)
 
 
 def _set_limits(walls: Isolation, limits: Limits, own_id: int | None) -> None:

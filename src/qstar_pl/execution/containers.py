@@ -47,7 +47,7 @@ def shape_of(value: Any, classes: Classes) -> Shape | None:
     if isinstance(value, BaseException):
         what = raised.described(value, classes)
         arguments = raised.arguments_of(value)
-        extra = [what.name, what.bases, what.text, len(arguments)]
+        extra = [what.name, list(what.bases), what.text, len(arguments)]
         return "exception", extra, [*arguments, *(part for pair in vars(value).items() for part in pair)]
     if classes.get(kind.__name__) is kind and not isinstance(value, _BUILTIN):
         return "instance", kind.__name__, [part for pair in _state(value).items() for part in pair]

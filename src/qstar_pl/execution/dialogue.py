@@ -1,7 +1,7 @@
 """Two processes that do things with each other's objects; whoever has asked also answers until it has its answer.
 
 A request is ["do", operation, number of the object, how many of the values are plain arguments, names of the others,
-values, containers to forget]; an answer is ["gave", values], ["ended", values] of an iterator, or ["raised", whether a
+containers to forget, values]; an answer is ["gave", values], ["ended", values] of an iterator, or ["raised", whether a
 program could not be compiled, the exception's name, its text, values]. Values are those of `graph.py`.
 """
 
@@ -65,8 +65,7 @@ class Dialogue:
             forgotten = graph.too_many() if self.forgets and operation == "call" and not nested else []
             graph.forget(forgotten)
             values = graph.pack([*arguments, *named.values()], self._all_changes(operation, nested))
-            request = ["do", operation, number, len(arguments), list(named)]
-            self.send([*request, _Ready(values), forgotten])
+            self.send(["do", operation, number, len(arguments), list(named), forgotten], values)
             self._asking += 1
             try:
                 while isinstance(message := codec.receive(self._read, self._limit), list) and message[:1] == ["do"]:
@@ -85,7 +84,7 @@ class Dialogue:
         operation, everything = "", False
         self._answering += 1
         try:
-            _, operation, number, count, names, values, forgotten = message
+            _, operation, number, count, names, forgotten, values = message
             everything = self._all_changes(operation, nested)
             graph.forget(forgotten)
             given = graph.unpack(values)
@@ -95,31 +94,31 @@ class Dialogue:
             result = operations.OPERATIONS[operation](
                 target, *arguments, **dict(zip(names, given[count:], strict=True))
             )
-            reply = ["gave", _Ready(graph.pack([result], everything))]
+            reply = ["gave"], graph.pack([result], everything)
         except StopIteration as end:
             if operation in operations.ENDS:
-                reply = ["ended", _Ready(graph.pack([end.value], everything))]
+                reply = ["ended"], graph.pack([end.value], everything)
             else:
                 reply = self.described(end)
         except self.caught as error:
             reply = self.described(error)
         finally:
             self._answering -= 1
-        self.send(reply)
+        self.send(*reply)
 
     def permits(self, operation: str, target: Any, arguments: list[Any]) -> bool:
         """Return whether the other side may do this."""
         return True
 
-    def described(self, error: BaseException) -> list[Any]:
-        """Return the answer that an exception is."""
+    def described(self, error: BaseException) -> tuple[list[Any], str]:
+        """Return the answer that an exception is, as `send` takes it."""
         error.__traceback__ = None  # it would keep all that the function has had
         name, text = type(error).__name__, text_of(error)[:200]
         try:
             values = self.graph.pack([error], everything=True)
         except BaseException:  # its arguments cannot be sent, or its class does as it likes
             values = self.graph.pack([RuntimeError(text)], everything=True)
-        return ["raised", "", name, text, _Ready(values)]
+        return ["raised", "", name, text], values
 
     def _outcome(self, message: Any, operation: str) -> Any:
         match message:
@@ -137,16 +136,10 @@ class Dialogue:
     def failed(self, what: str, kind: str, text: str, error: Exception) -> None:
         """Take note of what was raised on the other side."""
 
-    def send(self, message: list[Any]) -> None:
-        """Write a message whose values are JSON already."""
-        parts = (part.text if isinstance(part, _Ready) else json.dumps(part) for part in message)
-        body = f"[{','.join(parts)}]".encode()
+    def send(self, words: list[Any], values: str) -> None:
+        """Write a message of some words and then values, which are JSON already."""
+        body = f"{json.dumps(words)[:-1]}, {values}]".encode()
         try:
             codec.write_all(self._write, len(body).to_bytes(4, "big") + body)
         except OSError as error:
             raise codec.ClosedError from error
-
-
-class _Ready:
-    def __init__(self, text: str) -> None:
-        self.text = text

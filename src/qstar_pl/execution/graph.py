@@ -28,6 +28,8 @@ KEPT_PARTS = 5000
 FEW_PARTS = 200
 COMPARED_PARTS = 200_000
 """So many parts are looked at for changes after their own call; then none is known beyond it."""
+_FIXED = (tuple, frozenset)
+"""Types whose objects have the same parts for ever, so that only what those hold is looked at for changes."""
 
 
 class Graph:
@@ -54,6 +56,7 @@ class Graph:
         self._shared: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._sent: dict[int, str] = {}
+        """What was last said of each container, as `repr`, which tells 1, 1.0 and True apart."""
         self._sizes: dict[int, int] = {}
         self._depths: dict[int, int] = {}
         self.parts = 0
@@ -75,8 +78,9 @@ class Graph:
         waiting: list[int] = []
         words = [self._word(root, waiting) for root in roots]
         if everything:
-            waiting += self._shared
-        seen, nodes, parts_in_all = set[int](), [], 0
+            waiting += [number for number, value in self._shared.items() if type(value) not in _FIXED]
+        seen, parts_in_all = set[int](), 0
+        nodes: list[list[Any]] = []
         while waiting:
             number = waiting.pop()
             if number in seen:
@@ -87,12 +91,12 @@ class Graph:
             parts_in_all += len(parts) + 1
             if parts_in_all > MAX_NODES:
                 raise CodecError(f"a message must have at most {MAX_NODES} parts")
-            text = json.dumps([tag, number, extra, parts])
+            text = repr((tag, extra, parts))
             if self._sent.get(number) != text:
-                nodes.append(text)
+                nodes.append([tag, number, extra, parts])
                 self._note(number, text, len(parts))
         self._compared += parts_in_all
-        return f"[{json.dumps(words)},[{','.join(nodes)}]]"
+        return json.dumps([words, nodes])  # at once: a call of the encoder costs as much as a hundred parts
 
     def _word(self, value: Any, waiting: list[int]) -> Any:
         if self.classes and isinstance(value, Enum) and self.classes.get(type(value).__name__) is type(value):
@@ -146,7 +150,7 @@ class Graph:
                 tag, extra, parts = fresh[number]
                 if tag in CHANGING:
                     fill(self._shared[number], tag, [self._value(part) for part in parts])
-                self._note(number, json.dumps([tag, number, extra, parts]), len(parts))
+                self._note(number, repr((tag, extra, parts)), len(parts))
             return [self._value(word) for word in words]
         except CodecError:
             raise

@@ -13,6 +13,7 @@ import errno
 import platform
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from qstar_pl.execution import syscall_numbers as numbers
 
@@ -44,6 +45,7 @@ def supported() -> bool:
     return platform.machine() in _AUDIT
 
 
+@lru_cache(8)
 def build_filter(options: FilterOptions, machine: str) -> bytes:
     """Return the BPF program for x86_64 or aarch64: 8 bytes per instruction, in this machine's byte order."""
     column = list(_AUDIT).index(machine)

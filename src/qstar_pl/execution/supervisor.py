@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qstar_pl.execution import syscalls
-from qstar_pl.execution.confinement import confine, enter_own
+from qstar_pl.execution.confinement import call_filter, confine, enter_own
 from qstar_pl.execution.limits import Isolation, Limits
 from qstar_pl.execution.memory_watch import INTERVAL_S, MemoryWatch
 
@@ -52,6 +52,8 @@ class Assignment:
 
 def run_apart(assignment: Assignment, walls: Isolation, own_id: int | None) -> int:
     """Fork the supervisor and return its process id; it ends by itself."""
+    if walls.seccomp and walls.processes:
+        call_filter(walls, assignment.limits)  # kept from here on, for this run and those to come
     process = os.fork()
     if process:
         return process
