@@ -11,7 +11,8 @@ gets a stand-in for it (`stand_ins.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -28,6 +29,8 @@ KEPT_PARTS = 5000
 FEW_PARTS = 200
 COMPARED_PARTS = 200_000
 """So many parts are looked at for changes after their own call; then none is known beyond it."""
+_PLAIN = (str, bool, type(None))
+"""Types whose objects are their own words."""
 _FIXED = (tuple, frozenset)
 """Types whose objects have the same parts for ever, so that only what those hold is looked at for changes."""
 
@@ -57,6 +60,8 @@ class Graph:
         self._numbers: dict[int, int] = {}
         self._sent: dict[int, str] = {}
         """What was last said of each container, as `repr`, which tells 1, 1.0 and True apart."""
+        self._held: dict[int, tuple[Any, list[Any]]] = {}
+        """Of containers that have been packed: what else belonged to each, and its parts."""
         self._sizes: dict[int, int] = {}
         self._depths: dict[int, int] = {}
         self.parts = 0
@@ -87,16 +92,30 @@ class Graph:
                 continue
             seen.add(number)
             tag, extra, content = shape_of(self._shared[number], self.classes) or ("", None, ())
-            parts = [self._word(part, waiting) for part in content]
-            parts_in_all += len(parts) + 1
+            held = list(content)
+            parts_in_all += len(held) + 1
             if parts_in_all > MAX_NODES:
                 raise CodecError(f"a message must have at most {MAX_NODES} parts")
+            if everything and self._holds_as_before(number, extra, held):
+                continue
+            parts = [part if type(part) in _PLAIN else self._word(part, waiting) for part in held]
             text = repr((tag, extra, parts))
             if self._sent.get(number) != text:
                 nodes.append([tag, number, extra, parts])
                 self._note(number, text, len(parts))
+            self._held[number] = extra, held
         self._compared += parts_in_all
         return json.dumps([words, nodes])  # at once: a call of the encoder costs as much as a hundred parts
+
+    def _holds_as_before(self, number: int, extra: Any, held: list[Any]) -> bool:
+        """Return whether a container holds the very objects that were last said of it; those it holds are looked at."""
+        known_extra, known = self._held.get(number, (None, None))
+        return (
+            known is not None
+            and len(known) == len(held)
+            and all(map(operator.is_, known, held))
+            and known_extra == extra
+        )
 
     def _word(self, value: Any, waiting: list[int]) -> Any:
         if self.classes and isinstance(value, Enum) and self.classes.get(type(value).__name__) is type(value):
@@ -216,6 +235,7 @@ class Graph:
 
     def _note(self, number: int, text: str, size: int) -> None:
         self._sent[number] = text
+        self._held.pop(number, None)
         self.parts += size + 1 - self._sizes[number]
         self._sizes[number] = size + 1
 
@@ -230,8 +250,10 @@ class Graph:
             left -= size
         return numbers
 
-    def forget(self, numbers: Iterable[int]) -> None:
+    def forget(self, numbers: Sequence[int]) -> None:
         """Let go of containers; when one is sent again, it is new."""
+        if numbers:
+            self._held.clear()  # others may hold what is new from now on
         for number in numbers:
             value = self._shared.pop(number, None)
             self._numbers.pop(id(value), None)

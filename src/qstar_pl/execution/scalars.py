@@ -33,16 +33,17 @@ _EXACT = 2**53
 
 def scalar_word(value: Any) -> Any:
     """Return what stands for a value, `NO_SCALAR` if it is none; subclasses become their plain type."""
-    if value is None or isinstance(value, bool):
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
         return value
+    if kind is list or kind is tuple or kind is dict or kind is set:
+        return NO_SCALAR
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
         return int(value) if -_EXACT <= value <= _EXACT else ["int", hex(value)]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else ["float", repr(float(value))]
-    if isinstance(value, list | tuple | dict | set):  # soon told apart
-        return NO_SCALAR
     if isinstance(value, complex):
         return ["complex", scalar_word(value.real), scalar_word(value.imag)]
     if isinstance(value, bytes):
