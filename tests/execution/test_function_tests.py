@@ -117,6 +117,8 @@ def test_right_programs_pass(pool, program, test):
         ("def f(): return bytearray(2**29)", check("candidate()"), Outcome.MEMORY, "MemoryError"),
         ("def f():\n    while True: pass", check("candidate()"), Outcome.TIMEOUT, "out of time"),
         ("def f(): return 1", check("pass"), Outcome.BROKEN_TESTS, "calls nothing"),
+        ("def f(): return 1", check("candidate()"), Outcome.BROKEN_TESTS, "asserts nothing"),
+        ("def f(): return 1", check("candidate(); assert True"), Outcome.BROKEN_TESTS, "asserts nothing"),
         ("def f(): return 1", "def check(", Outcome.BROKEN_TESTS, ""),
         ("def f(): return 1", "x = 1", Outcome.BROKEN_TESTS, "check"),
         ("def f(): return 1", check("import os; os._exit(0)"), Outcome.BROKEN_TESTS, "code 0"),

@@ -101,6 +101,25 @@ def test_what_is_forgotten_is_new_again():
     assert again is not there
 
 
+def test_what_holds_the_same_is_not_said_again_and_what_does_not_is():
+    pair = Pair()
+    inner, at = [1], []
+    outer = {"inner": inner, "pair": (inner, at)}
+    (there,) = pair.over(outer, everything=True)
+    assert json.loads(pair.one.pack([5], everything=True)) == [[5], []]
+    at.append(inner)
+    assert pair.over(5, everything=True) == [5]
+    assert there["pair"][1][0] is there["inner"]
+    inner[0] = 1.0
+    pair.over(5, everything=True)
+    assert repr(there["inner"]) == "[1.0]"
+    for side in (pair.one, pair.other):
+        side.forget([side._numbers[id(inner if side is pair.one else there["inner"])]])
+    inner.append(2)
+    (again,) = pair.over(inner, everything=True)
+    assert again == [1.0, 2]
+
+
 def test_the_oldest_are_too_many():
     pair = Pair()
     pair.over(*[[number] * 999 for number in range(7)])

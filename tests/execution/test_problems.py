@@ -4,6 +4,7 @@ import pytest
 
 from qstar_pl.errors import UserError
 from qstar_pl.execution import CheckedFunction, FunctionCases, Script, problem_from_metadata
+from qstar_pl.execution.problems import can_fail
 
 HUMANEVAL = {
     "task": "humaneval",
@@ -96,3 +97,23 @@ def test_tests_that_cannot_be_read(columns, message):
         problem_from_metadata(apps(columns))
     with pytest.raises(UserError, match="nested"):
         problem_from_metadata({**apps({}), "input_output": "[" * 100_000})
+
+
+@pytest.mark.parametrize(
+    ("test", "fails"),
+    [
+        ("assert f() == 1", True),
+        ("assert False", True),
+        ("if f(): raise ValueError", True),
+        ("self.assertEqual(f(), 1)", True),
+        ("check_all(f)", True),
+        ("f()", False),
+        ("assert True\nassert 'a text'", False),
+        ("'assert f() == 1'", False),
+        ("x = '\\d'\nf()", False),
+        ("f(" + "-" * 50_000 + "1)", True),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_tests_that_can_fail(test, fails):
+    assert can_fail(test) is fails

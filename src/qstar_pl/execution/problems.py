@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from qstar_pl.errors import UserError
@@ -57,6 +60,30 @@ class Problem(ABC):
         """
 
 
+@lru_cache(1024)
+def can_fail(test: str) -> bool:
+    """Return whether tests hold anything by which they could fail, other than by what the program raises.
+
+    Tests too deeply nested to be looked into are taken to do so.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            nodes = list(ast.walk(ast.parse(test)))
+    except (RecursionError, MemoryError):
+        return True
+    for node in nodes:
+        if isinstance(node, ast.Raise):
+            return True
+        if isinstance(node, ast.Assert) and not (isinstance(node.test, ast.Constant) and node.test.value):
+            return True
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name.lower().startswith(("assert", "fail", "check_", "verify")):
+                return True
+    return False
+
+
 @dataclass(frozen=True)
 class CheckedFunction(Problem):
     """HumanEval: a prompt that ends inside a function, and `check(candidate)` that asserts."""
@@ -85,6 +112,8 @@ class CheckedFunction(Problem):
             "every_test": False,
         }
         verdict = judge_calls(job, sandbox, limits)
+        if verdict.passed and not can_fail(self.test):
+            return Verdict(Outcome.BROKEN_TESTS, "check(candidate) asserts nothing", 0, 1, verdict.seconds)
         if verdict.outcome in (Outcome.PASSED, Outcome.SYNTAX, Outcome.BROKEN_TESTS) or not every_test:
             return verdict
         counted = judge_calls(job | {"every_test": True}, sandbox, limits)
