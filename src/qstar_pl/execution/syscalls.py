@@ -7,6 +7,7 @@ mount_setattr(2), capset(2) and prctl(2).
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -25,6 +26,7 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SUBREAPER, _PR_SE
 _SIGKILL = 9
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 _NUMBERS = {"x86_64": (155, 442, 126), "aarch64": (41, 442, 91)}
 # Falls on numbers that no kernel has, so that an unknown machine gets ENOSYS.
 _PIVOT_ROOT, _MOUNT_SETATTR, _CAPSET = _NUMBERS.get(platform.machine(), (99_999, 99_999, 99_999))
@@ -73,8 +75,7 @@ def make_read_only(target: str) -> None:
 
 
 def _prctl(option: int, *values: int) -> int:
-    padded = [*values, *[0] * (4 - len(values))]
-    return int(_libc.prctl(ctypes.c_int(option), *[ctypes.c_ulong(value) for value in padded]))
+    return int(_libc.prctl(option, *values, *[0] * (4 - len(values))))
 
 
 def die_with_parent() -> None:
@@ -100,7 +101,9 @@ def no_new_privileges() -> None:
 def drop_capabilities() -> None:
     """Give up every capability, also those that an execve could bring."""
     for capability in range(64):
-        _prctl(_PR_CAPBSET_DROP, capability)  # refused without CAP_SETPCAP and beyond the last one
+        # Refused without CAP_SETPCAP, and as no capability at all beyond the last one.
+        if _prctl(_PR_CAPBSET_DROP, capability) != 0 and ctypes.get_errno() == errno.EINVAL:
+            break
     version_3 = 0x20080522
     _check(_syscall(_CAPSET, struct.pack("Ii", version_3, 0), bytes(24)), "capset")
 
