@@ -82,6 +82,7 @@ def main() -> None:
     except OSError:
         proc = None
     walls, own_id = settle(layers)
+    syscalls.drop_bounding_set()  # what is gone here need not be dropped for each program
     connection.send(json.dumps(walls.as_dict()).encode())
     gc.collect()
     gc.freeze()

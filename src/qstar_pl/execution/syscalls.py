@@ -7,7 +7,6 @@ mount_setattr(2), capset(2) and prctl(2).
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import platform
 import struct
@@ -22,7 +21,8 @@ NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
 )
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _SIGKILL = 9
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -98,12 +98,17 @@ def no_new_privileges() -> None:
     _check(_prctl(_PR_SET_NO_NEW_PRIVS, 1), "prctl")
 
 
+def drop_bounding_set() -> None:
+    """Let no later execve bring a capability; those that this process has stay."""
+    for capability in range(64):
+        # To read is cheap, and says no beyond the last one; to drop is refused without CAP_SETPCAP.
+        if _prctl(_PR_CAPBSET_READ, capability) == 1:
+            _prctl(_PR_CAPBSET_DROP, capability)
+
+
 def drop_capabilities() -> None:
     """Give up every capability, also those that an execve could bring."""
-    for capability in range(64):
-        # Refused without CAP_SETPCAP, and as no capability at all beyond the last one.
-        if _prctl(_PR_CAPBSET_DROP, capability) != 0 and ctypes.get_errno() == errno.EINVAL:
-            break
+    drop_bounding_set()
     version_3 = 0x20080522
     _check(_syscall(_CAPSET, struct.pack("Ii", version_3, 0), bytes(24)), "capset")
 
