@@ -160,3 +160,15 @@ def test_of_many_at_once_one_gets_it(tmp_path: Path, links: bool, monkeypatch: p
         with ThreadPoolExecutor(8) as pool:
             assert sum(pool.map(take, range(8))) == 1
         assert [file.name for file in path.parent.iterdir()] == [".lock"]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have names")
+def test_a_pipe_in_a_locks_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".lock")
+    with pytest.raises(UserError, match="if that process is gone, delete"):
+        check_free(tmp_path / ".lock", "what")
+    os.utime(tmp_path / ".lock", (time.time() - LIMIT_S - 60,) * 2)
+    lock = Lock.acquire(tmp_path / ".lock", "what")
+    assert (tmp_path / ".lock").is_file()
+    lock.release()

@@ -193,6 +193,8 @@ def _put_aside(path: Path, found: Holder | None) -> bool:
 
 
 def _read(path: Path) -> Holder | None:
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
         return Holder(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):

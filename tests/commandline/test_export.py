@@ -1,6 +1,7 @@
 """Stages through the real command: SFT → DPO → q*, and out to Hugging Face."""
 
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,24 @@ def test_a_checkpoint_that_is_not_there(qstar: Call) -> None:
     assert code == 2
     assert "nowhere.ckpt" in err
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("limit", [100, 10_000, 100_000])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_full_disk_leaves_nothing(there: bool, limit: int, qstar: Call) -> None:
+    checkpoint = train(qstar, "SFT")
+    if there:
+        Path("out").mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        code, _, err = qstar("export", f"--ckpt_path={checkpoint}", "--output=out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2, err
+    assert "output must be a folder that can be written, got out" in err.splitlines()[-1]
+    assert not list(Path().glob("*out*/*")) + list(Path().glob(".*out*"))
+    assert qstar("export", f"--ckpt_path={checkpoint}", "--output=out")[0] == 0
 
 
 @pytest.mark.parametrize("method", ["LEDPO", "RejectionSampling"])

@@ -116,6 +116,22 @@ def test_mistakes(tmp_path: Path, policy: str) -> None:
         FromCheckpoint(path).load()
 
 
+@pytest.mark.parametrize("round_trip", [["a"], ["a", "b"], ["a", "b", "c"]])
+def test_checkpoints_that_lead_to_each_other(round_trip: list[str], tmp_path: Path, trained: Any) -> None:
+    state = {f"policy.{key}": value for key, value in trained.state_dict().items()}
+    for one, other in zip(round_trip, [*round_trip[1:], round_trip[0]], strict=True):
+        stated = {"class_path": "FromCheckpoint", "init_args": {"path": str(tmp_path / f"{other}.ckpt")}}
+        if one == "b":  # also through what wraps it
+            stated = {"class_path": "LoRA", "init_args": {"base": stated}}
+        model = {"class_path": "qstar_pl.methods.SFT", "init_args": {"policy": stated}}
+        write(tmp_path / f"{one}.ckpt", state, **{CONFIG_KEY: {"model": model}})
+    for call in ("load", "tokenizer", "capabilities", "in_tiny_world", "load_reward"):
+        with pytest.raises(
+            UserError, match=r"path must lead to a model in the end, got .*a\.ckpt, which leads to itself"
+        ):
+            getattr(FromCheckpoint(str(tmp_path / "a.ckpt")), call)()
+
+
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     class Harm:
         def __reduce__(self) -> Any:

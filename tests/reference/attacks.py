@@ -222,6 +222,15 @@ def stored_place(contents: dict[str, Any]) -> Path:
     return write_file(with_config(contents, trainer__default_root_dir=str(Path("../elsewhere").resolve())))
 
 
+def stored_place_afar(contents: dict[str, Any]) -> Path:
+    """An address that begins with no scheme: fsspec opens chains of them."""
+    return write_file(with_config(contents, trainer__default_root_dir="simplecache::http://127.0.0.1:9/runs"))
+
+
+def stored_place_of_a_logger_afar(contents: dict[str, Any]) -> Path:
+    return write_file(with_config(contents, trainer__logger__init_args__save_dir="filecache::memory://runs"))
+
+
 def yaml_beside(contents: dict[str, Any]) -> Path:
     """Without a configuration inside, the one beside the checkpoint is read."""
     folder = Path("run/checkpoints")
@@ -254,6 +263,8 @@ TRAINER_COMMANDS: tuple[Callable[[dict[str, Any]], Path], ...] = (
     stored_adapter,
     stored_optimizer,
     stored_place,
+    stored_place_afar,
+    stored_place_of_a_logger_afar,
 )
 """What those meet that build a trainer from it."""
 
@@ -292,6 +303,17 @@ def template_without_an_end(folder: Path) -> None:
     copy_of_model(folder)
     loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     edit_json(folder / "tokenizer_config.json", chat_template=loops)
+
+
+def template_that_computes_without_an_end(folder: Path) -> None:
+    """One operation, in which no signal is looked at."""
+    copy_of_model(folder)
+    edit_json(folder / "tokenizer_config.json", chat_template="{{ messages }}{{ 9 ** 9 ** 9 }}")
+
+
+def ends_that_are_no_tokens(folder: Path) -> None:
+    copy_of_model(folder)
+    edit_json(folder / "generation_config.json", eos_token_id=[1, "x"])
 
 
 def pickled_weights(folder: Path) -> None:
@@ -359,6 +381,8 @@ REFUSED_MODELS: tuple[Callable[[Path], None], ...] = (
     code_of_a_model,
     template_that_leaves_the_sandbox,
     template_without_an_end,
+    template_that_computes_without_an_end,
+    ends_that_are_no_tokens,
     pickled_weights,
     pickled_adapter,
     index_to_a_pickle,

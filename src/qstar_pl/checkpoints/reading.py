@@ -136,6 +136,6 @@ def _check_form(contents: Mapping[str, Any], path: Path, argument: str) -> None:
     for key, (fits, wanted) in _FORM.items():
         if key in contents and not fits(contents[key]):
             raise UserError(
-                f"{argument} must be a Lightning checkpoint, got {path}, whose {key} is no {wanted} but "
+                f"{argument} must be a Lightning checkpoint, got {path}, whose {key} must be {wanted}, not "
                 f"{repr(contents[key])[:60]}"
             )

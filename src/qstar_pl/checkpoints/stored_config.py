@@ -28,13 +28,14 @@ CLASSES = (
 """Where classes lie that a stored configuration may name; a name without a dot is one that the parser knows already."""
 TRUST = "trust_remote_code"
 OF_A_MODEL = "code that comes with a model"
-_ADDRESSES = ("api_key", "base_url", "entity", "host", "run", "settings", "tracking_uri")
+_ADDRESSES = ("api_key", "base_url", "entity", "host", "run", "settings", "tracking_uri", "workspace")
 """Options of loggers that say to whom a run is sent."""
 _READ = ("path", "name", "tokenizer", "tokenizer_name", "revision", "split")
 """Options that name what is read: files of weights and rows, in which there is nothing to run."""
 _TEXTS = ("prompt_template", "chat_template", "system_prompt")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
+_URL = re.compile(r"\s*[\w+.-]+(://|::).*", re.DOTALL)
+"""An address, also as fsspec chains them: simplecache::http://…"""
 _NOTHING = object()
 
 

@@ -126,6 +126,8 @@ def _explain_one(error: BaseException) -> str | None:
             return _explain_os(error)
     text = str(error)
     kind = type(error).__name__
+    if kind == "ValueError" and text == "embedded null byte":
+        return "names of files and folders must not hold a null byte; name is one of them"
     if "file write failed" in text and "PytorchStreamWriter" in text:
         return f"no space left on the device, or the file cannot be written: {text.splitlines()[0]}"
     if kind == "DistBackendError" or any(word in text for word in _PEER_IS_GONE):

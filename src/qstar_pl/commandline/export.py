@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from qstar_pl.checkpoints.atomic import replacing
 from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 from qstar_pl.models import FromCheckpoint, LoRA, Pretrained
@@ -46,7 +48,7 @@ def export(
 
     Raises:
         UserError: if the checkpoint cannot be read, the folder is not empty, or adapters are to be written and the
-            model has none, or a base that is no Hugging Face folder.
+            model has none, or a base that is no Hugging Face folder, or the disk is full: then nothing is left.
 
     """
     if base is not None and not adapter_only:
@@ -62,11 +64,34 @@ def export(
         raise UserError(re.sub("^path must", "ckpt_path must", str(error))) from error
     model = source.load_reward() if reward else source.load()
     if adapter_only:
-        write_adapter(model, source.tokenizer(), output, base or _base_of(source))
+        under = base or _base_of(source)
+        with _whole(output) as folder:
+            write_adapter(model, source.tokenizer(), folder, under)
         return "PeftModel"
     merge_adapters(model)
-    (write_classifier if reward else write_language_model)(model, source.tokenizer(), output)
+    with _whole(output) as folder:
+        (write_classifier if reward else write_language_model)(model, source.tokenizer(), folder)
     return "AutoModelForSequenceClassification" if reward else "AutoModelForCausalLM"
+
+
+@contextmanager
+def _whole(output: Path) -> Iterator[Path]:
+    """Yield where to write: what is there in the end is `output`, and nothing where the disk is full."""
+    try:
+        if output.exists():  # and is empty; it may be a place that cannot be renamed, as the working folder
+            try:
+                yield output
+            except BaseException:
+                for file in output.iterdir():
+                    file.unlink()
+                raise
+        else:
+            with replacing(output) as beside:
+                yield beside
+    except Exception as error:  # safetensors and tokenizers have types of their own, and the number in their text
+        if not isinstance(error, OSError) and re.search(r"\(os error \d+\)", str(error)) is None:
+            raise
+        raise UserError(f"output must be a folder that can be written, got {output}: {error}") from error
 
 
 def _base_of(source: ModelSource) -> str:

@@ -15,6 +15,8 @@ from qstar_pl.errors import UserError
 INDEX = "model.safetensors.index.json"
 _OBJECTS = ("config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json", "adapter_config.json")
 """Files that hold a JSON object, where they are there."""
+_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
+"""Keys whose value is an id, several, or none."""
 _COUNTED = re.compile(r"layer|block|head|expert|depth|stack")
 """In the names of numbers of parts: each part is built, whatever the weights say."""
 MOST_PARTS = 65_536
@@ -38,6 +40,10 @@ def check_model_folder(folder: Path, argument: str = "name", *, trusted: bool = 
     read = {name: _object(folder / name, argument) for name in (*_OBJECTS, INDEX) if (folder / name).is_file()}
     if not trusted and any("auto_map" in read.get(name, {}) for name in ("config.json", "tokenizer_config.json")):
         _say_ignored(folder.resolve(), folder)
+    for name in ("config.json", "generation_config.json"):
+        for key in _TOKENS:
+            if not _is_token(value := read.get(name, {}).get(key)):
+                raise UserError(f"{argument} must lead to a model, got {folder}, whose {name} has {key}={value!r}")
     for key, value in _leaves(read.get("config.json", {})):
         fault = _fault(key, value)
         if fault is not None:
@@ -82,6 +88,11 @@ def _fault(key: str, value: Any) -> str | None:
         if _COUNTED.search(key.lower()) and value > MOST_PARTS:
             return f"{value}, more than {MOST_PARTS} parts"
     return None
+
+
+def _is_token(value: Any) -> bool:
+    several = isinstance(value, list)
+    return value is None or all(type(one) is int for one in (value if several else [value]))
 
 
 def _check_index(folder: Path, index: Mapping[str, Any] | None, argument: str) -> None:

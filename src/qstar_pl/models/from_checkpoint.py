@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,8 @@ class FromCheckpoint(ModelSource):
     """Run Python code that comes with the run's model; a checkpoint cannot ask for it."""
     accept_changed_models: bool = False
     """Of a run with adapters: take another model under them than they were trained on."""
+    _behind: tuple[Path, ...] = field(default=(), init=False, repr=False, compare=False)
+    """Checkpoints that led to this one."""
 
     def load(self) -> PreTrainedModel:
         """See `ModelSource.load`.
@@ -148,7 +150,18 @@ class FromCheckpoint(ModelSource):
         if argument not in options:
             raise UserError(f"base must be given, since {self.path} was not written by `qstar fit` and does not say it")
         source: ModelSource = self._instantiate(ModelSource, options[argument])
+        self._lead_on(source)
         return source
+
+    def _lead_on(self, source: Any) -> None:
+        """Tell the checkpoints that lie behind this one that they do: a circle of them would have no end."""
+        behind = (*self._behind, Path(self.path).resolve())
+        while source is not None:
+            if isinstance(source, FromCheckpoint):
+                if Path(source.path).resolve() in behind:
+                    raise UserError(f"path must lead to a model in the end, got {source.path}, which leads to itself")
+                object.__setattr__(source, "_behind", behind)  # of a frozen source, before anybody has seen it
+            source = getattr(source, "base", None)
 
     def _instantiate(self, kind: Any, stated: Any) -> Any:
         """Build what the run's configuration states of its model, without what a checkpoint may not ask for."""
