@@ -162,6 +162,32 @@ def test_of_many_at_once_one_gets_it(tmp_path: Path, links: bool, monkeypatch: p
         assert [file.name for file in path.parent.iterdir()] == [".lock"]
 
 
+def test_a_slow_process_does_not_remove_the_lock_of_one_that_was_quicker(tmp_path: Path) -> None:
+    """Three processes find a stale lock; the second still believes it is there when the first has taken it over."""
+    path = tmp_path / ".lock"
+    stale = replace(Holder.myself(), pid=2**22 + 1)
+    write(path, stale)
+    first = Lock.acquire(path, "what")
+    held = path.stat().st_ctime_ns
+    assert locks._put_aside(path, stale) is False
+    assert locks._put_aside(path, None) is False
+    assert path.stat().st_ctime_ns == held, "at no moment was it away"
+    assert first.taken_from == stale
+    first.release()
+
+
+@pytest.mark.parametrize("age_s", [0.0, 600.0])
+def test_a_claim_that_a_kill_left_is_in_the_way_for_a_moment_only(
+    tmp_path: Path, age_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "CLAIM_S", 0.2)
+    write(tmp_path / ".lock", replace(Holder.myself(), pid=2**22 + 1))
+    (tmp_path / ".lock.claim").touch()
+    os.utime(tmp_path / ".lock.claim", (time.time() - age_s,) * 2)
+    Lock.acquire(tmp_path / ".lock", "what").release()
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have names")
 def test_a_pipe_in_a_locks_place_is_not_waited_for(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ BEAT_S = 20.0
 """Between two touches."""
 LIMIT_S = 180.0
 """A holder on another machine that has not touched its lock for so long is gone; NFS may show a touch a minute late."""
+CLAIM_S = 30.0
+"""Nobody needs so long to remove a stale lock."""
 
 
 @dataclass(frozen=True)
@@ -179,17 +181,29 @@ def _link(own: Path, path: Path) -> bool:
 
 
 def _put_aside(path: Path, found: Holder | None) -> bool:
-    """Remove the lock that was found stale; return False if by now another is there, which stays."""
-    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.stale")
+    """Remove the lock that was found stale; return False if another process does it, or by now another lock is there.
+
+    Who may is decided by a file beside it. Moving the lock away to see whose it is would open a gap, in which a third
+    process takes its place although a second one has just begun.
+    """
+    claim = path.with_name(f"{path.name}.claim")
     try:
-        path.rename(aside)
-    except FileNotFoundError:
+        claim.touch(exist_ok=False)
+    except FileExistsError:
+        with contextlib.suppress(FileNotFoundError):
+            if _now(path) - claim.stat().st_mtime > CLAIM_S:  # its process was killed in these few lines
+                claim.unlink()
+        time.sleep(0.01)
         return False
-    same = _read(aside) == found
-    if not same:
-        _link(aside, path)
-    aside.unlink(missing_ok=True)
-    return same
+    try:
+        same = path.exists() and _read(path) == found
+        if found is None:  # nobody's name stands in it: it could also be one that is just being written
+            same = same and _now(path) - path.stat().st_mtime > LIMIT_S
+        if same:
+            path.unlink(missing_ok=True)
+        return same
+    finally:
+        claim.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Holder | None:
