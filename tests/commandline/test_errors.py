@@ -21,6 +21,12 @@ def chained(outer: BaseException, inner: BaseException) -> BaseException:
     return outer
 
 
+class UsageError(Exception):
+    """As wandb's, which is not installed everywhere."""
+
+    __module__ = "wandb.errors.errors"
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -40,6 +46,17 @@ def chained(outer: BaseException, inner: BaseException) -> BaseException:
             ModuleNotFoundError("Neither `tensorboard` nor `tensorboardX` is available."),
             "error: tensorboard is not installed: pip install 'qstar-pl[tensorboard]'",
         ),
+        (
+            ModuleNotFoundError("Requirement 'mlflow>=1.0.0' not met. HINT: Try running `pip install -U ...`"),
+            "error: mlflow>=1.0.0 is not installed: pip install 'mlflow>=1.0.0'",
+        ),
+        (
+            ValueError(
+                "Does not validate against any of the Union subtypes\nErrors:\n  Requirement 'mlflow>=1.0.0' not"
+            ),
+            "error: mlflow>=1.0.0 is not installed: pip install 'mlflow>=1.0.0'",
+        ),
+        (UsageError("No API key. Use `wandb login`"), "error: wandb: No API key. Use `wandb login`"),
         (ModuleNotFoundError("No module named 'sentencepiece'", name="sentencepiece"), "error: sentencepiece is not"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,

@@ -18,6 +18,7 @@ SFT = (*SMALL, "--model=SFT", "--model.evaluation_sampler.max_new_tokens=4", "--
         ("--trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches must be at least 1, got 0"),
         ("--trainer.accumulate_grad_batches=-2", "trainer.accumulate_grad_batches must be at least 1, got -2"),
         ("--trainer.val_check_interval=0", "trainer.val_check_interval must be positive, got 0"),
+        ("--trainer.val_check_interval=1000000", "`val_check_interval` (1000000) must be less than or equal to"),
         ("--trainer.check_val_every_n_epoch=0", "trainer.check_val_every_n_epoch must be at least 1, got 0"),
         ("--trainer.gradient_clip_val=-1", "trainer.gradient_clip_val must be at least 0, got -1"),
         ("--trainer.log_every_n_steps=-1", "trainer.log_every_n_steps must be at least 0, got -1"),

@@ -66,17 +66,18 @@ def test_a_plain_batched_forward_and_generate_of_an_exported_language_model(
     assert again.capabilities().end_ids == (1, 5)
 
 
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
 @pytest.mark.parametrize(("pad", "unk", "pad_id", "rows"), [("<pad>", "<unk>", 0, 11), (None, None, 11, 12)])
 def test_a_plain_batched_forward_of_an_exported_reward_model(
-    pad: str | None, unk: str | None, pad_id: int, rows: int, tmp_path: Path
+    pad: str | None, unk: str | None, pad_id: int, rows: int, family: str, tmp_path: Path
 ) -> None:
     tokenizer = tokenizer_with(pad, unk)
     tokenizer.save_pretrained(tmp_path / "tokenizer")
-    small: dict[str, Any] = {
-        **dict.fromkeys(("hidden_size", "intermediate_size"), 16),
-        **{"vocab_size": 11, "num_hidden_layers": 2, "num_attention_heads": 2, "initializer_range": 0.5},
-    }
-    source = FromConfig("llama", small, tokenizer_name=str(tmp_path / "tokenizer"))
+    sizes: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    small = {"vocab_size": 11, "initializer_range": 0.5, **sizes}
+    if family == "llama":
+        small["intermediate_size"] = 16
+    source = FromConfig(family, small, tokenizer_name=str(tmp_path / "tokenizer"))
     model = source.load_reward()
     ids = [[*tokenizer(text)["input_ids"], tokenizer.eos_token_id] for text in TEXTS]  # EOS is part of an answer
     batch = prompt_batch(ids)
@@ -87,7 +88,7 @@ def test_a_plain_batched_forward_of_an_exported_reward_model(
     own = AutoTokenizer.from_pretrained(tmp_path / "out")
     assert loaded.get_input_embeddings().num_embeddings == rows
     assert loaded.config.pad_token_id == own.pad_token_id == pad_id
-    padded = own.pad({"input_ids": ids}, return_tensors="pt", padding_side="right")
+    padded = own.pad({"input_ids": ids}, return_tensors="pt")
     theirs = loaded(**padded).logits.squeeze(-1)
     torch.testing.assert_close(theirs.detach(), mine, rtol=1e-4, atol=1e-5)
 

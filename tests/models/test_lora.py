@@ -119,6 +119,13 @@ def test_a_second_stage_starts_where_the_first_one_ended(tmp_path: Path, rank: i
     torch.testing.assert_close(logits(third), logits(module.policy), atol=1e-5, rtol=1e-4)
 
 
+def test_new_adapters_beside_merged_ones_bring_no_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    source, checkpoint, _ = trained_lora(tmp_path)
+    recwarn.clear()
+    LoRA(FromCheckpoint(checkpoint, base=source), rank=4).load()
+    assert not [str(w.message) for w in recwarn if "peft" in str(w.message)]
+
+
 def test_a_reward_model_on_an_adapted_policy_has_its_backbone(tmp_path: Path) -> None:
     source, checkpoint, _ = trained_lora(tmp_path)
     policy = FromCheckpoint(checkpoint, base=source)

@@ -23,7 +23,8 @@ _PEER_IS_GONE = ("Connection closed by peer", "Connection reset by peer", "Timed
 _OF_CALLBACKS = ("When using the learning rate finder",)
 """How Lightning's callbacks begin to say that they do not suit the method."""
 _UNKNOWN_METRIC = re.compile(r"^Early stopping conditioned on metric `(?P<monitor>.*?)` .* following: (?P<known>.*)$")
-_REQUIREMENT = re.compile(r"Requirement '|No module named|is available\. Try `pip install`")
+_REQUIREMENT = re.compile(r"Requirement '(?P<package>[^']+)'|No module named|is available\. Try `pip install`")
+_LIGHTNING = f"{os.sep}lightning{os.sep}pytorch{os.sep}"
 
 
 def debugging() -> bool:
@@ -105,7 +106,7 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, Exception) and _while_restoring(error):
         what = f"{type(error).__name__}: {first_sentence(str(error))}"
         return f"ckpt_path must be a checkpoint that this run can go on from, got one that does not restore ({what})"
-    return None
+    return first_sentence(str(error)) if _is_an_option_lightning_refuses(error) else None
 
 
 def _while_restoring(error: BaseException) -> bool:
@@ -121,7 +122,7 @@ def _restores(frame: FrameType) -> bool:
 def _explain_one(error: BaseException) -> str | None:
     match error:
         case ImportError():
-            return _missing_extra(f"{error.name or ''} {error}")
+            return _missing(f"{error.name or ''} {error}")
         case OSError():
             return _explain_os(error)
     text = str(error)
@@ -143,9 +144,17 @@ def _explain_one(error: BaseException) -> str | None:
         from qstar_pl.commandline.messages import essence
 
         # In a list of loggers what is missing stands deep among reasons why the list is not something else.
-        missing = next((_missing_extra(line) for line in text.splitlines() if _REQUIREMENT.search(line)), None)
+        missing = next((_missing(line) for line in text.splitlines() if _REQUIREMENT.search(line)), None)
         return missing or essence(text)
+    if type(error).__module__.startswith("wandb.errors"):
+        return f"wandb: {' '.join(text.split())}"
     return None
+
+
+def _is_an_option_lightning_refuses(error: BaseException) -> bool:
+    """Return whether Lightning's own code raised a ValueError: some options it checks once it knows model and data."""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return type(error) is ValueError and bool(files) and _LIGHTNING in files[-1]
 
 
 def _explain_os(error: OSError) -> str | None:
@@ -155,6 +164,13 @@ def _explain_os(error: OSError) -> str | None:
     if error.errno is not None and error.strerror:
         return f"{error.strerror}{where}"
     return None
+
+
+def _missing(line: str) -> str | None:
+    """Return what a line about something that is not installed asks for."""
+    match = _REQUIREMENT.search(line)
+    package = match["package"] if match else None
+    return _missing_extra(line) or (package and f"{package} is not installed: pip install '{package}'")
 
 
 def _missing_extra(text: str) -> str | None:

@@ -44,9 +44,12 @@ def write_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
     """Write a sequence classifier with its tokenizer.
 
     Its forward pass looks for the last token that is not the pad's id, so the pad must be a token of its own: one that
-    was appended gets a row.
+    was appended gets a row. The tokenizer pads on the right, where no text is moved: a plain forward counts positions
+    from the first column.
     """
     pad = tokenizer.pad_token_id
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "right"
     if Capabilities.of(model, tokenizer).embedded_pad_id is None:
         model.resize_token_embeddings(pad + 1, mean_resizing=False)
         with torch.no_grad():

@@ -131,3 +131,5 @@ def merge_adapters(model: nn.Module) -> None:
         part.merge()
         parent, _, last = name.rpartition(".")
         setattr(model.get_submodule(parent), last, part.get_base_layer())
+    for part in model.modules():
+        part.__dict__.pop("peft_config", None)  # peft's mark, at which new adapters would bring its warning
