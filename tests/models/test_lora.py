@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,10 @@ def test_a_reward_model_on_an_adapted_policy_has_its_backbone(tmp_path: Path) ->
     for reward in (policy, LoRA(policy, rank=2), LoRA(policy, earlier="continue")):
         got = reward.load_reward().transformer(input_ids=IDS).last_hidden_state
         torch.testing.assert_close(got, states, atol=1e-5, rtol=1e-4)
+    other = replace(source, base=small_model(2))
+    with pytest.raises(UserError, match="trained on other weights"):
+        FromCheckpoint(checkpoint, base=other).load_reward()
+    FromCheckpoint(checkpoint, base=other, accept_changed_models=True).load_reward()
 
 
 def test_a_checkpoint_holds_adapters_and_heads_and_resumes_to_the_same_bits(tmp_path: Path) -> None:

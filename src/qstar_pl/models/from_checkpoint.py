@@ -84,17 +84,23 @@ class FromCheckpoint(ModelSource):
 
         """
         contents = self._contents()
+        state = self._weights(contents)
+        lent = not _is_classifier(state)
+        if lent and self._stated_base(contents) is not None:
+            # Adapters were put on a language model, head and all, of which a reward model has the backbone only.
+            with unplaced():
+                self._check_base(self._source(contents).load(), contents)
         with unplaced():
-            model, state = self._source(contents).load_reward(), self._weights(contents)
+            model = self._source(contents).load_reward()
         backbone = f"{model.base_model_prefix}."
-        if _is_classifier(state):
+        if not lent:
             self._fill(model, state, optional=())
             model.config.architectures = [type(model).__name__]  # its head is trained, whatever the source's was
+            self._check_base(model, contents)
         else:
             model.config.architectures = model.config.architectures or ["a language model"]
             heads = [key for key in model.state_dict() if not key.startswith(backbone)]
             self._fill(model, {k: v for k, v in state.items() if k.startswith(backbone)}, optional=heads)
-        self._check_base(model, contents)
         return place(model)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -178,11 +184,16 @@ class FromCheckpoint(ModelSource):
             ) from error
         return _trusting(built) if self.trust_remote_code else built
 
+    def _stated_base(self, contents: Mapping[str, Any]) -> str | None:
+        """Return the fingerprint of what adapters were trained on, if the checkpoint says it and it is asked for."""
+        place = self._prefix(contents).removesuffix(".")
+        stored: str | None = (contents.get(FROZEN) or {}).get(f"{place}.base")
+        return None if self.accept_changed_models or empty() else stored
+
     def _check_base(self, model: PreTrainedModel, contents: Mapping[str, Any]) -> None:
         """Compare what adapters were put on with what they were trained on, if the checkpoint says it."""
-        place = self._prefix(contents).removesuffix(".")
-        stored = (contents.get(FROZEN) or {}).get(f"{place}.base")
-        if stored is None or self.accept_changed_models or empty() or not names_of_bases(model):
+        stored = self._stated_base(contents)
+        if stored is None or not names_of_bases(model):
             return
         names = names_of_bases(model)
         if fingerprint_of((name, value) for name, value in model.state_dict().items() if name in names) != stored:
