@@ -126,3 +126,11 @@ def test_configurations_that_must_be_named(copy):
 def test_a_readme_without_metadata_changes_nothing(copy, text):
     (copy / "README.md").write_text(text)
     assert prompts(copy) == ["q3", "q0"]
+
+
+@pytest.mark.parametrize("pattern", ["", ".", "/etc/*", "../**/*", "data/../../*", "a**"])
+def test_a_card_names_files_of_its_folder_alone(pattern, tmp_path):
+    (tmp_path / "train.jsonl").write_text("{}\n")
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n- data_files: {json.dumps(pattern)}\n---\n")
+    with pytest.raises(UserError, match=r"path must hold a README\.md that names files of its folder"):
+        prompts(tmp_path)

@@ -160,5 +160,15 @@ def _strings(value: Any) -> list[str]:
 
 
 def _matching(root: Path, files: Sequence[Path], patterns: Sequence[str]) -> list[Path]:
-    found = {file.resolve() for pattern in patterns for file in root.glob(pattern)} if patterns else set()
+    found: set[Path] = set()
+    for pattern in patterns:
+        try:
+            if ".." in Path(pattern).parts:
+                raise ValueError
+            found |= {file.resolve() for file in root.glob(pattern)}
+        # Of "" and ".", of a**, of /etc/* and of links in a ring; pathlib has an exception for each.
+        except (ValueError, IndexError, OSError, RuntimeError) as error:
+            raise UserError(
+                f"path must hold a README.md that names files of its folder, got {root} with {pattern!r}"
+            ) from error
     return [file for file in files if file.resolve() in found]
