@@ -221,6 +221,7 @@ def test_interrupt(tmp_path: Path) -> None:
         *SMALL[:3],
         "--trainer.max_steps=100000",
         "--trainer.limit_val_batches=0",
+        "--trainer.log_every_n_steps=1",
     ]
     with (tmp_path / "err").open("w") as err, (tmp_path / "out").open("w") as out:
         # A shell's background job ignores SIGINT, and so do its children unless told otherwise.
@@ -233,13 +234,13 @@ def test_interrupt(tmp_path: Path) -> None:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             # The first row of metrics is written behind the first step: training is under way.
             while not list(tmp_path.glob("runs/*/*/metrics.csv")) and run.poll() is None:
                 assert time.monotonic() < deadline, (tmp_path / "err").read_text()[-2000:]
                 time.sleep(0.2)
             run.send_signal(signal.SIGINT)
-            code = run.wait(timeout=60)
+            code = run.wait(timeout=120)
         finally:
             run.kill()
     err, out = (tmp_path / "err").read_text(), (tmp_path / "out").read_text()
