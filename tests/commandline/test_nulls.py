@@ -18,10 +18,10 @@ Call = Callable[..., tuple[int, str, str]]
     [
         ("fit --model.evaluation_sampler=null", "model.evaluation_sampler must be a Sampler (CandidateSetSampler, "),
         ("fit --model.optimizer=null", "model.optimizer must be an Optimizer, got null"),
-        ("fit --model.policy=null", "model.policy must be a ModelSource (FromCheckpoint, FromConfig, "),
+        ("fit --model.policy=null", "model.policy must be a ModelSource ("),
         ("fit --model=RewardModeling --model.model=null", "model.model must be a ModelSource ("),
         ("fit --model.target=null", "model.target must be a Target ("),
-        ("fit --model.target.model=null", "--model.target.model: expected one of FromCheckpoint, FromConfig, "),
+        ("fit --model.target.model=null", "--model.target.model: expected one of "),
         ("validate --data.rendering=null", "data.rendering must be a Rendering ("),
         ("predict --data.path=null", "data.path must be a text, got null"),
         ("fit --data.batch_size=null", "data.batch_size must be an integer, got null"),
@@ -31,7 +31,7 @@ Call = Callable[..., tuple[int, str, str]]
         ),
         ("fit --model=null", "--model: expected a class, got null"),
         ("test --data=null", "--data: expected a class, got null"),
-        ("fit --model.sampler.alpha=null", "--model.sampler.alpha: expected one of ESSBalanceAlpha, EntropyAlpha, "),
+        ("fit --model.sampler.alpha=null", "--model.sampler.alpha: expected one of "),
         ("fit --model.reward=null", "reward must be given for QStar"),
     ],
 )
