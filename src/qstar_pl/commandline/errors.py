@@ -23,6 +23,7 @@ _PEER_IS_GONE = ("Connection closed by peer", "Connection reset by peer", "Timed
 _OF_CALLBACKS = ("When using the learning rate finder",)
 """How Lightning's callbacks begin to say that they do not suit the method."""
 _UNKNOWN_METRIC = re.compile(r"^Early stopping conditioned on metric `(?P<monitor>.*?)` .* following: (?P<known>.*)$")
+_UNSEEN = re.compile(r"^`ModelCheckpoint\(monitor='(?P<monitor>.*?)'\)` could not find .* metrics: \[(?P<known>.*?)\]")
 _REQUIREMENT = re.compile(r"Requirement '(?P<package>[^']+)'|No module named|is available\. Try `pip install`")
 _LIGHTNING = f"{os.sep}lightning{os.sep}pytorch{os.sep}"
 
@@ -138,6 +139,11 @@ def _explain_one(error: BaseException) -> str | None:
     if match := _UNKNOWN_METRIC.match(text):
         known = match["known"].replace("`", "")
         return f"monitor of EarlyStopping must be a metric that the run logs, got {match['monitor']}; logged: {known}"
+    if match := _UNSEEN.match(text):
+        from qstar_pl.commandline.monitors import NO_BEST, unknown_monitor
+
+        known = match["known"].replace("'", "").split(", ")
+        return str(unknown_monitor("monitor of ModelCheckpoint", match["monitor"], NO_BEST, known))
     if kind == "MisconfigurationException" or any(words in text for words in _OF_CALLBACKS):
         return first_sentence(text)
     if kind == "ValueError" and "Does not validate against any of the Union subtypes" in text:

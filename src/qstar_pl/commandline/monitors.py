@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from qstar_pl.errors import UserError
+
+NO_BEST = "no best checkpoint was kept"
 
 
 def check_monitors(trainer: Trainer) -> None:
@@ -26,7 +27,7 @@ def check_monitors(trainer: Trainer) -> None:
     for config in trainer.lr_scheduler_configs:
         # What a validation would have measured is known to be measured (`Plateau.check`), unless there was none.
         if config.monitor is not None and not config.monitor.startswith("val/") and config.monitor not in logged:
-            raise _unknown("lr_scheduler.monitor", config.monitor, "the rate has not changed", logged)
+            raise unknown_monitor("lr_scheduler.monitor", config.monitor, "the rate has not changed", logged)
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
@@ -34,11 +35,20 @@ def check_monitors(trainer: Trainer) -> None:
             continue
         if isinstance(callback, ModelCheckpoint) and (callback.save_top_k == 0 or monitor in ("epoch", "step")):
             continue
-        missed = "no best checkpoint was kept" if isinstance(callback, ModelCheckpoint) else "it did nothing"
-        raise _unknown(f"monitor of {type(callback).__name__}", monitor, missed, logged)
+        missed = NO_BEST if isinstance(callback, ModelCheckpoint) else "it did nothing"
+        raise unknown_monitor(f"monitor of {type(callback).__name__}", monitor, missed, logged)
 
 
-def _unknown(option: str, monitor: str, missed: str, logged: Mapping[str, Any]) -> UserError:
+def unknown_monitor(option: str, monitor: str, missed: str, logged: Collection[str]) -> UserError:
+    """Return the error of a callback that watches what is not logged.
+
+    Args:
+        option: what names the metric.
+        monitor: its name.
+        missed: what the callback has not done for want of it.
+        logged: the metrics that there are.
+
+    """
     near = difflib.get_close_matches(monitor, logged, n=1)
     hint = f"; did you mean {near[0]}?" if near else ";"
     known = ", ".join(sorted(logged)) or "nothing"
