@@ -21,9 +21,11 @@ from qstar_pl.commandline.finished import begin as forget_end
 from qstar_pl.commandline.hyperparameters import flat
 from qstar_pl.commandline.interrupt import Quiet
 from qstar_pl.commandline.metrics_file import METRICS, MetricsFile, count_rows, keep_rows
+from qstar_pl.commandline.recorded_judges import record_judges
 from qstar_pl.commandline.resume import NUMBERED
 from qstar_pl.errors import UserError
 from qstar_pl.locks import LIMIT_S, Lock, check_free
+from qstar_pl.methods.policy_models import PolicyModels
 
 UNNAMED = (None, "lightning_logs")
 """What the loggers call a run that has no name."""
@@ -53,6 +55,9 @@ class RunConfig(SaveConfigCallback):
         if not self.locks:
             self._lock(trainer, stage)
             keep_earlier_metrics(trainer, self.continued)
+        if isinstance(pl_module, PolicyModels):
+            pl_module.settle_judges()
+            record_judges(self.config.model.init_args, pl_module)
         if folder is not None and trainer.is_global_zero and not self.already_saved:
             path = Path(folder) / self.config_filename
             if path.exists() and path.read_text() != self._dumped():

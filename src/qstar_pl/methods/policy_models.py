@@ -73,6 +73,7 @@ class PolicyModels(RLHFModule):
         self.reward = reward
         self.gold = gold
         self.evaluation_sampler = evaluation_sampler
+        self._settled_for: tuple[str | None, RLHFDataModule | None] | None = None
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -95,7 +96,7 @@ class PolicyModels(RLHFModule):
 
     def build_models(self) -> None:
         """Load π_θ, π_init and the rewards."""
-        self._settle_judges()
+        self.settle_judges()
         self.policy = self.policy_source.load()
         self.reference = freeze(self.policy_source.load())
         for model in (self.policy, self.reference):
@@ -104,8 +105,11 @@ class PolicyModels(RLHFModule):
             if judge is not None:
                 judge.build(self.tokenizer)
 
-    def _settle_judges(self) -> None:
+    def settle_judges(self) -> None:
+        """Choose the rewards that were left to defaults, once the data are there; see `settle`."""
         training = type(self).__name__ if self._trainer is not None and self.trainer.training else None
+        if self._settled_for == (training, self.data):
+            return
         judges = settle(
             Judges(self.reward, self.gold),
             self.policy_source,
@@ -114,6 +118,7 @@ class PolicyModels(RLHFModule):
             optional=not self.needs_reward,
         )
         self.reward, self.gold = judges.reward, judges.gold
+        self._settled_for = (training, self.data)
 
     @property
     def data(self) -> RLHFDataModule | None:
