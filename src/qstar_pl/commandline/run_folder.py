@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,8 +57,9 @@ class RunConfig(SaveConfigCallback):
             self._lock(trainer, stage)
             keep_earlier_metrics(trainer, self.continued)
         if isinstance(pl_module, PolicyModels):
-            pl_module.settle_judges()
-            record_judges(self.config.model.init_args, pl_module)
+            with suppress(UserError):  # raised again when models are built, behind what may be wrong with them
+                pl_module.settle_judges()
+                record_judges(self.config.model.init_args, pl_module)
         if folder is not None and trainer.is_global_zero and not self.already_saved:
             path = Path(folder) / self.config_filename
             if path.exists() and path.read_text() != self._dumped():
