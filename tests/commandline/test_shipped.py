@@ -64,7 +64,8 @@ def test_a_run_by_name_in_an_empty_folder(qstar: Qstar):
     assert code == 0, err
     assert "name: tiny_sft" in out
     code, _, err = qstar("fit", "--config", "experiment/tiny_dpx")
-    assert (code, "experiment/tiny_dpx" in err, len(err.splitlines())) == (2, True, 1), err
+    assert (code, len(err.splitlines())) == (2, 1), err
+    assert "got experiment/tiny_dpx; did you mean experiment/tiny_dpo?" in err
 
 
 def test_the_line_that_goes_on_says_what_was_typed(qstar: Qstar):

@@ -34,7 +34,7 @@ def configuration(value: str | Path) -> Path:
         return path
     if (shipped := _shipped(str(value))) is not None:
         return shipped
-    near = get_close_matches(_name(str(value)), names(), n=1, cutoff=0.5)
+    near = _near(str(value))
     hint = f"; did you mean {near[0]}?" if near else ""
     raise UserError(f"config must be a file, or one of those that `qstar configs` lists, got {value}{hint}")
 
@@ -44,6 +44,10 @@ def with_configurations(words: Sequence[str]) -> list[str]:
 
     After `--config` the name is enough; elsewhere (`--trainer configs/trainer/ddp.yaml`) it must end in .yaml, since a
     name without could mean something else. What is a file, or is nothing of the package's, is left alone.
+
+    Raises:
+        UserError: if what stands behind `--config` is neither, and the name of one is near.
+
     """
     made, before = list[str](), ""
     for word in words:
@@ -60,7 +64,13 @@ def _resolved(option: str, value: str) -> str:
     if not (value.endswith(SUFFIX) or option in CONFIG) or Path(value).exists():
         return value
     shipped = _shipped(value)
+    if shipped is None and option in CONFIG and _near(value):
+        configuration(value)  # which says what is near
     return value if shipped is None else str(shipped)
+
+
+def _near(value: str) -> list[str]:
+    return get_close_matches(_name(value), names(), n=1, cutoff=0.5)
 
 
 def _shipped(value: str) -> Path | None:
