@@ -1,14 +1,14 @@
 """SIGKILL at named moments of training, the same command again, and the same bits at the end.
 
-Run as `python benchmarks/kills.py [--kills 30] [--seed 0]`, or `just bench kills`. For each method and number of
-processes, one run of 60 steps is left alone and one is killed again and again, each time further on: while it starts,
-in a rollout, in a backward pass, before an optimiser step, in a validation and in the last one, while a checkpoint is
-written, before it is renamed and before the one that it replaces is removed, while metrics.csv is appended to or
-rewritten, and before the run says that it is complete; all its processes at once, or one of two. The process kills
-itself, so no moment is missed, and runs are forked from one process that has loaded the libraries, so a kill costs
-seconds. Prints one line per kill, then for each run whether the final weights, the optimiser's state, metrics.csv
-(clocks aside) and the names of the files are those of the run left alone, and a table of the moments. Exit code 1 if
-any of it is not.
+Run as `python benchmarks/kills.py [--kills 30] [--seed 0] [--jobs 1]`, or `just bench kills`. For each method and
+number of processes, one run of 60 steps is left alone and one is killed again and again, each time further on: while it
+starts, in a rollout, in a backward pass, before an optimizer step, in a validation and in the last one, while a
+checkpoint is written, before it is renamed and before the one that it replaces is removed, while metrics.csv is
+appended to or rewritten, and before the run says that it is complete; all its processes at once, or one of two. The
+process kills itself, so no moment is missed, and runs are forked from one process that has loaded the libraries, so a
+kill costs seconds. Prints one line per kill, then for each run whether the final weights, the optimizer's state,
+metrics.csv (clocks aside) and the names of the files are those of the run left alone, and a table of the moments. Exit
+code 1 if any of it is not.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import contextlib
 import csv
 import functools
 import io
+import multiprocessing
 import os
 import random
 import re
@@ -29,7 +30,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ from qstar_pl.commandline.finished import Finished
 STEPS = 60
 EVERY_COLUMN = 7
 """Steps between two new columns of metrics.csv: each rewrites the file."""
-ANYWHERE = ("rollout", "backward", "optimiser step", "validation", "last validation")
+ANYWHERE = ("rollout", "backward", "optimizer step", "validation", "last validation")
 """Moments that every process has; the others are the first one's."""
 MOMENTS = (
     "start-up",
@@ -114,7 +115,7 @@ class Watch(Callback):
         self.reach("backward")
 
     def on_before_optimizer_step(self, *_: Any) -> None:
-        self.reach("optimiser step")
+        self.reach("optimizer step")
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         before, self.step = self.step, trainer.global_step
@@ -291,7 +292,7 @@ class Run:
         return max(self.folder.glob("runs/*/version_*"), key=lambda path: int(re.sub(r"\D", "", path.name)))
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Return the final weights and the optimiser's state."""
+        """Return the final weights and the optimizer's state."""
         contents = torch.load(self._last() / "checkpoints" / "last.ckpt", weights_only=True)
         state = dict(contents["state_dict"])
         for index, optimizer in enumerate(contents["optimizer_states"]):
@@ -335,25 +336,37 @@ def plan(count: int, processes: int, numbers: random.Random) -> list[Kill]:
     return kills
 
 
-def campaign(kills: int, seed: int, folder: Path, say: Callable[[str], None]) -> int:
-    """Run everything; return the number of runs that differ."""
-    numbers = random.Random(seed)
-    shares = [(method, processes) for processes in (1, 2) for method in METHODS]
-    runs, rows, wrong = [], [], 0
-    for index, (method, processes) in enumerate(shares):
-        name = f"{method.replace('*', '_star')}_{processes}"
-        (folder / name / "alone").mkdir(parents=True)
-        (folder / name / "killed").mkdir()
-        alone = Run(method, processes, folder / name / "alone")
-        killed = Run(method, processes, folder / name / "killed")
+@dataclass(frozen=True)
+class Share:
+    """One method on one or two processes, and how often it is killed."""
+
+    method: str
+    processes: int
+    kills: int
+    seed: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What it is called in the table."""
+        return f"{self.method} {self.processes}"
+
+    def run(self) -> Outcome:
+        """Run it alone, then killed and killed again; say what became of each kill."""
+        folder = self.folder / self.name.replace("*", "_star").replace(" ", "_")
+        (folder / "alone").mkdir(parents=True)
+        (folder / "killed").mkdir()
+        alone, killed = (Run(self.method, self.processes, folder / name) for name in ("alone", "killed"))
         alone.finish()
-        wanted = kills // len(shares) + (index < kills % len(shares))
-        for kill in plan(wanted, processes, numbers):
+        # Its own numbers, so that they do not depend on what runs beside it.
+        for kill in plan(self.kills, self.processes, random.Random(f"{self.seed} {self.name}")):
             killed.go(kill)
             hit = not killed.complete()
             killed.kills[kill.moment] += hit
             result = "killed" if hit else "not killed: it had ended before"
-            say(f"{method:4} {processes} process(es): step {kill.step:2} {kill.moment}, {kill.whom}: {result}")
+            say(
+                f"{self.method:4} {self.processes} process(es): step {kill.step:2} {kill.moment}, {kill.whom}: {result}"
+            )
         killed.finish()
         ours, theirs = killed.weights(), alone.weights()
         same = (
@@ -365,19 +378,48 @@ def campaign(kills: int, seed: int, folder: Path, say: Callable[[str], None]) ->
             say(_difference(killed.metrics(), alone.metrics()))
         if not same[2]:
             say(f"  files: {sorted(killed.files() ^ alone.files())}")
-        wrong += not all(same)
-        runs.append(killed)
-        verdicts = "  ".join(f"{'same' if one else 'DIFFER':9}" for one in same)
-        rows.append(f"{method:7}{processes:>10}{killed.kills.total():>7}{len(theirs):>9}  {verdicts}")
-        say(rows[-1])
-    columns = "".join(f"{f'{run.method} {run.processes}':>7}" for run in runs)
-    say(f"\n{'kills':28}{columns}")
+        return Outcome(self, killed.kills, len(theirs), same)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a share ended in."""
+
+    share: Share
+    kills: Counter[str]
+    tensors: int
+    same: tuple[bool, bool, bool]
+    """Weights with the optimizer's state, metrics.csv, names of files."""
+
+    def __str__(self) -> str:
+        verdicts = "  ".join(f"{'same' if one else 'DIFFER':9}" for one in self.same)
+        share = self.share
+        return f"{share.method:7}{share.processes:>10}{self.kills.total():>7}{self.tensors:>9}  {verdicts}"
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)
+
+
+def campaign(kills: int, seed: int, jobs: int, folder: Path) -> int:
+    """Run everything; return the number of runs that differ."""
+    kinds = [(method, processes) for processes in (1, 2) for method in METHODS]
+    counts = [kills // len(kinds) + (index < kills % len(kinds)) for index in range(len(kinds))]
+    shares = [Share(*kind, count, seed, folder) for kind, count in zip(kinds, counts, strict=True)]
+    outcomes = list[Outcome]()
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:
+        for outcome in pool.map(Share.run, shares):
+            say(str(outcome))
+            outcomes.append(outcome)
+    say(f"\n{'kills':28}" + "".join(f"{share.name:>7}" for share in shares))
     for moment in MOMENTS:
-        say(f"{moment:28}" + "".join(f"{run.kills[moment]:>7}" for run in runs))
+        say(f"{moment:28}" + "".join(f"{outcome.kills[moment]:>7}" for outcome in outcomes))
     say(f"\n{'method':7}{'processes':>10}{'kills':>7}{'tensors':>9}  weights    metrics    files")
-    for row in rows:
-        say(row)
-    say(f"{sum(run.kills.total() for run in runs)} kills, seed {seed}, {wrong} of {len(runs)} runs differ")
+    for outcome in outcomes:
+        say(str(outcome))
+    wrong = sum(not all(outcome.same) for outcome in outcomes)
+    say(f"{sum(one.kills.total() for one in outcomes)} kills, seed {seed}, {wrong} of {len(outcomes)} runs differ")
     return wrong
 
 
@@ -385,13 +427,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill training runs at named moments and compare what they end in.")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="runs of different methods side by side")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     print(f"commit {head.stdout.strip() or 'unknown'}, {arguments.kills} kills, seed {arguments.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        return int(campaign(arguments.kills, arguments.seed, Path(folder), lambda text: print(text, flush=True)) > 0)
+        return int(campaign(arguments.kills, arguments.seed, arguments.jobs, Path(folder)) > 0)
 
 
 if __name__ == "__main__":
