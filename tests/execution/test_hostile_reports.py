@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -136,16 +138,27 @@ def test_what_is_no_report(line):
     assert sandbox.understood(line) is None
 
 
+def ends_a_process(number):
+    """Ask this machine: the C library keeps 32 and 33 for itself on some, and there a process lives through them."""
+    line = f"import os; os.kill(os.getpid(), {number})"
+    return subprocess.run([sys.executable, "-c", line], check=False, timeout=60).returncode != 0
+
+
 @pytest.mark.parametrize("number", [31, 32, 33, 34, 50, 63, 64])
 def test_a_program_that_ends_by_any_signal_gets_a_verdict(pool, number):
-    dies = f"import os\nos.kill(os.getpid(), {number})\n"
-    verdict = pool.judge([Task(Script("s", (), [("", "")]), dies)])[0]
-    assert (verdict.outcome, verdict.detail) == (Outcome.EXCEPTION, f"ended by signal {signal_name(number)}")
+    sends = f"import os\nos.kill(os.getpid(), {number})\n"
+    ends = ends_a_process(number)
+    assert ends or number in (32, 33)
+    # A program that lives through its signal prints what is expected of it.
+    verdict = pool.judge([Task(Script("s", (), [("", "on")]), f"{sends}print('on')\n")])[0]
+    ended = (Outcome.EXCEPTION, f"ended by signal {signal_name(number)}")
+    assert (verdict.outcome, verdict.detail) == (ended if ends else (Outcome.PASSED, ""))
     test = "def check(candidate):\n    assert candidate() == 1\n"
     problem = CheckedFunction("f", (), "def f():\n    pass\n", "f", test)
-    verdict = pool.judge([Task(problem, f"def f():\n    {dies.replace(chr(10), chr(10) + '    ')}")])[0]
-    assert verdict.outcome is Outcome.EXCEPTION
-    assert signal_name(number) in verdict.detail
+    body = sends.replace("\n", "\n    ")
+    verdict = pool.judge([Task(problem, f"def f():\n    {body}return 1\n")])[0]
+    assert verdict.outcome is (Outcome.EXCEPTION if ends else Outcome.PASSED)
+    assert not ends or signal_name(number) in verdict.detail
 
 
 def test_what_is_printed_may_be_anything(pool):
