@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from qstar_pl.models import Pretrained
-from qstar_pl.rollout import LanguageModel
+from qstar_pl.models import LanguageModel, Pretrained
 from qstar_pl.samplers import GeometricSampler
 from qstar_pl.types import PromptBatch, Rollout
 

@@ -29,11 +29,10 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from qstar_pl.errors import UserError
-from qstar_pl.models import FromConfig, RewardModel
+from qstar_pl.models import FromConfig, LanguageModel, RewardModel
 from qstar_pl.models.configure import quiet
 from qstar_pl.models.exporting import write_language_model
 from qstar_pl.models.prefix_rewards import PrefixRewards
-from qstar_pl.rollout import LanguageModel
 from qstar_pl.types import PromptBatch
 
 VOCAB = 32

@@ -18,9 +18,8 @@ from transformers import (
 )
 
 from qstar_pl.commandline.build import build
-from qstar_pl.models import FromCheckpoint
+from qstar_pl.models import FromCheckpoint, LanguageModel
 from qstar_pl.models.tokenizers import load_tokenizer
-from qstar_pl.rollout import LanguageModel
 
 Call = Callable[..., tuple[int, str, str]]
 ONE_STEP = (*SMALL, "--trainer.max_steps=1", "--trainer.limit_val_batches=0")

@@ -12,8 +12,8 @@ from reference.two_ranks_ppo import SumOfTokens, small
 from qstar_pl.callbacks import WeightsDiagnostic
 from qstar_pl.data import RLHFDataModule, TinyWorld
 from qstar_pl.methods import PPO, SFT
+from qstar_pl.models.logprobs import logits_to_logprobs_and_entropy
 from qstar_pl.rewards import GoldReward
-from qstar_pl.rollout.logprobs import logits_to_logprobs_and_entropy
 from qstar_pl.samplers import PolicySampler
 from qstar_pl.targets import Expert
 

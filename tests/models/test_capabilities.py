@@ -8,9 +8,8 @@ from tokenizers.models import WordLevel
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from qstar_pl.errors import UserError
-from qstar_pl.models import Capabilities, FromConfig, Pretrained
+from qstar_pl.models import Capabilities, FromConfig, LanguageModel, Pretrained
 from qstar_pl.models.tokenizers import ensure_pad
-from qstar_pl.rollout import LanguageModel
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

@@ -12,10 +12,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from qstar_pl.models import FromConfig, Pretrained, RewardModel
+from qstar_pl.models import FromConfig, LanguageModel, Pretrained, RewardModel
 from qstar_pl.models.exporting import write_classifier, write_language_model
 from qstar_pl.models.tokenizers import ensure_pad, vocabulary_difference
-from qstar_pl.rollout import LanguageModel
 
 TEXTS = ["w3", "w4 w5 w6 w7", "w8 w9"]
 

@@ -10,9 +10,8 @@ from reference.tiny_models import SIZES, prompt_batch, random_model, word_tokeni
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from qstar_pl.errors import UserError
-from qstar_pl.models import FromConfig, RewardModel
+from qstar_pl.models import FromConfig, LanguageModel, RewardModel
 from qstar_pl.models.reading import Reading
-from qstar_pl.rollout import LanguageModel
 
 
 def passes(model: Any) -> list[int]:

@@ -11,7 +11,7 @@ import torch
 from reference.enumeration import Predict, Probabilities
 from transformers import PreTrainedModel
 
-from qstar_pl.rollout.next_token import NextToken
+from qstar_pl.models.next_token import NextToken
 from qstar_pl.types import PromptBatch
 
 

@@ -11,7 +11,7 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from qstar_pl.rollout.next_token import DecodeSession, NextToken
+from qstar_pl.models.next_token import DecodeSession, NextToken
 from qstar_pl.types import PromptBatch
 
 SIZES = {

@@ -15,9 +15,10 @@ from scipy.optimize import brentq
 from small_run import SMALL
 
 from qstar_pl.errors import UserError
+from qstar_pl.models import LanguageModel
 from qstar_pl.qstar import BestOfN, FixedAlpha, HighRewardConditional, KLSymmetricAlpha
 from qstar_pl.rewards import Reward
-from qstar_pl.rollout import Alone, Geometric, LanguageModel
+from qstar_pl.rollout import Alone, Geometric
 from qstar_pl.samplers import CandidateSetSampler, GeometricSampler, PolicySampler
 from qstar_pl.targets import CandidateTarget
 from qstar_pl.types import Rollout

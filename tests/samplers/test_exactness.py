@@ -11,8 +11,8 @@ import torch
 from reference import enumeration as exact
 from reference.tiny_models import prompt_batch, random_model
 
+from qstar_pl.models import LanguageModel
 from qstar_pl.qstar import EntropyAlpha, FixedAlpha, KLSymmetricAlpha
-from qstar_pl.rollout import LanguageModel
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler, TargetSampler
 from qstar_pl.types import Rollout
 

@@ -9,9 +9,9 @@ from reference.tiny_models import prompt_batch, random_model, word_tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.models import LanguageModel
 from qstar_pl.qstar import BestOfN
 from qstar_pl.rewards import Reward
-from qstar_pl.rollout import LanguageModel
 from qstar_pl.samplers import PolicySampler
 from qstar_pl.targets import CandidateTarget
 from qstar_pl.types import Rollout

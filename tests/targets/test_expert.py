@@ -9,8 +9,7 @@ from torch import nn
 
 from qstar_pl.errors import UserError
 from qstar_pl.generation.generator import InMemory
-from qstar_pl.models import Pretrained
-from qstar_pl.rollout import LanguageModel, NextToken
+from qstar_pl.models import LanguageModel, NextToken, Pretrained
 from qstar_pl.targets import Expert
 from qstar_pl.targets.prompt_template import PromptTemplate
 

@@ -11,7 +11,7 @@ from reference.tiny_models import prompt_batch, random_model, word_tokenizer
 from torch import nn
 
 from qstar_pl.errors import UserError
-from qstar_pl.rollout import LanguageModel
+from qstar_pl.models import LanguageModel
 from qstar_pl.targets import RewardTilted
 
 VOCAB, LENGTH = 6, 3

@@ -10,7 +10,7 @@ from reference.enumeration import predictor
 from reference.tiny_models import SIZES, prompt_batch, random_model, word_tokenizer
 
 from qstar_pl.errors import UserError
-from qstar_pl.rollout import LanguageModel
+from qstar_pl.models import LanguageModel
 from qstar_pl.samplers import PolicySampler, TargetSampler
 from qstar_pl.targets import TopKRewardTilted, top_k_reward_tilted
 

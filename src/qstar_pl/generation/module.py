@@ -11,11 +11,10 @@ from qstar_pl.errors import UserError
 from qstar_pl.generation.fingerprint import fingerprint
 from qstar_pl.generation.records import make_records
 from qstar_pl.methods import RLHFModule
-from qstar_pl.models import Pretrained
+from qstar_pl.models import LanguageModel, Pretrained
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import continuation_texts
-from qstar_pl.rollout import LanguageModel
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch, Rollout

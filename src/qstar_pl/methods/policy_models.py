@@ -15,14 +15,13 @@ from qstar_pl.methods.base import RLHFModule
 from qstar_pl.methods.judges import Judges, settle
 from qstar_pl.methods.lengths import evaluates
 from qstar_pl.methods.non_finite import NonFinite, Stop
-from qstar_pl.models import Capabilities, Pretrained
+from qstar_pl.models import Capabilities, LanguageModel, Pretrained
 from qstar_pl.models.endings import add_ends
 from qstar_pl.models.freeze import freeze
+from qstar_pl.models.logprobs import completion_logprobs
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import continuation_texts
 from qstar_pl.rewards import GoldReward, Reward, RewardModelReward
-from qstar_pl.rollout import LanguageModel
-from qstar_pl.rollout.logprobs import completion_logprobs
 from qstar_pl.samplers import PolicySampler, Sampler
 from qstar_pl.types import PromptBatch, Rollout
 

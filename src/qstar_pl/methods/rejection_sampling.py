@@ -8,12 +8,12 @@ from torch import Tensor
 
 from qstar_pl.methods.keep import AcceptReject, Keep, Kept
 from qstar_pl.methods.rollout_module import RolloutModule
+from qstar_pl.models.logprobs import rollout_logprobs
 from qstar_pl.qstar.advantages import RawReward
 from qstar_pl.qstar.kl_estimators import K1
 from qstar_pl.qstar.kl_placement import InReward
 from qstar_pl.qstar.losses import likelihood_loss
 from qstar_pl.qstar.weights import Unweighted
-from qstar_pl.rollout.logprobs import rollout_logprobs
 from qstar_pl.samplers import PolicySampler, Sampler
 from qstar_pl.types import LossReport, PromptBatch, WeightedRollout
 

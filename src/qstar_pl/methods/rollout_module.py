@@ -12,6 +12,7 @@ from qstar_pl.methods.finite_watch import REWARDS, TAMER, describe_rewards
 from qstar_pl.methods.judges import check_knows, check_target
 from qstar_pl.methods.lengths import evaluates
 from qstar_pl.methods.policy_module import PolicyModule
+from qstar_pl.models.logprobs import rollout_logprobs
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
 from qstar_pl.qstar.kl_estimators import K1, KLEstimator
@@ -19,7 +20,6 @@ from qstar_pl.qstar.kl_placement import InReward, KLPlacement
 from qstar_pl.qstar.shaping import shape_rewards
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
 from qstar_pl.rewards.reward import Reward
-from qstar_pl.rollout.logprobs import rollout_logprobs
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
 from qstar_pl.targets import Expert
 from qstar_pl.targets.target import Target

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.files import open_weights
 from qstar_pl.models.inputs import fill_masked
+from qstar_pl.models.language_model import LanguageModel
 from qstar_pl.types import PromptBatch
 
 
@@ -38,9 +39,6 @@ class TokenRewardModel(nn.Module):
         self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
     ) -> Tensor:
         """Return the rewards [rows] of the answers; row i answers prompt `prompt_index[i]`."""
-        # Here and not above: language_model reads qstar_pl.models, which knows this class through its checkpoints.
-        from qstar_pl.rollout.language_model import LanguageModel
-
         tokens = LanguageModel(self.model, self.tokenizer)
         logits = tokens.completion_logits(prompts, prompt_index, completion_ids, completion_mask)
         values = logits.gather(-1, fill_masked(completion_ids, completion_mask).unsqueeze(-1)).squeeze(-1)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.divergence import divergence
 from qstar_pl.rollout.law import Law
-from qstar_pl.rollout.next_token import NextToken
 from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.types import PromptBatch, Rollout

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import NonFiniteError, UserError
+from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.absent import fill_absent
 from qstar_pl.rollout.divergence import divergence
 from qstar_pl.rollout.heap import keep_freed_memory
 from qstar_pl.rollout.inverse_cdf import inverse_cdf
 from qstar_pl.rollout.law import POLICY, TARGET, Law
-from qstar_pl.rollout.next_token import NextToken
 from qstar_pl.rollout.pace import Clock
 from qstar_pl.rollout.streams import row_uniforms
 from qstar_pl.rollout.trace import Trace

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.next_token import NextToken
 from qstar_pl.qstar import AlphaStrategy, KLSymmetricAlpha
 from qstar_pl.qstar.candidates import (
     CandidateMixture,
@@ -17,14 +18,13 @@ from qstar_pl.qstar.candidates import (
     uncovered_by_candidates,
 )
 from qstar_pl.qstar.logprobs import sequence_logprobs
-from qstar_pl.rollout.candidates import CandidateDistribution
 from qstar_pl.rollout.engine import decode
 from qstar_pl.rollout.inverse_cdf import inverse_cdf
 from qstar_pl.rollout.law import POLICY, Alone, Law
-from qstar_pl.rollout.next_token import NextToken
 from qstar_pl.rollout.streams import row_uniforms
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.samplers.sampler import Sampler
+from qstar_pl.targets.candidates import CandidateDistribution
 from qstar_pl.types import PromptBatch, Rollout, SamplerInfo
 
 

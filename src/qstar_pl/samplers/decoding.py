@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
+from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.engine import decode
 from qstar_pl.rollout.law import Law
-from qstar_pl.rollout.next_token import NextToken
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.samplers.sampler import Sampler
 from qstar_pl.types import PromptBatch, Rollout

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from qstar_pl.errors import UserError
-from qstar_pl.rollout.next_token import NextToken
+from qstar_pl.models.next_token import NextToken
 from qstar_pl.types import PromptBatch, Rollout
 
 

@@ -8,12 +8,12 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.next_token import DecodeSession
 from qstar_pl.models.text import continuation_texts
 from qstar_pl.models.tokenizers import vocabulary_size
 from qstar_pl.qstar.candidate_laws import BestOfN, CandidateLaw
 from qstar_pl.rewards import Reward, RewardModelReward
-from qstar_pl.rollout.candidates import CandidateDistribution
-from qstar_pl.rollout.next_token import DecodeSession
+from qstar_pl.targets.candidates import CandidateDistribution
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch, Rollout
 

@@ -7,12 +7,12 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.models.freeze import freeze
+from qstar_pl.models.language_model import LanguageModel
+from qstar_pl.models.next_token import DecodeSession, NextToken
 from qstar_pl.models.pretrained import Pretrained
+from qstar_pl.models.relabelled import Relabelled
 from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
-from qstar_pl.rollout.language_model import LanguageModel
-from qstar_pl.rollout.next_token import DecodeSession, NextToken
-from qstar_pl.rollout.relabelled import Relabelled
 from qstar_pl.targets.prompt_template import PromptTemplate
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch

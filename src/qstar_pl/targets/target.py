@@ -7,7 +7,7 @@ from abc import abstractmethod
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qstar_pl.rollout.next_token import NextToken
+from qstar_pl.models.next_token import NextToken
 
 
 class Target(nn.Module, NextToken):

@@ -9,14 +9,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from qstar_pl.errors import UserError
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.inputs import join
+from qstar_pl.models.language_model import LanguageModel
+from qstar_pl.models.next_token import DecodeSession
 from qstar_pl.models.prefix_rewards import PrefixRewards
 from qstar_pl.models.pretrained import Pretrained
 from qstar_pl.models.reward_model import RewardModel
 from qstar_pl.models.shared import check_vocabulary
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tiny import TINY
-from qstar_pl.rollout.language_model import LanguageModel
-from qstar_pl.rollout.next_token import DecodeSession
 from qstar_pl.targets.reward_tilted import check_beta
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch

@@ -24,10 +24,9 @@ from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.data.collate import pad
 from qstar_pl.data.keys import prompt_key
 from qstar_pl.errors import UserError
-from qstar_pl.models import Pretrained
+from qstar_pl.models import LanguageModel, Pretrained
 from qstar_pl.models.tokenizers import vocabulary_difference
 from qstar_pl.qstar import AlphaStrategy, KLSymmetricAlpha, ess, geometric_mixture, kl_divergence
-from qstar_pl.rollout import LanguageModel
 from qstar_pl.samplers import GeometricSampler
 from qstar_pl.types import Example, PromptBatch, Rollout, Turn
 

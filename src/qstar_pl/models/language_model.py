@@ -11,9 +11,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_length, check_tokens, fill_masked, join, position_ids, unpack
+from qstar_pl.models.next_token import DecodeSession, NextToken
 from qstar_pl.models.probe import TOKENS, reading_of
 from qstar_pl.models.reading import Reader, Reading, repeat_cache
-from qstar_pl.rollout.next_token import DecodeSession, NextToken
 from qstar_pl.types import PromptBatch
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from reference.tiny_models import TableModel, prompt_batch
 
-from qstar_pl.rollout.relabelled import Relabelled
+from qstar_pl.models.relabelled import Relabelled
 
 OWN = torch.tensor([3, 0, 4, 1, 2])
 

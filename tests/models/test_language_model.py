@@ -5,8 +5,8 @@ import torch
 from reference.tiny_models import SIZES, prompt_batch, random_model, word_tokenizer
 
 from qstar_pl.errors import UserError
+from qstar_pl.models import LanguageModel
 from qstar_pl.models.tokenizers import ensure_pad
-from qstar_pl.rollout import LanguageModel
 from qstar_pl.types import PromptBatch
 
 PROMPTS = [[3, 4, 5, 6], [7, 8]]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from qstar_pl.rollout.next_token import DecodeSession, NextToken
+from qstar_pl.models.next_token import DecodeSession, NextToken
 from qstar_pl.types import PromptBatch
 
 

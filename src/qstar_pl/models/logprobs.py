@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from qstar_pl.models.inputs import fill_masked
-from qstar_pl.rollout.next_token import NextToken
+from qstar_pl.models.next_token import NextToken
 from qstar_pl.types import DemonstrationBatch, PromptBatch, Rollout
 
 

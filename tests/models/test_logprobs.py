@@ -2,8 +2,12 @@ import pytest
 import torch
 from reference.tiny_models import TableModel, prompt_batch, random_model
 
-from qstar_pl.rollout import LanguageModel, completion_logprobs, completion_logprobs_and_entropy
-from qstar_pl.rollout.logprobs import logits_to_logprobs_and_entropy
+from qstar_pl.models import LanguageModel
+from qstar_pl.models.logprobs import (
+    completion_logprobs,
+    completion_logprobs_and_entropy,
+    logits_to_logprobs_and_entropy,
+)
 
 IDS = torch.tensor([[4, 9, 2, 0], [5, 3, 0, 0], [2, 6, 6, 1], [8, 1, 0, 0], [3, 3, 3, 3]])
 MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
