@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 
 from reference import awkward_programs, hostile_programs  # type: ignore[import-not-found]  # noqa: E402
 
-from qstar_pl.execution import (  # noqa: E402
+from qstar_pl.sandbox import (  # noqa: E402
     CheckedFunction,
     ExecutionPool,
     Limits,
@@ -101,7 +101,7 @@ def copied_python(folder: Path) -> Path:
         shutil.copy2(library, folder / "lib", follow_symlinks=True)
     (folder / "bin").mkdir()
     shutil.copy2(base / "bin" / name, folder / "bin")
-    for part in ("src/qstar_pl/execution", "tests/reference", "benchmarks"):
+    for part in ("src/qstar_pl/sandbox", "tests/reference", "benchmarks"):
         shutil.copytree(ROOT / part, folder / "project" / part, ignore=left_out)
     for file in ("__init__.py", "errors.py"):
         shutil.copy2(ROOT / "src" / "qstar_pl" / file, folder / "project" / "src" / "qstar_pl")

@@ -13,9 +13,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "src" / "qstar_pl"
 # Rank of a part: it may import parts of lower rank, and its own.
 RANKS = {
-    **dict.fromkeys(("__init__", "types", "errors", "files", "qstar"), 0),
+    **dict.fromkeys(("__init__", "types", "errors", "files", "qstar", "sandbox"), 0),
     **dict.fromkeys(("models", "rewards", "targets", "rollout", "samplers", "data", "optim", "tiny_world"), 1),
-    **dict.fromkeys(("distributed", "checkpoints", "execution", "locks"), 1),
+    **dict.fromkeys(("distributed", "checkpoints", "locks"), 1),
     "methods": 2,
     **dict.fromkeys(("evaluation", "experiments", "generation", "planning", "theory"), 3),
     **dict.fromkeys(("commandline", "cli", "__main__"), 3),
@@ -96,6 +96,13 @@ def test_mathematics_imports_torch_and_nothing_else() -> None:
     allowed = {"torch", "qstar_pl", "__future__"} | set(sys.stdlib_module_names)
     found = {(file.name, name) for file in (PACKAGE / "qstar").rglob("*.py") for name in imports(file)}
     assert {(file, name) for file, name in found if name.partition(".")[0] not in allowed} == set()
+
+
+def test_the_sandbox_is_a_package_of_its_own() -> None:
+    allowed = {"__future__"} | set(sys.stdlib_module_names)
+    found = {(file.name, name) for file in (PACKAGE / "sandbox").glob("*.py") for name in imports(file)}
+    outside = {(file, name) for file, name in found if not (name + ".").startswith("qstar_pl.sandbox.")}
+    assert {(file, name) for file, name in outside if name.partition(".")[0] not in allowed} == set()
 
 
 def test_callbacks_import_lightning_and_what_it_brings() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from qstar_pl.commandline.errors import explain, one_line_errors
 from qstar_pl.errors import UserError
+from qstar_pl.sandbox import SandboxError
 
 
 def raising(error: BaseException):
@@ -32,6 +33,7 @@ class UsageError(Exception):
     [
         (UserError("alpha must lie in [0, 1],\n  got 2.0"), "error: alpha must lie in [0, 1], got 2.0"),
         (chained(RuntimeError("wrapped"), UserError("path must exist")), "error: path must exist"),
+        (chained(RuntimeError("wrapped"), SandboxError("cpu_s must be at least 1")), "error: cpu_s must be at least 1"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/a.ckpt"), "error: no space left on the device: runs/a"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "x.yaml"), "error: No such file or directory: x"),
         (

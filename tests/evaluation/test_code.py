@@ -11,7 +11,7 @@ import pytest
 from qstar_pl.data.adapters.apps import APPS as AppsAdapter  # noqa: N811
 from qstar_pl.data.adapters.humaneval import HumanEval
 from qstar_pl.evaluation.samples import read_problems
-from qstar_pl.execution import problem_from_metadata
+from qstar_pl.sandbox import problem_from_metadata
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs run on Linux only")
 

@@ -11,8 +11,8 @@ from reference.judged import rollout_of
 from small_run import SMALL
 
 from qstar_pl.errors import UserError
-from qstar_pl.execution import Isolation, Limits
 from qstar_pl.rewards import ExecutionReward
+from qstar_pl.sandbox import Isolation, Limits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs run on Linux only")
 FUNCTION = {

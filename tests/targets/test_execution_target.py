@@ -7,11 +7,11 @@ import pytest
 import torch
 from reference.tiny_models import prompt_batch, random_model, word_tokenizer
 
-from qstar_pl.execution import Limits
 from qstar_pl.models import LanguageModel
 from qstar_pl.qstar import HighRewardConditional
 from qstar_pl.rewards import ExecutionReward
 from qstar_pl.samplers import PolicySampler
+from qstar_pl.sandbox import Limits
 from qstar_pl.targets import CandidateTarget
 from qstar_pl.types import Example, Turn
 

@@ -90,8 +90,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def user_error(error: BaseException) -> str | None:
-    """Return the message of the first `UserError` among the causes of an exception."""
-    return next((str(link) for link in _chain(error) if isinstance(link, UserError)), None)
+    """Return the message of the first `UserError`, or error of the sandbox's, among the causes of an exception."""
+    from qstar_pl.sandbox import SandboxError  # which knows nothing of the rest of this project
+
+    return next((str(link) for link in _chain(error) if isinstance(link, UserError | SandboxError)), None)
 
 
 def explain(error: BaseException) -> str | None:

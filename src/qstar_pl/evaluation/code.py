@@ -22,7 +22,7 @@ from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.pass_at_k import mean_pass_at_k
 from qstar_pl.evaluation.samples import Problems, Sample, read_problems, read_samples
-from qstar_pl.execution import (
+from qstar_pl.sandbox import (
     ExecutionPool,
     Limits,
     Outcome,

@@ -15,8 +15,8 @@ from qstar_pl.data.adapters.humaneval import HumanEval
 from qstar_pl.data.reading import Row, Unreadable, read_rows
 from qstar_pl.data.rows import RowRejected, convert
 from qstar_pl.errors import UserError
-from qstar_pl.execution import CheckedFunction, Problem, problem_from_metadata
-from qstar_pl.execution.apps_cases import parsed_json
+from qstar_pl.sandbox import CheckedFunction, Problem, SandboxError, problem_from_metadata
+from qstar_pl.sandbox.apps_cases import parsed_json
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def read_problems(path: Path) -> Problems:
         try:
             example = convert(_adapter(row), where, row)
             problem = problem_from_metadata(example.metadata)
-        except (RowRejected, UserError) as reason:
+        except (RowRejected, SandboxError, UserError) as reason:
             left_out.append(LeftOut(_key(row) or "?", where, str(reason).removeprefix(f"{where}: ")))
             continue
         if problem.key in problems:

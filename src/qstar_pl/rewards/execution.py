@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
-from qstar_pl.execution import TASKS, ExecutionPool, Limits, Outcome, Task, problem_from_metadata
 from qstar_pl.rewards.reward import Reward
+from qstar_pl.sandbox import TASKS, ExecutionPool, Limits, Outcome, SandboxError, Task, problem_from_metadata
 from qstar_pl.types import Example, Rollout
 
 
 class ExecutionReward(Reward):
     """1 if the program in an answer passes its problem's tests, else 0; or the share of the tests that it passes.
 
-    Programs run behind the walls of `qstar_pl.execution`, which this machine's kernel decides on; `qstar pass-at-k
+    Programs run behind the walls of `qstar_pl.sandbox`, which this machine's kernel decides on; `qstar pass-at-k
     --describe-isolation` prints them, and a warning says so where a program could reach the network or open no file.
     """
 
@@ -55,13 +55,17 @@ class ExecutionReward(Reward):
         """See `Reward.score`; reads the tests from the metadata of each answer's example.
 
         Raises:
-            UserError: if an example has no tests of programs.
+            UserError: if an example has no tests of programs, or none can be run on this machine.
 
         """
         examples = [rollout.prompts.examples[index] for index in rollout.prompt_index.tolist()]
-        problems = [problem_from_metadata(example.metadata) for example in examples]
+        try:
+            problems = [problem_from_metadata(example.metadata) for example in examples]
+            pool = self._started()
+        except SandboxError as error:
+            raise UserError(str(error)) from error
         tasks = [Task(problem, problem.program(text)) for problem, text in zip(problems, completions, strict=True)]
-        verdicts = self._started().judge(tasks, every_test=self.share_of_tests)
+        verdicts = pool.judge(tasks, every_test=self.share_of_tests)
         for problem, verdict in zip(problems, verdicts, strict=True):
             if verdict.outcome is Outcome.BROKEN_TESTS:
                 warnings.warn(f"the tests of problem {problem.key} cannot be run: {verdict.detail}", stacklevel=2)

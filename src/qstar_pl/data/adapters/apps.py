@@ -11,9 +11,9 @@ from qstar_pl.data.adapters.columns import json_text, mapping, need, text_list, 
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.rows import RowError, RowRejected
-from qstar_pl.execution.apps_cases import UnusableTests, apps_cases, parsed_json
 from qstar_pl.rewards.execution import ExecutionReward
 from qstar_pl.rewards.reward import Reward
+from qstar_pl.sandbox.apps_cases import UnusableTests, apps_cases, parsed_json
 from qstar_pl.types import Example
 
 _STDIN = "Use Standard Input format"

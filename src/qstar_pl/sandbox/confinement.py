@@ -1,0 +1,77 @@
+"""What each program gets for itself before it starts: namespaces, limits, an identity without rights, the filter."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from qstar_pl.sandbox import seccomp, syscalls
+from qstar_pl.sandbox.limits import MIB, Isolation, Limits
+from qstar_pl.sandbox.private_root import PROGRAM_ID, mount_work_folder
+
+_THREADS = 64
+_OWN_HELPERS = 16
+"""Processes of the launcher that count against a limit per user where the program shares its user id."""
+_COUNTED_PER_NAMESPACE = (5, 14)
+
+
+def enter_own(walls: Isolation, limits: Limits) -> None:
+    """Give this process's next child a pid namespace, and both a working folder of their own."""
+    own_mounts = syscalls.NEWNS if walls.files else 0
+    syscalls.unshare(syscalls.NEWPID | syscalls.NEWIPC | own_mounts)
+    if walls.files:
+        owner = PROGRAM_ID if walls.user else os.geteuid()
+        mount_work_folder(limits.files_mib, owner, shared_memory=limits.processes > 1)
+
+
+def confine(walls: Isolation, limits: Limits, own_id: int | None) -> None:
+    """Bind this process, which the program then takes over; nothing of this can be undone from inside."""
+    os.setsid()
+    syscalls.die_with_parent()
+    _set_limits(walls, limits, own_id)
+    if own_id is not None:
+        os.setgroups([])
+        os.setresgid(own_id, own_id, own_id)
+        os.setresuid(own_id, own_id, own_id)
+    syscalls.drop_capabilities()
+    syscalls.no_new_privileges()
+    if walls.seccomp:
+        syscalls.install_filter(call_filter(walls, limits))
+
+
+def call_filter(walls: Isolation, limits: Limits) -> bytes:
+    """Return the filter of system calls for this process; with a pid namespace it is the same for every process."""
+    options = seccomp.FilterOptions(
+        own_pid=None if walls.processes else os.getpid(),
+        new_processes=limits.processes > 1,
+        open_files=walls.files,
+    )
+    return seccomp.build_filter(options, os.uname().machine)
+
+
+def _set_limits(walls: Isolation, limits: Limits, own_id: int | None) -> None:
+    memory, file_size = limits.memory_mib * MIB, limits.files_mib * MIB
+    bounds = {
+        # The soft limit's signal can be caught, the hard one's cannot.
+        resource.RLIMIT_CPU: (limits.cpu_s, limits.cpu_s + 1),
+        resource.RLIMIT_AS: (memory, memory),
+        resource.RLIMIT_FSIZE: (file_size, file_size),
+        resource.RLIMIT_NOFILE: (64, 64),
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_MEMLOCK: (0, 0),
+        resource.RLIMIT_MSGQUEUE: (0, 0),
+    }
+    if own_id is not None:
+        bounds[resource.RLIMIT_NPROC] = (limits.processes + _THREADS,) * 2
+    elif walls.user and _kernel() >= _COUNTED_PER_NAMESPACE:
+        # Earlier kernels count what the user runs elsewhere, so that a limit would refuse at random.
+        bounds[resource.RLIMIT_NPROC] = (limits.processes + _THREADS + _OWN_HELPERS,) * 2
+    for kind, (soft, hard) in bounds.items():
+        ceiling = resource.getrlimit(kind)[1]
+        if ceiling != resource.RLIM_INFINITY:
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
+        resource.setrlimit(kind, (soft, hard))
+
+
+def _kernel() -> tuple[int, ...]:
+    return tuple(int("".join(filter(str.isdigit, part)) or 0) for part in os.uname().release.split(".")[:2])

@@ -1,0 +1,5 @@
+"""What is wrong with what a caller gave, or with this machine."""
+
+
+class SandboxError(ValueError):
+    """A mistake that a user can mend; the message says "<argument> must <rule>, got <value>"."""
