@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterable
 
 from qstar_pl.data import HHRLHF, TLDR, RowRejected
-from qstar_pl.data.rows import convert
+from qstar_pl.data.adapters.rows import convert
 from qstar_pl.tiny_world import gold_reward
 
 

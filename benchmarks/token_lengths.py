@@ -4,7 +4,7 @@ from itertools import islice
 from statistics import mean
 
 from qstar_pl.data import TinyWorld
-from qstar_pl.data.rendering import dialogue_prompt
+from qstar_pl.data.text.templates import dialogue_prompt
 from qstar_pl.models.tokenizers import load_tokenizer
 
 ROWS = 1000

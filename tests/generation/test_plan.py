@@ -1,6 +1,6 @@
 import numpy as np
 
-from qstar_pl.data.encoding import Encoded
+from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.generation.plan import plan_batches, prompts_digest
 from qstar_pl.types import Example, Turn
 

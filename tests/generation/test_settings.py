@@ -1,7 +1,7 @@
 import pytest
 from small_generation import small_settings
 
-from qstar_pl.data.renderings import PlainRendering, TokenizerRendering
+from qstar_pl.data.text.rendering import PlainRendering, TokenizerRendering
 from qstar_pl.errors import UserError
 from qstar_pl.generation.settings import alpha_strategy, differences
 from qstar_pl.qstar import EntropyAlpha, ESSBalanceAlpha, FixedAlpha, KLSymmetricAlpha, SNRAlpha

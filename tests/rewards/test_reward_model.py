@@ -9,7 +9,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from qstar_pl import QStarGenerator
-from qstar_pl.data.collate import PromptCollate
+from qstar_pl.data.batches.collate import PromptCollate
 from qstar_pl.errors import UserError
 from qstar_pl.models import FromConfig, Pretrained, RewardModel
 from qstar_pl.models.tiny import resolve

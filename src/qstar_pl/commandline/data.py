@@ -14,10 +14,11 @@ from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 from qstar_pl.commandline.errors import user_error
 from qstar_pl.commandline.messages import essence
 from qstar_pl.data import Auto, Rendering, RowFilter, RowSource, TokenizerRendering
-from qstar_pl.data.chat_template import remarks
-from qstar_pl.data.preparation import Selection
-from qstar_pl.data.rendering import Template
-from qstar_pl.data.rows import MAX_LEFT_OUT, Rows, check_share
+from qstar_pl.data.adapters.rows import Rows
+from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
+from qstar_pl.data.selection.preparation import Selection
+from qstar_pl.data.text.chat import remarks
+from qstar_pl.data.text.templates import Template
 from qstar_pl.data.wording import OF_DATA, speaking, worded
 from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer

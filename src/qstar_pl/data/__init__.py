@@ -1,7 +1,6 @@
 """Datasets, read through adapters, as batches."""
 
 from .adapters.adapter import Adapter as Adapter
-from .adapters.adapter import RowRejected as RowRejected
 from .adapters.adapter import RowSource as RowSource
 from .adapters.apps import APPS as APPS
 from .adapters.arena import Arena as Arena
@@ -30,16 +29,17 @@ from .adapters.tiny_world import TinyWorld as TinyWorld
 from .adapters.tldr import TLDR as TLDR
 from .adapters.webgpt import WebGPT as WebGPT
 from .adapters.wmt import WMT as WMT
-from .filters import DuplicatePrompts as DuplicatePrompts
-from .filters import RowFilter as RowFilter
-from .length_filter import LengthFilter as LengthFilter
 from .module import RLHFDataModule as RLHFDataModule
-from .range_filter import RangeFilter as RangeFilter
-from .renderings import ChatRendering as ChatRendering
-from .renderings import DialogueRendering as DialogueRendering
-from .renderings import PlainRendering as PlainRendering
-from .renderings import Rendering as Rendering
-from .renderings import TokenizerRendering as TokenizerRendering
+from .reading.rejected import RowError as RowError
+from .reading.rejected import RowRejected as RowRejected
 from .report import DataReport as DataReport
-from .reward_margin_filter import RewardMarginFilter as RewardMarginFilter
-from .rows import RowError as RowError
+from .selection.filters import DuplicatePrompts as DuplicatePrompts
+from .selection.filters import RowFilter as RowFilter
+from .selection.length_filter import LengthFilter as LengthFilter
+from .selection.range_filter import RangeFilter as RangeFilter
+from .selection.reward_margin_filter import RewardMarginFilter as RewardMarginFilter
+from .text.rendering import ChatRendering as ChatRendering
+from .text.rendering import DialogueRendering as DialogueRendering
+from .text.rendering import PlainRendering as PlainRendering
+from .text.rendering import Rendering as Rendering
+from .text.rendering import TokenizerRendering as TokenizerRendering

@@ -7,19 +7,20 @@ from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.data.adapters.adapter import Adapter, RowSource
 from qstar_pl.data.adapters.auto import Auto
+from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.adapters.tiny_world import TinyWorld
-from qstar_pl.data.attached import Attached
-from qstar_pl.data.chat_template import remarks
-from qstar_pl.data.collate import COLLATES, Collate, PromptCollate, training_collate
-from qstar_pl.data.encoding import Encoded, Encoder
-from qstar_pl.data.filters import RowFilter
-from qstar_pl.data.loader import EvaluationLoader, Position, TrainLoader, evaluation_loaders
-from qstar_pl.data.preparation import Parting, Preparation, Prepared, Selection
-from qstar_pl.data.renderings import Rendering, TokenizerRendering
-from qstar_pl.data.report import DataReport, announce
-from qstar_pl.data.reporting import BatchSize, make_report
-from qstar_pl.data.rows import MAX_LEFT_OUT, Rows, check_share
-from qstar_pl.data.training_order import training_order
+from qstar_pl.data.batches.attached import Attached
+from qstar_pl.data.batches.collate import COLLATES, Collate, PromptCollate, training_collate
+from qstar_pl.data.batches.loader import EvaluationLoader, Position, TrainLoader, evaluation_loaders
+from qstar_pl.data.batches.mixing import training_order
+from qstar_pl.data.report import BatchSize, DataReport, make_report
+from qstar_pl.data.selection.filters import RowFilter
+from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
+from qstar_pl.data.selection.preparation import Parting, Preparation, Prepared, Selection
+from qstar_pl.data.text.chat import remarks
+from qstar_pl.data.text.encoding import Encoded, Encoder
+from qstar_pl.data.text.rendering import Rendering, TokenizerRendering
+from qstar_pl.data.wording import announce
 from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer
 from qstar_pl.rewards.reward import Reward
@@ -142,7 +143,7 @@ class RLHFDataModule(LightningDataModule):
         self._printed: DataReport | None = None
 
     def setup(self, stage: str | None = None) -> None:
-        """Read, tokenise and split the rows (once per tokenizer), and print the report (once).
+        """Read, tokenize and split the rows (once per tokenizer), and print the report (once).
 
         Raises:
             UserError: if the data cannot be read, leave no usable row, or lack what the method needs.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lightning.pytorch.utilities import rank_zero_only
-from rich.console import Console
-
-from qstar_pl.data.wording import worded
+from qstar_pl.data.adapters.rows import Rows
+from qstar_pl.data.batches.collate import Collate
+from qstar_pl.data.batches.mixing import MixedOrder, training_order
+from qstar_pl.data.selection.preparation import Prepared
+from qstar_pl.data.text.encoding import Encoded
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class DataReport:
 
     @property
     def effective_batch(self) -> int:
-        """Rows per optimiser step: batch size × accumulation × processes."""
+        """Rows per optimizer step: batch size × accumulation × processes."""
         return self.batch_size * self.accumulate * self.world_size
 
     def lines(self) -> list[str]:
@@ -92,7 +94,49 @@ class DataReport:
         return "\n".join(self.lines())
 
 
-@rank_zero_only
-def announce(text: str) -> None:
-    """Print what was found out about the data, on one process only."""
-    Console().print(worded(text), markup=False, highlight=False, soft_wrap=True)
+@dataclass(frozen=True)
+class BatchSize:
+    """What makes up the rows of one optimizer step."""
+
+    per_process: int
+    accumulate: int
+    world_size: int
+
+
+def make_report(source: str, rows: Rows, prepared: Prepared, collate: type[Collate], batch: BatchSize) -> DataReport:
+    """Return the counts of one `setup`."""
+    training = collate.select(prepared.splits.train)
+    return DataReport(
+        source=source,
+        rows_read=rows.read,
+        rows_used=len(prepared.rows),
+        rejected=dict(rows.rejected + prepared.rejected),
+        prompts_cut=sum(row.prompt_cut for row in prepared.rows),
+        answers_cut=sum(row.answers_cut for row in prepared.rows),
+        max_prompt_tokens=prepared.encoder.max_prompt_tokens,
+        max_completion_tokens=prepared.encoder.max_completion_tokens,
+        train=len(prepared.splits.train),
+        val=len(prepared.splits.val),
+        test=len(prepared.splits.test),
+        kind=collate.batch_type.__name__,
+        train_items=len(training),
+        batch_size=min(batch.per_process, max(1, len(training) // batch.world_size)),
+        accumulate=batch.accumulate,
+        world_size=batch.world_size,
+        parts=_parts(rows, prepared, training),
+        cache=prepared.cache,
+    )
+
+
+def _parts(rows: Rows, prepared: Prepared, training: list[Encoded]) -> tuple[PartReport, ...]:
+    if not rows.parts:
+        return ()
+    used, items = (Counter(row.example.metadata["part"] for row in encoded) for encoded in (prepared.rows, training))
+    counts = [items[part.name] for part in rows.parts]
+    if training:
+        order = training_order(training, rows.parts, batch_size=1, seed=0)
+        counts = order.counts if isinstance(order, MixedOrder) else counts
+    return tuple(
+        PartReport(part.name, part.read, used[part.name], items[part.name], count)
+        for part, count in zip(rows.parts, counts, strict=True)
+    )

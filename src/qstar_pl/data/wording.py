@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
+
 from qstar_pl.errors import UserError
 
 Rules = Sequence[tuple[str, str]]
@@ -52,3 +55,9 @@ def speaking(rules: Rules) -> Iterator[None]:
         raise UserError(worded(str(error))) from error
     finally:
         _RULES.reset(token)
+
+
+@rank_zero_only
+def announce(text: str) -> None:
+    """Print what was found out about the data, on one process only."""
+    Console().print(worded(text), markup=False, highlight=False, soft_wrap=True)

@@ -12,8 +12,9 @@ from typing import Any
 from qstar_pl.data.adapters.adapter import Adapter
 from qstar_pl.data.adapters.apps import APPS
 from qstar_pl.data.adapters.humaneval import HumanEval
+from qstar_pl.data.adapters.rows import convert
 from qstar_pl.data.reading import Row, Unreadable, read_rows
-from qstar_pl.data.rows import RowRejected, convert
+from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.errors import UserError
 from qstar_pl.sandbox import CheckedFunction, Problem, SandboxError, problem_from_metadata
 from qstar_pl.sandbox.apps_cases import parsed_json

@@ -7,16 +7,15 @@ from typing import Any
 
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.data.adapters.adapter import RowSource
-from qstar_pl.data.attached import Attached
-from qstar_pl.data.chat_template import ChatTemplate, remarks
-from qstar_pl.data.collate import PromptCollate
-from qstar_pl.data.encoding import Encoder
-from qstar_pl.data.loader import EvaluationLoader
-from qstar_pl.data.rendering import Template
-from qstar_pl.data.renderings import Rendering, TokenizerRendering
-from qstar_pl.data.report import announce
-from qstar_pl.data.rows import MAX_LEFT_OUT
-from qstar_pl.data.wording import OF_GENERATE, speaking
+from qstar_pl.data.batches.attached import Attached
+from qstar_pl.data.batches.collate import PromptCollate
+from qstar_pl.data.batches.loader import EvaluationLoader
+from qstar_pl.data.selection.left_out import MAX_LEFT_OUT
+from qstar_pl.data.text.chat import ChatTemplate, remarks
+from qstar_pl.data.text.encoding import Encoder
+from qstar_pl.data.text.rendering import Rendering, TokenizerRendering
+from qstar_pl.data.text.templates import Template
+from qstar_pl.data.wording import OF_GENERATE, announce, speaking
 from qstar_pl.generation.plan import Plan, plan_batches, prompts_digest
 from qstar_pl.generation.prompts import Prompts, choose_source, read_prompts
 from qstar_pl.models.run_date import run_date

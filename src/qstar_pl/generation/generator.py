@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qstar_pl.data.chat_template import remarks
-from qstar_pl.data.collate import PromptCollate
-from qstar_pl.data.encoding import Encoded, Encoder
-from qstar_pl.data.keys import prompt_key
-from qstar_pl.data.rendering import dialogue_prompt
-from qstar_pl.data.renderings import PlainRendering, TokenizerRendering
+from qstar_pl.data.batches.collate import PromptCollate
+from qstar_pl.data.text.chat import remarks
+from qstar_pl.data.text.encoding import Encoded, Encoder
+from qstar_pl.data.text.keys import prompt_key
+from qstar_pl.data.text.rendering import PlainRendering, TokenizerRendering
+from qstar_pl.data.text.templates import dialogue_prompt
 from qstar_pl.errors import UserError
 from qstar_pl.generation.diagnostics import row_diagnostics, token_columns
 from qstar_pl.generation.module import GenerationModule

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qstar_pl.data.encoding import Encoded
+from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.generation.records import json_line, original_fields
 
 

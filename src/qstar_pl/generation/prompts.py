@@ -11,9 +11,11 @@ from itertools import islice
 from qstar_pl.data.adapters.adapter import Adapter, RowSource
 from qstar_pl.data.adapters.auto import Auto
 from qstar_pl.data.adapters.prompt_response import PromptResponse
+from qstar_pl.data.adapters.rows import Rows, convert, place_of
 from qstar_pl.data.adapters.tiny_world import TinyWorld
-from qstar_pl.data.encoding import Encoded, Encoder
-from qstar_pl.data.rows import MAX_LEFT_OUT, RowRejected, Rows, check_share, convert, place_of
+from qstar_pl.data.reading.rejected import RowRejected
+from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
+from qstar_pl.data.text.encoding import Encoded, Encoder
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from qstar_pl.data.renderings import PlainRendering, Rendering, TokenizerRendering
+from qstar_pl.data.text.rendering import PlainRendering, Rendering, TokenizerRendering
 from qstar_pl.errors import UserError
 from qstar_pl.models.configure import DTYPES
 from qstar_pl.qstar import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qstar_pl.data import RLHFDataModule
-from qstar_pl.data.report import announce
+from qstar_pl.data.wording import announce
 from qstar_pl.errors import UserError
 from qstar_pl.models.source import ModelSource
 from qstar_pl.rewards import Reward

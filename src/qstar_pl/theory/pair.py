@@ -21,8 +21,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.commandline.tool_parser import ToolParser
-from qstar_pl.data.collate import pad
-from qstar_pl.data.keys import prompt_key
+from qstar_pl.data.batches.collate import pad
+from qstar_pl.data.text.keys import prompt_key
 from qstar_pl.errors import UserError
 from qstar_pl.models import LanguageModel, Pretrained
 from qstar_pl.models.tokenizers import vocabulary_difference

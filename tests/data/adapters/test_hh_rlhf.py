@@ -4,8 +4,8 @@ import pytest
 
 from qstar_pl.data import HHRLHF
 from qstar_pl.data.adapters.adapter import RowRejected
-from qstar_pl.data.rendering import dialogue_prompt
-from qstar_pl.data.rows import read_examples
+from qstar_pl.data.adapters.rows import read_examples
+from qstar_pl.data.text.templates import dialogue_prompt
 from qstar_pl.errors import UserError
 
 PROMPT = "\n\nHuman: one\n\nAssistant: two\n\nHuman: three"

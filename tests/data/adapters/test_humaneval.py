@@ -2,7 +2,7 @@ import pytest
 
 from qstar_pl.data import HumanEval
 from qstar_pl.data.adapters.adapter import RowRejected
-from qstar_pl.data.rendering import PlainTemplate
+from qstar_pl.data.text.templates import PlainTemplate
 from qstar_pl.errors import UserError
 
 ROW = {

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from qstar_pl.data import GSM8K, Auto, Mixture, Part, PromptResponse
-from qstar_pl.data.rows import PartRows
+from qstar_pl.data.adapters.rows import PartRows
 from qstar_pl.errors import UserError
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from qstar_pl.data import single_turn
 from qstar_pl.data.adapters.adapter import RowRejected
-from qstar_pl.data.keys import prompt_key
+from qstar_pl.data.text.keys import prompt_key
 
 
 def test_texts_stay_as_they_are():

@@ -4,8 +4,8 @@ import pytest
 
 from qstar_pl.data.adapters.hh_rlhf import HHRLHF
 from qstar_pl.data.adapters.tiny_world import TinyWorld
-from qstar_pl.data.keys import prompt_key
-from qstar_pl.data.rendering import dialogue_prompt
+from qstar_pl.data.text.keys import prompt_key
+from qstar_pl.data.text.templates import dialogue_prompt
 from qstar_pl.errors import UserError
 from qstar_pl.tiny_world import demonstrations, dialogues, gold_reward, posts, programs
 from qstar_pl.tiny_world.rows import MAKERS

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from qstar_pl.data.adapters.rows import Rows, read_examples
 from qstar_pl.data.reading import Row as Row
 from qstar_pl.data.reading import Unreadable as Unreadable
 from qstar_pl.data.reading import read_rows
-from qstar_pl.data.rows import RowRejected as RowRejected
-from qstar_pl.data.rows import Rows, read_examples
+from qstar_pl.data.reading.rejected import RowRejected as RowRejected
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 

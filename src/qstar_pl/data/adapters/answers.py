@@ -8,7 +8,7 @@ from typing import Any
 from qstar_pl.data.adapters.columns import as_text
 from qstar_pl.data.adapters.dialogue import dialogue, is_dialogue, parted, same
 from qstar_pl.data.adapters.transcript import is_transcript, transcript
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.types import Turn
 
 PROMPTS_DIFFER = "the prompts of chosen and rejected differ"

@@ -10,7 +10,7 @@ from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import json_text, mapping, need, text_list, texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.data.rows import RowError, RowRejected
+from qstar_pl.data.reading.rejected import RowError, RowRejected
 from qstar_pl.rewards.execution import ExecutionReward
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.sandbox.apps_cases import UnusableTests, apps_cases, parsed_json

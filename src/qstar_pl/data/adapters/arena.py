@@ -11,7 +11,7 @@ from qstar_pl.data.adapters.adapter import Row
 from qstar_pl.data.adapters.columns import as_number, need, text_list
 from qstar_pl.data.adapters.comparison import Comparison, Duel
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.data.rows import RowError, RowRejected
+from qstar_pl.data.reading.rejected import RowError, RowRejected
 from qstar_pl.types import Turn
 
 _DIALOGUES = ("conversation_a", "conversation_b")

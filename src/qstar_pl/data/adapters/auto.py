@@ -22,6 +22,7 @@ from qstar_pl.data.adapters.pku_safe_rlhf import PKUSafeRLHF
 from qstar_pl.data.adapters.prompt_response import PAIRS, PROMPTS, PromptResponse
 from qstar_pl.data.adapters.ranking import Nectar, UltraFeedback
 from qstar_pl.data.adapters.red_team import RedTeam
+from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.adapters.shp import SHP
 from qstar_pl.data.adapters.squad import SQuAD
 from qstar_pl.data.adapters.table import Claim, Table
@@ -29,8 +30,7 @@ from qstar_pl.data.adapters.tldr import TLDR
 from qstar_pl.data.adapters.webgpt import WebGPT
 from qstar_pl.data.adapters.wmt import WMT
 from qstar_pl.data.reading import Unreadable
-from qstar_pl.data.report import announce
-from qstar_pl.data.rows import Rows
+from qstar_pl.data.wording import announce
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 

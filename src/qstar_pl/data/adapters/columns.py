@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qstar_pl.data.reading import Row
-from qstar_pl.data.rows import RowError
+from qstar_pl.data.reading.rejected import RowError
 
 
 def need(row: Row, names: Sequence[str], where: str, adapter: str) -> None:

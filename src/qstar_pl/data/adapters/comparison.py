@@ -10,7 +10,7 @@ from typing import Any
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.answers import PROMPTS_DIFFER, answered, prompt_turns
 from qstar_pl.data.adapters.examples import dialogue_example
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.types import Example, Turn
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qstar_pl.data.rows import RowError, RowRejected
+from qstar_pl.data.reading.rejected import RowError, RowRejected
 from qstar_pl.types import Turn
 
 ROLES: Mapping[str, str] = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qstar_pl.data.keys import prompt_key
-from qstar_pl.data.rendering import dialogue_prompt
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.reading.rejected import RowRejected
+from qstar_pl.data.text.keys import prompt_key
+from qstar_pl.data.text.templates import dialogue_prompt
 from qstar_pl.types import Example, Turn
 
 

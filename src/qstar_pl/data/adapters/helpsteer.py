@@ -12,7 +12,7 @@ from qstar_pl.data.adapters.columns import need, number, texts
 from qstar_pl.data.adapters.comparison import Comparison, Duel
 from qstar_pl.data.adapters.examples import dialogue_example
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.types import Example, Turn
 
 RATINGS = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")

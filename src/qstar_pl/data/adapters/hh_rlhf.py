@@ -10,8 +10,8 @@ from qstar_pl.data.adapters.adapter import Adapter, Row, RowRejected
 from qstar_pl.data.adapters.columns import texts
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.adapters.transcript import is_transcript
-from qstar_pl.data.keys import prompt_key
-from qstar_pl.data.rendering import dialogue_prompt
+from qstar_pl.data.text.keys import prompt_key
+from qstar_pl.data.text.templates import dialogue_prompt
 from qstar_pl.types import Example, Turn
 
 _ANSWER = "\n\nAssistant:"

@@ -10,7 +10,7 @@ from typing import Any
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import as_number, as_text, number
 from qstar_pl.data.adapters.table import Kind, Table
-from qstar_pl.data.rows import RowError
+from qstar_pl.data.reading.rejected import RowError
 from qstar_pl.errors import UserError
 from qstar_pl.rewards.final_answer import FinalAnswerReward
 from qstar_pl.rewards.reward import Reward

@@ -13,7 +13,7 @@ from qstar_pl.data.adapters.dialogue import dialogue, parted, same
 from qstar_pl.data.adapters.examples import dialogue_example
 from qstar_pl.data.adapters.judged import Judged, detect_judgement
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.types import Example, Turn
 
 COLUMNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat")

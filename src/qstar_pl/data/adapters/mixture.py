@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from qstar_pl.data.adapters.adapter import Adapter, RowSource
-from qstar_pl.data.rows import PartRows, Rows
+from qstar_pl.data.adapters.rows import PartRows, Rows
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 

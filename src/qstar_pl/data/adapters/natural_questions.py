@@ -10,7 +10,7 @@ from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import need, text_list, texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.rewards.final_answer import FinalAnswerReward
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example

@@ -10,7 +10,7 @@ from qstar_pl.data.adapters.adapter import Row
 from qstar_pl.data.adapters.columns import need, number, texts
 from qstar_pl.data.adapters.comparison import Comparison, Duel, text_prompt
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.data.rows import RowError
+from qstar_pl.data.reading.rejected import RowError
 from qstar_pl.types import Turn
 
 _COLUMNS = ("prompt", "response_0", "response_1")

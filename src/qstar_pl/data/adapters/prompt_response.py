@@ -14,7 +14,7 @@ from qstar_pl.data.adapters.judged import Judged, detect_judgement
 from qstar_pl.data.adapters.messages import COLUMNS as DIALOGUES
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.adapters.transcript import is_answered, is_transcript
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example, Turn
 

@@ -12,7 +12,7 @@ from qstar_pl.data.adapters.answers import prompt_turns
 from qstar_pl.data.adapters.columns import as_number, as_text, mapping, need
 from qstar_pl.data.adapters.examples import dialogue_example
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.data.rows import RowError, RowRejected
+from qstar_pl.data.reading.rejected import RowError, RowRejected
 from qstar_pl.types import Example
 
 

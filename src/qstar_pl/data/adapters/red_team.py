@@ -10,7 +10,7 @@ from qstar_pl.data.adapters.columns import texts
 from qstar_pl.data.adapters.examples import dialogue_example
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.adapters.transcript import is_transcript, transcript
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.types import Example
 
 _KEPT = ("rating", "min_harmlessness_score_transcript", "task_description")

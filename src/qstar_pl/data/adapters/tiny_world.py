@@ -8,8 +8,8 @@ from typing import Literal
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.hh_rlhf import HHRLHF
-from qstar_pl.data.keys import prompt_key
-from qstar_pl.data.rendering import dialogue_prompt
+from qstar_pl.data.text.keys import prompt_key
+from qstar_pl.data.text.templates import dialogue_prompt
 from qstar_pl.errors import UserError
 from qstar_pl.tiny_world.rows import MAKERS, shows_good_answer, stream
 from qstar_pl.types import Example, Turn

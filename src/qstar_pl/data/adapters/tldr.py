@@ -10,7 +10,7 @@ from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import as_number, mapping, need, texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.data.rows import RowError
+from qstar_pl.data.reading.rejected import RowError
 from qstar_pl.types import Example
 
 _POST = ("subreddit", "title", "post", "summary")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from qstar_pl.data.rows import RowRejected
+from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.types import Turn
 
 _FORMS = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from qstar_pl.data.report import announce
+from qstar_pl.data.wording import announce
 from qstar_pl.errors import UserError
 
 _ABOUT = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "croissant.json")

@@ -1,0 +1,1 @@
+"""From encoded rows to the batches that a method trains on."""

@@ -1,0 +1,1 @@
+"""Which rows are used, and for what: filters, subsets, splits."""

@@ -1,0 +1,34 @@
+"""How many rows may be left out before a dataset is taken for another than it is."""
+
+from __future__ import annotations
+
+from qstar_pl.data.adapters.rows import Rows
+from qstar_pl.errors import UserError
+
+MAX_LEFT_OUT = 0.5
+"""Share of rows left out above which reading is an error, by default."""
+
+
+def check_share(path: str, rows: Rows, limit: float) -> None:
+    """Check that reading left out at most the share `limit` of the rows.
+
+    Raises:
+        UserError: naming the commonest reason and where it is met first; or if the limit is no share.
+
+    """
+    if not 0 <= limit <= 1:
+        raise UserError(f"max_left_out must lie in [0, 1], got {limit:g}")
+    left_out = rows.rejected.total()
+    if left_out <= limit * rows.read:
+        return
+    reasons = rows.rejected.most_common()
+    why = "; ".join(f"{count}: {reason}" for reason, count in reasons)
+    at = f"; first {rows.first[reasons[0][0]]}" if reasons[0][0] in rows.first else ""
+    if left_out == rows.read:
+        got = f"got {rows.read} rows in {path} ({why}), all of them left out"
+        raise UserError(f"path must hold a usable row, {got}{at}")
+    share = left_out / rows.read
+    raise UserError(
+        f"max_left_out must be at least {share:.3g}, the share of {path} that is left out, got {limit:g}; "
+        f"{left_out} of {rows.read} rows ({why}){at}"
+    )

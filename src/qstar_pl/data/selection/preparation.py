@@ -1,0 +1,120 @@
+"""From rows that were read to the encoded rows of each split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from transformers import PreTrainedTokenizerBase
+
+from qstar_pl.data.adapters.rows import Rows
+from qstar_pl.data.selection.filters import RowFilter, apply_filters
+from qstar_pl.data.selection.splits import Splits, check_fractions, split_by_prompt
+from qstar_pl.data.selection.subset import subset
+from qstar_pl.data.text.encoding import Encoded, Encoder
+from qstar_pl.data.text.tokenizing import encode_all, encode_cached
+from qstar_pl.errors import UserError
+from qstar_pl.types import Example, Turn
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of the rows are to be used, and how."""
+
+    filters: tuple[RowFilter, ...] = ()
+    subset_size: int | None = None
+    system_prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.subset_size is not None and self.subset_size < 1:
+            raise UserError(f"subset_size must be at least 1, got {self.subset_size}")
+
+    def apply(
+        self, examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase | None
+    ) -> tuple[list[Example], Counter[str]]:
+        """Filter, then sub-sample, then put the system prompt before dialogues without one; count what is left out.
+
+        The system prompt does not change a row's key, so it moves no row to another split or subset.
+        """
+        kept, rejected = apply_filters(self.filters, list(examples), tokenizer)
+        if self.subset_size is not None and self.subset_size < len(kept):
+            rejected[f"outside the subset of {self.subset_size} rows"] += len(kept) - self.subset_size
+            kept = subset(kept, self.subset_size)
+        if self.system_prompt is not None:
+            kept = [_with_system(example, self.system_prompt) for example in kept]
+        return kept, rejected
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Encoded rows, ready to be made into batches."""
+
+    encoder: Encoder
+    rows: list[Encoded]
+    """All that are used, validation and test without their limits."""
+    splits: Splits
+    rejected: Counter[str]
+    """Rows left out after reading, per reason."""
+    cache: str | None
+    """See `Tokenized.cache`."""
+
+    @property
+    def pad_id(self) -> int:
+        """What batches are padded with: any id will do, since masks say what counts."""
+        pad = self.encoder.tokenizer.pad_token_id
+        return 0 if pad is None else int(pad)
+
+
+@dataclass(frozen=True)
+class Parting:
+    """How rows are parted into train, validation and test."""
+
+    val_fraction: float
+    test_fraction: float
+    val_limit: int | None
+    test_limit: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_fractions(self.val_fraction, self.test_fraction)
+        for name in ("val_limit", "test_limit"):
+            limit = getattr(self, name)
+            if limit is not None and limit < 1:
+                raise UserError(f"{name} must be at least 1, got {limit}")
+
+    def apply(self, rows: Iterable[Encoded]) -> Splits:
+        """Split by prompt, then cut validation and test to their limits."""
+        parts = split_by_prompt(rows, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.seed)
+        return Splits(parts.train, parts.val[: self.val_limit], parts.test[: self.test_limit])
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Selects, tokenizes and splits."""
+
+    selection: Selection
+    parting: Parting
+    cache: bool
+    cache_dir: str | None
+
+    def prepare(self, rows: Rows, encoder: Encoder, path: str) -> Prepared:
+        """Return the rows of each split.
+
+        Raises:
+            UserError: if no row is left; `path` is what the message calls the data.
+
+        """
+        examples, rejected = self.selection.apply(rows.examples, encoder.tokenizer)
+        made = encode_cached(encoder, examples, self.cache_dir) if self.cache else encode_all(encoder, examples)
+        rejected += made.rejected
+        if not made.rows:
+            reasons = "; ".join(f"{count}: {reason}" for reason, count in (rows.rejected + rejected).items())
+            raise UserError(f"path must hold a usable row, got {rows.read} rows in {path} ({reasons or 'empty'})")
+        return Prepared(encoder, made.rows, self.parting.apply(made.rows), rejected, made.cache)
+
+
+def _with_system(example: Example, text: str) -> Example:
+    if example.turns[:1] and example.turns[0].role == "system":
+        return example
+    return replace(example, turns=(Turn("system", text), *example.turns))

@@ -1,0 +1,63 @@
+"""Train, validation and test parts that share no prompt."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from qstar_pl.data.text.encoding import Encoded
+from qstar_pl.errors import UserError
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three parts of a dataset."""
+
+    train: list[Encoded]
+    """In the order of the input."""
+    val: list[Encoded]
+    """In a random order that depends on prompts and seed alone, so that its first n are a fair sample."""
+    test: list[Encoded]
+    """As `val`."""
+
+
+def prompt_position(key: int, seed: int) -> float:
+    """Return a number in [0, 1) for a prompt, uniform over prompts, the same in every process and file order."""
+    digest = hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+
+def check_fractions(val_fraction: float, test_fraction: float) -> None:
+    """Check the sizes of the parts.
+
+    Raises:
+        UserError: if a fraction lies outside [0, 1] or they sum to more than 1.
+
+    """
+    for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
+        if not 0 <= fraction <= 1:
+            raise UserError(f"{name} must lie in [0, 1], got {fraction}")
+    if val_fraction + test_fraction > 1:
+        raise UserError(f"val_fraction + test_fraction must be at most 1, got {val_fraction} + {test_fraction}")
+
+
+def split_by_prompt(rows: Iterable[Encoded], *, val_fraction: float, test_fraction: float, seed: int) -> Splits:
+    """Put each prompt, with all of its rows, into one part.
+
+    A prompt's part depends on its key and the seed, not on the rows around it: rows can be reordered, added or removed
+    without any other prompt changing sides. Positions in [0, test_fraction) are test, the next val_fraction are
+    validation; so a change of val_fraction leaves test as it is. Fractions are of prompts, and met in expectation.
+    """
+    train: list[Encoded] = []
+    val: list[tuple[float, Encoded]] = []
+    test: list[tuple[float, Encoded]] = []
+    for row in rows:
+        position = prompt_position(row.example.key, seed)
+        if position < test_fraction:
+            test.append((position, row))
+        elif position < test_fraction + val_fraction:
+            val.append((position, row))
+        else:
+            train.append(row)
+    return Splits(train, *([row for _, row in sorted(part, key=lambda pair: pair[0])] for part in (val, test)))

@@ -1,0 +1,1 @@
+"""From dialogues to token ids: keys, templates, encoding, and token ids on disk."""
