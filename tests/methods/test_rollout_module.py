@@ -3,7 +3,10 @@ import torch
 
 from qstar_pl.errors import UserError
 from qstar_pl.methods import QStar
+from qstar_pl.models import Pretrained
 from qstar_pl.qstar.advantages import RawReward
+from qstar_pl.samplers import CandidateSetSampler, GeometricSampler, TargetSampler
+from qstar_pl.targets import CandidateTarget
 from qstar_pl.types import ScoredRollout
 
 
@@ -48,3 +51,15 @@ def test_all_answers_of_a_prompt_stand_together_and_decode(module, rollout):
 def test_a_strategy_that_is_none_is_named(option):
     with pytest.raises(UserError, match=f"^{option} must be given for QStar, got None$"):
         QStar(**{option: None})
+
+
+@pytest.mark.parametrize("options", [{"sampler": GeometricSampler()}, {"evaluation_sampler": TargetSampler()}])
+def test_a_token_sampler_with_a_candidate_target_is_refused_before_anything_is_loaded(options, monkeypatch):
+    monkeypatch.setattr(Pretrained, "load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(Pretrained, "load_reward", lambda *_: pytest.fail("a model was loaded"))
+    with pytest.raises(UserError) as raised:
+        QStar(**{"sampler": CandidateSetSampler(), **options}, target=CandidateTarget())
+    assert str(raised.value) == (
+        "sampler must be a CandidateSetSampler whose proposal is the policy for CandidateTarget, a target that knows "
+        f"no next tokens, got {type(next(iter(options.values()))).__name__}"
+    )

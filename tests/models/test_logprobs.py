@@ -1,13 +1,8 @@
 import pytest
 import torch
-from reference.tiny_models import TableModel, prompt_batch, random_model
+from reference.tiny_models import TableModel, prompt_batch
 
-from qstar_pl.models import LanguageModel
-from qstar_pl.models.logprobs import (
-    completion_logprobs,
-    completion_logprobs_and_entropy,
-    logits_to_logprobs_and_entropy,
-)
+from qstar_pl.models.logprobs import completion_logprobs, logits_to_logprobs_and_entropy
 
 IDS = torch.tensor([[4, 9, 2, 0], [5, 3, 0, 0], [2, 6, 6, 1], [8, 1, 0, 0], [3, 3, 3, 3]])
 MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
@@ -17,7 +12,10 @@ INDEX = torch.tensor([0, 0, 1, 1, 1])
 def test_equals_the_distributions_of_a_table() -> None:
     table = torch.randn(11, 11, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     prompts = prompt_batch([[3, 5], [7]])
-    logprobs, entropy = completion_logprobs_and_entropy(TableModel(table), prompts, INDEX, IDS, MASK)
+    model = TableModel(table)
+    logprobs = completion_logprobs(model, prompts, INDEX, IDS, MASK)
+    own, entropy = logits_to_logprobs_and_entropy(model.completion_logits(prompts, INDEX, IDS, MASK), IDS, MASK)
+    assert torch.equal(own, logprobs)
     for row in range(5):
         last = [5, 7][int(INDEX[row])]
         for time in range(4):
@@ -34,44 +32,9 @@ def test_tokens_without_probability_leave_the_entropy_finite() -> None:
     table[:, 5:] = -torch.inf
     ids, mask = torch.tensor([[4, 2]]), torch.ones(1, 2, dtype=torch.bool)
     index = torch.zeros(1, dtype=torch.int64)
-    _, entropy = completion_logprobs_and_entropy(TableModel(table), prompt_batch([[3]]), index, ids, mask)
+    logits = TableModel(table).completion_logits(prompt_batch([[3]]), index, ids, mask)
+    _, entropy = logits_to_logprobs_and_entropy(logits, ids, mask)
     torch.testing.assert_close(entropy, torch.full((1, 2), 5.0).log())
-
-
-@pytest.mark.parametrize("rows_per_chunk", [1, 2, 5, 100])
-def test_chunks_change_neither_values_nor_gradients(rows_per_chunk: int) -> None:
-    model = random_model("gpt2")
-    tokens, prompts = LanguageModel(model), prompt_batch([[3, 4, 5], [6]])
-    weights = torch.linspace(-1, 1, 20, dtype=torch.float64).view(5, 4)
-
-    def gradient(chunk: int | None) -> tuple[torch.Tensor, torch.Tensor]:
-        model.zero_grad()
-        logprobs = completion_logprobs(tokens, prompts, INDEX, IDS, MASK, rows_per_chunk=chunk)
-        (logprobs * weights).sum().backward()
-        return logprobs.detach(), model.transformer.h[0].attn.c_attn.weight.grad.clone()
-
-    whole, grad = gradient(None)
-    values, grad_in_chunks = gradient(rows_per_chunk)
-    torch.testing.assert_close(values, whole, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(grad_in_chunks, grad, rtol=1e-9, atol=1e-9)
-    assert not values[~MASK].any()
-    with torch.no_grad():
-        silent = completion_logprobs(tokens, prompts, INDEX, IDS, MASK, rows_per_chunk=rows_per_chunk)
-    torch.testing.assert_close(silent, whole, rtol=1e-9, atol=1e-9)
-
-
-def test_chunks_bound_what_is_alive() -> None:
-    model, sizes = TableModel(torch.zeros(11, 11)), []
-    forward = model.completion_logits
-
-    def watched(*args: torch.Tensor) -> torch.Tensor:
-        logits = forward(*args)  # type: ignore[arg-type]
-        sizes.append(len(logits))
-        return logits
-
-    model.completion_logits = watched  # type: ignore[method-assign,assignment]
-    completion_logprobs(model, prompt_batch([[3], [4]]), INDEX, IDS, MASK, rows_per_chunk=2)
-    assert sizes == [2, 2, 1]
 
 
 def test_logits_give_the_same_numbers_with_or_without_a_gradient_of_the_entropy() -> None:

@@ -238,7 +238,7 @@ def test_kl_symmetry_mixes_the_policy_with_best_of_n(pair) -> None:
 
 
 def test_a_target_over_candidates_has_no_next_tokens(pair) -> None:
-    message = "sampler must be a CandidateSetSampler whose proposal is the policy for the target BestOfN(n=4)"
+    message = "sampler must be a CandidateSetSampler whose proposal is the policy for CandidateTarget, a target that"
     target, prompts = candidate_target(BestOfN(4)), prompt_batch([PROMPT])
     by_mixture = CandidateSetSampler(max_new_tokens=2, proposal=Geometric(FixedAlpha(0.5)))
     for sampler in (GeometricSampler(max_new_tokens=2), PolicySampler(max_new_tokens=2), by_mixture):

@@ -8,8 +8,7 @@ from reference.targets import best_of
 from reference.tiny_models import prompt_batch, random_model, word_tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.errors import UserError
-from qstar_pl.models import LanguageModel
+from qstar_pl.models import LanguageModel, NextToken
 from qstar_pl.qstar import BestOfN
 from qstar_pl.rewards import Reward
 from qstar_pl.samplers import PolicySampler
@@ -32,11 +31,11 @@ def test_best_of_n_per_prompt() -> None:
     reward = Remembered()
     target = CandidateTarget(BestOfN(2), reward)
     with pytest.raises(RuntimeError, match="build"):
-        _ = target.vocab_size
+        _ = target.tokenizer
     tokenizer = word_tokenizer()
     target.build(random_model(), tokenizer)
     assert reward.built
-    assert target.vocab_size == 11
+    assert not isinstance(target, NextToken)
     model = LanguageModel(random_model().float())
     pool = PolicySampler(max_new_tokens=4).draw(prompt_batch([[3], [4]]), model, model, samples=3, seed=0)
     probs = torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]], dtype=torch.float64)
@@ -48,6 +47,3 @@ def test_best_of_n_per_prompt() -> None:
         for i, m in zip(pool.completion_ids, pool.completion_mask, strict=True)
     ]
     assert reward.completions == expected
-    answers = (pool.prompts, pool.prompt_index, pool.completion_ids, pool.completion_mask)
-    with pytest.raises(UserError, match="knows no next tokens"):
-        target.completion_logits(*answers)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
@@ -16,6 +16,7 @@ from qstar_pl.models.freeze import freeze
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import continuation_texts
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
+from qstar_pl.samplers.sampler import built
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch, Rollout
 
@@ -29,7 +30,7 @@ class GenerationModule(RLHFModule):
     """
 
     batch_type = PromptBatch
-    frozen: ClassVar[tuple[str, ...]] = ("policy", "target")
+    frozen: ClassVar[tuple[str, ...]] = ("policy", "target", "sampler_models")
     policy: PreTrainedModel
 
     def __init__(
@@ -59,6 +60,8 @@ class GenerationModule(RLHFModule):
             raise UserError(f"samples_per_prompt must be at least 1, got {samples_per_prompt}")
         if target is None and not isinstance(sampler, PolicySampler):
             raise UserError(f"target must be given for {type(sampler).__name__}; without one only PolicySampler works")
+        if target is not None:
+            sampler.check_target(target)
         self.policy_source = policy
         self.target = target
         self.sampler = sampler
@@ -81,6 +84,8 @@ class GenerationModule(RLHFModule):
         self.policy = freeze(self.policy_source.load())
         if self.target is not None:
             self.target.build(self.policy, self.tokenizer)
+        if owned := built(self.sampler, self.policy, self.tokenizer):
+            self.sampler_models = nn.ModuleList(owned)
 
     @property
     def policy_tokens(self) -> LanguageModel:

@@ -13,7 +13,11 @@ from qstar_pl.models.lora import names_of_bases
 KEY = "qstar_models"
 """Under this stand their fingerprints by name."""
 OPTION = "accept_changed_models"
-_NAMES = {"reference": "the reference (model.policy)", "target": "π_t (model.target)"}
+_NAMES = {
+    "reference": "the reference (model.policy)",
+    "target": "π_t (model.target)",
+    "sampler_models": "the sampler (model.sampler)",
+}
 
 
 def fingerprints(module: nn.Module, frozen: Iterable[str]) -> dict[str, str]:

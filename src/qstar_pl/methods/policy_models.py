@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from jsonargparse import lazy_instance
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.data import RLHFDataModule
@@ -23,13 +23,14 @@ from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import continuation_texts
 from qstar_pl.rewards import GoldReward, Reward, RewardModelReward
 from qstar_pl.samplers import PolicySampler, Sampler
+from qstar_pl.samplers.sampler import built
 from qstar_pl.types import PromptBatch, Rollout
 
 
 class PolicyModels(RLHFModule):
     """A policy π_θ, its frozen start π_init, and the rewards that its answers are judged by."""
 
-    frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold")
+    frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold", "sampler_models")
     needs_reward: ClassVar[bool] = False
     """Whether training is impossible without `reward`."""
     has_target: ClassVar[bool] = False
@@ -103,6 +104,13 @@ class PolicyModels(RLHFModule):
         for judge in (self.reward, self.gold):
             if judge is not None:
                 judge.build(self.tokenizer)
+        owned = [model for sampler in self.samplers() for model in built(sampler, self.reference, self.tokenizer)]
+        if owned:
+            self.sampler_models = nn.ModuleList(owned)
+
+    def samplers(self) -> list[Sampler]:
+        """Return what draws answers, each once; `build_models` loads their models."""
+        return [self.evaluation_sampler]
 
     def settle_judges(self) -> None:
         """Choose the rewards that were left to defaults, once the data are there; see `settle`."""

@@ -48,7 +48,8 @@ class PolicyModule(PolicyModels):
         """
         target = self.evaluation_target()
         # The same seed at every validation: differences between two of them are the policy's, not the noise's.
-        with sampling_from(self, [self.policy, *([self.reference] if target is None else target.decoding_models())]):
+        asked = [self.reference] if target is None else target.decoding_models()
+        with sampling_from(self, [self.policy, *asked, *self.evaluation_sampler.models()]):
             return self.evaluation_sampler.draw(
                 prompts,
                 self.policy_tokens,

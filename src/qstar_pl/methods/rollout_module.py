@@ -30,7 +30,7 @@ class RolloutModule(PolicyModule):
     """The stages that all sampling methods share; each wraps the one before (see `qstar_pl.types`)."""
 
     batch_type = PromptBatch
-    frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold", "target")
+    frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold", "target", "sampler_models")
     needs_reward: ClassVar[bool] = True
     has_target: ClassVar[bool] = True
     has_critic: ClassVar[bool] = False
@@ -78,6 +78,9 @@ class RolloutModule(PolicyModule):
         if advantage.critic and not self.has_critic:
             raise UserError(f"advantage must not need a critic for {type(self).__name__}, got {advantage}")
         kl_placement.check(kl_estimator)
+        sampler.check_target(target)
+        if not isinstance(self.evaluation_sampler, PolicySampler):
+            self.evaluation_sampler.check_target(target)
         advantage.check(samples_per_prompt, sampler.independent_draws(samples_per_prompt))
         self.target = target
         self.sampler = sampler
@@ -93,6 +96,10 @@ class RolloutModule(PolicyModule):
         """See `RLHFModule.sources`; π_t reads the same tokens."""
         own = getattr(self.target, "model", None)
         return super().sources() | ({"model.target.model": own} if isinstance(own, ModelSource) else {})
+
+    def samplers(self) -> list[Sampler]:
+        """See `PolicyModels.samplers`."""
+        return [self.sampler, *(one for one in super().samplers() if one is not self.sampler)]
 
     def answer_lengths(self) -> dict[str, int]:
         """See `RLHFModule.answer_lengths`; training reads no answers of the data."""
@@ -125,7 +132,7 @@ class RolloutModule(PolicyModule):
         """
         seed = (self.sampling_seed << 32) + self.global_step
         try:
-            with sampling_from(self, [self.policy, *self.target.decoding_models()]):
+            with sampling_from(self, [self.policy, *self.target.decoding_models(), *self.sampler.models()]):
                 return self.sampler.draw(
                     prompts, self.policy_tokens, self.target, samples=self.samples_per_prompt, seed=seed % 2**63
                 )

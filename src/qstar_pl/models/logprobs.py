@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from qstar_pl.models.inputs import fill_masked
 from qstar_pl.models.next_token import NextToken
@@ -12,13 +11,7 @@ from qstar_pl.types import DemonstrationBatch, PromptBatch, Rollout
 
 
 def completion_logprobs(
-    model: NextToken,
-    prompts: PromptBatch,
-    prompt_index: Tensor,
-    completion_ids: Tensor,
-    completion_mask: Tensor,
-    *,
-    rows_per_chunk: int | None = None,
+    model: NextToken, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
 ) -> Tensor:
     """Return log π(y_t | x, y_<t) [rows, time] in nats, 0 where `completion_mask` is False.
 
@@ -28,13 +21,10 @@ def completion_logprobs(
         prompt_index: [rows], the prompt of every answer.
         completion_ids: [rows, time], padded on the right.
         completion_mask: [rows, time] bool.
-        rows_per_chunk: rows whose logits [rows, time, vocab] exist at a time, None for all. With gradients on, a
-            chunk is run once more in the backward pass instead of being kept.
 
     """
-    return _statistics(
-        model, prompts, prompt_index, completion_ids, completion_mask, rows_per_chunk=rows_per_chunk, entropy=False
-    )[0]
+    logits = model.completion_logits(prompts, prompt_index, completion_ids, completion_mask)
+    return _picked(logits, logits.logsumexp(-1), completion_ids, completion_mask)
 
 
 def rollout_logprobs(model: NextToken, rollout: Rollout, rows: Tensor | None = None) -> Tensor:
@@ -49,52 +39,6 @@ def demonstration_logprobs(model: NextToken, batch: DemonstrationBatch) -> Tenso
     """Return log π(y_t | x, y_<t) [prompts, time] of demonstrations."""
     index = torch.arange(len(batch), device=batch.completion_ids.device)
     return completion_logprobs(model, batch.prompts, index, batch.completion_ids, batch.completion_mask)
-
-
-def completion_logprobs_and_entropy(
-    model: NextToken,
-    prompts: PromptBatch,
-    prompt_index: Tensor,
-    completion_ids: Tensor,
-    completion_mask: Tensor,
-    *,
-    rows_per_chunk: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Return the log-probabilities as `completion_logprobs` does, and H(π(· | x, y_<t)) [rows, time] in nats.
-
-    The entropy is exact over the vocabulary and differentiable.
-    """
-    logprobs, entropy = _statistics(
-        model, prompts, prompt_index, completion_ids, completion_mask, rows_per_chunk=rows_per_chunk, entropy=True
-    )
-    return logprobs, entropy
-
-
-def _statistics(
-    model: NextToken,
-    prompts: PromptBatch,
-    prompt_index: Tensor,
-    completion_ids: Tensor,
-    completion_mask: Tensor,
-    *,
-    rows_per_chunk: int | None,
-    entropy: bool,
-) -> tuple[Tensor, ...]:
-    """Return the log-probabilities, and the entropy if it is asked for, chunk by chunk."""
-
-    def chunk(index: Tensor, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-        logits = model.completion_logits(prompts, index, ids, mask)
-        log_normaliser = logits.logsumexp(-1)
-        logprobs = _picked(logits, log_normaliser, ids, mask)
-        return (logprobs, _entropy(logits, log_normaliser, mask)) if entropy else (logprobs,)
-
-    size = max(1, len(completion_ids) if rows_per_chunk is None else rows_per_chunk)
-    parts = [part.split(size) for part in (prompt_index, completion_ids, completion_mask)]
-    if len(parts[0]) == 1 or not torch.is_grad_enabled():
-        pieces = [chunk(*part) for part in zip(*parts, strict=True)]
-    else:
-        pieces = [checkpoint(chunk, *part, use_reentrant=False) for part in zip(*parts, strict=True)]
-    return tuple(torch.cat(column) for column in zip(*pieces, strict=True))
 
 
 def logits_to_logprobs_and_entropy(

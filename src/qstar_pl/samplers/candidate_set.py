@@ -24,7 +24,8 @@ from qstar_pl.rollout.law import POLICY, Alone, Law
 from qstar_pl.rollout.streams import row_uniforms
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.samplers.sampler import Sampler
-from qstar_pl.targets.candidates import CandidateDistribution
+from qstar_pl.targets.candidate_target import CandidateTarget
+from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch, Rollout, SamplerInfo
 
 
@@ -70,15 +71,25 @@ class CandidateSetSampler(Sampler):
         """See `Sampler.exact`: only the candidates can be drawn, and log q is an estimate."""
         return False
 
+    def check_target(self, target: Target) -> None:
+        """See `Sampler.check_target`: a candidate target needs candidates that are drawn without it."""
+        if self._whole(target) is None:
+            self.next_tokens(target)
+
+    def _whole(self, target: NextToken | Target) -> CandidateTarget | None:
+        return target if isinstance(target, CandidateTarget) and self.proposal.roles == (POLICY,) else None
+
     def independent_draws(self, samples: int) -> int:
         """See `Sampler.independent_draws`: one per set."""
         return -(-samples // self.answers_per_set)
 
-    def draw(self, prompts: PromptBatch, policy: NextToken, target: NextToken, *, samples: int, seed: int) -> Rollout:
+    def draw(
+        self, prompts: PromptBatch, policy: NextToken, target: NextToken | Target, *, samples: int, seed: int
+    ) -> Rollout:
         """See `Sampler.draw`."""
-        whole = target if isinstance(target, CandidateDistribution) else None
+        whole = self._whole(target)
         # A target without next tokens is not asked for any while candidates are drawn from the policy alone.
-        tokens = policy if whole is not None and self.proposal.roles == (POLICY,) else target
+        tokens = self.next_tokens(target) if whole is None else policy
         pool = decode(
             prompts,
             policy,

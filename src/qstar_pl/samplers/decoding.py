@@ -10,6 +10,7 @@ from qstar_pl.rollout.engine import decode
 from qstar_pl.rollout.law import Law
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.samplers.sampler import Sampler
+from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch, Rollout
 
 
@@ -27,12 +28,14 @@ class DecodingSampler(Sampler):
         """See `Sampler.exact`."""
         return True
 
-    def draw(self, prompts: PromptBatch, policy: NextToken, target: NextToken, *, samples: int, seed: int) -> Rollout:
+    def draw(
+        self, prompts: PromptBatch, policy: NextToken, target: NextToken | Target, *, samples: int, seed: int
+    ) -> Rollout:
         """See `Sampler.draw`."""
         return decode(
             prompts,
             policy,
-            target,
+            self.next_tokens(target),
             self.law,
             samples=samples,
             seed=seed,

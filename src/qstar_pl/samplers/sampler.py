@@ -5,8 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from qstar_pl.errors import UserError
 from qstar_pl.models.next_token import NextToken
+from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch, Rollout
 
 
@@ -46,8 +50,48 @@ class Sampler(ABC):
         """Return how many of `samples` answers to a prompt are independent: all, unless they share a set."""
         return samples
 
+    def check_target(self, target: Target) -> None:
+        """Raise UserError unless this sampler can draw with `target`; called before any model is loaded."""
+        self.next_tokens(target)
+
+    def next_tokens(self, target: NextToken | Target) -> NextToken:
+        """Return the target as a distribution over next tokens.
+
+        Raises:
+            UserError: if it is none.
+
+        """
+        if not isinstance(target, NextToken):
+            raise UserError(
+                "sampler must be a CandidateSetSampler whose proposal is the policy for "
+                f"{type(target).__name__}, a target that knows no next tokens, got {type(self).__name__}"
+            )
+        return target
+
+    def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:  # noqa: B027 (most need none)
+        """Load and freeze the sampler's own models (a drafter, say); most have none.
+
+        Called once, from the LightningModule's `configure_model`, after π_init was loaded and before `models` is asked.
+        A frozen dataclass keeps them in a list of its own, which is no option:
+        `_models: list[nn.Module] = field(default_factory=list, init=False, repr=False, compare=False)`.
+
+        Args:
+            reference: frozen π_init.
+            tokenizer: the policy's; a model that proposes tokens must share its vocabulary.
+
+        Raises:
+            UserError: if it does not.
+
+        """
+
+    def models(self) -> list[nn.Module]:
+        """Return what `build` loaded: moved, sharded and gathered with the other frozen models, in no checkpoint."""
+        return []
+
     @abstractmethod
-    def draw(self, prompts: PromptBatch, policy: NextToken, target: NextToken, *, samples: int, seed: int) -> Rollout:
+    def draw(
+        self, prompts: PromptBatch, policy: NextToken, target: NextToken | Target, *, samples: int, seed: int
+    ) -> Rollout:
         """Sample `samples` answers to each prompt.
 
         Every row has its own random stream, derived from (`seed`, the prompt's key, the sample's number). In float32 a
@@ -57,3 +101,9 @@ class Sampler(ABC):
         batch_mates`), and of larger models up to a third did. `behavior_logprobs` are those of the law that the row's
         own tokens were drawn from in either dtype. Batches of one prompt make bfloat16 texts independent of others too.
         """
+
+
+def built(sampler: Sampler, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[nn.Module]:
+    """Build a sampler and return its models, for a LightningModule to register."""
+    sampler.build(reference, tokenizer)
+    return sampler.models()

@@ -7,18 +7,14 @@ from jsonargparse import lazy_instance
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qstar_pl.errors import UserError
-from qstar_pl.models.next_token import DecodeSession
 from qstar_pl.models.text import continuation_texts
-from qstar_pl.models.tokenizers import vocabulary_size
 from qstar_pl.qstar.candidate_laws import BestOfN, CandidateLaw
 from qstar_pl.rewards import Reward, RewardModelReward
-from qstar_pl.targets.candidates import CandidateDistribution
 from qstar_pl.targets.target import Target
-from qstar_pl.types import PromptBatch, Rollout
+from qstar_pl.types import Rollout
 
 
-class CandidateTarget(Target, CandidateDistribution):
+class CandidateTarget(Target):
     """Best-of-n or the high-reward conditional, over the answers that a `CandidateSetSampler` has drawn.
 
     Such a π_t says nothing about the next token: only samplers that draw whole answers can ask it.
@@ -58,31 +54,16 @@ class CandidateTarget(Target, CandidateDistribution):
             raise RuntimeError("CandidateTarget.build must be called before the target is asked for anything")
         return self._tokenizer
 
-    @property
-    def vocab_size(self) -> int:
-        """See `NextToken.vocab_size`."""
-        return vocabulary_size(self.tokenizer)
-
     @torch.no_grad()
     def candidate_logprobs(self, candidates: Rollout, policy_logprobs: Tensor) -> Tensor:
-        """See `CandidateDistribution.candidate_logprobs`."""
+        """Return log π_t over each prompt's candidates [prompts, N], normalized.
+
+        Args:
+            candidates: N answers to every prompt.
+            policy_logprobs: [prompts, N] log π_θ over each set, normalized.
+
+        """
         pairs = zip(candidates.completion_ids, candidates.completion_mask, strict=True)
         texts = continuation_texts(self.tokenizer, [ids[mask].tolist() for ids, mask in pairs])
         rewards = self.reward.score(candidates, texts)
         return self.law(policy_logprobs, rewards.to(policy_logprobs).view_as(policy_logprobs))
-
-    def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
-        """Raise UserError: there are no next tokens to ask for."""
-        raise self._no_tokens()
-
-    def completion_logits(
-        self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
-    ) -> Tensor:
-        """Raise UserError: there are no next tokens to ask for."""
-        raise self._no_tokens()
-
-    def _no_tokens(self) -> UserError:
-        return UserError(
-            f"sampler must be a CandidateSetSampler whose proposal is the policy for the target {self.law}, "
-            "which knows no next tokens, got one that asks for them"
-        )

@@ -14,11 +14,11 @@ from qstar_pl.models.relabelled import Relabelled
 from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
 from qstar_pl.targets.prompt_template import PromptTemplate
-from qstar_pl.targets.target import Target
+from qstar_pl.targets.token_target import TokenTarget
 from qstar_pl.types import PromptBatch
 
 
-class Expert(Target):
+class Expert(TokenTarget):
     """A frozen causal language model with the policy's vocabulary, by token text: the ids may be others.
 
     A DPO checkpoint is one: it is π_ref · exp(r/β)/Z of its implicit reward r in closed form (Rafailov et al. 2023).

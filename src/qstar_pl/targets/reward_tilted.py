@@ -15,7 +15,7 @@ from qstar_pl.models.next_token import DecodeSession
 from qstar_pl.models.pretrained import Pretrained
 from qstar_pl.models.shared import check_vocabulary
 from qstar_pl.models.source import ModelSource
-from qstar_pl.targets.target import Target
+from qstar_pl.targets.token_target import TokenTarget
 from qstar_pl.types import PromptBatch
 
 
@@ -25,7 +25,7 @@ def check_beta(beta: float) -> None:
         raise UserError(f"target.beta must be positive and finite, got {beta}")
 
 
-class RewardTilted(Target):
+class RewardTilted(TokenTarget):
     """log π_t(y_t) = log π_base(y_t) + (1/β) log π_r(y_t) − log Z, token by token (GenARM, arXiv 2410.08193).
 
     π_r is an autoregressive reward model, r(x, y) = Σ_t log π_r(y_t|x, y_<t); `RewardModeling` trains one with

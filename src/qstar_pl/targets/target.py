@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qstar_pl.models.next_token import NextToken
 
+class Target(nn.Module, ABC):
+    """A frozen distribution over answers. Weights load in `build`, so that a bad option costs no model load.
 
-class Target(nn.Module, NextToken):
-    """A frozen distribution over answers. Weights load in `build`, so that a bad option costs no model load."""
+    What a sampler can ask of it is said by its kind: `TokenTarget` or `CandidateTarget`.
+    """
 
     @abstractmethod
     def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -18,14 +18,14 @@ from qstar_pl.models.shared import check_vocabulary
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tiny import TINY
 from qstar_pl.targets.reward_tilted import check_beta
-from qstar_pl.targets.target import Target
+from qstar_pl.targets.token_target import TokenTarget
 from qstar_pl.types import PromptBatch
 
 MAX_ATTENTION = 2**25
 """Entries of an attention mask held at a time, over rows × queries × columns."""
 
 
-class TopKRewardTilted(Target):
+class TopKRewardTilted(TokenTarget):
     """π_t ∝ π_init · exp(A/β), where A is a reward on the k most probable tokens and 0 on all others.
 
     r(x, y_≤t) is a reward model's value of the prefix extended by a candidate, as in ARGS (arXiv 2402.01694). The
