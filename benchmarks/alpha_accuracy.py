@@ -24,6 +24,7 @@ import torch
 from decoding import print_before_and_after
 from torch import Tensor
 
+from qstar_pl.commands.theory import DEFAULT_PROMPTS, print_table
 from qstar_pl.qstar import (
     AlphaSolution,
     entropy_alpha,
@@ -33,7 +34,7 @@ from qstar_pl.qstar import (
     solve_kl_symmetry,
     solve_snr,
 )
-from qstar_pl.theory.pair import DEFAULT_PROMPTS, Contexts, bisect_alpha, compare, print_table, visit
+from qstar_pl.theory.pair import Contexts, bisect_alpha, compare, visit
 
 
 def ess_ratio(policy_logits: Tensor, target_logits: Tensor, alpha: Tensor) -> float:

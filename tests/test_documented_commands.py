@@ -30,7 +30,8 @@ from pathlib import Path
 import pytest
 from small_run import SMALL
 
-from qstar_pl.cli import COMMANDS, TRAINER_COMMANDS, main
+from qstar_pl.cli import main
+from qstar_pl.cli.dispatch import TRAINER_COMMANDS, commands, module_of
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -42,7 +43,7 @@ OPTION = re.compile(r"^qstar [a-z-]+ --(?!help|print_config)\w+$")
 """A span that names an option of a command; nothing that could be run."""
 LAUNCHER = re.compile(r"^(?:srun|torchrun\s.*?-m)\s+(?:qstar_pl|qstar)\s+")
 HANDLED = ("qstar", "just", "python", "srun", "torchrun")
-TOOLS = {command.name: command.module for command in COMMANDS}
+TOOLS = {name: module_of(name) for name in commands() if name not in TRAINER_COMMANDS}
 CHEAP = ("data", "export", "curves", "plan", "pass-at-k", "validate")
 """What is run for real in the fast part, beside one training."""
 

@@ -18,7 +18,7 @@ RANKS = {
     **dict.fromkeys(("distributed", "checkpoints", "locks"), 1),
     "methods": 2,
     **dict.fromkeys(("evaluation", "experiments", "generation", "planning", "theory"), 3),
-    **dict.fromkeys(("commandline", "cli", "__main__"), 3),
+    **dict.fromkeys(("commands", "cli", "__main__"), 3),
 }
 # Parts of rank 1 are built from each other; of ranks 0 and 2 there is nothing to choose from.
 PEERS = {1, 3}

@@ -95,7 +95,7 @@ def test_a_process_that_dies_ends_the_run(tmp_path: Path, victim: str) -> None:
     ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
 )
 def test_a_signal_to_one_of_two_processes_saves_once_and_ends_both(tmp_path: Path, number: int, code: int) -> None:
-    """What an uninterrupted run of three steps gives is in tests/commandline/test_interrupt.py; here it goes on."""
+    """What an uninterrupted run of three steps gives is in tests/cli/runs/test_interrupt.py; here it goes on."""
     words = ["--trainer.callbacks+=small_run.Signal", f"--trainer.callbacks.number={int(number)}"]
     process = start(tmp_path, "--trainer.max_steps=100000", *words, "--trainer.callbacks.step=1")
     try:

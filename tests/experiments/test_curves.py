@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.curves import main, read_curve, run_name
+from qstar_pl.experiments.curves import read_curve, run_name
 
 ROWS = """step,beta/mean,samples/total,val/beta
 1,0.1,8,
@@ -29,14 +29,6 @@ def test_points(metrics: Path) -> None:
     assert run_name(metrics) == "ledpo/version_0"
 
 
-def test_figure(metrics: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    figure = tmp_path / "new" / "beta.png"
-    words = [str(metrics), str(metrics), "--key=beta/mean", "--key=val/beta", "--x=samples/total"]
-    assert main([*words, f"--output={figure}"]) == 0
-    assert figure.read_bytes().startswith(b"\x89PNG")
-    assert str(figure) in capsys.readouterr().out
-
-
 def test_mistakes(metrics: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="key must be a column"):
         read_curve(metrics, "beta/median")
@@ -44,18 +36,3 @@ def test_mistakes(metrics: Path, tmp_path: Path) -> None:
         read_curve(metrics, "beta/mean", "tokens")
     with pytest.raises(UserError, match="does not exist"):
         read_curve(tmp_path / "metrics.csv", "beta/mean")
-
-
-def test_runs_that_do_not_log_the_metric_are_left_out(metrics: Path, tmp_path: Path, capsys) -> None:
-    other = tmp_path / "dpo" / "version_0" / "metrics.csv"
-    other.parent.mkdir(parents=True)
-    other.write_text("step,loss/total,samples/total\n1,0.5,4\n")
-    words = [str(other), str(metrics), f"--output={tmp_path}/a.png"]
-    assert main([*words, "--key=beta/mean", "--key=loss/total"]) == 0
-    printed = capsys.readouterr().out
-    assert f"left out: {other} has no beta/mean beside step\n" in printed
-    assert f"left out: {metrics} has no loss/total beside step\n" in printed
-    with pytest.raises(UserError, match=r"key must be a column of .*dpo.*, got 'reward/gold'"):
-        main([*words, "--key=reward/gold"])
-    with pytest.raises(UserError, match="does not exist"):
-        main([str(tmp_path / "gone.csv"), *words, "--key=beta/mean"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from qstar_pl.commandline.checkpoints import KEY
+from qstar_pl.cli.layers.checkpoints import KEY
 from qstar_pl.errors import UserError
 from qstar_pl.models import FromCheckpoint, FromConfig, Pretrained
 from qstar_pl.models.from_checkpoint import CONFIG_KEY

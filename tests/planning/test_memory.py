@@ -7,7 +7,7 @@ from qstar_pl.distributed import Sharding
 from qstar_pl.models import FromConfig
 from qstar_pl.models.placement import placing
 from qstar_pl.planning import Workload, plan_memory
-from qstar_pl.planning.command import _Hollow
+from qstar_pl.planning.configured import _Hollow
 from qstar_pl.planning.footprint import activations, footprint
 from qstar_pl.planning.memory import Models, Run, peak
 

@@ -1,18 +1,9 @@
-"""`qstar curves`: one metric of several runs in one figure.
-
-    qstar curves runs/*/version_0/metrics.csv --key beta/mean --output beta.png
-    qstar curves a/metrics.csv b/metrics.csv --key reward/gold --x generated/total --output budget.png
-
-The x-axis is the optimiser step, or any metric that is logged in the same rows: the budgets `samples/total`,
-`generated/total`, `tokens/total` and `time/wall_s` mean the same in every method.
-"""
+"""One metric of several runs in one figure, against steps or any budget that is logged beside it."""
 
 import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 
 
@@ -78,15 +69,15 @@ def save_curves(files: Sequence[Path], keys: Sequence[str], x: str, output: Path
 
     curves = read_curves(files, keys, x)
     figure, axes = plt.subplots(1, len(keys), figsize=(3 + 5 * len(keys), 4), layout="constrained", squeeze=False)
-    colours = plt.get_cmap("tab20").colors  # type: ignore[attr-defined, unused-ignore]
+    colors = plt.get_cmap("tab20").colors  # type: ignore[attr-defined, unused-ignore]
     for axis, key in zip(axes.flat, keys, strict=True):
         for number, file in enumerate(files):
             if (file, key) not in curves:
                 continue
-            colour, dashed = colours[number % len(colours)], number >= len(colours)
+            color, dashed = colors[number % len(colors)], number >= len(colors)
             points = zip(*curves[file, key], strict=True)
-            axis.plot(*points, label=run_name(file), color=colour, linestyle="--" if dashed else "-", linewidth=1.2)
-        axis.set_xlabel("optimiser step" if x == "step" else x)
+            axis.plot(*points, label=run_name(file), color=color, linestyle="--" if dashed else "-", linewidth=1.2)
+        axis.set_xlabel("optimizer step" if x == "step" else x)
         axis.set_ylabel(key)
         axis.grid(alpha=0.25)
     drawn = [axis.get_legend_handles_labels() for axis in axes.flat]
@@ -96,21 +87,3 @@ def save_curves(files: Sequence[Path], keys: Sequence[str], x: str, output: Path
     figure.savefig(output, dpi=150)
     plt.close(figure)
     return [(file, key) for file in files for key in keys if (file, key) not in curves]
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    parser = ToolParser(prog="qstar curves", description="Plot a metric of several runs in one figure.")
-    parser.add_argument("metrics", type=Path, nargs="+", help="metrics.csv of each run")
-    parser.add_argument("--key", action="append", required=True, help="metric, e.g. beta/mean; once per panel")
-    parser.add_argument("--x", default="step", help="step (default), samples/total, generated/total, time/wall_s, …")
-    parser.add_argument("--output", type=Path, required=True, help="figure; its suffix says the format")
-    arguments = parser.parse_args(argv)
-    for file, key in save_curves(arguments.metrics, arguments.key, arguments.x, arguments.output):
-        print(f"left out: {file} has no {key} beside {arguments.x}")
-    print(f"figure: {arguments.output}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from qstar_pl.commandline.build import build
+from qstar_pl.experiments.run import Build
 
 Series = dict[str, list[tuple[int, float]]]
 
@@ -54,8 +54,17 @@ def read_series(metrics_csv: Path) -> Series:
     return series
 
 
-def run_seed(seed: int, config: Path, output: Path, overrides: Sequence[str]) -> SeedResult:
-    """Evaluate, train, evaluate."""
+def run_seed(build: Build, seed: int, config: Path, output: Path, overrides: Sequence[str]) -> SeedResult:
+    """Evaluate, train, evaluate.
+
+    Args:
+        build: what makes a run of the words that follow `qstar fit`.
+        seed: of the run.
+        config: its configuration, a YAML file.
+        output: its folder is seed_<seed> in this one.
+        overrides: words behind the configuration.
+
+    """
     started = time.perf_counter()
     folder = output / f"seed_{seed}"
     run = build(

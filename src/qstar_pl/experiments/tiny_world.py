@@ -1,4 +1,4 @@
-"""`qstar tiny-world`: make the embedded tokenizer and models anew, from nothing but the project's own code and seeds.
+"""Making the embedded tokenizer and models anew, from nothing but the project's own code and seeds.
 
 Three models are trained with the project's own methods on the tiny world's own text:
 
@@ -8,9 +8,7 @@ Three models are trained with the project's own methods on the tiny world's own 
 """
 
 import shutil
-import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,16 +16,13 @@ from typing import Literal
 import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from rich.console import Console
 from transformers import PreTrainedModel
 
-from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.data import RLHFDataModule, TinyWorld
 from qstar_pl.files import open_weights
 from qstar_pl.methods import SFT, RewardModeling
 from qstar_pl.models import FromConfig, ModelSource, Pretrained
-from qstar_pl.models.tiny import ASSETS
-from qstar_pl.tiny_world.tokenizer import VOCAB_SIZE, build_tokenizer
+from qstar_pl.tiny_world.tokenizer import VOCAB_SIZE
 
 Task = Literal["dialogue", "summary", "code"]
 
@@ -132,27 +127,3 @@ def train_reward(folder: Path) -> None:
     module = RewardModeling(model=Pretrained("tiny/expert"), optimizer=optimizer, lr_scheduler=schedule)
     fit(module, TinyWorld(tasks=TASKS, size=SIZE), REWARD_STEPS)
     save(module.model.model, folder)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    parser = ToolParser(prog="qstar tiny-world", description="Make the tiny world's tokenizer and models.")
-    parser.add_argument("--only", choices=("policy", "expert", "reward"), help="make only this model again")
-    only = parser.parse_args(argv).only
-    console = Console()
-    build_tokenizer(ASSETS / "tokenizer")
-    for name, recipe in (("policy", POLICY), ("expert", EXPERT)):
-        if only not in (None, name):
-            continue
-        console.print(f"training {name}: {recipe}")
-        train_language_model(recipe, ASSETS / name)
-    if only in (None, "reward"):
-        console.print("training reward")
-        train_reward(ASSETS / "reward")
-    size = sum(file.stat().st_size for file in ASSETS.rglob("*") if file.is_file())
-    console.print(f"{ASSETS}: {size / 2**20:.2f} MiB")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -92,7 +92,7 @@ def adapter_of(text: str | None) -> RowSource | None:
         value = json.loads(text) if text.lstrip().startswith("{") else text
         adapter: RowSource = parser.instantiate(parser.parse_object({"dataset_adapter": value})).dataset_adapter
     except (ArgumentError, ValueError, TypeError) as error:
-        from qstar_pl.commandline.messages import essence
+        from qstar_pl.cli.messages import essence
 
         raise UserError(essence(str(error)) or first_line(error)) from error
     return adapter

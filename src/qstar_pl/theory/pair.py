@@ -1,26 +1,22 @@
-"""`qstar theory`: what q* is for a given pair of models, measured, beside a float64 reference.
+"""What q* is for a given pair of models, measured, beside a float64 reference.
 
 Contexts are the prefixes of answers drawn from q*. In each of them both models give their next-token law; from the
 two laws follow α*, ESS_θ/ESS_t and the chance that a token drafted by π_θ is accepted under q* (1 − TV(π_θ, q*),
 Leviathan et al. 2023). The first column runs the float32 models, as training does, and the project's solver with its
 default tolerance. The second is an independent computation: both models in float64, α* by plain bisection of
-Σ_y q(y)(log π_θ − log π_t) = 0. `--sharpen` multiplies the logits of both models: trained models are nearly certain of
+Σ_y q(y)(log π_θ − log π_t) = 0. `sharpened` multiplies the logits of both models: trained models are nearly certain of
 most tokens, and there every solver is put to its hardest test.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qstar_pl.commandline.tool_parser import ToolParser
 from qstar_pl.data.batches.collate import pad
 from qstar_pl.data.text.keys import prompt_key
 from qstar_pl.errors import UserError
@@ -29,8 +25,6 @@ from qstar_pl.models.tokenizers import vocabulary_difference
 from qstar_pl.qstar import AlphaStrategy, KLSymmetricAlpha, ess, geometric_mixture, kl_divergence
 from qstar_pl.samplers import GeometricSampler
 from qstar_pl.types import Example, PromptBatch, Rollout, Turn
-
-DEFAULT_PROMPTS = ("Once upon a time", "The little dog", "One day, a girl", "He was very sad because")
 
 
 @dataclass(frozen=True)
@@ -160,64 +154,3 @@ def compare(contexts: Contexts, alpha: AlphaStrategy = KLSymmetricAlpha()) -> tu
     measured = pair_statistics(policy.double().log_softmax(-1), target.double().log_softmax(-1), exponent)
     exact_policy, exact_target = (values.log_softmax(-1) for values in contexts.exact_logits)
     return measured, pair_statistics(exact_policy, exact_target, bisect_alpha(*contexts.exact_logits))
-
-
-def print_table(measured: PairStatistics, reference: PairStatistics, contexts: int, factor: float = 1.0) -> None:
-    """Print both columns and their difference."""
-    sharpened = "" if factor == 1 else f", logits × {factor:g}"
-    table = Table(title=f"q* on {contexts} contexts{sharpened}", title_justify="left")
-    for heading in ("quantity", "measured (fp32)", "reference (fp64)", "|difference|"):
-        table.add_column(heading, justify="left" if heading == "quantity" else "right")
-    labels = {
-        "alpha_mean": "mean α*",
-        "alpha_std": "s.d. of α*",
-        "ess_ratio": "ESS ratio (θ over t)",
-        "acceptance": "acceptance of π_θ drafts",
-        "chernoff": "−log Z(α*), nats/token",
-        "kl_gap": "|D(q*‖π_θ) − D(q*‖π_t)|, nats/token",
-        "kl_policy_target": "D(π_θ‖π_t), nats/token",
-    }
-    for name, label in labels.items():
-        left, right = getattr(measured, name), getattr(reference, name)
-        table.add_row(label, f"{left:.6f}", f"{right:.6f}", f"{abs(left - right):.1e}")
-    Console().print(table)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    parser = ToolParser(prog="qstar theory", description="Measure q* for a pair of models.")
-    parser.add_argument("--policy", required=True, help="π_θ: hub id, local folder, or tiny/policy")
-    parser.add_argument("--target", required=True, help="π_t: hub id, local folder, or tiny/expert")
-    parser.add_argument("--prompt", action="append", help="a prompt; may be given several times")
-    parser.add_argument("--samples", type=int, default=8, help="answers per prompt (default 8)")
-    parser.add_argument("--max_new_tokens", type=int, default=64, help="tokens per answer (default 64)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--sharpen",
-        type=float,
-        nargs="+",
-        default=[1.0],
-        metavar="FACTOR",
-        help="multiply the logits of both models; one table each (default 1)",
-    )
-    arguments = parser.parse_args(argv)
-    if arguments.samples < 1:
-        raise UserError(f"samples must be at least 1, got {arguments.samples}")
-    if not all(factor > 0 for factor in arguments.sharpen):
-        raise UserError(f"sharpen must be positive, got {arguments.sharpen}")
-    contexts = visit(
-        arguments.policy,
-        arguments.target,
-        arguments.prompt or DEFAULT_PROMPTS,
-        arguments.samples,
-        arguments.max_new_tokens,
-        arguments.seed,
-    )
-    for factor in arguments.sharpen:
-        measured, reference = compare(contexts.sharpened(factor))
-        print_table(measured, reference, len(contexts.logits[0]), factor)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,3 @@
+"""The command line: from words to a run, in layers, with one line for every mistake."""
+
+from .dispatch import main as main

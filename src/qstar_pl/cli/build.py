@@ -1,0 +1,20 @@
+"""The parts of a run, built from the words of a command line: for experiments that drive the trainer themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qstar_pl.cli.trainer import TrainerCLI, quieten
+from qstar_pl.experiments.run import Run
+
+
+def build(words: Sequence[str]) -> Run:
+    """Return the trainer, method and data that `qstar fit <words>` would run, and run nothing.
+
+    Raises:
+        SystemExit: with code 2, after one line on stderr, if the words make no valid configuration.
+
+    """
+    quieten()
+    cli = TrainerCLI(["fit", *words], execute=False)
+    return Run(trainer=cli.trainer, module=cli.model, data=cli.datamodule)

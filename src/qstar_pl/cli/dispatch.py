@@ -1,0 +1,95 @@
+"""The `qstar` command: finds the command that is asked for, and runs it.
+
+Nothing heavy is imported here, so that `qstar --help` answers at once; each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from qstar_pl import __version__
+from qstar_pl.cli.errors import one_line_errors
+from qstar_pl.errors import UserError
+
+FOLDER = Path(__file__).resolve().parents[1] / "commands"
+"""A command is a file in it, with `main(argv: Sequence[str]) -> int`, whose first line says what the command does."""
+TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
+"""Those of Lightning's command line."""
+
+
+def commands() -> dict[str, str]:
+    """Return every command's name and what it does."""
+    files = sorted(file for file in FOLDER.glob("*.py") if not file.stem.startswith("_"))
+    return {file.stem.replace("_", "-"): _summary(file) for file in files}
+
+
+def module_of(command: str) -> str:
+    """Return the dotted path of a command's module."""
+    return f"qstar_pl.commands.{command.replace('-', '_')}"
+
+
+def _summary(file: Path) -> str:
+    """Return what the first line of a file says behind the command's name."""
+    with file.open(encoding="utf-8") as lines:
+        return lines.readline().strip().strip('"').partition(": ")[2].removesuffix(".")
+
+
+def usage() -> str:
+    """Return what `qstar --help` prints."""
+    known = commands()
+    lines = [
+        "usage: qstar COMMAND [options]",
+        "",
+        "Training (options of Lightning, from YAML with --config or by name):",
+    ]
+    lines += [f"  {name:<12}{known.pop(name)}" for name in TRAINER_COMMANDS]
+    lines += ["", "Tools:"]
+    lines += [f"  {name:<12}{summary}" for name, summary in known.items()]
+    lines += [
+        "",
+        "qstar COMMAND --help lists the options of a command; qstar fit --print_config prints what a run would use.",
+        "QSTAR_DEBUG=1 shows the traceback behind a one-line error.",
+    ]
+    return "\n".join(lines)
+
+
+def _dispatch(argv: Sequence[str]) -> int:
+    if not argv:
+        print(usage(), file=sys.stderr)
+        return 2
+    if argv[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if argv[0] in ("-V", "--version"):
+        print(f"qstar {__version__}")
+        return 0
+    if argv[0] in commands():
+        code: int = importlib.import_module(module_of(argv[0])).main(argv[1:])
+        return code
+    # Lightning's own form `qstar --config all.yaml fit` also starts with an option.
+    if argv[0].startswith("-") and any(word in TRAINER_COMMANDS for word in argv):
+        from qstar_pl.cli.trainer import run_trainer
+
+        run_trainer(argv)
+        return 0
+    known = [*TRAINER_COMMANDS, *(name for name in commands() if name not in TRAINER_COMMANDS)]
+    near = difflib.get_close_matches(argv[0], known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UserError(f"unknown command {argv[0]!r}; {hint}known: {', '.join(known)}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 2 a mistake of the user's, 130 interrupted.
+
+    Args:
+        argv: the words after `qstar`; None takes them from the process.
+
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if "" not in sys.path:
+        sys.path.append("")  # class paths of the user's own files; behind the installed packages, so none is hidden
+    return one_line_errors(lambda: _dispatch(words))

@@ -1,0 +1,194 @@
+"""From an exception to one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from qstar_pl.errors import NonFiniteError, UserError
+
+MISTAKE = 2
+INTERRUPTED = 130
+TERMINATED = 143
+EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "sentencepiece": "sentencepiece", "protobuf": "sentencepiece"}
+"""What a user may ask for without having it → the extra of this project that brings it."""
+
+_PEER_IS_GONE = ("Connection closed by peer", "Connection reset by peer", "Timed out waiting", "Broken pipe")
+"""What torch's backends say when a collective call fails for the sake of another process."""
+_OF_CALLBACKS = ("When using the learning rate finder",)
+"""How Lightning's callbacks begin to say that they do not suit the method."""
+_UNKNOWN_METRIC = re.compile(r"^Early stopping conditioned on metric `(?P<monitor>.*?)` .* following: (?P<known>.*)$")
+_UNSEEN = re.compile(r"^`ModelCheckpoint\(monitor='(?P<monitor>.*?)'\)` could not find .* metrics: \[(?P<known>.*?)\]")
+_REQUIREMENT = re.compile(r"Requirement '(?P<package>[^']+)'|No module named|is available\. Try `pip install`")
+_LIGHTNING = f"{os.sep}lightning{os.sep}pytorch{os.sep}"
+
+
+def debugging() -> bool:
+    """Return whether the user asked for tracebacks."""
+    return os.environ.get("QSTAR_DEBUG", "0") not in ("", "0")
+
+
+def say(message: str) -> None:
+    """Print one line on stderr, whatever the message looked like before."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+
+def one_line_errors(run: Callable[[], int]) -> int:
+    """Call `run` and return its exit code; a mistake that the user can mend becomes one line and exit code 2.
+
+    Anything else is a bug of ours and keeps its traceback.
+    """
+    try:
+        return run()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except SystemExit as stop:
+        # Lightning turns Ctrl-C into exit(1), which does not tell the shell what happened.
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            return _interrupted()
+        if type(stop).__name__ == "SIGTERMException":  # Lightning's, which has no code
+            print("\nterminated", file=sys.stderr, flush=True)
+            return TERMINATED
+        if isinstance(stop.code, str):
+            say(stop.code)
+            return MISTAKE
+        return int(stop.code or 0)
+    except Exception as error:
+        message = explain(error)
+        if message is None or debugging():
+            raise
+        if not _is_said_by_the_first(error):
+            say(message)
+        return MISTAKE
+
+
+def _is_said_by_the_first(error: Exception) -> bool:
+    """Return whether another process of this machine, which is the first, prints the same line."""
+    everywhere = any(isinstance(link, NonFiniteError) and link.everywhere for link in _chain(error))
+    return everywhere and os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+def _interrupted() -> int:
+    if debugging():
+        traceback.print_exc()
+    print("\ninterrupted", file=sys.stderr, flush=True)
+    return INTERRUPTED
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def user_error(error: BaseException) -> str | None:
+    """Return the message of the first `UserError`, or error of the sandbox's, among the causes of an exception."""
+    from qstar_pl.sandbox import SandboxError  # which knows nothing of the rest of this project
+
+    return next((str(link) for link in _chain(error) if isinstance(link, UserError | SandboxError)), None)
+
+
+def explain(error: BaseException) -> str | None:
+    """Return the one line for a mistake that the user can mend, None for anything else.
+
+    A `UserError` counts wherever it stands in the chain of causes: jsonargparse and Lightning wrap what they catch.
+    """
+    if (own := user_error(error)) is not None:
+        return own
+    for link in (error, error.__cause__):
+        if link is not None and (message := _explain_one(link)) is not None:
+            return message
+    if isinstance(error, Exception) and _while_restoring(error):
+        what = f"{type(error).__name__}: {first_sentence(str(error))}"
+        return f"ckpt_path must be a checkpoint that this run can go on from, got one that does not restore ({what})"
+    return first_sentence(str(error)) if _is_an_option_lightning_refuses(error) else None
+
+
+def _while_restoring(error: BaseException) -> bool:
+    """Return whether an exception came up while Lightning took up what a checkpoint holds."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code.co_filename.endswith("checkpoint_connector.py") for frame, _ in frames if _restores(frame))
+
+
+def _restores(frame: FrameType) -> bool:
+    return "restore" in frame.f_code.co_name or "resume" in frame.f_code.co_name
+
+
+def _explain_one(error: BaseException) -> str | None:
+    match error:
+        case ImportError():
+            return _missing(f"{error.name or ''} {error}")
+        case OSError():
+            return _explain_os(error)
+    text = str(error)
+    kind = type(error).__name__
+    if kind == "ValueError" and text == "embedded null byte":
+        return "names of files and folders must not hold a null byte; name is one of them"
+    if "file write failed" in text and "PytorchStreamWriter" in text:
+        return f"no space left on the device, or the file cannot be written: {text.splitlines()[0]}"
+    if kind == "DistBackendError" or any(word in text for word in _PEER_IS_GONE):
+        return "another process of this run ended, or did not answer in time (trainer.strategy.timeout_s); it says why"
+    if kind == "OutOfMemoryError":
+        return f"not enough memory: {first_sentence(text)} Lower data.batch_size or model.samples_per_prompt."
+    if match := _UNKNOWN_METRIC.match(text):
+        known = match["known"].replace("`", "")
+        return f"monitor of EarlyStopping must be a metric that the run logs, got {match['monitor']}; logged: {known}"
+    if match := _UNSEEN.match(text):
+        from qstar_pl.cli.runs.monitors import NO_BEST, unknown_monitor
+
+        known = match["known"].replace("'", "").split(", ")
+        return str(unknown_monitor("monitor of ModelCheckpoint", match["monitor"], NO_BEST, known))
+    if kind == "MisconfigurationException" or any(words in text for words in _OF_CALLBACKS):
+        return first_sentence(text)
+    if kind == "ValueError" and "Does not validate against any of the Union subtypes" in text:
+        from qstar_pl.cli.messages import essence
+
+        # In a list of loggers what is missing stands deep among reasons why the list is not something else.
+        missing = next((_missing(line) for line in text.splitlines() if _REQUIREMENT.search(line)), None)
+        return missing or essence(text)
+    if type(error).__module__.startswith("wandb.errors"):
+        return f"wandb: {' '.join(text.split())}"
+    return None
+
+
+def _is_an_option_lightning_refuses(error: BaseException) -> bool:
+    """Return whether Lightning's own code raised a ValueError: some options it checks once it knows model and data."""
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return type(error) is ValueError and bool(files) and _LIGHTNING in files[-1]
+
+
+def _explain_os(error: OSError) -> str | None:
+    where = f": {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the device{where}"
+    if error.errno is not None and error.strerror:
+        return f"{error.strerror}{where}"
+    return None
+
+
+def _missing(line: str) -> str | None:
+    """Return what a line about something that is not installed asks for."""
+    match = _REQUIREMENT.search(line)
+    package = match["package"] if match else None
+    return _missing_extra(line) or (package and f"{package} is not installed: pip install '{package}'")
+
+
+def _missing_extra(text: str) -> str | None:
+    for module, extra in EXTRAS.items():
+        if re.search(rf"\b{module}", text.lower()):
+            return f"{module} is not installed: pip install 'qstar-pl[{extra}]'"
+    return None
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text of any number of lines."""
+    flat = " ".join(text.split())
+    return re.split(r"(?<=[.!?])\s", flat, maxsplit=1)[0]

@@ -1,0 +1,139 @@
+"""What the user said, looked at before the parser does: it decides which lower layers there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qstar_pl.checkpoints.stored_config import option_names
+from qstar_pl.cli.layers.defaults import DEFAULT_METHOD, snake_case
+from qstar_pl.errors import UserError
+
+_GROUPS = (".yaml", ".yml", ".json")
+
+
+@dataclass
+class Given:
+    """The words of a command line, and the YAML files that they name, as far as the layers below depend on them."""
+
+    ckpt_path: str | None = None
+    name: str | None = None
+    model: Any = None
+    """A class, or a mapping with its class_path."""
+    trainer: dict[str, Any] = field(default_factory=dict)
+    """Options of the trainer; those of nested classes under the outer name, with whatever value."""
+
+    options: set[str] = field(default_factory=set)
+    """Every option that was given in whatever way, by its name on the command line without dashes."""
+    names: set[str] = field(default_factory=set)
+    """All that a run was called in some file; a higher layer may call it something else."""
+
+    @property
+    def method(self) -> str | None:
+        """The class name of the method, if one was named."""
+        return class_name(self.model)
+
+    @property
+    def run_name(self) -> str:
+        """The name of the run, unless a checkpoint brings another."""
+        return self.name or snake_case(self.method or DEFAULT_METHOD)
+
+    def take(self, settings: Mapping[str, Any], folder: Path) -> None:
+        """Add a YAML file's content; group files in it are relative to its folder."""
+        self.options |= set(option_names(settings))
+        for key in ("ckpt_path", "name"):
+            if key in settings:
+                setattr(self, key, settings[key])
+        self.names |= {settings["name"]} if isinstance(settings.get("name"), str) else set()
+        if "model" in settings:
+            self.model = _group(settings["model"], folder)
+        trainer = _group(settings.get("trainer"), folder)
+        if isinstance(trainer, Mapping):
+            self.trainer |= {str(key).removesuffix("+"): value for key, value in trainer.items()}
+
+
+def given_by(command: str, words: Sequence[str]) -> Given:
+    """Return what the words of a command line say, the later over the earlier.
+
+    Raises:
+        UserError: if a YAML file among them is none.
+
+    """
+    given = Given()
+    before = True
+    for position, word in enumerate(words):
+        if before and word == command:
+            before = False
+            continue
+        option, equals, value = word.partition("=")
+        if not equals:
+            value = words[position + 1] if position + 1 < len(words) else ""
+        if option.startswith("--") and option != "--config":
+            given.options.add(_option_name(option))
+        if option in ("-c", "--config"):
+            settings, folder = _settings(value)
+            given.take(settings.get(command) or {} if before else settings, folder)
+        elif option == "--ckpt_path":
+            given.ckpt_path = None if value == "null" else value
+        elif option == "--name":
+            given.name = None if value == "null" else value
+        elif option in ("--model", "--model.class_path"):
+            given.model = _group(value, Path())
+        elif option == "--trainer":
+            given.take({"trainer": _settings(value)[0]}, Path())
+        elif option.startswith("--trainer."):
+            given.trainer[option.removeprefix("--trainer.").partition(".")[0].removesuffix("+")] = value
+    return given
+
+
+def _option_name(word: str) -> str:
+    """Return the name of an option as in `option_names`."""
+    parts = word.removeprefix("--").split(".")
+    return ".".join(part for part in parts if part not in ("class_path", "init_args")).removesuffix("+")
+
+
+def class_name(spec: Any) -> str | None:
+    """Return the short class name of a class path, or of a mapping that holds one."""
+    path = spec.get("class_path") if isinstance(spec, Mapping) else spec
+    return path.rpartition(".")[2] if isinstance(path, str) else None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return a YAML file's mapping; empty where there is no such file, since the parser says what is wrong with it.
+
+    Raises:
+        UserError: with file and line, if it is not valid.
+
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text())
+    except OSError:
+        return {}
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} must be a YAML file, got something that is not text") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
+        raise UserError(f"{where} is not valid YAML: {getattr(error, 'problem', error)}") from error
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _settings(value: str) -> tuple[dict[str, Any], Path]:
+    """Return the mapping that an option's value is, or that the file of this name holds, and the file's folder."""
+    if value.lstrip().startswith("{"):
+        try:
+            loaded = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return {}, Path()  # the parser says what is wrong
+        return (loaded if isinstance(loaded, dict) else {}), Path()
+    return read_yaml(Path(value)), Path(value).parent
+
+
+def _group(value: Any, folder: Path) -> Any:
+    if isinstance(value, str) and value.endswith(_GROUPS):
+        return read_yaml(folder / value)
+    return value

@@ -1,0 +1,66 @@
+"""The parser of Lightning's commands, which says in one line what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from qstar_pl.cli.dispatch import TRAINER_COMMANDS
+from qstar_pl.cli.errors import MISTAKE, debugging, say, user_error
+from qstar_pl.cli.messages import essence
+from qstar_pl.errors import UserError
+
+PRINT = "--print_config"
+PRINT_FLAGS = {"": "", "comments": "with_comments", "skip_default": "skip_default", "skip_unset": "skip_unset"}
+"""What may stand behind `--print_config=` → argument of the parser's `dump`."""
+
+
+def is_print_config(word: str) -> bool:
+    """Return whether a word of the command line asks for the configuration."""
+    return word.partition("=")[0] == PRINT
+
+
+def print_flags(word: str) -> dict[str, bool]:
+    """Return the arguments of `dump` that `--print_config` or `--print_config=flag,flag` asks for.
+
+    jsonargparse prints what it has parsed, which is not what a run uses: names, loggers and callbacks follow from it.
+
+    Raises:
+        UserError: if a flag is unknown.
+
+    """
+    flags = word.partition("=")[2].split(",")
+    for flag in flags:
+        if flag not in PRINT_FLAGS:
+            raise UserError(f"{PRINT} must be followed by {', '.join(sorted(PRINT_FLAGS)[1:])} or nothing, got {flag}")
+    return {"skip_unset": False} | {PRINT_FLAGS[flag]: True for flag in flags if flag}
+
+
+class OneLineParser(LightningArgumentParser):
+    """A parser that takes options by their whole names, and says in one line what is wrong."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print the essence and leave with exit code 2; SystemExit, since jsonargparse rewraps ValueErrors."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        if debugging():
+            traceback.print_exception(ex) if ex else print(message, file=sys.stderr)
+        own = user_error(ex) if ex is not None else None
+        say(own if own is not None else essence(message, self._option_names()))
+        raise SystemExit(MISTAKE)
+
+    def _option_names(self) -> list[str]:
+        names = {action.dest for parser in self._parsers() for action in parser._actions}
+        return sorted(name for name in names if name not in (argparse.SUPPRESS, "subcommand"))
+
+    def _parsers(self) -> list[argparse.ArgumentParser]:
+        action = self._subcommands_action
+        used = [word for word in getattr(self, "args", None) or [] if word in TRAINER_COMMANDS]
+        return [self, *([action.choices[used[0]]] if action and used else [])]

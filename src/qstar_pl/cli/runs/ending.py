@@ -1,0 +1,306 @@
+"""How a training run ends, by itself or because it is told to: saved, validated, and with a word on what comes next."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+
+from qstar_pl.checkpoints.pending_validation import make_up_for_validation, validation_due_after
+from qstar_pl.checkpoints.pruning import prune
+from qstar_pl.cli.layers.defaults import MAX_STEPS, RUNS
+from qstar_pl.cli.runs.finished import Finished
+from qstar_pl.cli.layers.given import given_by
+from qstar_pl.cli.runs.interrupt import Quiet, Stopped, StopSignals, name_of
+from qstar_pl.cli.layers.resume import LAST, find_last
+from qstar_pl.cli.shipped import with_configurations
+
+SAVE_AFTER_S = 600.0
+"""Where a `last` is kept, it is at most so old, though steps may take minutes and the best one be long found; s."""
+VALIDATED = "qstar_validated_step"
+"""Under this stands in a checkpoint after which step the last validation was."""
+_NO_WRITER = "no checkpoint was saved: trainer.enable_checkpointing is false"
+
+
+class EndOfRun(Callback):
+    """Saves the last step, validates it, and says where it is; stops after a signal, with the step at hand saved.
+
+    A checkpoint is written after a batch that took an optimizer step, by the run's own ModelCheckpoint, as during
+    training. The closing validation comes after it, so a run that goes on from there with more steps ends with the
+    metrics of one that had them from the beginning. A signal during a validation leaves it for the run that goes on.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        name: str,
+        signals: StopSignals,
+        *,
+        validate: bool = False,
+        save_after_s: float | None = None,
+        continued: Path | None = None,
+    ) -> None:
+        """Describe the run.
+
+        Args:
+            words: behind `qstar`.
+            name: of the run.
+            signals: that end it.
+            validate: whether the last step is validated even if none is due.
+            save_after_s: save when so many seconds have passed since the last checkpoint; None: never for that.
+            continued: the checkpoint of a run that goes on in its own folder.
+
+        """
+        self.words = tuple(words)
+        self.name = name
+        self.signals = signals
+        self.validate = validate
+        self.save_after_s = save_after_s
+        self.continued = continued
+        self.saved: Path | None = None
+        """The newest checkpoint, once the run has ended."""
+        self.began = False
+        self._step = 0
+        self._saved_step = 0
+        self._saved_at = 0.0
+        self._validated_step: int | None = None
+        self._before_validation: dict[str, Any] | None = None
+        """The state of the loops after the last step, if a validation of it is due."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have signals wait for a step; clear away what a killed process left half done."""
+        self.began = True
+        self._step, self._saved_at = trainer.global_step, time.monotonic()
+        if self.continued is not None:
+            self._saved_step = trainer.global_step
+            for writer in _writers(trainer):
+                writer._last_checkpoint_saved = str(self.continued)
+                if not _waits_for_the_epoch(writer):
+                    writer._last_global_step_saved = trainer.global_step
+            if trainer.is_global_zero:
+                prune(_writers(trainer), self.continued, trainer.global_step)
+        self.signals.saving = True
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Save if this was the last step, or a signal makes it the last."""
+        if trainer.global_step == self._step or not self.began:
+            return  # an accumulation window is under way, whose gradients no checkpoint holds
+        self._step = trainer.global_step
+        due = self.save_after_s is not None and time.monotonic() - self._saved_at >= self.save_after_s
+        number, due = self.signals.anywhere(due)
+        if number or due or _is_done(trainer):
+            self._save(trainer, always=bool(number))
+        if number:
+            self._stop(trainer, number)
+        is_due = validation_due_after(trainer) is not None
+        self._before_validation = trainer.fit_loop.state_dict() if is_due else None
+
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Stop after a signal; the checkpoint is one from before the validation, which is made up for later."""
+        if trainer.state.fn != "fit" or trainer.sanity_checking or self._step == 0:
+            return
+        number = self.signals.anywhere()[0]
+        if number and self._before_validation is not None:
+            self._save(trainer, always=True)
+        # Within an accumulation window there may be steps that no checkpoint has yet: it is finished first.
+        if number and (self._saved_step == trainer.global_step or not _writers(trainer)):
+            self._stop(trainer, number)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save if what was measured ends the run: after training its epoch would count as finished."""
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        self._before_validation, self._validated_step = None, trainer.global_step
+        if self._step > 0 and _is_done(trainer):
+            self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save what is not saved yet, and validate it."""
+        self._save(trainer, at_end=True)
+        validated = self._validated_step == trainer.global_step
+        if self.validate and trainer.enable_validation and self._step > 0 and not validated:
+            make_up_for_validation(trainer, trainer.fit_loop.epoch_loop._batches_that_stepped)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Say which step has been validated; within a validation, let the run go on before it."""
+        checkpoint[VALIDATED] = self._validated_step
+        if self._before_validation is not None and not trainer.training:
+            checkpoint["loops"] = {**checkpoint["loops"], "fit_loop": self._before_validation}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take that back."""
+        self._validated_step = checkpoint.get(VALIDATED)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """There is nothing more to wait for."""
+        self.signals.saving = False
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """As `teardown`, which is not called then."""
+        self.signals.saving = False
+
+    def before(self, trainer: Trainer) -> Finished | None:
+        """Return what a run that goes on had done, if that was all that it is asked to do."""
+        found = None if self.continued is None else Finished.beside(self.continued)
+        return found if found is not None and found.covers(trainer.max_steps, trainer.max_epochs) else None
+
+    def mark(self, trainer: Trainer) -> None:
+        """Write down that the run is complete, if it is and has a checkpoint that says so."""
+        progress: Any = trainer.fit_loop.epoch_progress.current
+        if self.saved is None or not self.began or not trainer.is_global_zero or ":/" in str(self.saved):
+            return
+        done = Finished(self.saved.name, trainer.global_step, progress.processed)
+        if self._saved_step == trainer.global_step and done.covers(trainer.max_steps, trainer.max_epochs):
+            done.write(self.saved.parent)
+
+    def lines(self, trainer: Trainer, before: Finished | None = None) -> list[str]:
+        """Return what is to be said about a run that has ended by itself.
+
+        Args:
+            trainer: of the run.
+            before: what it had done before, if that was all; None: what the trainer says.
+
+        """
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return []
+        taken = trainer.global_step if before is None else before.step
+        longer = _longer(trainer, taken, trainer.current_epoch if before is None else before.epochs)
+        go_on = f"  go on:    {self.command(trainer, *longer)}"
+        if not self.began and taken > 0:
+            return [f"the run has taken all of its steps before, {taken}; nothing was done", go_on]
+        if self._step == 0:
+            return [f"no step was taken: {_why_none(trainer)}", *([go_on] if longer else [])]
+        if self.saved is None:
+            return [_NO_WRITER]
+        lines = [f"checkpoint: {self.saved}"]
+        for writer in _writers(trainer):
+            if writer.monitor and writer.best_model_path and writer.best_model_score is not None:
+                score = f"{writer.monitor} = {float(writer.best_model_score):.6g}"
+                lines.append(f"best: {_short(writer.best_model_path)} ({score})")
+        path = shlex.quote(str(self.saved))
+        folder = shlex.quote(str(self.saved.parent.parent / "exported"))
+        return [
+            *lines,
+            go_on,
+            f"  measure:  qstar test --ckpt_path {path}",
+            f"  export:   qstar export --ckpt_path {path} --output {folder}",
+        ]
+
+    def command(self, trainer: Trainer, *more: str) -> str:
+        """Return the command that goes on from the last checkpoint: the user's own words, and more."""
+        words = _without(self.words, "--ckpt_path", *more[::2])
+        if self.saved is None and self.continued is None and not trainer.ckpt_path:
+            return shlex.join(["qstar", *words, *more])  # from the beginning
+        given = given_by("fit", with_configurations(words))
+        newest = find_last(given.trainer.get("default_root_dir") or RUNS, self.name)
+        resumed = self.saved or self.continued or (Path(trainer.ckpt_path) if trainer.ckpt_path else None)
+        if resumed is not None and (newest is None or newest.resolve() != resumed.resolve()):
+            return shlex.join(["qstar", *words, "--ckpt_path", str(resumed), *more])
+        name = [] if given.run_name == self.name else ["--name", self.name]
+        return shlex.join(["qstar", *words, *name, "--ckpt_path", LAST, *more])
+
+    def _save(self, trainer: Trainer, *, always: bool = False, at_end: bool = False) -> None:
+        """Write the newest checkpoint as `last`; without a writer, or under `fast_dev_run`, there is none.
+
+        Args:
+            trainer: in a run.
+            always: also where no writer keeps a `last`, and with all that a run needs to go on.
+            at_end: also where no writer has written anything.
+
+        """
+        writer = next(iter(sorted(_writers(trainer), key=lambda one: (one.save_weights_only, not one.save_last))), None)
+        if writer is None or self._step == 0 or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        options = writer.save_last, writer.save_weights_only
+        current = trainer.global_step in (writer._last_global_step_saved, self._saved_step)
+        current = current and not (always and options[1])
+        if not current and (always or writer.save_last or (at_end and not writer._last_checkpoint_saved)):
+            own = writer._last_global_step_saved
+            writer.save_last, writer.save_weights_only = True, options[1] and not always
+            writer._save_last_checkpoint(trainer, writer._monitor_candidates(trainer))
+            writer.save_last, writer.save_weights_only = options
+            if _waits_for_the_epoch(writer):
+                writer._last_global_step_saved = own  # what it saves by itself is still to come
+            self._saved_step = trainer.global_step
+        elif writer._last_global_step_saved == trainer.global_step:
+            self._saved_step = trainer.global_step
+        self._saved_at = time.monotonic()
+        newest = writer.last_model_path or writer._last_checkpoint_saved
+        self.saved = _short(newest) if newest else None
+
+    def _stop(self, trainer: Trainer, number: int) -> None:
+        if trainer.is_global_zero:
+            print(f"stopped by {name_of(number)} after step {trainer.global_step}", flush=True)
+            saved = f"checkpoint: {self.saved}\n  go on:    {self.command(trainer)}"
+            print(_NO_WRITER if self.saved is None else saved, flush=True)
+            raise Stopped(number)
+        raise Quiet(128 + number, trainer)
+
+
+def _writers(trainer: Trainer) -> list[ModelCheckpoint]:
+    return [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
+
+
+def _waits_for_the_epoch(writer: ModelCheckpoint) -> bool:
+    """Return whether it saves after a validation or an epoch, when the last step has been saved as `last`."""
+    return writer.monitor is not None or writer._every_n_epochs >= 1
+
+
+def _is_done(trainer: Trainer) -> bool:
+    """Return whether the batch that has just ended is known to be the last one."""
+    loop = trainer.fit_loop
+    if (trainer.should_stop and loop._can_stop_early) or 0 <= trainer.max_steps <= trainer.global_step:
+        return True
+    last_epoch = loop.max_epochs is not None and trainer.current_epoch + 1 == loop.max_epochs
+    return last_epoch and loop.epoch_loop._num_ready_batches_reached()
+
+
+def _longer(trainer: Trainer, taken: int, epochs_taken: int) -> list[str]:
+    """Return the options with which a run that has ended by itself, after so many, would be twice as long as it is."""
+    options = list[str]()
+    if 0 <= trainer.max_steps <= taken:
+        options += ["--trainer.max_steps", str(2 * taken or MAX_STEPS)]
+    epochs = trainer.fit_loop.max_epochs
+    if epochs is not None and 0 <= epochs <= epochs_taken:
+        options += ["--trainer.max_epochs", str(2 * epochs_taken or 1)]
+    timers = [one for one in trainer.callbacks if isinstance(one, Timer)]  # type: ignore[attr-defined]
+    spent = max((one.time_elapsed() for one in timers if (one.time_remaining() or 1) <= 0), default=None)
+    return options if spent is None else [*options, "--trainer.max_time", _clock(2 * spent)]
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as the option max_time has it: days, hours, minutes, seconds."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return ":".join(f"{part:02d}" for part in (*divmod(hours, 24), minutes, rest))
+
+
+def _why_none(trainer: Trainer) -> str:
+    loop = trainer.fit_loop
+    if trainer.max_steps == 0 or loop.max_epochs == 0:
+        return f"trainer.max_{'steps' if trainer.max_steps == 0 else 'epochs'} is 0"
+    if trainer.limit_train_batches == 0:
+        return "trainer.limit_train_batches is 0"
+    return "training ended before the first"
+
+
+def _without(words: Sequence[str], *options: str) -> list[str]:
+    """Return a command line's words without some options and their values."""
+    kept, is_value = [], False
+    for word in words:
+        if not is_value and word.partition("=")[0] not in options:
+            kept.append(word)
+        is_value = word in options
+    return kept
+
+
+def _short(path: str | Path) -> Path:
+    """Return a path relative to the current folder if it lies in it."""
+    absolute = Path(path).absolute()
+    return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute

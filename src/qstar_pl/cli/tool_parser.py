@@ -1,0 +1,50 @@
+"""The parser of the commands that are not Lightning's."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from qstar_pl.cli.errors import MISTAKE, say
+from qstar_pl.cli.messages import essence
+
+_REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
+_INVALID = re.compile(r"^argument (?P<name>\S+): invalid (?P<kind>\S+) value: '(?P<value>.*)'$")
+_CHOICE = re.compile(r"^argument (?P<name>\S+): invalid choice: '(?P<value>[^']*)' \(choose from (?P<choices>.*)\)$")
+
+
+class ToolParser(argparse.ArgumentParser):
+    """An ArgumentParser that takes options by their whole names, and says in one line what is wrong."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse all words; a misspelt option is named as such, before the one that it leaves missing."""
+        # (typeshed has an overload per kind of namespace, for which there is no use here)
+        words = list(sys.argv[1:] if args is None else args)
+        known = {option for action in self._actions for option in action.option_strings}
+        for word in words:
+            if word == "--":
+                break
+            if word.startswith("--") and word.partition("=")[0] not in known:
+                self.error(f"unrecognized arguments: {word}")
+        return super().parse_args(words, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and leave with exit code 2."""
+        say(self._explain(message))
+        raise SystemExit(MISTAKE)
+
+    def _explain(self, message: str) -> str:
+        if match := _REQUIRED.match(message):
+            names = match["names"].split(", ")
+            return f"{' and '.join(names)} must be given; {self.prog} --help lists all options"
+        if match := _INVALID.match(message):
+            return f"{match['name']} must be of type {match['kind']}, got {match['value']}"
+        if match := _CHOICE.match(message):
+            return f"{match['name']} must be one of {match['choices']}, got {match['value']}"
+        return essence(message, sorted(action.dest for action in self._actions if action.option_strings))

@@ -1,0 +1,320 @@
+"""`fit`, `validate`, `test`, `predict`: Lightning's command line with the layers in the right order."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from jsonargparse import set_parsing_settings
+from lightning.fabric.plugins import CheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger
+
+import qstar_pl.callbacks
+import qstar_pl.distributed
+import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimisers and strategies known to the parser)
+from qstar_pl.checkpoints import AtomicCheckpointIO
+from qstar_pl.cli.dispatch import TRAINER_COMMANDS
+from qstar_pl.cli.layers.checkpoints import check_same_method, checkpoint_layer, logged_step, wandb_id_of
+from qstar_pl.cli.layers.defaults import (
+    MAX_STEPS,
+    RUNS,
+    defaults,
+    has_default_cadence,
+    snake_case,
+    wanted_callbacks,
+)
+from qstar_pl.cli.layers.given import given_by
+from qstar_pl.cli.layers.resume import AUTO, LAST, find_checkpoint, stay_in_folder
+from qstar_pl.cli.nulls import check_nulls
+from qstar_pl.cli.parser import OneLineParser, is_print_config, print_flags
+from qstar_pl.cli.runs.closing import ClosingFitLoop
+from qstar_pl.cli.runs.ending import SAVE_AFTER_S, EndOfRun
+from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
+from qstar_pl.cli.runs.metrics_file import keep_rows
+from qstar_pl.cli.runs.monitors import check_monitors
+from qstar_pl.cli.runs.requeue import requeue
+from qstar_pl.cli.runs.run_folder import (
+    UNNAMED,
+    RunConfig,
+    check_free_folders,
+    check_name,
+    claim_folder,
+    folder_name,
+    metrics_files,
+    resolve_loggers,
+    write_predictions,
+)
+from qstar_pl.cli.runs.summary import metric_lines, run_summary
+from qstar_pl.cli.shipped import with_configurations
+from qstar_pl.cli.trainer_options import check_trainer_options, spelled_out
+from qstar_pl.data import RLHFDataModule
+from qstar_pl.errors import UserError
+from qstar_pl.methods import RLHFModule
+from qstar_pl.methods.frozen_models import OPTION as ACCEPT_CHANGED
+from qstar_pl.models.run_date import begin_run
+
+
+class TrainerCLI(LightningCLI):
+    """LightningCLI whose layers are, from the lowest: class defaults, our defaults, checkpoint, YAML, command line."""
+
+    def __init__(self, args: Sequence[str], execute: bool = True, signals: StopSignals | None = None) -> None:
+        self.execute = execute
+        self.signals = signals or StopSignals()
+        self.continued: Path | None = None
+        """The checkpoint of a run that goes on in its own folder."""
+        super().__init__(
+            RLHFModule,
+            RLHFDataModule,
+            save_config_callback=RunConfig,
+            seed_everything_default=0,
+            parser_class=OneLineParser,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            parser_kwargs={"prog": "qstar"},
+            args=list(args),
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what is ours."""
+        parser.add_argument(
+            "--name", type=str | None, default=None, help="Run folder under runs/; default: the method."
+        )
+        parser.add_argument(
+            f"--{ACCEPT_CHANGED}",
+            type=bool,
+            default=False,
+            help="Go on beside other frozen models (expert, reward, reference) than the checkpoint was trained with.",
+        )
+        parser.add_argument(
+            "--date",
+            type=str | None,
+            default=None,
+            help="What chat templates take for today; default: the run's day.",
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse the user's words above the checkpoint's layer and the defaults."""
+        command = next(word for word in args if word in TRAINER_COMMANDS)
+        self.typed = [word for word in args if not is_print_config(word)]
+        self.words = spelled_out(with_configurations(self.typed))
+        self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
+        given = given_by(command, self.words)
+        self.names = given.names
+        check_name(given.name)
+        root = given.trainer.get("default_root_dir") or RUNS
+        self.checkpoint = find_checkpoint(given.ckpt_path, command, root, given.run_name)
+        stored = checkpoint_layer(command, given, self.checkpoint)
+        layers = [defaults(command, [*given.trainer, *stored.get("trainer", {})]), stored]
+        # As the content of --config on the level above the subcommand, which is read before the user's own files.
+        lower = [f"--config={_one_line_yaml({command: layer})}" for layer in layers if layer]
+        self.config = parser.parse_args([*lower, *self.words])
+        for part, owner in (("model", None), ("data", None), ("trainer", "lightning.pytorch.Trainer")):
+            check_nulls(part, self.config[command][part], owner)
+
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise UserError(f"seed_everything must be a seed: {error}") from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Do nothing: `checkpoint_layer` has been there, on the right level."""
+
+    def before_instantiate_classes(self) -> None:
+        """Name the run, bound its length if nothing else does, and find what it goes on from; then all is resolved."""
+        command = self.config.subcommand
+        if command != "fit":
+            # The folder of a validation is not that of the training; nothing is lost by that.
+            warnings.filterwarnings("ignore", message="The dirpath has changed from")
+        config = self.config[command]
+        config.date = begin_run(config.date).isoformat()
+        trainer = config.trainer
+        check_trainer_options(trainer)
+        method = config.model.class_path.rpartition(".")[2]
+        check_name(config.name)  # a checkpoint's
+        self.name = config.name or snake_case(method)
+        # A logger in a config.yaml of a run bears that run's name.
+        unnamed = {*UNNAMED, snake_case(method), *self.names}
+        trainer.logger = resolve_loggers(trainer.logger, trainer.default_root_dir or RUNS, self.name, command, unnamed)
+        if self.checkpoint is not None and isinstance(trainer.callbacks, list):
+            # The same command again: what it adds to the list (callbacks+) is in the checkpoint's already.
+            trainer.callbacks = [one for i, one in enumerate(trainer.callbacks) if one not in trainer.callbacks[:i]]
+        trainer.callbacks = wanted_callbacks(trainer)
+        if command == "fit" and trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
+            trainer.max_steps = MAX_STEPS
+        if self.checkpoint is not None and command == "fit":
+            check_same_method(method, self.checkpoint)
+        if config.ckpt_path in (LAST, AUTO):
+            self._continue_last(command, config)
+        if self.print_flags is not None:
+            sys.stdout.write(self._parser(command).dump(config, **self.print_flags))
+            raise SystemExit(0)
+
+    def _continue_last(self, command: str, config: Any) -> None:
+        """Go on where the last run of this name stopped, in its folder."""
+        config.ckpt_path = None if self.checkpoint is None else str(self.checkpoint)
+        if self.checkpoint is not None and command == "fit":
+            self.continued = self.checkpoint
+            stay_in_folder(config.trainer.logger, self.checkpoint, wandb_id_of(self.checkpoint))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the trainer; nothing that an earlier run left in its folder is deleted."""
+        try:
+            trainer = super().instantiate_trainer(**{**self._plugins(), **kwargs})
+        except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+            given = self._get(self.config, "trainer")
+            if "invalid strategy name" in str(error):
+                raise UserError(
+                    f"trainer.strategy must be auto, or a strategy such as ddp, fsdp2 or fsdp, got {given['strategy']}"
+                ) from error
+            raise UserError(f"trainer (accelerator={given['accelerator']}): {error}") from error
+        self.model.accept_changed_models = bool(self._get(self.config, ACCEPT_CHANGED))
+        if self.execute:
+            self.signals.attach(trainer)
+        folders = [one for one in trainer.callbacks if isinstance(one, RunConfig)]  # type: ignore[attr-defined]
+        for folder in folders:  # none under fast_dev_run
+            folder.continued = self.continued
+        if folders and trainer.is_global_zero:
+            if self.execute:
+                claim_folder(trainer.loggers)
+            for logger in trainer.loggers:
+                if isinstance(logger, CSVLogger):
+                    keep_rows(logger)
+        if self.execute and self.subcommand == "fit":
+            self._see_to_the_end(trainer)
+        return trainer
+
+    def _see_to_the_end(self, trainer: Trainer) -> None:
+        """Add the callback that ends the run, behind those that watch and before those that write checkpoints."""
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]
+        self.ending = EndOfRun(
+            self.typed,
+            self.name,
+            self.signals,
+            validate=has_default_cadence(self._get(self.config, "trainer")),
+            save_after_s=SAVE_AFTER_S if any(getattr(one, "save_last", False) for one in callbacks) else None,
+            continued=self.continued,
+        )
+        if self.continued is not None:
+            ClosingFitLoop.replace(trainer)
+        first = next((index for index, one in enumerate(callbacks) if isinstance(one, Checkpoint)), len(callbacks))
+        callbacks.insert(first, self.ending)
+
+    def _plugins(self) -> dict[str, Any]:
+        """Return the trainer's plugins with our way to write checkpoints, unless the user brings one."""
+        given = self._get(self.config_init, "trainer")["plugins"] or []
+        given = given if isinstance(given, list) else [given]
+        if any(isinstance(plugin, CheckpointIO) for plugin in given):
+            return {}
+        return {"plugins": [*given, AtomicCheckpointIO()]}
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        if not self.execute:
+            return
+        folders = [one for one in self.trainer.callbacks if isinstance(one, RunConfig)]  # type: ignore[attr-defined]
+        try:
+            if folders:
+                check_free_folders(self.trainer, subcommand)
+            self._print_summary(subcommand)
+            super()._run_subcommand(subcommand)
+        except Stopped as stop:
+            requeue(self.trainer, stop.number)
+            raise
+        finally:
+            for folder in folders:
+                folder.release()
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train, and say where the run is and how to go on; a run that is complete is left as it is."""
+        before = self.ending.before(self.trainer)
+        if before is None:
+            self.trainer.fit(**kwargs)
+            self.ending.mark(self.trainer)
+        lines = self.ending.lines(self.trainer, before)
+        if lines and self.trainer.is_global_zero:
+            print("\n".join(lines), flush=True)
+        if lines and before is None:
+            check_monitors(self.trainer)
+
+    def validate(self, **kwargs: Any) -> None:
+        """Measure, and print every metric on a line of its own: Lightning's table cuts their names."""
+        self._measure(self.trainer.validate, kwargs)
+
+    def test(self, **kwargs: Any) -> None:
+        """As `validate`, on the test split."""
+        self._measure(self.trainer.test, kwargs)
+
+    def _measure(self, run: Callable[..., Sequence[Mapping[str, float]]], kwargs: dict[str, Any]) -> None:
+        if self.checkpoint is not None:
+            # Under which step the metrics are logged: that of the weights.
+            self.trainer.fit_loop.epoch_loop._batches_that_stepped = logged_step(self.checkpoint)
+        print(metric_lines(run(**{**kwargs, "verbose": False})), flush=True)
+        logs = metrics_files(self.trainer.loggers)
+        if logs and self.trainer.is_global_zero and not getattr(self.trainer, "fast_dev_run", False):
+            print("\n".join(f"results: {path}" for path in logs), flush=True)
+
+    def predict(self, **kwargs: Any) -> None:
+        """Write the answers: a terminal has no use for what Lightning would return."""
+        batches = self.trainer.predict(**{**kwargs, "return_predictions": True})
+        if getattr(self.trainer, "fast_dev_run", False):
+            return
+        root = self._get(self.config, "trainer").default_root_dir or RUNS
+        folder = None if self.trainer.loggers else Path(root, str(folder_name(self.name, "predict")))
+        print(f"predictions: {write_predictions(self.trainer, cast(Any, batches) or [], folder)}", flush=True)
+
+    def _print_summary(self, subcommand: str) -> None:
+        self._dump_config()
+        folder = self.trainer.log_dir  # on every rank: it is broadcast
+        if self.trainer.is_global_zero:
+            written = None if getattr(self.trainer, "fast_dev_run", False) else folder
+            print(run_summary(subcommand, self.config_dump, written), flush=True)
+
+
+def run_trainer(argv: Sequence[str]) -> None:
+    """Run one of Lightning's commands with `argv`, the words after `qstar`."""
+    quieten()
+    # The line under each field of a strategy is what its help says; reading them takes longer than a run has use for.
+    helping = any(word == "-h" or word.partition("=")[0].endswith("help") for word in argv)
+    # Naming a list makes the parser refuse what is on its own: functions that would run whatever they are given.
+    set_parsing_settings(docstring_parse_attribute_docstrings=helping, import_path_denylist=["os"])
+    signals = StopSignals()
+    signals.catch()
+    try:
+        TrainerCLI(argv, signals=signals)
+    finally:
+        signals.release()
+
+
+def _one_line_yaml(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=float("inf")).strip()
+
+
+def quieten() -> None:
+    """Hide what others print and our user can do nothing about."""
+    from jsonargparse._deprecated import JsonargparseDeprecationWarning
+
+    warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)  # LightningCLI's own calls
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*deprecated")  # Lightning on torch ≥ 2.10
+    warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # on purpose, see RLHFModule
+    warnings.filterwarnings("ignore", message=".*returned a view tensor")  # FSDP2 on models that slice their logits
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # torchmetrics have added up all ranks already
+    warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")  # we keep them
+    warnings.filterwarnings(
+        "ignore", message="Using ModelCheckpoint with manual optimization"
+    )  # after a step, as meant
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
+        logging.getLogger(name).addFilter(_not_an_advertisement)
+
+
+def _not_an_advertisement(record: logging.LogRecord) -> bool:
+    return "litlogger" not in record.getMessage().lower() and "litmodels" not in record.getMessage().lower()

@@ -1,0 +1,70 @@
+"""`qstar configs`: list, print or copy the configurations that come with it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from qstar_pl.cli import shipped
+from qstar_pl.cli.tool_parser import ToolParser
+from qstar_pl.errors import UserError
+
+COMMENT = "# "
+
+
+def listing(wanted: Sequence[str] = ()) -> str:
+    """Return a line per configuration, grouped by folder, with what its first comment says of it."""
+    lines = list[str]()
+    for group, members in groupby(shipped.names(), lambda name: name.partition("/")[0]):
+        if wanted and group not in wanted:
+            continue
+        lines += [f"{name:<40} {summary(name)}".rstrip() for name in members] + [""]
+    return "\n".join(lines).rstrip()
+
+
+def summary(name: str) -> str:
+    """Return the first comment of a configuration, up to the end of its sentence; empty if there is none."""
+    first = shipped.configuration(name).read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix(COMMENT).partition(". ")[0] if first.startswith(COMMENT) else ""
+
+
+def copy(folder: Path) -> Path:
+    """Copy all of them to a new folder, where they refer to each other as they do here.
+
+    Raises:
+        UserError: if the folder exists: nothing of the user's is overwritten.
+
+    """
+    if folder.exists():
+        raise UserError(f"copy must name a folder that does not exist yet, got {folder}")
+    try:
+        shutil.copytree(shipped.FOLDER, folder)
+    except OSError as error:
+        raise UserError(f"copy must name a folder that can be written, got {folder}: {error.strerror}") from error
+    return folder
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = ToolParser(
+        prog="qstar configs",
+        description="List the configurations that come with the package: values of --config, or of the option that is "
+        "called like their folder (--model.target configs/target/expert.yaml).",
+    )
+    parser.add_argument("name", nargs="?", help="a folder (experiment) to list, or a configuration to print")
+    parser.add_argument("--copy", type=Path, metavar="FOLDER", help="copy all of them to this new folder")
+    arguments = parser.parse_args(argv)
+    if arguments.copy is not None:
+        print(f"copied to {copy(arguments.copy)}; use them with --config {arguments.copy}/experiment/quickstart.yaml")
+    elif arguments.name is None or (shipped.FOLDER / arguments.name).is_dir():
+        print(listing([] if arguments.name is None else [Path(arguments.name).name]))
+    else:
+        print(shipped.configuration(arguments.name).read_text(encoding="utf-8"), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

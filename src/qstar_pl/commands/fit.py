@@ -1,0 +1,14 @@
+"""`qstar fit`: train a method."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run Lightning's command of this name."""
+    from qstar_pl.cli.trainer import run_trainer
+
+    run_trainer(["fit", *(sys.argv[1:] if argv is None else argv)])
+    return 0

@@ -1,0 +1,35 @@
+"""`qstar tiny-world`: rebuild the tiny world: its data, tokenizer and models."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from qstar_pl.cli.tool_parser import ToolParser
+from qstar_pl.experiments.tiny_world import EXPERT, POLICY, train_language_model, train_reward
+from qstar_pl.models.tiny import ASSETS
+from qstar_pl.tiny_world.tokenizer import build_tokenizer
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = ToolParser(prog="qstar tiny-world", description="Make the tiny world's tokenizer and models.")
+    parser.add_argument("--only", choices=("policy", "expert", "reward"), help="make only this model again")
+    only = parser.parse_args(argv).only
+    console = Console()
+    build_tokenizer(ASSETS / "tokenizer")
+    for name, recipe in (("policy", POLICY), ("expert", EXPERT)):
+        if only not in (None, name):
+            continue
+        console.print(f"training {name}: {recipe}")
+        train_language_model(recipe, ASSETS / name)
+    if only in (None, "reward"):
+        console.print("training reward")
+        train_reward(ASSETS / "reward")
+    size = sum(file.stat().st_size for file in ASSETS.rglob("*") if file.is_file())
+    console.print(f"{ASSETS}: {size / 2**20:.2f} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What a configured method and its trainer are to memory: which models, in which dtype, on how many devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
+from transformers import PreTrainedModel
+
+from qstar_pl.distributed import FSDP2Strategy, Sharding
+from qstar_pl.methods import RewardModeling, RLHFModule
+from qstar_pl.methods.rollout_module import RolloutModule
+from qstar_pl.models.configure import DTYPES
+from qstar_pl.models.placement import Placement, placing
+from qstar_pl.planning.cluster import Cluster
+from qstar_pl.planning.footprint import language_models
+from qstar_pl.planning.memory import Models, Run
+
+HALF = {"bf16-mixed": "bfloat16", "16-mixed": "float16", "bf16-true": "bfloat16", "16-true": "float16"}
+
+
+class _Hollow(Placement):
+    """Models as structures on the meta device."""
+
+    @property
+    def empty(self) -> bool:
+        return True
+
+    def place(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model
+
+
+@contextmanager
+def _hollow() -> Iterator[None]:
+    with placing(_Hollow()):
+        yield
+
+
+def models_of(module: RLHFModule) -> Models:
+    """Build the module's models without their weights, and say which part each plays."""
+    with _hollow():
+        module.build_models()
+    if isinstance(module, RewardModeling):
+        return Models(language_models(module)[0], {}, ())
+    frozen = {
+        name: model
+        for name in module.frozen
+        if (child := getattr(module, name, None)) is not None
+        for model in language_models(child)[:1]
+    }
+    for model in frozen.values():
+        model.requires_grad_(False)
+    decoding: tuple[str, ...] = ()
+    if isinstance(module, RolloutModule) and "target" in frozen:
+        decoding = ("target",)
+    policy: Any = module.policy
+    return Models(policy, frozen, decoding)
+
+
+def state_bytes(module: RLHFModule) -> float:
+    """Return bytes of the optimizer's state per parameter, by letting it take a step with a few."""
+    parameter = torch.nn.Parameter(torch.zeros(4096))
+    parameter.grad = torch.zeros_like(parameter)
+    optimizer = module.optimizer([parameter])
+    optimizer.step()
+    tensors = [value for value in optimizer.state[parameter].values() if isinstance(value, torch.Tensor)]
+    return sum(value.untyped_storage().nbytes() for value in tensors if value.numel() > 1) / 4096
+
+
+def run_of(settings: Any, module: RLHFModule, cluster: Cluster) -> Run:
+    """Return how a configuration keeps and trains its models.
+
+    Args:
+        settings: the options of the trainer, by name, with strategies as objects.
+        module: what is trained.
+        cluster: where.
+
+    """
+    strategy, precision = settings.strategy, str(settings.precision or "32-true")
+    sharding, gathered = None, True
+    if isinstance(strategy, FSDP2Strategy):
+        sharding, gathered = strategy.sharding, strategy.gathering == "gathered"
+    elif strategy == "fsdp2" or isinstance(strategy, ModelParallelStrategy):
+        sharding = Sharding()
+    elif str(strategy).startswith("fsdp") or isinstance(strategy, FSDPStrategy):
+        sharding, gathered = Sharding(), False
+    half = (sharding.param_dtype if sharding is not None else None) or HALF.get(precision)
+    dtype = DTYPES[half] if half else next(module.parameters()).dtype
+    return Run(cluster.ranks, sharding, dtype, gathered, state_bytes(module), settings.accelerator == "cpu")

@@ -1,0 +1,83 @@
+"""Options of the trainer, optimizer and schedule that make no sense: one line, whoever would have failed with them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_run import SMALL
+
+from qstar_pl.cli.trainer_options import spelled_out
+
+Call = Callable[..., tuple[int, str, str]]
+SFT = (*SMALL, "--model=SFT", "--model.evaluation_sampler.max_new_tokens=4", "--trainer.max_steps=2")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches must be at least 1, got 0"),
+        ("--trainer.accumulate_grad_batches=-2", "trainer.accumulate_grad_batches must be at least 1, got -2"),
+        ("--trainer.val_check_interval=0", "trainer.val_check_interval must be positive, got 0"),
+        ("--trainer.val_check_interval=1000000", "`val_check_interval` (1000000) must be less than or equal to"),
+        ("--trainer.check_val_every_n_epoch=0", "trainer.check_val_every_n_epoch must be at least 1, got 0"),
+        ("--trainer.gradient_clip_val=-1", "trainer.gradient_clip_val must be at least 0, got -1"),
+        ("--trainer.log_every_n_steps=-1", "trainer.log_every_n_steps must be at least 0, got -1"),
+        ("--trainer.num_sanity_val_steps=-3", "trainer.num_sanity_val_steps must be at least -1, got -3"),
+        ("--trainer.devices=none_such", "trainer (accelerator=cpu): `devices` selected with `CPUAccelerator`"),
+        ("--seed_everything=-1", "seed_everything must be a seed: -1"),
+        ("--model.optimizer=AdamW --model.optimizer.lr=-1", "Invalid learning rate: -1.0"),
+        ("--model.optimizer=Muon", "optimizer must suit the model's parameters and its own options: Muon only"),
+        ("--model.lr_scheduler=OneCycleLR --model.lr_scheduler.max_lr=1", "lr_scheduler must suit"),
+        ("--model.lr_scheduler=ReduceLROnPlateau", "monitor"),
+        ("--model.lr_scheduler torch.optim.lr_scheduler.ReduceLROnPlateau", "lr_scheduler.monitor must be given"),
+        (
+            "--model.lr_scheduler ReduceLROnPlateau --model.lr_scheduler.monitor=val/nothing",
+            "lr_scheduler.monitor must be a metric that validation measures",
+        ),
+        (
+            "--model.lr_scheduler=CosineAnnealingLR --model.lr_scheduler.T_max=0 --trainer.limit_val_batches=0",
+            "lr_scheduler must suit the length of the run and its own options, got CosineAnnealingLR",
+        ),
+        (
+            "--model.lr_scheduler=OneCycleLR --model.lr_scheduler.max_lr=1 --model.lr_scheduler.total_steps=1",
+            "lr_scheduler must suit the length of the run and its own options, got OneCycleLR",
+        ),
+        ("--trainer.callbacks+=LearningRateFinder", "When using the learning rate finder"),
+        (
+            "--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=val/nothing --trainer.val_check_interval=1",
+            "monitor of EarlyStopping must be a metric that the run logs, got val/nothing; logged: ",
+        ),
+    ],
+)
+def test_one_line(words: str, message: str, qstar: Call) -> None:
+    code, _, err = qstar("fit", *SFT, *words.split())
+    assert code == 2, err
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert message in line
+
+
+@pytest.mark.parametrize("monitor", ["val/perplexity", "loss/total"])
+def test_a_rate_that_falls_on_a_plateau(monitor: str, qstar: Call) -> None:
+    plateau = ("--model.lr_scheduler=ReduceLROnPlateau", f"--model.lr_scheduler.monitor={monitor}")
+    options = ("--model.lr_scheduler.patience=0", "--model.lr_scheduler.threshold=9", "--model.optimizer=AdamW")
+    words = ("--model.optimizer.lr=0.01", "--trainer.val_check_interval=1", "--trainer.limit_val_batches=2")
+    code, _, err = qstar("fit", *SFT, *plateau, *options, *words, "--trainer.max_steps=3")
+    assert code == 0, err
+    header, *rows = (Path("runs/sft/version_0/metrics.csv")).read_text().splitlines()
+    column = header.split(",").index("lr")
+    rates = [float(rate) for row in rows if (rate := row.split(",")[column])]
+    assert rates == pytest.approx([0.01, 0.001, 0.0001])  # nothing is ever good enough
+
+
+def test_without_validation_the_rate_stays(qstar: Call) -> None:
+    plateau = ("--model.lr_scheduler=ReduceLROnPlateau", "--model.lr_scheduler.monitor=val/perplexity")
+    code, _, err = qstar("fit", *SFT, *plateau, "--trainer.limit_val_batches=0")
+    assert code == 0, err
+
+
+def test_only_the_schedule_is_spelled_out() -> None:
+    name = "ReduceLROnPlateau"
+    words = ["fit", f"--model.lr_scheduler={name}", "--model.init_args.lr_scheduler", name, f"--name={name}", name]
+    full = f"lightning.pytorch.cli.{name}"
+    wanted = ["fit", f"--model.lr_scheduler={full}", "--model.init_args.lr_scheduler", full, f"--name={name}", name]
+    assert spelled_out(words) == wanted
