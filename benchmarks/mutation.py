@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 AREAS = {
     "qstar": ("src/qstar_pl/qstar", ["tests/qstar", "tests/theory", "tests/invariant"]),
     "methods": ("src/qstar_pl/methods", ["tests/methods", "tests/invariant", "tests/callbacks"]),
+    "training": ("src/qstar_pl/training", ["tests/training", "tests/methods", "tests/checkpoints"]),
     "callbacks": ("callbacks", ["tests/callbacks"]),
     "rollout": ("src/qstar_pl/rollout", ["tests/rollout", "tests/samplers", "tests/targets", "tests/invariant"]),
 }

@@ -15,7 +15,7 @@ PACKAGE = REPOSITORY / "src" / "qstar_pl"
 RANKS = {
     **dict.fromkeys(("__init__", "types", "errors", "files", "qstar", "sandbox"), 0),
     **dict.fromkeys(("models", "rewards", "targets", "rollout", "samplers", "data", "optim", "tiny_world"), 1),
-    **dict.fromkeys(("distributed", "checkpoints", "locks"), 1),
+    **dict.fromkeys(("distributed", "checkpoints", "training", "locks"), 1),
     "methods": 2,
     **dict.fromkeys(("evaluation", "experiments", "generation", "planning", "theory"), 3),
     **dict.fromkeys(("commands", "cli", "__main__"), 3),

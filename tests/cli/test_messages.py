@@ -10,7 +10,7 @@ OPTIONS = ["model", "data", "trainer.max_steps", "trainer.max_epochs", "ckpt_pat
 def test_a_value_of_the_wrong_type_deep_in_the_configuration() -> None:
     message = """Parser key "model":
   Does not validate against any of the Union subtypes
-  Subtypes: [<class 'qstar_pl.methods.base.RLHFModule'>, <class 'NoneType'>]
+  Subtypes: [<class 'qstar_pl.methods.bases.rlhf_module.RLHFModule'>, <class 'NoneType'>]
   Errors:
     - Problem with given class_path 'qstar_pl.methods.q_star.QStar':
         Parser key "sampler":
@@ -40,7 +40,7 @@ def test_an_unknown_class_names_near_ones_of_the_right_kind() -> None:
 
   - Expected a path but {name} either not accessible or invalid
   - Does not validate against any of the Union subtypes
-  Subtypes: [<class 'qstar_pl.methods.base.RLHFModule'>, <class 'NoneType'>]
+  Subtypes: [<class 'qstar_pl.methods.bases.rlhf_module.RLHFModule'>, <class 'NoneType'>]
   Errors:
     - Expected a dot import path string: {name}
     - Expected a <class 'NoneType'>

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.methods import PPO, QStar, RejectionSampling
-from qstar_pl.methods.minibatches import Experience
 from qstar_pl.models import FromConfig
 from qstar_pl.qstar import kl_placement
 from qstar_pl.qstar.advantages import RawReward
@@ -21,6 +20,7 @@ from qstar_pl.qstar.kl_estimators import K1, K2, K3, KLEstimator
 from qstar_pl.qstar.kl_placement import InLoss, InReward, KLPlacement
 from qstar_pl.qstar.weights import ClippedWeights, RawWeights, WeightTreatment
 from qstar_pl.rewards import GoldReward
+from qstar_pl.training.minibatches import Experience
 from qstar_pl.types import ScoredRollout
 
 PAIR = Pair(drift=0.35)

@@ -4,7 +4,7 @@ import pytest
 from recorder import Recorder
 
 from qstar_pl import methods
-from qstar_pl.methods.keep import KeepBest
+from qstar_pl.methods.strategies.keep import KeepBest
 from qstar_pl.types import RolloutReport
 
 ROLLOUT = ("QStar", "UniformAlpha", "EntropyAlphaRL", "OffPolicy", "PPO", "RejectionSampling", "SFTOnSamples")

@@ -8,7 +8,7 @@ from recorder import Recorder
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.curves import read_curve
 from qstar_pl.methods import DPO, LEDPO
-from qstar_pl.methods.beta_head import ReLU, Sigmoid, Softplus
+from qstar_pl.methods.strategies.beta_head import ReLU, Sigmoid, Softplus
 
 
 def adam(parameters):

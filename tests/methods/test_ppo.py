@@ -8,14 +8,14 @@ from reference.tiny_methods import ending_model
 
 from qstar_pl.errors import UserError
 from qstar_pl.methods import PPO
-from qstar_pl.methods.kl_controller import AdaptiveKL
-from qstar_pl.methods.minibatches import Experience
+from qstar_pl.methods.strategies.kl_controller import AdaptiveKL
 from qstar_pl.qstar.advantages import GAE, GroupNormalised, LeaveOneOut
 from qstar_pl.qstar.kl_estimators import K2, K3
 from qstar_pl.qstar.kl_placement import InLoss
 from qstar_pl.qstar.weights import RawWeights
 from qstar_pl.rewards import GoldReward
 from qstar_pl.samplers import GeometricSampler, PolicySampler
+from qstar_pl.training.minibatches import Experience
 
 
 class ConstantReward(GoldReward):

@@ -3,7 +3,7 @@ import torch
 from recorder import Recorder
 
 from qstar_pl.methods import RejectionSampling
-from qstar_pl.methods.keep import AcceptReject, KeepAll, KeepBest
+from qstar_pl.methods.strategies.keep import AcceptReject, KeepAll, KeepBest
 from qstar_pl.samplers import PolicySampler
 
 

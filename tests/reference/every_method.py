@@ -22,7 +22,7 @@ from qstar_pl.methods import (
     SFTOnSamples,
     UniformAlpha,
 )
-from qstar_pl.methods.beta_objective import HeldOut
+from qstar_pl.methods.strategies.beta_objective import HeldOut
 from qstar_pl.models.reward_parametrisation import Autoregressive, SequenceHead
 from qstar_pl.qstar.kl_estimators import K2
 from qstar_pl.qstar.kl_placement import InLoss

@@ -32,8 +32,8 @@ from reference.toy_training import Memory
 from qstar_pl.callbacks import default_diagnostics
 from qstar_pl.errors import NonFiniteError
 from qstar_pl.methods import RewardModeling
-from qstar_pl.methods.non_finite import NonFinite, Skip, Stop
-from qstar_pl.methods.rollout_module import RolloutModule
+from qstar_pl.methods.bases.rollout_module import RolloutModule
+from qstar_pl.training.non_finite import NonFinite, Skip, Stop
 
 METHODS = {name: make for name, make in ALL.items() if " " not in name} | {"PPO": lambda: ppo(2)}
 RATE = "lr 1e30"

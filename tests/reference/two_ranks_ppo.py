@@ -19,7 +19,7 @@ from recorder import Recorder
 
 from qstar_pl.data import RLHFDataModule, TinyWorld
 from qstar_pl.methods import PPO
-from qstar_pl.methods.kl_controller import AdaptiveKL
+from qstar_pl.methods.strategies.kl_controller import AdaptiveKL
 from qstar_pl.models import FromConfig
 from qstar_pl.rewards import GoldReward
 from qstar_pl.samplers import PolicySampler

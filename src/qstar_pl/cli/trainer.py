@@ -59,8 +59,8 @@ from qstar_pl.cli.trainer_options import check_trainer_options, spelled_out
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
 from qstar_pl.methods import RLHFModule
-from qstar_pl.methods.frozen_models import OPTION as ACCEPT_CHANGED
 from qstar_pl.models.run_date import begin_run
+from qstar_pl.training.frozen_models import OPTION as ACCEPT_CHANGED
 
 
 class TrainerCLI(LightningCLI):

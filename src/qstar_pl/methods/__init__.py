@@ -1,6 +1,6 @@
 """The methods, one LightningModule per file."""
 
-from qstar_pl.methods.base import RLHFModule as RLHFModule
+from qstar_pl.methods.bases.rlhf_module import RLHFModule as RLHFModule
 from qstar_pl.methods.dpo import DPO as DPO
 from qstar_pl.methods.entropy_alpha import EntropyAlphaRL as EntropyAlphaRL
 from qstar_pl.methods.ledpo import LEDPO as LEDPO

@@ -3,7 +3,7 @@
 from typing import Any
 
 from qstar_pl.errors import UserError
-from qstar_pl.methods.preference_module import PreferenceModule
+from qstar_pl.methods.bases.preference_module import PreferenceModule
 from qstar_pl.types import LossReport, PreferenceBatch
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
-from qstar_pl.methods.beta_head import BetaActivation, BetaHead, Softplus
-from qstar_pl.methods.beta_objective import BetaObjective, Joint
-from qstar_pl.methods.preference_module import PreferenceModule
+from qstar_pl.methods.bases.preference_module import PreferenceModule
+from qstar_pl.methods.strategies.beta_head import BetaActivation, BetaHead, Softplus
+from qstar_pl.methods.strategies.beta_objective import BetaObjective, Joint
 from qstar_pl.types import DemonstrationBatch, LossReport, PreferenceBatch, PromptBatch
 
 

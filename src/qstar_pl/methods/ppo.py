@@ -6,12 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qstar_pl.distributed.ranks import sum_over_ranks
 from qstar_pl.errors import UserError
-from qstar_pl.methods.actor_critic import ActorCriticModule
-from qstar_pl.methods.kl_controller import FixedKL, KLController, kl_of_answers
-from qstar_pl.methods.minibatches import Experience
-from qstar_pl.methods.ranks import sum_over_ranks
-from qstar_pl.methods.reports import sum_of
+from qstar_pl.methods.bases.actor_critic import ActorCriticModule
+from qstar_pl.methods.strategies.kl_controller import FixedKL, KLController, kl_of_answers
 from qstar_pl.qstar.advantages import GAE, Advantage
 from qstar_pl.qstar.kl_estimators import K3
 from qstar_pl.qstar.losses.clipped import clipped_policy_loss, clipped_value_loss
@@ -19,6 +17,8 @@ from qstar_pl.qstar.masking import masked_sum
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
 from qstar_pl.qstar.whitening import whiten
 from qstar_pl.samplers import PolicySampler, Sampler
+from qstar_pl.training.minibatches import Experience
+from qstar_pl.training.reports import sum_of
 from qstar_pl.types import LossReport, PromptBatch
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from qstar_pl.methods.rollout_module import RolloutModule
+from qstar_pl.methods.bases.rollout_module import RolloutModule
 from qstar_pl.models.logprobs import rollout_logprobs
 from qstar_pl.qstar.losses import policy_gradient_loss
 from qstar_pl.types import LossReport, PromptBatch, WeightedRollout

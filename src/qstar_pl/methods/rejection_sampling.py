@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qstar_pl.methods.keep import AcceptReject, Keep, Kept
-from qstar_pl.methods.rollout_module import RolloutModule
+from qstar_pl.methods.bases.rollout_module import RolloutModule
+from qstar_pl.methods.strategies.keep import AcceptReject, Keep, Kept
 from qstar_pl.models.logprobs import rollout_logprobs
 from qstar_pl.qstar.advantages import RawReward
 from qstar_pl.qstar.kl_estimators import K1

@@ -9,12 +9,12 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
-from qstar_pl.methods.base import RLHFModule
-from qstar_pl.methods.non_finite import NonFinite, Stop
+from qstar_pl.methods.bases.rlhf_module import RLHFModule
 from qstar_pl.models import Capabilities, Pretrained
 from qstar_pl.models.reward_parametrisation import RewardParametrisation, SequenceHead
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar.losses import bradley_terry_loss
+from qstar_pl.training.non_finite import NonFinite, Stop
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport
 
 

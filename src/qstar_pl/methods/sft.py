@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from qstar_pl.methods.policy_module import PolicyModule
+from qstar_pl.methods.bases.policy_module import PolicyModule
 from qstar_pl.models.logprobs import demonstration_logprobs
 from qstar_pl.qstar.losses import likelihood_loss
 from qstar_pl.types import DemonstrationBatch, StepReport

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from qstar_pl.methods.keep import KeepAll
 from qstar_pl.methods.rejection_sampling import RejectionSampling
+from qstar_pl.methods.strategies.keep import KeepAll
 from qstar_pl.samplers import Sampler, TargetSampler
 
 

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from qstar_pl.distributed import FSDP2Strategy, Sharding
 from qstar_pl.methods import RewardModeling, RLHFModule
-from qstar_pl.methods.rollout_module import RolloutModule
+from qstar_pl.methods.bases.rollout_module import RolloutModule
 from qstar_pl.models.configure import DTYPES
 from qstar_pl.models.placement import Placement, placing
 from qstar_pl.planning.cluster import Cluster

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qstar_pl.methods import PPO, RewardModeling, RLHFModule
-from qstar_pl.methods.preference_module import PreferenceModule
-from qstar_pl.methods.rollout_module import RolloutModule
+from qstar_pl.methods.bases.preference_module import PreferenceModule
+from qstar_pl.methods.bases.rollout_module import RolloutModule
 
 
 @dataclass(frozen=True)

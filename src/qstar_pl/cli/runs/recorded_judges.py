@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jsonargparse import Namespace
 
-from qstar_pl.methods.policy_models import PolicyModels
+from qstar_pl.methods.bases.policy_models import PolicyModels
 from qstar_pl.rewards import Reward
 
 

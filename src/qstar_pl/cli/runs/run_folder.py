@@ -26,7 +26,7 @@ from qstar_pl.cli.runs.recorded_judges import record_judges
 from qstar_pl.cli.layers.resume import NUMBERED
 from qstar_pl.errors import UserError
 from qstar_pl.locks import LIMIT_S, Lock, check_free
-from qstar_pl.methods.policy_models import PolicyModels
+from qstar_pl.methods.bases.policy_models import PolicyModels
 
 UNNAMED = (None, "lightning_logs")
 """What the loggers call a run that has no name."""

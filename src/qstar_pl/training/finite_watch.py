@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 
 from qstar_pl.checkpoints.finite import all_finite, first_not_finite, states_of
+from qstar_pl.distributed.ranks import anywhere, said_by_ranks
 from qstar_pl.errors import NonFiniteError
-from qstar_pl.methods.non_finite import NonFinite
-from qstar_pl.methods.ranks import anywhere, said_by_ranks
+from qstar_pl.training.non_finite import NonFinite
 from qstar_pl.types import Rollout
-
-if TYPE_CHECKING:
-    from qstar_pl.methods.base import RLHFModule
 
 SHOWN = 60
 """Characters of a prompt that a message shows."""
@@ -67,7 +63,7 @@ class FiniteWatch:
         self._started = False
         self._ruined: str | None = None
 
-    def begin(self, module: RLHFModule, *, new_step: bool) -> None:
+    def begin(self, module: LightningModule, *, new_step: bool) -> None:
         """Forget the notes of the step before; before the first step, look at all weights.
 
         Raises:
@@ -93,7 +89,7 @@ class FiniteWatch:
         """
         return self.strategy.goes_on(0) and (self._left_out or any(map(_is_wrong, self._notes)))
 
-    def before_step(self, module: RLHFModule, optimizer: Optimizer) -> None:
+    def before_step(self, module: LightningModule, optimizer: Optimizer) -> None:
         """Take the gradients away if the step must not be taken; all processes must call it.
 
         Raises:
@@ -118,7 +114,7 @@ class FiniteWatch:
         # Where several steps are taken on a batch, the next one has a loss of its own.
         self._notes = [note for note in self._notes if note.of_batch or module.automatic_optimization]
 
-    def after_step(self, module: RLHFModule, step: int) -> None:
+    def after_step(self, module: LightningModule, step: int) -> None:
         """Look at the weights that an update has made; all processes must call it.
 
         Args:
@@ -134,7 +130,7 @@ class FiniteWatch:
             self._ruined = f"{said}, after step {step}: {last_checkpoint(module.trainer)}; {advice}"
             raise NonFiniteError(self._ruined, everywhere=True)
 
-    def check_saved(self, module: RLHFModule) -> None:
+    def check_saved(self, module: LightningModule) -> None:
         """Look at what a checkpoint is about to be written of; all processes must call it.
 
         Raises:
@@ -153,7 +149,7 @@ class FiniteWatch:
             logger.save()  # an error while another one is handled leaves Lightning no time for it
         raise NonFiniteError(self._ruined, everywhere=True)
 
-    def stopped(self, module: RLHFModule, said: str, advice: str, *, everywhere: bool = False) -> NonFiniteError:
+    def stopped(self, module: LightningModule, said: str, advice: str, *, everywhere: bool = False) -> NonFiniteError:
         """Return the error of a run that ends in a step that was not taken; see `NonFiniteError`."""
         step, checkpoint = module.trainer.global_step + 1, last_checkpoint(module.trainer)
         message = f"{said}, in step {step}, which was not taken: {checkpoint}; {advice}"
@@ -168,7 +164,7 @@ class FiniteWatch:
             return None
         return len(self._notes), f"the gradient must be finite, got {found[1]} in {found[0]}", TAMER
 
-    def _leave_out(self, module: RLHFModule, said: str, advice: str) -> None:
+    def _leave_out(self, module: LightningModule, said: str, advice: str) -> None:
         if not self.strategy.goes_on(self.skipped):
             others = f"{self.skipped} steps were left out before it, as many as may be; {advice}"
             raise self.stopped(module, said, others if self.skipped else f"{advice}; {SKIP}", everywhere=True)
@@ -212,16 +208,16 @@ def _is_wrong(note: Note) -> bool:
     return not bool(note.values.isfinite().all())
 
 
-def _trained(module: RLHFModule) -> list[tuple[str, Tensor]]:
+def _trained(module: LightningModule) -> list[tuple[str, Tensor]]:
     return [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
 
 
-def _none(sound: Iterable[Tensor], module: RLHFModule) -> Tensor:
+def _none(sound: Iterable[Tensor], module: LightningModule) -> Tensor:
     device = module.trainer.strategy.root_device
     return ~torch.stack([one.to(device) for one in sound]).all()
 
 
-def _wrong(module: RLHFModule, what: str, named: Iterable[tuple[str, Tensor]]) -> str | None:
+def _wrong(module: LightningModule, what: str, named: Iterable[tuple[str, Tensor]]) -> str | None:
     """Return what is wrong with tensors of any process, None if nothing is; all processes must call it."""
     tensors = list(named)
     if not anywhere(_none([all_finite(tensor for _, tensor in tensors)], module)):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from qstar_pl.methods.several_steps import SeveralStepsModule
+from qstar_pl.methods.bases.several_steps import SeveralStepsModule
 from qstar_pl.models import ValueHead
 from qstar_pl.models.logprobs import logits_to_logprobs_and_entropy
 from qstar_pl.types import PromptBatch, Rollout

@@ -24,18 +24,18 @@ from qstar_pl.checkpoints.random_states import random_states, restore_random_sta
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
 from qstar_pl.errors import NonFiniteError, UserError
-from qstar_pl.methods.accumulation import AccumulationWindow
-from qstar_pl.methods.finite_watch import KEY as SKIPPED
-from qstar_pl.methods.finite_watch import TAMER, FiniteWatch
-from qstar_pl.methods.frozen_models import KEY as MODELS
-from qstar_pl.methods.frozen_models import check_unchanged, fingerprints
-from qstar_pl.methods.lengths import check_context, completion_tokens, prompt_tokens
 from qstar_pl.methods.metrics import EvaluationMetrics
-from qstar_pl.methods.non_finite import NonFinite, Stop
-from qstar_pl.methods.plateau import Plateau
 from qstar_pl.models.from_checkpoint import ENDS_KEY
 from qstar_pl.models.lora import names_of_bases
 from qstar_pl.models.source import ModelSource
+from qstar_pl.training.accumulation import AccumulationWindow
+from qstar_pl.training.finite_watch import KEY as SKIPPED
+from qstar_pl.training.finite_watch import TAMER, FiniteWatch
+from qstar_pl.training.frozen_models import KEY as MODELS
+from qstar_pl.training.frozen_models import check_unchanged, fingerprints
+from qstar_pl.training.lengths import check_context, completion_tokens, prompt_tokens
+from qstar_pl.training.non_finite import NonFinite, Stop
+from qstar_pl.training.plateau import Plateau
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
 
 

@@ -8,10 +8,7 @@ from torch import Tensor
 
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import NonFiniteError, UserError
-from qstar_pl.methods.finite_watch import REWARDS, TAMER, describe_rewards
-from qstar_pl.methods.judges import check_knows, check_target
-from qstar_pl.methods.lengths import evaluates
-from qstar_pl.methods.policy_module import PolicyModule
+from qstar_pl.methods.bases.policy_module import PolicyModule
 from qstar_pl.models.logprobs import rollout_logprobs
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
@@ -23,6 +20,9 @@ from qstar_pl.rewards.reward import Reward
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
 from qstar_pl.targets import Expert
 from qstar_pl.targets.target import Target
+from qstar_pl.training.finite_watch import REWARDS, TAMER, describe_rewards
+from qstar_pl.training.judges import check_knows, check_target
+from qstar_pl.training.lengths import evaluates
 from qstar_pl.types import LossReport, PromptBatch, Rollout, RolloutReport, ScoredRollout, WeightedRollout
 
 

@@ -3,7 +3,7 @@ import torch
 from reference.toy_training import make_rows, report_of
 
 from qstar_pl.errors import UserError
-from qstar_pl.methods.kl_controller import AdaptiveKL, FixedKL, kl_of_answers
+from qstar_pl.methods.strategies.kl_controller import AdaptiveKL, FixedKL, kl_of_answers
 
 
 def test_fixed_stays():

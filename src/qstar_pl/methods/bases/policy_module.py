@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from qstar_pl.distributed.placing import sampling_from
-from qstar_pl.methods.policy_models import PolicyModels
+from qstar_pl.methods.bases.policy_models import PolicyModels
 from qstar_pl.models.logprobs import demonstration_logprobs
 from qstar_pl.qstar.logprobs import sequence_logprobs
 from qstar_pl.rollout.absent import divergence_along

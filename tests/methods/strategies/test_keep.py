@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from qstar_pl.methods.keep import AcceptReject, KeepAll, KeepBest
+from qstar_pl.methods.strategies.keep import AcceptReject, KeepAll, KeepBest
 from qstar_pl.rollout.streams import row_uniforms
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qstar_pl.errors import UserError
-from qstar_pl.methods.beta_head import BetaHead, ReLU, Sigmoid, Softplus
+from qstar_pl.methods.strategies.beta_head import BetaHead, ReLU, Sigmoid, Softplus
 
 ALL = [Sigmoid(), Softplus(), ReLU()]
 

@@ -50,8 +50,8 @@ class Joint(BetaObjective):
     and where it has done so (∂ℓ/∂m = 0 for every pair) ∂ℓ/∂β is 0 as well and the prior is all that is left. β is a
     transient on the way there: it rises while margins are small and comes back to initial_beta. With 1,000 synthetic
     pairs and a policy of 8 weights it rose from 0.10 to 0.11 and 0.13 where the labels were drawn with β* = 0.2 and
-    0.4, and ended at 0.10 both times (tests/methods/test_beta_objective.py). What it says in between is how fast the
-    policy learns.
+    0.4, and ended at 0.10 both times (tests/methods/strategies/test_beta_objective.py). What it says in between is how
+    fast the policy learns.
     """
 
     default_prior_weight: ClassVar[float] = 0.1

@@ -11,10 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
-from qstar_pl.methods.base import RLHFModule
-from qstar_pl.methods.judges import Judges, settle
-from qstar_pl.methods.lengths import evaluates
-from qstar_pl.methods.non_finite import NonFinite, Stop
+from qstar_pl.methods.bases.rlhf_module import RLHFModule
 from qstar_pl.models import Capabilities, LanguageModel, Pretrained
 from qstar_pl.models.endings import add_ends
 from qstar_pl.models.freeze import freeze
@@ -24,6 +21,9 @@ from qstar_pl.models.text import continuation_texts
 from qstar_pl.rewards import GoldReward, Reward, RewardModelReward
 from qstar_pl.samplers import PolicySampler, Sampler
 from qstar_pl.samplers.sampler import built
+from qstar_pl.training.judges import Judges, settle
+from qstar_pl.training.lengths import evaluates
+from qstar_pl.training.non_finite import NonFinite, Stop
 from qstar_pl.types import PromptBatch, Rollout
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from qstar_pl.methods.policy_module import PolicyModule
+from qstar_pl.methods.bases.policy_module import PolicyModule
 from qstar_pl.qstar.losses import PreferenceLoss, Sigmoid
 from qstar_pl.qstar.masking import masked_mean, masked_sum
 from qstar_pl.types import LossReport, PreferenceBatch, StepReport

@@ -26,8 +26,8 @@ from reference.faults import (
 )
 
 from qstar_pl.errors import NonFiniteError, UserError
-from qstar_pl.methods.keep import KeepBest
-from qstar_pl.methods.non_finite import Skip, Stop
+from qstar_pl.methods.strategies.keep import KeepBest
+from qstar_pl.training.non_finite import Skip, Stop
 
 FAST = [
     Cell("SFT", "NaN, one row", diagnostics=False, processes=1, answer="stop"),

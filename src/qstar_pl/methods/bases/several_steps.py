@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from qstar_pl.distributed.clipping import clip_norm
+from qstar_pl.distributed.ranks import sum_over_ranks, world_size
 from qstar_pl.errors import UserError
-from qstar_pl.methods.minibatches import deal
-from qstar_pl.methods.ranks import sum_over_ranks, world_size
-from qstar_pl.methods.reports import sum_of
-from qstar_pl.methods.rollout_module import RolloutModule
+from qstar_pl.methods.bases.rollout_module import RolloutModule
+from qstar_pl.training.minibatches import deal
+from qstar_pl.training.reports import sum_of
 from qstar_pl.types import LossReport
 
 

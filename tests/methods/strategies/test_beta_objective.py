@@ -10,8 +10,8 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.methods import DPO, LEDPO
-from qstar_pl.methods.beta_head import BetaHead, Softplus
-from qstar_pl.methods.beta_objective import BetaObjective, HeldOut, Joint
+from qstar_pl.methods.strategies.beta_head import BetaHead, Softplus
+from qstar_pl.methods.strategies.beta_objective import BetaObjective, HeldOut, Joint
 from qstar_pl.qstar.losses import Hinge, Sigmoid
 
 PAIRS, SIZE = 4000, 8

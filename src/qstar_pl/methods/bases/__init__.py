@@ -1,0 +1,1 @@
+"""What methods are built on: a policy, and a policy that samples."""
