@@ -273,7 +273,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(isolated, monkeypatch, wher
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int], list[int]]:
     folder = tmp_path_factory.mktemp("killed")
     script = Path(__file__).parents[1] / "reference" / "killed_generation.py"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PL_GLOBAL_SEED": "0"}
@@ -281,24 +281,25 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
         [sys.executable, str(script), str(folder)], capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder, json.loads(done.stdout.splitlines()[-1])
+    return folder, *json.loads(done.stdout.splitlines()[-1])
 
 
 def test_killed_twice_torn_and_resumed_is_the_uninterrupted_run(killed):
-    folder, kept = killed
+    folder, kept, _ = killed
     assert 9 <= kept[0] < kept[1] < 80
     assert contents(folder / "killed.jsonl") == contents(folder / "reference.jsonl")
     assert len(lines(folder / "reference.jsonl")) == 80
 
 
-def test_begun_by_one_process_and_ended_by_two_is_the_run_of_one(killed):
-    folder, kept = killed
-    assert 21 <= kept[2] < 80
+def test_begun_by_one_process_and_stopped_and_ended_by_two_is_the_run_of_one(killed):
+    folder, kept, codes = killed
+    assert 21 <= kept[2] < 33 <= kept[3] < 80
+    assert codes == [143, 0], "the first process speaks for both"
     assert contents(folder / "ranks.jsonl") == contents(folder / "reference.jsonl")
 
 
 def test_a_process_may_have_nothing_to_do(killed):
-    folder, _ = killed
+    folder, *_ = killed
     assert contents(folder / "single_ranks.jsonl") == contents(folder / "single.jsonl")
     assert len(lines(folder / "single.jsonl")) == 4
 

@@ -2,7 +2,7 @@
 
 Everything is imported once; each run is a fork, so that a kill takes what SIGKILL takes, and costs no second import.
 Leaves reference.jsonl, killed.jsonl, ranks.jsonl, single.jsonl, single_ranks.jsonl and what belongs to them in the
-folder, and prints how many rows each kill left.
+folder, and prints how many rows each kill left, and the exit codes of two processes that were told to stop.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
-from small_generation import small_settings
+from small_generation import SMALL, small_settings
 
+from qstar_pl.cli import main as main_of_qstar
 from qstar_pl.generation import generate_dataset
 
 SETTINGS = {"end_idx": 40, "batch_size": 2, "max_new_tokens": 12, "save_diagnostics": "tokens"}
@@ -75,8 +76,8 @@ def kill_at(output: Path, rows: int) -> int:
     return lines(work)
 
 
-def two_ranks(output: Path, **changes: Any) -> None:
-    """Run on two processes."""
+def begin_two_ranks(call: Callable[[], object]) -> list[int]:
+    """Start two processes of one run."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -84,9 +85,28 @@ def two_ranks(output: Path, **changes: Any) -> None:
     for rank in range(2):
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), WORLD_SIZE="2", NODE_RANK="0")
         os.environ.update(LOCAL_RANK=str(rank))
-        children.append(fork(lambda: run(output, devices=2, **changes)))
-    for child in children:
+        children.append(fork(call))
+    return children
+
+
+def two_ranks(output: Path, **changes: Any) -> None:
+    """Run on two processes."""
+    for child in begin_two_ranks(lambda: run(output, devices=2, **changes)):
         wait(child)
+
+
+def stop_two_ranks(output: Path, rows: int) -> tuple[list[int], int]:
+    """Send SIGTERM to both processes once so many rows are on the disk; return their exit codes and the rows left."""
+    options = {**SMALL, **SETTINGS, "device": "cpu", "devices": 2, "strategy": "ddp", "output": output}
+    words = ["generate", "--quiet", *(f"--{name}={value}" for name, value in options.items())]
+    children = begin_two_ranks(lambda: os._exit(main_of_qstar(words)))
+    work = output.with_name(f"{output.name}.work")
+    while lines(work) < rows:
+        time.sleep(0.002)
+    for child in children:
+        os.kill(child, signal.SIGTERM)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    return codes, lines(work)
 
 
 def main(folder: Path) -> None:
@@ -97,13 +117,15 @@ def main(folder: Path) -> None:
     with torn.open("ab") as file:
         file.write(b'{"batch": 3, "row": 1, "rec')  # what a power cut may leave
     wait(fork(lambda: run(folder / "killed.jsonl")))
-    # Begun by one process and ended by two.
+    # Begun by one process, stopped and ended by two.
     kept.append(kill_at(folder / "ranks.jsonl", 21))
+    codes, left = stop_two_ranks(folder / "ranks.jsonl", 33)
+    kept.append(left)
     two_ranks(folder / "ranks.jsonl")
     # One batch: the second process has nothing to do.
     wait(fork(lambda: run(folder / "single.jsonl", end_idx=2)))
     two_ranks(folder / "single_ranks.jsonl", end_idx=2)
-    print(json.dumps(kept))
+    print(json.dumps([kept, codes]))
 
 
 if __name__ == "__main__":

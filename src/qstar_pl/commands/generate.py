@@ -1,14 +1,20 @@
 """`qstar generate`: answers of π_θ or of its mixture with π_t to a dataset's prompts."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qstar_pl.cli.tool_parser import ToolParser
 from qstar_pl.generation.backend import BACKENDS, check_backend
 from qstar_pl.generation.run import GenerationRun, generate_dataset, is_first, resolve_device
 from qstar_pl.generation.settings import ADAPTER_WORDS, ALPHA_METHODS, DIAGNOSTICS, PROMPT_FORMATS, GenerationSettings
+
+if TYPE_CHECKING:
+    from qstar_pl.cli.runs.interrupt import StopSignals
 
 EPILOG = """A run that was killed goes on when the same command is given again, and ends in the same bytes. Files beside
 OUTPUT.jsonl: OUTPUT.diagnostics.jsonl, OUTPUT.run.json, with --save_diagnostics tokens OUTPUT.tokens.parquet; while the
@@ -49,6 +55,7 @@ def parser() -> ToolParser:
     data.add_argument(
         "--max_left_out", type=float, default=0.5, help="largest share of rows that may be unreadable or unusable"
     )
+    data.add_argument("--date", help="what chat templates take for today, YYYY-MM-DD (the first run's day)")
     data.add_argument("--max_prompt_tokens", type=int, default=512, help="longer prompts are cut on the left")
     machine = top.add_argument_group("machine")
     machine.add_argument("--batch_size", type=int, default=8, help="prompts decoded together, sorted by length")
@@ -89,19 +96,35 @@ def summary(run: GenerationRun) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
+    """Run the command; the exit code is 0 if the data set is complete."""
     given = vars(parser().parse_args(argv))
-    output, overwrite, quiet = (given.pop(name) for name in ("output", "overwrite", "quiet"))
+    # After the words have been understood: these take a second.
+    from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
+    from qstar_pl.cli.runs.requeue import requeue
+    from qstar_pl.cli.trainer import quieten
+
+    signals = StopSignals()
+    signals.catch()
+    try:
+        quieten()
+        return generate(given, signals)
+    except Stopped as stop:
+        if signals.trainer is not None:
+            requeue(signals.trainer, stop.number)
+        raise
+    finally:
+        signals.release()
+
+
+def generate(given: dict[str, Any], signals: StopSignals) -> int:
+    """Generate what the options of `parser` say; return the exit code."""
+    output, overwrite, quiet, date = (given.pop(name) for name in ("output", "overwrite", "quiet", "date"))
     count, strategy = given.pop("devices"), given.pop("strategy")
     check_backend(given.pop("backend"))
     given["device"], devices = resolve_device(given["device"])
     settings = GenerationSettings(**given)
     for notice in settings.notices if is_first() else ():
         print(notice, file=sys.stderr)
-    # After the words have been understood: this takes a second.
-    from qstar_pl.cli.trainer import quieten
-
-    quieten()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     run = generate_dataset(
         settings,
@@ -110,10 +133,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         strategy=strategy,
         overwrite=overwrite,
         progress=not quiet,
+        date=date,
+        attach=signals.attach,
     )
     if run.is_global_zero:
         print(summary(run))
-    return 0
+    return 0 if run.complete else 1
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,8 @@ def generate_dataset(
     overwrite: bool = False,
     progress: bool = True,
     trainer_options: Mapping[str, Any] | None = None,
+    date: str | None = None,
+    attach: Callable[[Trainer], None] | None = None,
 ) -> GenerationRun:
     """Generate a data set, or go on with one that was interrupted.
 
@@ -173,6 +175,8 @@ def generate_dataset(
         overwrite: begin anew, whatever is there.
         progress: show how far it is.
         trainer_options: more of Lightning's Trainer.
+        date: what chat templates take for today, as YYYY-MM-DD; None: the day on which the data set was begun.
+        attach: called with the trainer before it begins.
 
     Returns:
         What was done; on every process.
@@ -196,12 +200,14 @@ def generate_dataset(
             return GenerationRun(
                 workspace.output, True, rows, rows, 0, 0, 0.0, is_first(), prompts["used"], prompts["cut"]
             )
-    begin_run(None if overwrite else workspace.stored().get("date"))
+    begin_run(date or (None if overwrite else workspace.stored().get("date")))
     module, data = build(settings)
     kind: Any = settings.save_diagnostics
     writer = GenerationWriter(str(output), kind, settings=asked, overwrite=overwrite)
     bar = GenerationProgress(show=progress)
     trainer = _trainer(settings, devices, strategy, [writer, bar], dict(trainer_options or {}))
+    if attach is not None:
+        attach(trainer)
     trainer.predict(module, datamodule=data, return_predictions=False)
     return GenerationRun(
         output=workspace.output,

@@ -62,6 +62,7 @@ class GenerationWriter(Callback):
         self.written_rows = 0
         """Rows of this run and process."""
         self._dealt: list[int] = []
+        self._planned = self._processes = 0
         self._lock: Lock | None = None
         self._shard: Shard | None = None
 
@@ -87,6 +88,7 @@ class GenerationWriter(Callback):
         everything = frozenset(range(len(data.plan.batches)))
         data.finished = everything if self.workspace.complete else frozenset(self.workspace.finished(data.plan))
         self.kept_rows = sum(len(data.plan.rows_of(batch)) for batch in data.finished)
+        self._planned, self._processes = data.plan.rows, trainer.world_size
         trainer.strategy.barrier()  # nobody writes before all have looked
 
     def _take(self, trainer: Trainer) -> None:
@@ -147,13 +149,23 @@ class GenerationWriter(Callback):
         try:
             self._shard.append(number, data.plan.rows_of(number), records)
         except OSError as error:
-            done = self.kept_rows + self.written_rows
-            others = " (and what other processes wrote)" if trainer.world_size > 1 else ""
-            raise self._failure(error, f"{done} of {data.plan.rows} rows are safe{others}") from error
+            raise self._failure(error, self._safe()) from error
         self.written_rows += len(records)
         if trainer.received_sigterm:  # which Lightning catches, and outside of training forgets
             print(f"terminated: {self.kept_rows + self.written_rows} rows are kept", file=sys.stderr, flush=True)
             raise SystemExit(TERMINATED)
+
+    def _safe(self) -> str:
+        others = " (and what other processes wrote)" if self._processes > 1 else ""
+        return f"{self.kept_rows + self.written_rows} of {self._planned} rows are safe{others}"
+
+    def how_to_go_on(self) -> str:
+        """Return what is there and what to do, for a run that is ended from outside, at any moment."""
+        if self.workspace.complete:
+            return f"{self.workspace.output} is complete"
+        if not self._planned:
+            return f"this run has written nothing yet; the same command writes {self.workspace.output}"
+        return f"{self._safe()} in {self.workspace.work}; the same command goes on with the others"
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Let go of the files, so that a run after this one in the same process can have them."""

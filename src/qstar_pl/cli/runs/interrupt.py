@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
@@ -18,7 +18,14 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from torch import distributed
 
-SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}
+SIGNALS = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGTERM: "SIGTERM",
+    signal.SIGUSR1: "SIGUSR1",
+    signal.SIGHUP: "SIGHUP",
+}
+LAUNCHED_BY = "QSTAR_LAUNCHED_BY"
+"""Environment variable: the process that starts the others of its run."""
 AGAIN_S = 1.0
 """The same signal may come twice, from a terminal and from a launcher that passes it on: within so many seconds."""
 PATIENCE_S = 10.0
@@ -43,6 +50,14 @@ class Stopped(SystemExit):
         self.number = number
 
 
+@runtime_checkable
+class WritesAsItGoes(Protocol):
+    """A callback that has written whatever is finished, so that its run may be ended at any moment."""
+
+    def how_to_go_on(self) -> str:
+        """Return what is there, and what to do to go on from it."""
+
+
 def name_of(number: int) -> str:
     """Return what a signal is called."""
     return SIGNALS.get(signal.Signals(number), signal.Signals(number).name)
@@ -52,8 +67,9 @@ class StopSignals:
     """What the signals do that this process gets, from `catch` to `release`.
 
     While `saving` is set, the first one is noted, for whoever can save. Else it ends the process; so does a second
-    one. If the process does not end within `PATIENCE_S`, since a library does not return to Python (a collective that
-    waits for another process), a thread ends it.
+    one. Where a callback `WritesAsItGoes`, there is nothing to wait for, and it says how to go on. If the process does
+    not end within `PATIENCE_S`, since a library does not return to Python (a collective that waits for another
+    process), a thread ends it.
     """
 
     def __init__(self) -> None:
@@ -73,6 +89,8 @@ class StopSignals:
         """
         self.trainer = trainer
         trainer._signal_connector = _LeftToUs(trainer)
+        if trainer.local_rank == 0:
+            os.environ[LAUNCHED_BY] = str(os.getpid())
         environment = trainer._accelerator_connector.cluster_environment
         number = getattr(environment, "requeue_signal", None)
         if self._earlier and number is not None and number not in self._earlier:
@@ -83,7 +101,8 @@ class StopSignals:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in SIGNALS:
-            self._earlier[number] = signal.signal(number, self._note)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # which `nohup` asks for
+                self._earlier[number] = signal.signal(number, self._note)
         self._pipe = os.pipe()
         os.set_blocking(self._pipe[1], False)
         signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
@@ -92,13 +111,14 @@ class StopSignals:
         os.register_at_fork(after_in_child=lambda: [act() for act in [forked()] if act is not None])
 
     def release(self) -> None:
-        """Put the other handlers back."""
+        """Put the other handlers back; where other processes pass on what this one has had already, ignore that."""
         self.saving = False
         if self._pipe is None:
             return
         signal.set_wakeup_fd(-1)
+        echoes = self.received and self.trainer is not None and self.trainer.world_size > 1
         for number, handler in self._earlier.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if echoes else handler)
         self._earlier = {}
         os.close(self._pipe[1])  # which ends the thread
         self._pipe = None
@@ -127,18 +147,36 @@ class StopSignals:
                 again = "; Ctrl-C again stops at once, without saving" if number == signal.SIGINT else ""
                 self._say(number, f"the step at hand is finished and saved{again}")
             return
-        self._pass_on(number)
+        writer = self._writer()
+        self._pass_on(number, also_interrupts=writer is not None)
+        if writer is not None and self.trainer is not None:
+            if speaks and first:
+                self._say(number, f"stopped; {writer.how_to_go_on()}")
+            raise Stopped(number) if speaks else Quiet(128 + number, self.trainer)
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         if speaks:
             self._say(number, "stopped at once, before anything was to be saved" if first else "stopped at once")
         raise Stopped(number)
 
-    def _pass_on(self, number: int) -> None:
-        """Tell the processes that this one has started, which would wait for it."""
+    def _writer(self) -> WritesAsItGoes | None:
+        callbacks: list[Any] = [] if self.trainer is None else self.trainer.callbacks  # type: ignore[attr-defined]
+        return next((callback for callback in callbacks if isinstance(callback, WritesAsItGoes)), None)
+
+    def _pass_on(self, number: int, also_interrupts: bool = False) -> None:
+        """Tell the processes that this one has started, or the one that has started it, which would wait for it.
+
+        A terminal sends Ctrl-C to all of them, and Lightning ends the others after it; where the run is to end with a
+        line of its own, they are told of it too.
+        """
+        if number == signal.SIGINT and not also_interrupts:
+            return
         launcher = None if self.trainer is None else self.trainer.strategy.launcher
-        if self.received != signal.SIGINT and launcher is not None and hasattr(launcher, "procs"):
+        if launcher is not None and hasattr(launcher, "procs"):
             launcher.kill(signal.Signals(number))
+        if os.environ.get(LAUNCHED_BY) == str(os.getppid()):
+            with contextlib.suppress(OSError):  # it has just ended
+                os.kill(os.getppid(), number)
 
     def _watch(self, pipe: int) -> None:
         """End the process if Python does not get to a signal that is to end it."""
