@@ -42,6 +42,7 @@ def rows() -> list[tuple[str, str]]:
         (signal.SIGINT, "Ctrl-C", 130),
         (signal.SIGTERM, "SIGTERM", 143),
         (signal.SIGUSR1, "SIGUSR1", 138),
+        (signal.SIGHUP, "SIGHUP", 129),
     ],
 )
 def test_the_step_at_hand_is_saved_and_the_run_goes_on(qstar: Call, number: int, name: str, code: int) -> None:
