@@ -25,7 +25,7 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
 from wide import WideGPT2
 
-from qstar_pl.callbacks import default_diagnostics
+from qstar_pl.callbacks import Diagnostic, Diagnostics, default_diagnostics
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.methods import QStar
 from qstar_pl.models import ModelSource, Pretrained
@@ -45,25 +45,25 @@ WARM_UP = 2
 
 
 class Watch:
-    """Seconds of each part, step by step; a part inside another counts for the outer one alone."""
+    """Seconds of each part, step by step; a part inside another counts for itself, not for the outer one."""
 
     def __init__(self) -> None:
         self.steps: list[dict[str, float]] = []
         self._parts: defaultdict[str, float] = defaultdict(float)
-        self._running = False
+        self._inside = 0.0
 
     def watched(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function with its time taken."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            if self._running:
-                return function(*args, **kwargs)
-            self._running, began = True, time.perf_counter()
+            outside, self._inside = self._inside, 0.0
+            began = time.perf_counter()
             try:
                 return function(*args, **kwargs)
             finally:
-                self._running = False
-                self._parts[part] += time.perf_counter() - began
+                seconds = time.perf_counter() - began
+                self._parts[part] += seconds - self._inside
+                self._inside = outside + seconds
 
         return timed
 
@@ -91,12 +91,16 @@ class Clock(Callback):
 
 
 def watched_diagnostics(watch: Watch) -> list[Callback]:
-    """Return all diagnostics, every hook of theirs watched."""
-    callbacks = default_diagnostics()
+    """Return all diagnostics, every hook of theirs watched, and what each adds to a step, and their owner's."""
+    diagnostics = default_diagnostics()
+    last = max(index for index, callback in enumerate(diagnostics) if isinstance(callback, Diagnostic))
+    callbacks = [*diagnostics[: last + 1], Diagnostics(), *diagnostics[last + 1 :]]
     for callback in callbacks:
-        for hook in dir(Callback):
-            if hook.startswith("on_") and getattr(type(callback), hook) is not getattr(Callback, hook):
-                setattr(callback, hook, watch.watched(type(callback).__name__, getattr(callback, hook)))
+        names = ["observe", "before_flush", "compute"] if isinstance(callback, Diagnostic) else []
+        names += [hook for hook in dir(Callback) if hook.startswith("on_")]
+        for name in names:
+            if getattr(type(callback), name) is not getattr(Callback, name, None):
+                setattr(callback, name, watch.watched(type(callback).__name__, getattr(callback, name)))
     return callbacks
 
 

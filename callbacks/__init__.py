@@ -8,6 +8,7 @@ from .beta import BetaDiagnostic as BetaDiagnostic
 from .defaults import default_diagnostics as default_diagnostics
 from .diagnostic import Diagnostic as Diagnostic
 from .diagnostic import RolloutDiagnostic as RolloutDiagnostic
+from .diagnostics import Diagnostics as Diagnostics
 from .ess import ESSDiagnostic as ESSDiagnostic
 from .gradient_variance import GradientDiagnostic as GradientDiagnostic
 from .guards import Guards as Guards

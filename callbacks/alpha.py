@@ -68,7 +68,7 @@ class AlphaDiagnostic(RolloutDiagnostic):
         self.add("gap_plug_in", gaps.plug_in.sum())
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         mean = mean_of(stats, "alpha", "tokens")
         if mean is None:
             return {}

@@ -29,7 +29,7 @@ class BetaDiagnostic(Diagnostic):
     prog_bar_keys: ClassVar[tuple[str, ...]] = ("beta/mean",)
 
     def observe(self, trainer: Trainer, report: StepReport) -> None:
-        """See `Diagnostic.observe`."""
+        """See `Observer.observe`."""
         betas = report.histograms.get("beta")
         if betas is None or betas.numel() == 0:
             return
@@ -41,7 +41,7 @@ class BetaDiagnostic(Diagnostic):
         self.add("max", betas.max(), MAX)
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         mean, square = mean_of(stats, "sum", "pairs"), mean_of(stats, "squares", "pairs")
         if mean is None or square is None:
             return {}

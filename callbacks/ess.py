@@ -39,7 +39,7 @@ class ESSDiagnostic(RolloutDiagnostic):
         self.add("target", masked_sum(widen(rollout.ess_target), rollout.completion_mask))
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         return present(
             {
                 "ess/policy": mean_of(stats, "policy", "tokens"),

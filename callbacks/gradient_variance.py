@@ -169,12 +169,12 @@ class GradientDiagnostic(Diagnostic):
             )
 
     def observe(self, trainer: Trainer, report: StepReport) -> None:
-        """See `Diagnostic.observe`."""
+        """See `Observer.observe`."""
         self.add("samples", float(report.samples))
         self.add("micro_steps", 1.0 / trainer.world_size)
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         norm_square = mean_of(stats, "norm_squares", "steps")
         variance = mean_of(stats, "variance", "measured")
         metrics = {"grad/norm": None if norm_square is None else math.sqrt(norm_square), "grad/variance": variance}

@@ -60,7 +60,7 @@ class KLDiagnostic(RolloutDiagnostic):
         self.add("log_policy_reference_token", token_totals.flatten().logsumexp(0), LOGSUMEXP)
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         to_policy = mean_of(stats, "behavior_policy", "tokens")
         to_target = mean_of(stats, "behavior_target", "tokens")
         if to_policy is None or to_target is None:

@@ -33,7 +33,7 @@ class LengthsDiagnostic(RolloutDiagnostic):
         self.add("ended", (rollout.ended_mask & answers).sum())
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         return present(
             {
                 "completion/length_mean": mean_of(stats, "tokens", "answers"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .diagnostic import Diagnostic
+from .observer import Observer
 from .reductions import LOGSUMEXP, MAX, MIN, widen
 
 
@@ -21,7 +21,7 @@ def row_log_weights(log_weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(mask, values, torch.zeros_like(values)).sum(-1), mask.any(-1)
 
 
-def add_log_weights(diagnostic: Diagnostic, prefix: str, log_weights: Tensor, mask: Tensor) -> None:
+def add_log_weights(diagnostic: Observer, prefix: str, log_weights: Tensor, mask: Tensor) -> None:
     """Add count, Σw, Σw² (by log-sum-exp), max and min of the weights whose logarithms count in `mask`.
 
     Args:

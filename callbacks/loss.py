@@ -48,16 +48,14 @@ class LossDiagnostic(Diagnostic):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save the rates of the unfinished window: a run that was killed after its last step still logs it."""
-        super().on_save_checkpoint(trainer, pl_module, checkpoint)
         checkpoint[_RATES_KEY] = self._learning_rates
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take them back."""
-        super().on_load_checkpoint(trainer, pl_module, checkpoint)
         self._learning_rates = dict(checkpoint.get(_RATES_KEY) or {})
 
     def observe(self, trainer: Trainer, report: StepReport) -> None:
-        """See `Diagnostic.observe`."""
+        """See `Observer.observe`."""
         self.add("loss", report.loss)
         self.add("micro_steps", 1.0)
         for name, term in report.terms.items():
@@ -66,12 +64,12 @@ class LossDiagnostic(Diagnostic):
             self.add(f"term_count/{name}", 1.0 if count is None else count)
 
     def before_flush(self, trainer: Trainer) -> None:
-        """See `Diagnostic.before_flush`."""
+        """See `Observer.before_flush`."""
         if skipped := getattr(trainer.lightning_module, "skipped_steps", 0):
             self.add("skipped", float(skipped), MAX)
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         metrics = {"loss/total": mean_of(stats, "loss", "micro_steps"), "steps/skipped": stats.get("skipped")}
         for statistic in stats:
             kind, _, name = statistic.partition("/")

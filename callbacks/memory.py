@@ -31,23 +31,22 @@ class MemoryDiagnostic(Diagnostic):
         super().__init__(prog_bar)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See `Diagnostic.on_train_start`."""
-        super().on_train_start(trainer, pl_module)
+        """Measure from here."""
         if trainer.strategy.root_device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(trainer.strategy.root_device)
 
     def observe(self, trainer: Trainer, report: StepReport) -> None:
-        """See `Diagnostic.observe`: the peak is only read when it is logged."""
+        """See `Observer.observe`: the peak is only read when it is logged."""
 
     def before_flush(self, trainer: Trainer) -> None:
-        """See `Diagnostic.before_flush`."""
+        """See `Observer.before_flush`."""
         device = trainer.strategy.root_device
         peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_resident_bytes()
         if peak is not None:
             self.add("peak", float(peak), MAX)
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         return {"memory/peak_gb": stats["peak"] / _GIB} if stats.get("peak", 0.0) > 0 else {}
 
 

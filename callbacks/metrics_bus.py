@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
 
+from .observer import Observer
 from .reductions import MAX, Layout, Reduction, pack, reduce_over_ranks
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from .diagnostic import Diagnostic
 
 T = TypeVar("T")
 
@@ -50,7 +46,7 @@ class MetricsBus:
         # Manual optimization may take several steps per batch, so a multiple of `every` can be stepped over.
         return step // every > self.flushed_step // every
 
-    def flush(self, trainer: Trainer, pl_module: LightningModule, diagnostics: Sequence[Diagnostic]) -> None:
+    def flush(self, trainer: Trainer, pl_module: LightningModule, diagnostics: Sequence[Observer]) -> None:
         """Reduce, form the metrics, log them and start the next window."""
         step = trainer.global_step
         for diagnostic in diagnostics:
@@ -67,12 +63,12 @@ class MetricsBus:
             if isinstance(callback, MetricsListener):
                 callback.on_metrics(trainer, pl_module, metrics, step)
 
-    def reduce(self, trainer: Trainer, diagnostics: Sequence[Diagnostic]) -> list[dict[str, tuple[str, float]]]:
+    def reduce(self, trainer: Trainer, diagnostics: Sequence[Observer]) -> list[dict[str, tuple[str, float]]]:
         """Return {name: (reduction, value over all ranks)} of each diagnostic; every rank must call it."""
         gathered = self._gather_agreed(trainer, diagnostics)
         return self._by_diagnostic(reduce_over_ranks(gathered, self._layout), len(diagnostics))
 
-    def of_ranks(self, trainer: Trainer, diagnostics: Sequence[Diagnostic]) -> list[dict[str, tuple[str, list[float]]]]:
+    def of_ranks(self, trainer: Trainer, diagnostics: Sequence[Observer]) -> list[dict[str, tuple[str, list[float]]]]:
         """Return {name: (reduction, value of each rank)} of each diagnostic; every rank must call it."""
         columns = self._gather_agreed(trainer, diagnostics).double().unbind(1)
         values = {name: column.tolist() for (name, _), column in zip(self._layout, columns, strict=True)}
@@ -85,7 +81,7 @@ class MetricsBus:
             windows[int(index)][name] = (reduction, values[key])
         return windows
 
-    def _gather_agreed(self, trainer: Trainer, diagnostics: Sequence[Diagnostic]) -> Tensor:
+    def _gather_agreed(self, trainer: Trainer, diagnostics: Sequence[Observer]) -> Tensor:
         """Return [ranks, slots] on the host, in a layout that has a slot for all that any rank has."""
         entries = {
             f"{index}/{name}": entry
@@ -131,19 +127,6 @@ def _publish(trainer: Trainer, metrics: Mapping[str, float], step: int, in_bar: 
     trainer.progress_bar_metrics.update({key: metrics[key] for key in sorted(in_bar) if key in metrics})
 
 
-_BUSES: WeakKeyDictionary[Trainer, MetricsBus] = WeakKeyDictionary()
-
-
 def log_interval(trainer: Trainer) -> int:
     """Return Trainer(log_every_n_steps=…); 0 means never."""
     return int(trainer.log_every_n_steps)  # type: ignore[attr-defined]
-
-
-def bus_of(trainer: Trainer) -> MetricsBus:
-    """Return the trainer's bus."""
-    return _BUSES.setdefault(trainer, MetricsBus())
-
-
-def renew_bus(trainer: Trainer) -> None:
-    """Give the trainer a fresh bus, so that the ranks agree anew on what they have."""
-    _BUSES[trainer] = MetricsBus()

@@ -56,25 +56,23 @@ class ParetoDiagnostic(RolloutDiagnostic):
         self._rows.append(torch.where(counted, log_weights, torch.nan))
 
     def before_flush(self, trainer: Trainer) -> None:
-        """See `Diagnostic.before_flush`: the fit is made on every rank, of the same rows in the same order."""
+        """See `Observer.before_flush`: the fit is made on every rank, of the same rows in the same order."""
         k = pareto_smooth(self._gather(trainer))[1]
         self._rows.clear()
         if math.isfinite(k):
             self.add("k", k, MAX)
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         k = stats.get("k", -math.inf)  # −inf, its neutral element, where this window had no tail to fit
         return {"weights/pareto_k": k} if math.isfinite(k) else {}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save the rows of the unfinished window, of all ranks."""
-        super().on_save_checkpoint(trainer, pl_module, checkpoint)
         checkpoint[_CHECKPOINT_KEY] = self._gather(trainer)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take them back, on one rank."""
-        super().on_load_checkpoint(trainer, pl_module, checkpoint)
         if trainer.is_global_zero and _CHECKPOINT_KEY in checkpoint:
             self._rows.append(checkpoint[_CHECKPOINT_KEY])
 

@@ -45,7 +45,7 @@ class RewardDiagnostic(RolloutDiagnostic):
         self.add(f"count/{name}", answers.sum())
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         mean = mean_of(stats, "reward", "count/reward")
         squares = mean_of(stats, "reward_squares", "count/reward")
         metrics: dict[str, float | None] = {

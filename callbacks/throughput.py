@@ -49,8 +49,7 @@ class ThroughputDiagnostic(Diagnostic):
         self._clock: float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See `Diagnostic.on_train_start`."""
-        super().on_train_start(trainer, pl_module)
+        """Let the clock run."""
         if trainer.global_step == 0:
             self._begin()
         if self._window_step is None:
@@ -78,17 +77,17 @@ class ThroughputDiagnostic(Diagnostic):
         self._window_s, self._clock = self._elapsed(), None
 
     def observe(self, trainer: Trainer, report: StepReport) -> None:
-        """See `Diagnostic.observe`."""
+        """See `Observer.observe`."""
         self.add("samples", float(report.samples))
         self.add("tokens", float(report.tokens))
         self.add("generated", float(report.generated))
 
     def before_flush(self, trainer: Trainer) -> None:
-        """See `Diagnostic.before_flush`."""
+        """See `Observer.before_flush`."""
         self.add("step", float(trainer.global_step), MAX)
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         seconds, step = self._elapsed(), int(stats["step"])
         steps, tokens = step - (self._window_step or 0), stats.get("tokens", 0.0)
         self._samples += stats.get("samples", 0.0)

@@ -74,7 +74,7 @@ class WeightsDiagnostic(RolloutDiagnostic):
         add_log_weights(self, "applied_token", torch.where(mask, weights, 1.0).log(), mask)
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
-        """See `Diagnostic.compute`."""
+        """See `Observer.compute`."""
         applied = "applied_token" if stats.get("varying_answers", 0.0) > 0 else "applied_answer"
         metrics = {f"weights/{key}": value for key, value in weight_metrics(stats, "raw").items()}
         metrics |= {f"weights_applied/{key}": value for key, value in weight_metrics(stats, applied).items()}
