@@ -248,3 +248,26 @@ def test_interrupt(tmp_path: Path) -> None:
     assert "Traceback" not in err
     assert "stopped by Ctrl-C" in out
     assert list(tmp_path.glob("runs/*/*/checkpoints/last.ckpt"))
+
+
+def test_another_package_brings_a_command(qstar: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    information = tmp_path / "letters-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: letters\nVersion: 1.0\n")
+    points = "[qstar_pl.commands]\ncount-letters = letters_of_words:main\nfit = letters_of_words:main\n"
+    (information / "entry_points.txt").write_text(points)
+    (tmp_path / "letters_of_words.py").write_text(
+        "from qstar_pl.errors import UserError\n\n\n"
+        "def main(argv):\n"
+        "    if not argv:\n"
+        "        raise UserError('words must be given, got none')\n"
+        "    print(sum(map(len, argv)))\n"
+        "    return 0\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "count-letters" in qstar("--help")[1]
+    assert qstar("count-letters", "ab", "c")[:2] == (0, "3\n")
+    assert only_line(qstar("count-letters")) == "words must be given, got none"
+    assert "did you mean count-letters?" in only_line(qstar("count-leters"))
+    # The names of this package's own commands stay its own.
+    assert "--model" in qstar("fit", "--help")[1]

@@ -9,6 +9,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from qstar_pl import __version__
@@ -17,6 +18,8 @@ from qstar_pl.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[1] / "commands"
 """A command is a file in it, with `main(argv: Sequence[str]) -> int`, whose first line says what the command does."""
+GROUP = "qstar_pl.commands"
+"""Entry points of other packages whose names are commands and whose values are such a `main`."""
 TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
 """Those of Lightning's command line."""
 
@@ -25,6 +28,11 @@ def commands() -> dict[str, str]:
     """Return every command's name and what it does."""
     files = sorted(file for file in FOLDER.glob("*.py") if not file.stem.startswith("_"))
     return {file.stem.replace("_", "-"): _summary(file) for file in files}
+
+
+def others() -> dict[str, EntryPoint]:
+    """Return the commands that other installed packages bring; a name of this package's own is not theirs to take."""
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in commands()}
 
 
 def module_of(command: str) -> str:
@@ -49,6 +57,7 @@ def usage() -> str:
     lines += [f"  {name:<12}{known.pop(name)}" for name in TRAINER_COMMANDS]
     lines += ["", "Tools:"]
     lines += [f"  {name:<12}{summary}" for name, summary in known.items()]
+    lines += [f"  {name:<12}{point.value} of another package" for name, point in sorted(others().items())]
     lines += [
         "",
         "qstar COMMAND --help lists the options of a command; qstar fit --print_config prints what a run would use.",
@@ -76,7 +85,9 @@ def _dispatch(argv: Sequence[str]) -> int:
 
         run_trainer(argv)
         return 0
-    known = [*TRAINER_COMMANDS, *(name for name in commands() if name not in TRAINER_COMMANDS)]
+    if (theirs := others().get(argv[0])) is not None:
+        return int(theirs.load()(argv[1:]) or 0)
+    known = [*TRAINER_COMMANDS, *(name for name in (*commands(), *others()) if name not in TRAINER_COMMANDS)]
     near = difflib.get_close_matches(argv[0], known, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UserError(f"unknown command {argv[0]!r}; {hint}known: {', '.join(known)}")
