@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "src" / "qstar_pl"
 # Rank of a part: it may import parts of lower rank, and its own.
 RANKS = {
-    **dict.fromkeys(("__init__", "types", "errors", "files", "qstar", "sandbox"), 0),
+    **dict.fromkeys(("__init__", "types", "errors", "renamed", "files", "qstar", "sandbox"), 0),
     **dict.fromkeys(("models", "rewards", "targets", "rollout", "samplers", "data", "optim", "tiny_world"), 1),
     **dict.fromkeys(("distributed", "checkpoints", "training", "locks"), 1),
     "methods": 2,

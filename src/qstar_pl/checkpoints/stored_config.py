@@ -14,6 +14,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from qstar_pl.renamed import in_config
+
 CLASSES = (
     "qstar_pl.",
     "torch.optim.",
@@ -64,12 +66,12 @@ def without_risks(config: Mapping[str, Any], checkpoint: Path | None = None) -> 
     """Return a stored configuration without what only the command line may say, and what that was.
 
     Args:
-        config: of plain containers.
+        config: of plain containers; classes that have moved since are taken from where they are now.
         checkpoint: in which it stood: the folder of its runs, and its own, may be written to again.
 
     """
     sieve = _Sieve(_folders(checkpoint))
-    return sieve.mapping("", config), sieve.withheld
+    return sieve.mapping("", in_config(config)), sieve.withheld
 
 
 def withheld_line(argument: str, path: object, withheld: Collection[Withheld]) -> str:

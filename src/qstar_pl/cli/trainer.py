@@ -34,6 +34,7 @@ from qstar_pl.cli.layers.defaults import (
 )
 from qstar_pl.cli.layers.given import given_by
 from qstar_pl.cli.layers.resume import AUTO, LAST, find_checkpoint, stay_in_folder
+from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.nulls import check_nulls
 from qstar_pl.cli.parser import OneLineParser, is_print_config, print_flags
 from qstar_pl.cli.runs.closing import ClosingFitLoop
@@ -106,7 +107,8 @@ class TrainerCLI(LightningCLI):
         """Parse the user's words above the checkpoint's layer and the defaults."""
         command = next(word for word in args if word in TRAINER_COMMANDS)
         self.typed = [word for word in args if not is_print_config(word)]
-        self.words = spelled_out(with_configurations(self.typed))
+        paths = TypedPaths()
+        self.words = paths.words(spelled_out(with_configurations(self.typed)))
         self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
         given = given_by(command, self.words)
         self.names = given.names
@@ -117,7 +119,8 @@ class TrainerCLI(LightningCLI):
         layers = [defaults(command, [*given.trainer, *stored.get("trainer", {})]), stored]
         # As the content of --config on the level above the subcommand, which is read before the user's own files.
         lower = [f"--config={_one_line_yaml({command: layer})}" for layer in layers if layer]
-        self.config = parser.parse_args([*lower, *self.words])
+        with paths.in_yaml():
+            self.config = parser.parse_args([*lower, *self.words])
         for part, owner in (("model", None), ("data", None), ("trainer", "lightning.pytorch.Trainer")):
             check_nulls(part, self.config[command][part], owner)
 

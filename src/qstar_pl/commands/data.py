@@ -12,6 +12,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
 
 from qstar_pl.cli.errors import user_error
+from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.messages import essence
 from qstar_pl.data import Auto, Rendering, RowFilter, RowSource, TokenizerRendering
 from qstar_pl.data.adapters.rows import Rows
@@ -172,7 +173,10 @@ def parse(argv: Sequence[str] | None) -> Inspection:
     parser.add_argument("--config", action="config", help="YAML with these options")
     parser.add_class_arguments(Inspection, sub_configs=True)
     try:
-        options = parser.instantiate(parser.parse_args(argv))
+        paths = TypedPaths()
+        with paths.in_yaml():
+            parsed = parser.parse_args(paths.words(sys.argv[1:] if argv is None else argv))
+        options = parser.instantiate(parsed)
         return Inspection(**{key: value for key, value in vars(options).items() if key != "config"})
     except ArgumentError as error:
         names = [action.dest for action in parser._actions]
