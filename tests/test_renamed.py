@@ -72,13 +72,15 @@ def test_a_user_may_type_old_paths_and_is_told_the_new_ones(qstar, tmp_path: Pat
     )
     (tmp_path / "all.yaml").write_text("rendering: qstar_pl.data.renderings.PlainRendering\nfilters: [filter.yaml]\n")
     same = "--filters+=qstar_pl.data.renderings.PlainRendering"
-    code, out, err = qstar("data", "--config=all.yaml", "--adapter=TinyWorld", "--max_rows=20", "--examples=0")
+    code, out, err = qstar(
+        "data", "--config=all.yaml", "--adapter=TinyWorld", "--path=tiny", "--max_rows=20", "--examples=0"
+    )
     assert code == 0, err
     assert "20 rows read" in out
     assert err.splitlines().count("note: qstar_pl.data.renderings.PlainRendering is called "
                                   "qstar_pl.data.text.rendering.PlainRendering now") == 1  # fmt: skip
     assert "note: qstar_pl.data.length_filter.LengthFilter is called" in err
-    code, _, err = qstar("data", same, same, "--adapter=TinyWorld")
+    code, _, err = qstar("data", same, same, "--adapter=TinyWorld", "--path=tiny")
     assert code == 2  # a rendering is no filter, wherever it is
     assert err.count("note: ") == 1
 
