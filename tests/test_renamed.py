@@ -20,6 +20,12 @@ OLD = (
     "qstar_pl.data.reward_margin_filter.RewardMarginFilter",
     "qstar_pl.execution.Limits",
     "qstar_pl.execution.limits.Limits",
+    "qstar_pl.methods.beta_head.BetaHead",
+    "qstar_pl.methods.beta_head.Softplus",
+    "qstar_pl.methods.beta_objective.HeldOut",
+    "qstar_pl.methods.keep.KeepBest",
+    "qstar_pl.methods.kl_controller.AdaptiveKL",
+    "qstar_pl.methods.non_finite.Skip",
 )
 LIMITS = "qstar_pl.execution.limits.Limits"
 

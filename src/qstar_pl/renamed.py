@@ -13,6 +13,11 @@ MOVED: Mapping[str, str] = {
     "qstar_pl.data.renderings": "qstar_pl.data.text.rendering",
     "qstar_pl.data.reward_margin_filter": "qstar_pl.data.selection.reward_margin_filter",
     "qstar_pl.execution": "qstar_pl.sandbox",
+    "qstar_pl.methods.beta_head": "qstar_pl.methods.strategies.beta_head",
+    "qstar_pl.methods.beta_objective": "qstar_pl.methods.strategies.beta_objective",
+    "qstar_pl.methods.keep": "qstar_pl.methods.strategies.keep",
+    "qstar_pl.methods.kl_controller": "qstar_pl.methods.strategies.kl_controller",
+    "qstar_pl.methods.non_finite": "qstar_pl.training.non_finite",
 }
 """How a path began → how it begins now. Whole parts of a path are compared, and the longest entry counts."""
 _CLASS = re.compile(r"(?<![\w./-])qstar_pl(?:\.[a-z_]\w*)+\.[A-Z]\w*(?![\w./-])")
