@@ -35,7 +35,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from qstar_pl.cli.trainer import quieten
+from qstar_pl.cli.quiet import quieten
 from qstar_pl.data.text.rendering import PlainRendering
 from qstar_pl.generation import GenerationData, GenerationModule, GenerationWriter
 from qstar_pl.generation.generator import InMemory

@@ -25,6 +25,8 @@ BEAT_S = 20.0
 """Between two touches."""
 LIMIT_S = 180.0
 """A holder on another machine that has not touched its lock for so long is gone; NFS may show a touch a minute late."""
+UNREADABLE_S = 5.0
+"""A lock in which nobody's name is to be read for so long is damaged; a new one is written in a moment."""
 CLAIM_S = 30.0
 """Nobody needs so long to remove a stale lock."""
 
@@ -140,25 +142,26 @@ class Lock:
 
 
 def check_free(path: Path, what: str) -> Holder | None:
-    """Return who left the lock behind, if anybody; it may be taken.
+    """Return who left the lock behind, if anybody; it may be taken. One that cannot be read is waited for a moment.
 
     Raises:
         UserError: if somebody else holds it.
 
     """
-    try:
-        silent_s = _now(path) - path.stat().st_mtime
-    except FileNotFoundError:
-        return None
-    found = _read(path)
-    if found is None:  # being written on a file system without links, or damaged
-        gone, who, since = silent_s > LIMIT_S or not path.exists(), "another process", "just now"
-    else:
-        gone, who, since = found.is_mine() or found.is_gone(silent_s), str(found), found.since
-    if gone:
-        return found
-    raise UserError(
-        f"{what}, where {who} has been at work since {since}; wait for its end, or begin another run beside it "
+    while (silent_s := _silent(path)) is not None:
+        found = _read(path)
+        if found is None and silent_s <= UNREADABLE_S:  # it is being written on a file system without links
+            time.sleep(UNREADABLE_S / 50)
+            continue
+        if found is None or found.is_mine() or found.is_gone(silent_s):
+            return found
+        raise UserError(_held(found, path, what))
+    return None
+
+
+def _held(found: Holder, path: Path, what: str) -> str:
+    return (
+        f"{what}, where {found} has been at work since {found.since}; wait for its end, or begin another run beside it "
         f"(if that process is gone, delete {path})"
     )
 
@@ -198,7 +201,7 @@ def _put_aside(path: Path, found: Holder | None) -> bool:
     try:
         same = path.exists() and _read(path) == found
         if found is None:  # nobody's name stands in it: it could also be one that is just being written
-            same = same and _now(path) - path.stat().st_mtime > LIMIT_S
+            same = same and (_silent(path) or 0.0) > UNREADABLE_S
         if same:
             path.unlink(missing_ok=True)
         return same
@@ -212,6 +215,14 @@ def _read(path: Path) -> Holder | None:
     try:
         return Holder(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
+        return None
+
+
+def _silent(path: Path) -> float | None:
+    """Return how far from now a lock was touched last, in s; None if there is none."""
+    try:
+        return abs(_now(path) - path.stat().st_mtime)
+    except FileNotFoundError:
         return None
 
 

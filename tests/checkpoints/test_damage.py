@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.demos.boring_classes import BoringModel
 
 from qstar_pl.checkpoints import AtomicCheckpointIO, check_whole
 from qstar_pl.checkpoints.damage import find_damage, write_manifest
@@ -60,3 +62,17 @@ def test_folders(tmp_path: Path) -> None:
     (folder / "meta.pt").unlink()
     (folder / "__0_0.distcp").write_bytes(bytes(1000))
     assert find_damage(folder) == "meta.pt is missing"
+
+
+def test_a_trainer_in_python_seals_with_the_plugin_and_is_named_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, plugins in (("sealed", [AtomicCheckpointIO()]), ("plain", None)):
+        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        trainer = Trainer(fast_dev_run=1, accelerator="cpu", plugins=plugins, **quiet)
+        trainer.fit(BoringModel())
+        trainer.save_checkpoint(tmp_path / name)
+        capsys.readouterr()
+        check_whole(tmp_path / name)
+        said = capsys.readouterr().err
+        assert ("a Trainer without qstar_pl.checkpoints.AtomicCheckpointIO" in said) == (name == "plain"), said

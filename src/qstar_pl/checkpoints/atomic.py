@@ -16,6 +16,7 @@ from lightning.fabric.utilities.types import _PATH
 from qstar_pl.checkpoints.damage import check_whole
 from qstar_pl.checkpoints.digest import seal
 from qstar_pl.errors import UserError
+from qstar_pl.files import naming
 
 
 @contextmanager
@@ -29,7 +30,8 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove(beside)
     beside.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield beside
+        with naming(path):
+            yield beside
         for file in [beside, *beside.rglob("*")] if beside.is_dir() else [beside]:
             _flush(file)
         if path.is_dir():
@@ -47,7 +49,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def _write(checkpoint: dict[str, Any], file: Path) -> None:
+def _write(checkpoint: dict[str, Any], file: Path, path: Path) -> None:
     try:
         torch.save(checkpoint, file)
     except RuntimeError as error:
@@ -55,8 +57,8 @@ def _write(checkpoint: dict[str, Any], file: Path) -> None:
             raise
         # All that torch says of a full disk, a quota or a limit on file sizes is at which byte it noticed.
         raise UserError(
-            f"the disk must have room for checkpoints, got {file.parent}, which is full, or a quota or a limit on the "
-            "sizes of files; no checkpoint that was written before is lost"
+            f"the disk must have room for checkpoints, got {path.parent}, which is full, or a quota or a limit on the "
+            f"sizes of files, which {path.name} has reached; no checkpoint that was written before is lost"
         ) from error
 
 
@@ -88,7 +90,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         with replacing(Path(path)) as beside:
-            _write(checkpoint, beside)
+            _write(checkpoint, beside, Path(path))
             seal(beside)
 
     def load_checkpoint(

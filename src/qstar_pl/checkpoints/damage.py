@@ -127,8 +127,8 @@ def _manifest(files: object) -> str:
 @lru_cache(maxsize=256)
 def _say_unsealed(path: Path) -> None:
     print(
-        f"notice: {path} bears no checksum of the whole (an older version or another program wrote it); "
-        "what can be checked of it is right",
+        f"notice: {path} bears no checksum of the whole (an older version, another program, or a Trainer without "
+        "qstar_pl.checkpoints.AtomicCheckpointIO among its plugins wrote it); what can be checked of it is right",
         file=sys.stderr,
         flush=True,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qstar_pl.cli.trainer import TrainerCLI, quieten
+from qstar_pl.cli.quiet import quieten
+from qstar_pl.cli.trainer import TrainerCLI
 from qstar_pl.experiments.run import Run
 
 

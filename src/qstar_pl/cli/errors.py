@@ -169,6 +169,8 @@ def _explain_os(error: OSError) -> str | None:
     where = f": {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left on the device{where}"
+    if error.errno == errno.EFBIG:
+        return f"a file must not be larger than the limit on the sizes of files (ulimit -f) allows{where}"
     if error.errno is not None and error.strerror:
         return f"{error.strerror}{where}"
     return None

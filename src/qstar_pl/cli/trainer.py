@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -37,23 +36,17 @@ from qstar_pl.cli.layers.resume import AUTO, LAST, find_checkpoint, stay_in_fold
 from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.nulls import check_nulls
 from qstar_pl.cli.parser import OneLineParser, is_print_config, print_flags
+from qstar_pl.cli.quiet import quieten
 from qstar_pl.cli.runs.closing import ClosingFitLoop
 from qstar_pl.cli.runs.ending import SAVE_AFTER_S, EndOfRun
+from qstar_pl.cli.runs.folders import check_free_folders, claim_folder, give_back
 from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
+from qstar_pl.cli.runs.loggers import UNNAMED, check_name, folder_name, metrics_files, resolve_loggers
 from qstar_pl.cli.runs.metrics_file import keep_rows
 from qstar_pl.cli.runs.monitors import check_monitors
+from qstar_pl.cli.runs.predictions import write_predictions
 from qstar_pl.cli.runs.requeue import requeue
-from qstar_pl.cli.runs.run_folder import (
-    UNNAMED,
-    RunConfig,
-    check_free_folders,
-    check_name,
-    claim_folder,
-    folder_name,
-    metrics_files,
-    resolve_loggers,
-    write_predictions,
-)
+from qstar_pl.cli.runs.run_config import RunConfig
 from qstar_pl.cli.runs.summary import metric_lines, run_summary
 from qstar_pl.cli.shipped import with_configurations
 from qstar_pl.cli.trainer_options import check_trainer_options, spelled_out
@@ -72,6 +65,8 @@ class TrainerCLI(LightningCLI):
         self.signals = signals or StopSignals()
         self.continued: Path | None = None
         """The checkpoint of a run that goes on in its own folder."""
+        self.claimed: Sequence[Path] = ()
+        """Folders that were made for this run."""
         super().__init__(
             RLHFModule,
             RLHFDataModule,
@@ -189,7 +184,7 @@ class TrainerCLI(LightningCLI):
             folder.continued = self.continued
         if folders and trainer.is_global_zero:
             if self.execute:
-                claim_folder(trainer.loggers)
+                self.claimed = claim_folder(trainer.loggers)
             for logger in trainer.loggers:
                 if isinstance(logger, CSVLogger):
                     keep_rows(logger)
@@ -236,6 +231,7 @@ class TrainerCLI(LightningCLI):
         finally:
             for folder in folders:
                 folder.release()
+            give_back(self.claimed)
 
     def fit(self, **kwargs: Any) -> None:
         """Train, and say where the run is and how to go on; a run that is complete is left as it is."""
@@ -300,24 +296,3 @@ def run_trainer(argv: Sequence[str]) -> None:
 
 def _one_line_yaml(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=float("inf")).strip()
-
-
-def quieten() -> None:
-    """Hide what others print and our user can do nothing about."""
-    from jsonargparse._deprecated import JsonargparseDeprecationWarning
-
-    warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)  # LightningCLI's own calls
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*deprecated")  # Lightning on torch ≥ 2.10
-    warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # on purpose, see RLHFModule
-    warnings.filterwarnings("ignore", message=".*returned a view tensor")  # FSDP2 on models that slice their logits
-    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # torchmetrics have added up all ranks already
-    warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")  # we keep them
-    warnings.filterwarnings(
-        "ignore", message="Using ModelCheckpoint with manual optimization"
-    )  # after a step, as meant
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
-        logging.getLogger(name).addFilter(_not_an_advertisement)
-
-
-def _not_an_advertisement(record: logging.LogRecord) -> bool:
-    return "litlogger" not in record.getMessage().lower() and "litmodels" not in record.getMessage().lower()

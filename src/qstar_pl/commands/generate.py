@@ -99,9 +99,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 if the data set is complete."""
     given = vars(parser().parse_args(argv))
     # After the words have been understood: these take a second.
+    from qstar_pl.cli.quiet import quieten
     from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
     from qstar_pl.cli.runs.requeue import requeue
-    from qstar_pl.cli.trainer import quieten
 
     signals = StopSignals()
     signals.catch()

@@ -13,8 +13,9 @@ from lightning.pytorch import Trainer
 from rich.console import Console
 from rich.table import Table
 
+from qstar_pl.cli.quiet import quieten
 from qstar_pl.cli.tool_parser import ToolParser
-from qstar_pl.cli.trainer import TrainerCLI, quieten
+from qstar_pl.cli.trainer import TrainerCLI
 from qstar_pl.planning import memory, speed
 from qstar_pl.planning.cluster import Cluster
 from qstar_pl.planning.configured import models_of, run_of

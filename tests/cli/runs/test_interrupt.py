@@ -4,6 +4,9 @@ import csv
 import os
 import shlex
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -163,3 +166,36 @@ def test_slurm_queues_the_job_again_once_it_is_saved(qstar: Call, monkeypatch: p
     code, _, err = qstar(*FIT, *sent(signal.SIGUSR1, 0), "--trainer.max_steps=3")
     assert code == 138
     assert err.splitlines()[-1] == "job 12345 is not queued again: scontrol requeue: no such job"
+
+
+STUCK = """
+import ctypes
+from qstar_pl.cli.runs import interrupt
+
+interrupt.AGAIN_S, interrupt.PATIENCE_S = 0.0, 0.3
+signals = interrupt.StopSignals()
+signals.catch()
+signals.saving = True
+library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+library.pthread_mutex_lock(mutex)
+print("stuck", flush=True)
+library.pthread_mutex_lock(mutex)  # never returns, and Python runs no handler before it does
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a system without pthreads")
+def test_a_process_that_is_stuck_in_a_library_is_ended_by_the_second_signal() -> None:
+    process = subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "stuck\n"
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1.0)
+        assert process.poll() is None, "the first one waits for the step, which may take as long as it likes"
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 143
+    assert err.splitlines()[-1] == "SIGTERM: stopped, since nothing has moved for 0.3 s"
+

@@ -196,7 +196,7 @@ class StopSignals:
 
     def _end(self, number: int) -> None:
         if self._pipe is not None:
-            self._say(number, f"stopped, since nothing has moved for {PATIENCE_S:.0f} s")
+            self._say(number, f"stopped, since nothing has moved for {PATIENCE_S:g} s")
             os._exit(128 + number)
 
     def _forked(self) -> None:

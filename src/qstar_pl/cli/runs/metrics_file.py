@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from qstar_pl.checkpoints.atomic import replacing
+from qstar_pl.files import naming
 
 METRICS = ExperimentWriter.NAME_METRICS_FILE
 
@@ -76,7 +77,7 @@ class MetricsFile(ExperimentWriter):
     def _append(self) -> None:
         before = self.path.stat().st_size
         try:
-            with self.path.open("a", newline="", encoding="utf-8") as file:
+            with naming(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
                 file.write(_text(self.metrics, self.metrics_keys))
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,0 +1,124 @@
+"""What a run was resolved to, written beside it: into its folder, its checkpoints and its loggers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
+
+from qstar_pl.checkpoints.atomic import replacing
+from qstar_pl.cli.errors import MISTAKE
+from qstar_pl.cli.layers.checkpoints import KEY, ROWS, WANDB_ID, rows_at
+from qstar_pl.cli.runs.finished import begin as forget_end
+from qstar_pl.cli.runs.folders import acquired, is_its_folder, keep_earlier, keep_earlier_metrics, written_folders
+from qstar_pl.cli.runs.hyperparameters import flat
+from qstar_pl.cli.runs.interrupt import Quiet
+from qstar_pl.cli.runs.loggers import rows_of
+from qstar_pl.cli.runs.metrics_file import MetricsFile, keep_rows
+from qstar_pl.cli.runs.recorded_judges import record_judges
+from qstar_pl.errors import UserError
+from qstar_pl.locks import LIMIT_S, Lock
+from qstar_pl.methods.bases.policy_models import PolicyModels
+
+
+class RunConfig(SaveConfigCallback):
+    """Writes the resolved configuration as config.yaml into the run folder, into every checkpoint, and to loggers.
+
+    Loggers get it as hyperparameters with flat keys, see `flat`, so that runs can be filtered. An earlier config.yaml
+    that says something else is kept as config.1.yaml, config.2.yaml, … Before anything is written, the run folder is
+    locked: a second run there ends with a message, and the first one does not notice.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "overwrite": True})
+        self.continued: Path | None = None
+        """The checkpoint of a run that goes on in its own folder, and so in its own metrics.csv."""
+        self.locks: list[Lock] = []
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Lock, keep what is there, then write; what only measures, and logs nothing, leaves nothing."""
+        if stage != "fit" and not trainer.loggers:
+            return
+        folder = trainer.log_dir  # on every rank: it is broadcast
+        if not self.locks:
+            self._lock(trainer, stage)
+            keep_earlier_metrics(trainer, self.continued)
+        if isinstance(pl_module, PolicyModels):
+            with suppress(UserError):  # raised again when models are built, behind what may be wrong with them
+                pl_module.settle_judges()
+                record_judges(self.config.model.init_args, pl_module)
+        self.save_to_log_dir = "://" in str(folder)  # there, Lightning's own way is the one
+        if folder is not None and trainer.is_global_zero and not (self.already_saved or self.save_to_log_dir):
+            self._write(Path(folder) / self.config_filename)
+        super().setup(trainer, pl_module, stage)
+
+    def _write(self, path: Path) -> None:
+        if path.exists() and path.read_text() == self._dumped():
+            return
+        with replacing(path) as beside:  # a full disk leaves no half of it
+            beside.write_text(self._dumped())
+            keep_earlier(path)
+
+    def _lock(self, trainer: Trainer, stage: str) -> None:
+        refused = None
+        try:
+            if trainer.is_global_zero:
+                self.locks = [acquired(folder) for folder in written_folders(trainer, stage)]
+        except UserError as error:
+            refused = str(error)
+        refused = trainer.strategy.broadcast(refused)
+        if refused is not None:
+            if trainer.is_global_zero:
+                raise UserError(refused)
+            raise Quiet(MISTAKE, trainer)
+
+    def release(self) -> None:
+        """Let other runs have the folder."""
+        for lock in self.locks:
+            lock.release()
+        self.locks = []
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Hand the configuration to the loggers; called on rank zero, once."""
+        hyperparameters = flat(yaml.safe_load(self._dumped()))
+        for logger in trainer.loggers:
+            logger.log_hyperparams(hyperparameters)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drop the rows of metrics that are computed again; not before, since a run may have no step left to take."""
+        checkpoint = Path(trainer.ckpt_path) if isinstance(trainer.ckpt_path, str) else None
+        if checkpoint is None or not checkpoint.exists() or not trainer.is_global_zero:
+            return
+        if self.continued is not None:
+            forget_end(checkpoint.parent)
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger) and is_its_folder(logger, checkpoint):
+                _writer(logger).cut(rows_at(checkpoint, str(logger.log_dir)))
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Store the configuration, so that the checkpoint alone rebuilds the run."""
+        if any(lock.lost for lock in self.locks):
+            raise UserError(
+                f"another run has taken over {trainer.log_dir}, since this one gave no sign of life for {LIMIT_S:.0f} s"
+            )
+        # What was logged up to here must outlive a kill, since the run goes on from here.
+        for logger in trainer.loggers:
+            logger.save()
+        checkpoint[ROWS] = rows_of(trainer.loggers)
+        checkpoint[WANDB_ID] = next((one.version for one in trainer.loggers if isinstance(one, WandbLogger)), None)
+        checkpoint[KEY] = yaml.safe_load(self._dumped())
+
+    def _dumped(self) -> str:
+        dumped: str = self.parser.dump(self.config, skip_unset=False, format="yaml")
+        return dumped
+
+
+def _writer(logger: CSVLogger) -> MetricsFile:
+    if not isinstance(logger._experiment, MetricsFile):
+        keep_rows(logger)
+    return cast(MetricsFile, logger._experiment)
