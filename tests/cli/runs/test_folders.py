@@ -52,9 +52,7 @@ def test_a_start_that_fails_leaves_no_folder(word: str, qstar: Call) -> None:
     assert not Path("runs").exists()
 
 
-def test_a_limit_on_the_sizes_of_files_is_named_with_the_file(
-    qstar: Call, tmp_path: Path
-) -> None:
+def test_a_limit_on_the_sizes_of_files_is_named_with_the_file(qstar: Call, tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
     try:
@@ -102,6 +100,4 @@ def test_a_second_process_into_one_folder_gets_one_line_and_the_first_does_not_n
     with (folder / "metrics.csv").open(newline="") as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3"]
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 3
-    assert sorted(one.name for one in folder.iterdir()) == [
-        "checkpoints", "config.yaml", "hparams.yaml", "metrics.csv"
-    ]
+    assert sorted(one.name for one in folder.iterdir()) == ["checkpoints", "config.yaml", "hparams.yaml", "metrics.csv"]

@@ -198,4 +198,3 @@ def test_a_process_that_is_stuck_in_a_library_is_ended_by_the_second_signal() ->
         process.kill()
     assert process.returncode == 143
     assert err.splitlines()[-1] == "SIGTERM: stopped, since nothing has moved for 0.3 s"
-
