@@ -1,5 +1,6 @@
 import pytest
 import torch
+from reference.sessions import walk
 from reference.tiny_models import TableModel, prompt_batch
 
 from qstar_pl.models.relabelled import Relabelled
@@ -35,3 +36,7 @@ def test_decoding_and_reading_are_those_of_the_model_in_the_policys_ids():
 @pytest.mark.parametrize("eos", [(), (0, 4)])
 def test_ends_are_the_policys_ids(eos):
     assert models(eos)[1].eos_token_ids == eos
+
+
+def test_blocks_rewinds_and_choices_are_passed_on():
+    walk(models()[1], prompt_batch([[2, 3], [4]]), seed=6)

@@ -100,7 +100,7 @@ class TableModel(NextToken):
         return self._eos
 
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
-        return _TableSession(self, prompts.prompt_ids[:, -1].repeat_interleave(samples))
+        return _TableSession(self, prompts.prompt_ids.repeat_interleave(samples, dim=0))
 
     def completion_logits(
         self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
@@ -111,13 +111,21 @@ class TableModel(NextToken):
 
 
 class _TableSession(DecodeSession):
-    def __init__(self, model: TableModel, last: Tensor) -> None:
-        self._model, self._last = model, last
+    def __init__(self, model: TableModel, ids: Tensor) -> None:
+        self._model, self._rows = model, [row.tolist() for row in ids]
 
     @property
     def logits(self) -> Tensor:
-        return self._model.table[self._last]
+        return self._model.table[[row[-1] for row in self._rows]]
 
     def advance(self, token_ids: Tensor) -> None:
         self._model.steps += 1
-        self._last = token_ids
+        for row, token in zip(self._rows, token_ids.tolist(), strict=True):
+            row.append(token)
+
+    def rewind(self, counts: Tensor) -> None:
+        for row, count in zip(self._rows, counts.tolist(), strict=True):
+            del row[len(row) - count :]
+
+    def select(self, rows: Tensor) -> None:
+        self._rows = [list(self._rows[i]) for i in rows.tolist()]

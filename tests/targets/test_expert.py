@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from reference.renumbered import permutation, save_renumbered
+from reference.sessions import walk
 from reference.tiny_models import prompt_batch, random_model, word_tokenizer
 from torch import nn
 
@@ -134,3 +135,11 @@ def test_permuted_ids_beyond_the_embedding_are_one_line(tmp_path: Path) -> None:
     random_model(vocab=9).save_pretrained(tmp_path)
     with pytest.raises(UserError, match="embedding of 9 rows"):
         Expert(Pretrained(str(tmp_path))).build(random_model(), word_tokenizer())
+
+
+def test_blocks_and_rewinds_equal_the_one_token_path_behind_a_template_and_other_ids(tmp_path: Path) -> None:
+    save_renumbered(random_model("llama", seed=4), word_tokenizer(), tmp_path, permutation(11))
+    expert = Expert(Pretrained(str(tmp_path), dtype="float64"), "w9 {prompt} w10")
+    expert.build(random_model(), word_tokenizer())
+    assert expert.rewinds
+    walk(expert, prompt_batch([[3, 4], [5]]), seed=5)

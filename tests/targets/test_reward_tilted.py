@@ -7,6 +7,7 @@ import pytest
 import torch
 from reference import targets as exact
 from reference.enumeration import predictor
+from reference.sessions import walk
 from reference.tiny_models import prompt_batch, random_model, word_tokenizer
 from torch import nn
 
@@ -82,3 +83,11 @@ def test_beta_must_be_positive(beta) -> None:
 def test_base_must_be_known() -> None:
     with pytest.raises(UserError, match=r"target\.base must be reference or uniform, got 'policy'"):
         RewardTilted(base="policy")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("base", ["reference", "uniform"])
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_blocks_and_rewinds_equal_the_one_token_path(base, family, language_model) -> None:
+    target = build(RewardTilted(language_model(family), beta=0.7, base=base))
+    assert target.rewinds
+    walk(target, prompt_batch([[3, 4, 2], [5]], pads=2), seed=1)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from reference import targets as exact
 from reference.enumeration import predictor
+from reference.sessions import walk
 from reference.tiny_models import SIZES, prompt_batch, random_model, word_tokenizer
 
 from qstar_pl.errors import UserError
@@ -122,3 +123,12 @@ def test_options_out_of_range() -> None:
         TopKRewardTilted(beta=0.0)
     with pytest.raises(RuntimeError, match="build"):
         _ = TopKRewardTilted().vocab_size
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_blocks_and_rewinds_equal_the_one_token_path(family, seed, reward_model, monkeypatch) -> None:
+    monkeypatch.setattr(top_k_reward_tilted, "MAX_ATTENTION", 2 * 4 * 10 * 6)  # a block is read in several pieces
+    target = build(TopKRewardTilted(reward_model(family), k=3, beta=0.7))
+    assert target.rewinds
+    walk(target, prompt_batch(PROMPTS, pads=2), seed, tolerance=1e-5)

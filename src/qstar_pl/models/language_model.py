@@ -10,10 +10,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.freeze import eval_mode
-from qstar_pl.models.inputs import check_length, check_tokens, fill_masked, join, position_ids, unpack
+from qstar_pl.models.inputs import check_length, join, unpack
 from qstar_pl.models.next_token import DecodeSession, NextToken
 from qstar_pl.models.probe import TOKENS, reading_of
-from qstar_pl.models.reading import Reader, Reading, repeat_cache
+from qstar_pl.models.reading import Reader, Reading
+from qstar_pl.models.rewinding import rewinds
+from qstar_pl.models.sessions import CachedSession, RereadingSession
 from qstar_pl.types import PromptBatch
 
 
@@ -61,6 +63,11 @@ class LanguageModel(NextToken):
     def eos_token_ids(self) -> tuple[int, ...]:
         """See `NextToken.eos_token_ids` and `Capabilities.end_ids`."""
         return self.capabilities.end_ids
+
+    @property
+    def rewinds(self) -> bool:
+        """See `NextToken.rewinds`: not with recurrent states; with sliding windows, up to their size."""
+        return rewinds(self)
 
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """See `NextToken.start`: every prompt is read once, if the model can keep what it has read."""
@@ -121,76 +128,3 @@ class LanguageModel(NextToken):
 def _predicting(ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Return all but the last column, whose token predicts nothing that was asked for."""
     return ids[:, :-1], mask[:, :-1]
-
-
-class CachedSession(DecodeSession):
-    """One growing batch with its cache; every prompt is read once, then its cache is repeated for each of its rows."""
-
-    def __init__(self, owner: LanguageModel, prompts: PromptBatch, samples: int) -> None:
-        """Read the prompts.
-
-        Args:
-            owner: the model.
-            prompts: padded on the left.
-            samples: rows per prompt.
-
-        """
-        self._owner = owner
-        mask = prompts.prompt_mask
-        # Without any pad there is nothing to mask out, and attention without a mask is the faster one.
-        self._mask = None if bool(mask.all()) else mask
-        self._positions = mask.long().sum(-1, keepdim=True)
-        with torch.no_grad(), eval_mode(owner.model):
-            ids = fill_masked(prompts.prompt_ids, mask)
-            logits, cache = owner.reader.begin(ids, self._mask, position_ids(mask))
-            self._cache = repeat_cache(cache, len(ids), samples)
-        if samples != 1:
-            logits = logits.repeat_interleave(samples, dim=0)
-            self._positions = self._positions.repeat_interleave(samples, dim=0)
-            self._mask = None if self._mask is None else self._mask.repeat_interleave(samples, dim=0)
-        self._length = int(self._positions.max())
-        self._logits = owner.logits(logits)
-
-    @property
-    def logits(self) -> Tensor:
-        """See `DecodeSession.logits`."""
-        return self._logits
-
-    def advance(self, token_ids: Tensor) -> None:
-        """See `DecodeSession.advance`."""
-        self._length += 1
-        check_tokens(self._owner.capabilities.context, self._length)
-        if self._mask is not None:
-            self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
-        with torch.no_grad(), eval_mode(self._owner.model):
-            logits, self._cache = self._owner.reader.step(
-                token_ids.unsqueeze(-1), self._mask, self._positions, self._cache
-            )
-        self._positions = self._positions + 1
-        self._logits = self._owner.logits(logits)
-
-
-class RereadingSession(DecodeSession):
-    """One growing batch of a model that keeps nothing that could be repeated: every token costs a reading of it all."""
-
-    def __init__(self, owner: LanguageModel, prompts: PromptBatch, samples: int) -> None:
-        """Read the prompts; arguments as of `CachedSession`."""
-        self._owner = owner
-        self._ids = prompts.prompt_ids.repeat_interleave(samples, dim=0)
-        self._mask = prompts.prompt_mask.repeat_interleave(samples, dim=0)
-        self._logits = self._read()
-
-    @property
-    def logits(self) -> Tensor:
-        """See `DecodeSession.logits`."""
-        return self._logits
-
-    def advance(self, token_ids: Tensor) -> None:
-        """See `DecodeSession.advance`."""
-        self._ids = torch.cat([self._ids, token_ids.unsqueeze(-1)], dim=1)
-        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
-        self._logits = self._read()
-
-    def _read(self) -> Tensor:
-        with torch.no_grad():
-            return self._owner.logits(self._owner.read(self._ids, self._mask, 1)["logits"][:, -1])

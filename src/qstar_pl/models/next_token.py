@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 from qstar_pl.types import PromptBatch
 
 
 class DecodeSession(ABC):
-    """The state of one batch of growing sequences (for a language model: its KV cache)."""
+    """The state of one batch of growing sequences (for a language model: its KV cache).
+
+    Samplers that draw one token at a time need `logits` and `advance`. Those that propose several tokens and keep some
+    of them also `extend` the rows, `rewind` what was refused, and `select` the rows that still run.
+    """
 
     @property
     @abstractmethod
@@ -20,6 +25,34 @@ class DecodeSession(ABC):
     @abstractmethod
     def advance(self, token_ids: Tensor) -> None:
         """Append `token_ids` [rows] int64, one to every row, and compute the next `logits`."""
+
+    def extend(self, token_ids: Tensor) -> Tensor:
+        """Append `token_ids` [rows, k] int64, k ≥ 1, and return the logits [rows, k, vocab] behind each of them.
+
+        They are what `advance` gives token by token, up to rounding; models that can read all k in one pass do.
+        """
+        said = []
+        for ids in token_ids.unbind(-1):
+            self.advance(ids)
+            said.append(self.logits)
+        return torch.stack(said, dim=1)
+
+    @abstractmethod
+    def rewind(self, counts: Tensor) -> None:
+        """Take back the last `counts` [rows] int64 tokens of each row; 0 leaves a row as it is.
+
+        `logits` are then those behind each row's last token. Within the tokens of the last `extend` they are at hand;
+        further back they cost a pass of one token, if they are asked for before the rows grow again.
+
+        Raises:
+            UserError: if the model cannot give tokens back; see `NextToken.rewinds`.
+            ValueError: if a count is negative or reaches into the prompt.
+
+        """
+
+    @abstractmethod
+    def select(self, rows: Tensor) -> None:
+        """Go on with `rows` [n] int64 alone, n ≥ 1, in that order; a row may be named several times."""
 
 
 class NextToken(ABC):
@@ -34,6 +67,11 @@ class NextToken(ABC):
     def eos_token_ids(self) -> tuple[int, ...]:
         """Ids that end an answer. The decode engine asks π_θ only; without any, answers end at max_new_tokens."""
         return ()
+
+    @property
+    def rewinds(self) -> bool:
+        """Whether sessions can `rewind`. A sampler that must may refuse the model here, before it has drawn."""
+        return True
 
     @abstractmethod
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:

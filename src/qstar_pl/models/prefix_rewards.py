@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.alignment import Alignment
+from qstar_pl.models.cache import cut_cache, select_cache
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.context import window_of
 from qstar_pl.models.freeze import eval_mode
@@ -102,6 +104,21 @@ class PrefixRewards:
         if times != 1 and self._mask is not None:
             self._cache.batch_repeat_interleave(times)
             self._mask = self._mask.repeat_interleave(times, dim=0)
+
+    def rewind(self, counts: Tensor) -> None:
+        """Take back the last `counts` [rows] tokens of every sequence, which keeps at least one."""
+        if self._mask is None or not bool(counts.any()):
+            return
+        lengths = self._mask.sum(-1)
+        alignment = Alignment.of(self.length, lengths, counts.to(lengths), lengths - 1)
+        cut_cache(self._cache, alignment)
+        self._mask = alignment.mask
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with the sequences `rows` [n] alone."""
+        if self._mask is not None:
+            rows = rows.to(self._mask.device)
+            self._cache, self._mask = select_cache(self._cache, rows), self._mask[rows]
 
 
 def _agrees(scorer: RewardModel) -> bool:

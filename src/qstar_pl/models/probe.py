@@ -12,9 +12,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.cache import repeat_cache
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import position_ids, unpack
-from qstar_pl.models.reading import Reader, Reading, repeat_cache
+from qstar_pl.models.reading import Reader, Reading
 from qstar_pl.models.tokenizers import first_line
 
 TOKENS = 8
@@ -113,7 +114,7 @@ def _caches(reader: Reader, rows: Sequence[Tensor]) -> bool:
             tokens = torch.stack([row[place] for row in rows]).repeat_interleave(2).unsqueeze(-1)
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
             logits, cache = reader.step(tokens, mask, positions, cache)
-            said.append(logits)
+            said.append(logits[:, -1])
             positions = positions + 1
         whole = [reader.model(**reader.inputs(row.unsqueeze(0), None, None)).logits[0, -3:] for row in rows]
         return all(same(whole[i // 2], own) for i, own in enumerate(torch.stack(said, dim=1)))

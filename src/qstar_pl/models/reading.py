@@ -6,7 +6,6 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -67,39 +66,21 @@ class Reader:
         return output.logits[:, -1], None if self._cache is None else getattr(output, self._cache, None)
 
     def step(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: Any) -> tuple[Tensor, Any]:
-        """Read one more token [rows, 1] of every row; return as `begin` does."""
+        """Read k more tokens [rows, k] of every row; return the logits [rows, k, vocabulary] and the cache."""
         assert self._cache is not None, "a model without a cache has nothing to continue"
         # A state knows no columns: pads were kept out of it when they were read.
         mask = mask if self._cache == CACHES[0] else None
-        arguments = {**self.inputs(ids, mask, positions), **self.last(1), "use_cache": True, self._cache: cache}
+        arguments = {
+            **self.inputs(ids, mask, positions),
+            **self.last(ids.shape[1]),
+            "use_cache": True,
+            self._cache: cache,
+        }
         output = self.model(**arguments)
-        return output.logits[:, -1], getattr(output, self._cache)
+        return output.logits[:, -ids.shape[1] :], getattr(output, self._cache)
 
 
 def _inside(model: nn.Module) -> nn.Module:
     """Return the model that a wrapper around it calls: torch.compile's takes any arguments, and names none."""
     inner = getattr(model, "_orig_mod", None)
     return _inside(inner) if isinstance(inner, nn.Module) else model
-
-
-def repeat_cache(cache: Any, rows: int, samples: int) -> Any:
-    """Return a cache of `rows` sequences with each of them `samples` times, copies adjacent.
-
-    Raises:
-        AttributeError: if it cannot be repeated.
-
-    """
-    if samples == 1:
-        return cache
-    if isinstance(cache, list | tuple):  # RWKV's states
-        return [state.repeat_interleave(samples, dim=0) for state in cache]
-    if any(hasattr(layer, "recurrent_states") for layer in cache.layers):
-        # States cannot be repeated by name, but rows can be chosen, and one of them twice.
-        cache.reorder_cache(torch.arange(rows, device=_device(cache)).repeat_interleave(samples))
-    else:
-        cache.batch_repeat_interleave(samples)
-    return cache
-
-
-def _device(cache: Any) -> torch.device | None:
-    return next((layer.device for layer in cache.layers if getattr(layer, "device", None) is not None), None)

@@ -40,6 +40,11 @@ class Relabelled(NextToken):
         inverse = self.own_ids.argsort()
         return tuple(sorted(int(inverse[i]) for i in self.model.eos_token_ids))
 
+    @property
+    def rewinds(self) -> bool:
+        """See `NextToken.rewinds`."""
+        return self.model.rewinds
+
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """See `NextToken.start`."""
         return _Session(self, self.model.start(self.translated(prompts), samples))
@@ -77,4 +82,16 @@ class _Session(DecodeSession):
         return self._owner.reorder(self._session.logits)
 
     def advance(self, token_ids: Tensor) -> None:
-        self._session.advance(self._owner.to_own(token_ids, torch.ones_like(token_ids, dtype=torch.bool)))
+        self._session.advance(self._own(token_ids))
+
+    def extend(self, token_ids: Tensor) -> Tensor:
+        return self._owner.reorder(self._session.extend(self._own(token_ids)))
+
+    def rewind(self, counts: Tensor) -> None:
+        self._session.rewind(counts)
+
+    def select(self, rows: Tensor) -> None:
+        self._session.select(rows)
+
+    def _own(self, token_ids: Tensor) -> Tensor:
+        return self._owner.to_own(token_ids, torch.ones_like(token_ids, dtype=torch.bool))

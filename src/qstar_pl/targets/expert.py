@@ -82,6 +82,11 @@ class Expert(TokenTarget):
         """See `NextToken.eos_token_ids`."""
         return self.tokens.eos_token_ids
 
+    @property
+    def rewinds(self) -> bool:
+        """See `NextToken.rewinds`."""
+        return self.tokens.rewinds
+
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """See `NextToken.start`."""
         return self.tokens.start(self.read_by_expert(prompts), samples)

@@ -89,6 +89,11 @@ class RewardTilted(TokenTarget):
         """See `NextToken.eos_token_ids`."""
         return self.token_rewards.eos_token_ids
 
+    @property
+    def rewinds(self) -> bool:
+        """See `NextToken.rewinds`; both models must."""
+        return self.token_rewards.rewinds and (self._base is None or self._base.rewinds)
+
     def tilt(self, base_logits: Tensor | None, reward_logits: Tensor) -> Tensor:
         """Return logits [..., vocab] of π_t from those of the base (None: uniform) and of π_r."""
         # Normalised first: the tokens that matter are then near 0, where dividing by a small β loses no digits.
@@ -114,11 +119,13 @@ class TiltedSession(DecodeSession):
 
     def __init__(self, owner: RewardTilted, base: DecodeSession | None, rewards: DecodeSession) -> None:
         self._owner, self._base, self._rewards = owner, base, rewards
-        self._logits = self._tilted()
+        self._logits: Tensor | None = self._tilted()
 
     @property
     def logits(self) -> Tensor:
         """See `DecodeSession.logits`."""
+        if self._logits is None:
+            self._logits = self._tilted()
         return self._logits
 
     def advance(self, token_ids: Tensor) -> None:
@@ -127,6 +134,29 @@ class TiltedSession(DecodeSession):
             self._base.advance(token_ids)
         self._rewards.advance(token_ids)
         self._logits = self._tilted()
+
+    def extend(self, token_ids: Tensor) -> Tensor:
+        """See `DecodeSession.extend`."""
+        base = None if self._base is None else self._base.extend(token_ids)
+        block = self._owner.tilt(base, self._rewards.extend(token_ids))
+        self._logits = block[:, -1]
+        return block
+
+    def rewind(self, counts: Tensor) -> None:
+        """See `DecodeSession.rewind`."""
+        for session in self._sessions:
+            session.rewind(counts)
+        self._logits = None
+
+    def select(self, rows: Tensor) -> None:
+        """See `DecodeSession.select`."""
+        for session in self._sessions:
+            session.select(rows)
+        self._logits = None
+
+    @property
+    def _sessions(self) -> list[DecodeSession]:
+        return [self._rewards] if self._base is None else [self._base, self._rewards]
 
     def _tilted(self) -> Tensor:
         return self._owner.tilt(None if self._base is None else self._base.logits, self._rewards.logits)

@@ -10,6 +10,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.inputs import join
 from qstar_pl.models.language_model import LanguageModel
+from qstar_pl.models.last_logits import LastLogits
 from qstar_pl.models.next_token import DecodeSession
 from qstar_pl.models.prefix_rewards import PrefixRewards
 from qstar_pl.models.pretrained import Pretrained
@@ -90,6 +91,11 @@ class TopKRewardTilted(TokenTarget):
         """See `NextToken.eos_token_ids`."""
         return self.base.eos_token_ids
 
+    @property
+    def rewinds(self) -> bool:
+        """See `NextToken.rewinds`; the reward model's cache can be cut, or `PrefixRewards` refuses it."""
+        return self.base.rewinds
+
     def candidates(self, base_logits: Tensor) -> Tensor:
         """Return the ids [..., k] of the tokens that get a reward."""
         return base_logits.topk(min(self.k, base_logits.shape[-1]), dim=-1).indices
@@ -113,22 +119,30 @@ class TopKRewardTilted(TokenTarget):
         base_logits = self.base.completion_logits(prompts, prompt_index, completion_ids, completion_mask)
         candidates = self.candidates(base_logits)
         ids, mask = join(prompts, prompt_index, completion_ids, completion_mask)
-        rewards = self._rewards(ids[:, :-1], mask[:, :-1], candidates)
+        rewards = read_candidates(PrefixRewards(self.scorer), ids[:, :-1], mask[:, :-1], candidates)
         return self.tilt(base_logits, candidates, rewards)
 
-    def _rewards(self, ids: Tensor, mask: Tensor, candidates: Tensor) -> Tensor:
-        """Return rewards [rows, time, k] of the candidates behind the last `time` prefixes of `ids` [rows, length]."""
-        (rows, time, k), length = candidates.shape, ids.shape[1]
-        ends = torch.arange(length - time, length, device=ids.device)
-        queries = min(length, MAX_ATTENTION // (2 * rows * length))  # no more than columns: at most 2 × length in all
-        prefixes = PrefixRewards(self.scorer)
-        pieces = []
-        for chunk in torch.arange(time, device=ids.device).split(max(1, queries // k)):
-            new = slice(None) if prefixes.length == 0 else slice(0)
-            tokens = candidates[:, chunk].flatten(1)
-            rewards = prefixes.read(ids[:, new], mask[:, new], tokens, ends[chunk].repeat_interleave(k))
-            pieces.append(rewards.unflatten(1, (-1, k)))
-        return torch.cat(pieces, dim=1)
+
+def read_candidates(prefixes: PrefixRewards, ids: Tensor, mask: Tensor, candidates: Tensor) -> Tensor:
+    """Append tokens to prefixes and return rewards [rows, time, k] of the candidates behind the last `time` of them.
+
+    Args:
+        prefixes: what was read so far.
+        ids: [rows, n].
+        mask: [rows, n] bool.
+        candidates: [rows, time, k].
+
+    """
+    (rows, time, k), length = candidates.shape, prefixes.length + ids.shape[1]
+    ends = torch.arange(length - time, length, device=ids.device)
+    queries = min(length, MAX_ATTENTION // (2 * rows * length))  # no more than columns: at most 2 × length in all
+    pieces: list[Tensor] = []
+    for chunk in torch.arange(time, device=ids.device).split(max(1, queries // k)):
+        new = slice(0) if pieces else slice(None)
+        tokens = candidates[:, chunk].flatten(1)
+        rewards = prefixes.read(ids[:, new], mask[:, new], tokens, ends[chunk].repeat_interleave(k))
+        pieces.append(rewards.unflatten(1, (-1, k)))
+    return torch.cat(pieces, dim=1)
 
 
 class TopKSession(DecodeSession):
@@ -141,18 +155,45 @@ class TopKSession(DecodeSession):
         per_prompt = self._base.logits[::samples]
         logits = self._tilted(per_prompt, prompts.prompt_ids, prompts.prompt_mask)
         self._prefixes.repeat(samples)
-        self._logits = logits.repeat_interleave(samples, dim=0)
+        self._last = LastLogits(logits.repeat_interleave(samples, dim=0).unsqueeze(1))
 
     @property
     def logits(self) -> Tensor:
         """See `DecodeSession.logits`."""
-        return self._logits
+        if (known := self._last.known) is None:
+            base_logits = self._base.logits
+            nothing = torch.empty(len(base_logits), 0, dtype=torch.int64, device=base_logits.device)
+            known = self._tilted(base_logits, nothing, nothing.bool())
+            self._last = LastLogits(known.unsqueeze(1))
+        return known
 
     def advance(self, token_ids: Tensor) -> None:
         """See `DecodeSession.advance`."""
         self._base.advance(token_ids)
         ids = token_ids.unsqueeze(-1)
-        self._logits = self._tilted(self._base.logits, ids, torch.ones_like(ids, dtype=torch.bool))
+        logits = self._tilted(self._base.logits, ids, torch.ones_like(ids, dtype=torch.bool))
+        self._last = LastLogits(logits.unsqueeze(1))
+
+    def extend(self, token_ids: Tensor) -> Tensor:
+        """See `DecodeSession.extend`."""
+        base_logits = self._base.extend(token_ids)
+        candidates = self._owner.candidates(base_logits)
+        mask = torch.ones_like(token_ids, dtype=torch.bool)
+        block = self._owner.tilt(base_logits, candidates, read_candidates(self._prefixes, token_ids, mask, candidates))
+        self._last = LastLogits(block)
+        return block
+
+    def rewind(self, counts: Tensor) -> None:
+        """See `DecodeSession.rewind`."""
+        self._base.rewind(counts)
+        self._prefixes.rewind(counts)
+        self._last.rewind(counts)
+
+    def select(self, rows: Tensor) -> None:
+        """See `DecodeSession.select`."""
+        self._base.select(rows)
+        self._prefixes.select(rows)
+        self._last.select(rows)
 
     def _tilted(self, base_logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         candidates = self._owner.candidates(base_logits)
