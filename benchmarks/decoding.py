@@ -38,7 +38,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from qstar_pl.models import LanguageModel
+from qstar_pl.rollout import LanguageModel  # where older baselines have it, too
 from qstar_pl.samplers import GeometricSampler
 from qstar_pl.types import PromptBatch, Rollout
 

@@ -67,11 +67,11 @@ def test_a_sliding_window_can_be_rewound_until_it_has_moved_on() -> None:
     assert session.extend(torch.tensor([[4, 5]])).shape == (1, 2, 11)
 
 
-HYBRID = {"num_key_value_heads": 1, "mamba_d_ssm": 16, "mamba_n_heads": 2, "mamba_d_head": 8, "mamba_d_state": 8}
+STATES = {"num_key_value_heads": 1, "mamba_d_ssm": 16, "mamba_n_heads": 2, "mamba_d_head": 8, "mamba_d_state": 8}
 
 
 @pytest.mark.parametrize(
-    ("family", "sizes"), [("mamba", {}), ("falcon_h1", {**HYBRID, **HEADS})], ids=["pure", "hybrid"]
+    ("family", "sizes"), [("mamba", {}), ("falcon_h1", {**STATES, **HEADS})], ids=["pure", "mixed"]
 )
 def test_a_recurrent_state_cannot_be_rewound_but_extended_and_chosen_from(family, sizes) -> None:
     model, prompts = small(family, **sizes), prompt_batch(PROMPTS)

@@ -7,4 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from families import FAMILIES as FAMILIES
 from families import examine as examine
+from families import padded_prompts as padded_prompts
+from families import small_model as small_model
 from families import table as table
+from families import word_tokenizer as word_tokenizer
