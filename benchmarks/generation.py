@@ -39,7 +39,7 @@ from qstar_pl.cli.quiet import quieten
 from qstar_pl.data.text.rendering import PlainRendering
 from qstar_pl.generation import GenerationData, GenerationModule, GenerationWriter
 from qstar_pl.generation.generator import InMemory
-from qstar_pl.generation.settings import alpha_strategy
+from qstar_pl.generation.guide import alpha_strategy
 from qstar_pl.samplers import GeometricSampler
 from qstar_pl.targets import Expert
 

@@ -107,6 +107,9 @@ def rows_without_prompt() -> None:
         (["--dataset_adapter=HHRLHX"], "HHRLHX"),
         (["--strategy=magic"], "strategy"),
         (["--max_new_tokens=100000"], "positions of model_theta together"),
+        (["--max_new_token=3"], "unknown option --max_new_token; did you mean --max_new_tokens"),
+        (["--sampler=CandidateSetSamplr"], "unknown class CandidateSetSamplr; did you mean CandidateSetSampler"),
+        (["--sampler=TargetSampler", "--alpha_method=snr"], "alpha_method must be left out where sampler is given"),
     ],
 )
 def test_mistakes_are_one_line(qstar, words, message):
@@ -145,3 +148,84 @@ def test_predict_is_the_same_run(qstar, repository):
     assert code == 0, err
     assert Path("runs/generation/q_star.jsonl").read_bytes() == Path("a.jsonl").read_bytes()
     assert Path("runs/generation/q_star.diagnostics.jsonl").read_bytes() == Path("a.diagnostics.jsonl").read_bytes()
+
+
+OWN_SAMPLER = """
+from dataclasses import dataclass
+
+from qstar_pl.samplers import PolicySampler, Sampler
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cooled(Sampler):
+    factor: float = 2.0
+
+    @property
+    def exact(self):
+        return True
+
+    @property
+    def needs_target(self):
+        return False
+
+    def draw(self, prompts, policy, target, *, samples, seed):
+        inner = PolicySampler(max_new_tokens=self.max_new_tokens, temperature=self.temperature / self.factor)
+        return inner.draw(prompts, policy, target, samples=samples, seed=seed)
+"""
+
+
+def test_a_sampler_of_the_users_own_enters_by_its_class_path(qstar):
+    """From outside the package, with an option of its own beside the guide's words; nothing here knows of it."""
+    Path("own_sampler.py").write_text(OWN_SAMPLER)
+    words = [word for word in WORDS if not word.startswith("--model_t=")]
+    own = ("--sampler=own_sampler.Cooled", "--sampler.factor=4", "--temperature=2", "--output=own.jsonl")
+    code, _, err = qstar("generate", *words, "--device=cpu", "--quiet", *own)
+    assert code == 0, err
+    code, _, err = qstar("generate", *words, "--device=cpu", "--quiet", "--temperature=0.5", "--output=cold.jsonl")
+    assert code == 0, err
+    assert Path("own.jsonl").read_bytes() == Path("cold.jsonl").read_bytes()
+    stored = json.loads(Path("own.run.json").read_text())["settings"]
+    assert stored["sampler"].startswith("Cooled(max_new_tokens=5, temperature=2.0")
+    code, _, err = qstar("generate", *words, "--device=cpu", *own, "--sampler.factor=3")
+    assert code == 2
+    assert "factor=4.0)' before" in err
+
+
+def test_strategies_say_what_the_words_say(qstar):
+    code, _, err = qstar("generate", *WORDS, "--output=words.jsonl", "--device=cpu", "--quiet")
+    assert code == 0, err
+    Path("run.yaml").write_text(
+        "policy: {class_path: Pretrained, init_args: {name: tiny/policy}}\n"
+        "target: {class_path: Expert}\n"
+        "samples_per_prompt: 2\n"
+    )
+    strategies = ("--sampler=GeometricSampler", "--sampler.max_new_tokens=5", "--data.path=tiny", "--data.end_idx=10")
+    code, _, err = qstar(
+        "generate",
+        "--config=run.yaml",
+        *strategies,
+        "--data.batch_size=3",
+        "--output=strategies.jsonl",
+        "--device=cpu",
+        "--quiet",
+    )
+    assert code == 0, err
+    for suffix in (".jsonl", ".diagnostics.jsonl"):
+        assert Path(f"strategies{suffix}").read_bytes() == Path(f"words{suffix}").read_bytes()
+
+
+def test_candidates_are_drawn_and_go_on(qstar):
+    words = ("--sampler=CandidateSetSampler", "--sampler.candidates=4", "--output=out.jsonl", "--device=cpu", "--quiet")
+    code, out, err = qstar("generate", *WORDS, *words)
+    assert code == 0, err
+    code, out, err = qstar("generate", *WORDS, *words)
+    assert code == 0, err
+    assert "20 of them kept" in out
+
+
+def test_help_lists_words_and_strategies(qstar):
+    code, out, _ = qstar("generate", "--help")
+    assert code == 0
+    for option in ("--model_theta", "--max_new_tokens", "--policy", "--sampler", "--data", "--output", "--strategy"):
+        assert f"  {option} " in out
+    assert "Longest answer in tokens" in out

@@ -12,6 +12,7 @@ from qstar_pl import QStarGenerator
 from qstar_pl.errors import UserError
 from qstar_pl.models import Pretrained
 from qstar_pl.qstar import FixedAlpha
+from qstar_pl.samplers import GeometricSampler
 
 PROMPTS = ["How do I bake bread?", "Why is the sky blue on a clear day?", "Hi"]
 
@@ -111,3 +112,11 @@ def test_mistakes_in_the_models():
         QStarGenerator("tiny/policy", "tiny/expert", alpha="x", device="cpu")
     with pytest.raises(UserError, match="model_t: name must be an existing folder"):
         QStarGenerator("tiny/policy", "./nowhere", device="cpu")
+
+
+def test_a_sampler_may_be_given_and_says_its_options_itself(generator):
+    own = GeometricSampler(alpha=FixedAlpha(0.3), max_new_tokens=6)
+    drawn = QStarGenerator("tiny/policy", "tiny/expert", device="cpu", sampler=own)
+    assert drawn.generate(PROMPTS, seed=3).texts == generator.generate(PROMPTS, max_new_tokens=6, seed=3).texts
+    with pytest.raises(UserError, match="top_p must be an option of the sampler that was given"):
+        drawn.generate(PROMPTS, top_p=0.5)

@@ -196,6 +196,10 @@ def _expected(keys: tuple[str, ...], classes: tuple[str, ...]) -> list[type]:
         "model": "qstar_pl.methods.RLHFModule",
         "data": "qstar_pl.data.RLHFDataModule",
         "adapter": "qstar_pl.data.RowSource",
+        # Of the commands whose options have no prefix.
+        "policy": "qstar_pl.models.ModelSource",
+        "sampler": "qstar_pl.samplers.Sampler",
+        "target": "qstar_pl.targets.Target",
     }.get(root)
     if classes and len(keys) > 1:
         named = parameters(classes[-1]).get(keys[-1])

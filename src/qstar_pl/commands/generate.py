@@ -5,79 +5,68 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qstar_pl.cli.tool_parser import ToolParser
+from jsonargparse import set_parsing_settings
+
+from qstar_pl.cli.layers.typed_paths import TypedPaths
+from qstar_pl.cli.parser import OneLineParser
+from qstar_pl.cli.quiet import quieten
+from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
+from qstar_pl.cli.runs.requeue import requeue
+from qstar_pl.cli.shipped import with_configurations
+from qstar_pl.errors import UserError
 from qstar_pl.generation.backend import BACKENDS, check_backend
 from qstar_pl.generation.run import GenerationRun, generate_dataset, is_first, resolve_device
-from qstar_pl.generation.settings import ADAPTER_WORDS, ALPHA_METHODS, DIAGNOSTICS, PROMPT_FORMATS, GenerationSettings
-
-if TYPE_CHECKING:
-    from qstar_pl.cli.runs.interrupt import StopSignals
+from qstar_pl.generation.settings import GenerationSettings
 
 EPILOG = """A run that was killed goes on when the same command is given again, and ends in the same bytes. Files beside
 OUTPUT.jsonl: OUTPUT.diagnostics.jsonl, OUTPUT.run.json, with --save_diagnostics tokens OUTPUT.tokens.parquet; while the
 run goes on, all is in OUTPUT.jsonl.work/."""
 
 
-def parser() -> ToolParser:
-    """Return the command's parser; its names are those of `GenerationSettings`."""
-    top = ToolParser(prog="qstar generate", description=__doc__, epilog=EPILOG)
-    models = top.add_argument_group("models")
-    models.add_argument("--model_theta", required=True, help="π_θ: hub id, folder, .ckpt of qstar fit, tiny/policy")
-    models.add_argument("--model_t", help="π_t, likewise (tiny/expert); without it π_θ alone is sampled")
-    models.add_argument("--prompt_template_t", help="what π_t reads: a text with {prompt}, or a Jinja chat template")
-    models.add_argument("--dtype", default="float32", help="of the weights: float32, bfloat16, float16, float64")
-    models.add_argument("--trust_remote_code", action="store_true", help="run Python code that comes with the models")
-    sampling = top.add_argument_group("sampling")
-    sampling.add_argument("--alpha_method", help=f"with --model_t: one of {', '.join(ALPHA_METHODS)} (kl_symmetric)")
-    sampling.add_argument("--fixed_alpha", type=float, help="with --alpha_method fixed: exponent of π_θ (0.5)")
-    sampling.add_argument("--samples_per_prompt", type=int, default=1, help="answers to each prompt")
-    sampling.add_argument("--max_new_tokens", type=int, default=128, help="longest answer, EOS included")
-    sampling.add_argument("--temperature", type=float, default=1.0, help="of q")
-    sampling.add_argument("--top_p", type=float, help="of q")
-    sampling.add_argument("--top_k", type=int, help="of q")
-    sampling.add_argument("--seed", type=int, default=0)
-    data = top.add_argument_group("data")
-    data.add_argument("--dataset", default="tiny", help="tiny, a .json(l)(.gz) or .parquet file, a folder, a hub id")
-    data.add_argument("--dataset_split", help="on the hub: which split; in a folder: a word in the files' paths")
-    data.add_argument(
-        "--dataset_adapter",
-        help=f'{", ".join(ADAPTER_WORDS)}, a class such as HHRLHF, or {{"class_path": …, "init_args": …}}',
-    )
-    data.add_argument("--prompt_field", help="column of the prompt; without it the columns are looked at")
-    data.add_argument("--response_field", help="column of the answer, to leave rows without one out")
-    data.add_argument("--prompt_format", default="dialogue", help=f"one of {', '.join(PROMPT_FORMATS)}")
-    data.add_argument("--start_idx", type=int, default=0, help="first row")
-    data.add_argument("--end_idx", type=int, help="row behind the last one")
-    data.add_argument("--num_samples", type=int, help="most rows that are answered, from --start_idx on")
-    data.add_argument(
-        "--max_left_out", type=float, default=0.5, help="largest share of rows that may be unreadable or unusable"
-    )
-    data.add_argument("--date", help="what chat templates take for today, YYYY-MM-DD (the first run's day)")
-    data.add_argument("--max_prompt_tokens", type=int, default=512, help="longer prompts are cut on the left")
+FLAGS = {"save_diagnostics": "rows", "trust_remote_code": "true"}
+"""Options that may stand without a value → the value."""
+
+
+def parser() -> OneLineParser:
+    """Return the command's parser: the options of `GenerationSettings`, and how and where the run is made."""
+    top = OneLineParser(prog="qstar generate", description=__doc__, epilog=EPILOG)
+    top.add_argument("--config", action="config", help="a YAML file of any of these options")
+    top.add_class_arguments(GenerationSettings, skip={"device"}, instantiate=False)
     machine = top.add_argument_group("machine")
-    machine.add_argument("--batch_size", type=int, default=8, help="prompts decoded together, sorted by length")
     machine.add_argument(
-        "--backend", default="auto", help=f"what decodes: {', '.join(BACKENDS)}, all this project's own"
+        "--backend", type=str, default="auto", help=f"what decodes: {', '.join(BACKENDS)}, all this project's own"
     )
-    machine.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:<number> or mps")
+    machine.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:<number> or mps")
     machine.add_argument("--devices", type=int, default=1, help="number of processes, one device each")
-    machine.add_argument("--strategy", default="auto", help="Lightning's; auto is ddp for several devices")
-    machine.add_argument("--precision", default="32-true", help="Lightning's, e.g. bf16-mixed")
+    machine.add_argument("--strategy", type=str, default="auto", help="Lightning's; auto is ddp for several devices")
     output = top.add_argument_group("output")
-    output.add_argument("--output", type=Path, required=True, help="a JSON object per line")
-    output.add_argument(
-        "--save_diagnostics",
-        nargs="?",
-        const="rows",
-        default="rows",
-        help=f"one of {', '.join(DIAGNOSTICS)} (default, and without a value: rows)",
-    )
+    output.add_argument("--output", type=str | None, help="the file of rows, a JSON object per line; must be given")
     output.add_argument("--overwrite", action="store_true", help="begin anew, whatever is there")
     output.add_argument("--quiet", action="store_true", help="no progress")
+    output.add_argument("--date", type=str | None, help="what chat templates take for today (the first run's day)")
     return top
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """Return the words with the values of options that stand without one."""
+    follows = [*words[1:], "--"]
+    return [
+        f"{word}={FLAGS[word[2:]]}" if word[:2] == "--" and word[2:] in FLAGS and after.startswith("--") else word
+        for word, after in zip(words, follows, strict=True)
+    ]
+
+
+def parse(argv: Sequence[str]) -> dict[str, Any]:
+    """Return the options by name, with strategies as objects; nothing is loaded yet."""
+    # The line under each field says what an option does; reading them takes longer than a run has use for.
+    helping = any(word == "-h" or word.partition("=")[0].endswith("help") for word in argv)
+    set_parsing_settings(docstring_parse_attribute_docstrings=helping, import_path_denylist=["os"])
+    own, paths = parser(), TypedPaths()
+    with paths.in_yaml():
+        given = own.instantiate_classes(own.parse_args(paths.words(with_configurations(spelled_out(argv)))))
+    return {name: value for name, value in given.items() if name != "config"}
 
 
 def summary(run: GenerationRun) -> str:
@@ -97,16 +86,11 @@ def summary(run: GenerationRun) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 if the data set is complete."""
-    given = vars(parser().parse_args(argv))
-    # After the words have been understood: these take a second.
-    from qstar_pl.cli.quiet import quieten
-    from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
-    from qstar_pl.cli.runs.requeue import requeue
-
+    quieten()
+    given = parse(sys.argv[1:] if argv is None else argv)
     signals = StopSignals()
     signals.catch()
     try:
-        quieten()
         return generate(given, signals)
     except Stopped as stop:
         if signals.trainer is not None:
@@ -117,9 +101,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def generate(given: dict[str, Any], signals: StopSignals) -> int:
-    """Generate what the options of `parser` say; return the exit code."""
+    """Generate what the options of `parser` say, and return the exit code."""
     output, overwrite, quiet, date = (given.pop(name) for name in ("output", "overwrite", "quiet", "date"))
     count, strategy = given.pop("devices"), given.pop("strategy")
+    if output is None:
+        raise UserError("--output must be given; qstar generate --help lists all options")
     check_backend(given.pop("backend"))
     given["device"], devices = resolve_device(given["device"])
     settings = GenerationSettings(**given)

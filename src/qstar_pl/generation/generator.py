@@ -21,11 +21,13 @@ from qstar_pl.data.text.rendering import PlainRendering, TokenizerRendering
 from qstar_pl.data.text.templates import dialogue_prompt
 from qstar_pl.errors import UserError
 from qstar_pl.generation.diagnostics import row_diagnostics, token_columns
+from qstar_pl.generation.guide import alpha_strategy
 from qstar_pl.generation.module import GenerationModule
+from qstar_pl.generation.parts import model_source, tokenizer_of
 from qstar_pl.generation.plan import Plan, plan_batches
 from qstar_pl.generation.prompts import prepare
-from qstar_pl.generation.run import model_source, resolve_device, tokenizer_of
-from qstar_pl.generation.settings import alpha_strategy
+from qstar_pl.generation.run import resolve_device
+from qstar_pl.generation.settings import OF_SAMPLERS
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
@@ -105,6 +107,7 @@ class QStarGenerator:
         max_prompt_tokens: int = 512,
         dtype: str = "float32",
         device: str = "auto",
+        sampler: Sampler | None = None,
     ) -> None:
         """Load the models.
 
@@ -118,6 +121,7 @@ class QStarGenerator:
             max_prompt_tokens: longer prompts lose their oldest turns, then tokens on the left.
             dtype: of the weights, where the models are given by name.
             device: auto, cpu, cuda, cuda:<number> or mps.
+            sampler: how answers are drawn; None: from the mixture with `alpha`, from π_θ without π_t.
 
         Raises:
             UserError: if a model cannot be loaded, or π_t has another vocabulary.
@@ -137,7 +141,8 @@ class QStarGenerator:
             own_token_ids(source, policy.tokenizer(), "model_t")
             target = Expert(source, prompt_template_t)
         strip = prompt_format != "raw"
-        self._module = GenerationModule(policy, target, _sampler(self.alpha, target), strip=strip)
+        self._given = sampler
+        self._module = GenerationModule(policy, target, sampler or _sampler(self.alpha, target), strip=strip)
         self._module.configure_model()
         self._module.to(self.device)
         rendering = TokenizerRendering() if strip else PlainRendering()
@@ -149,8 +154,8 @@ class QStarGenerator:
         prompts: Sequence[Prompt],
         *,
         samples_per_prompt: int = 1,
-        max_new_tokens: int = 128,
-        temperature: float = 1.0,
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
@@ -164,8 +169,8 @@ class QStarGenerator:
         Args:
             prompts: texts or dialogues.
             samples_per_prompt: answers to each prompt.
-            max_new_tokens: longest answer, EOS included.
-            temperature: of q.
+            max_new_tokens: longest answer, EOS included; None: 128. A sampler that was given says it itself.
+            temperature: of q; None: 1.
             top_k: of q.
             top_p: of q.
             seed: of all answers.
@@ -188,8 +193,12 @@ class QStarGenerator:
             if value < 1:
                 raise UserError(f"{name} must be at least 1, got {value}")
         module = self._module
-        options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-        module.sampler = _sampler(self.alpha, module.target, max_new_tokens=max_new_tokens, **options)
+        options = dict(zip(OF_SAMPLERS, (max_new_tokens, temperature, top_k, top_p), strict=True))
+        said = {name: value for name, value in options.items() if value is not None}
+        if self._given is None:
+            module.sampler = _sampler(self.alpha, module.target, **{**OF_SAMPLERS, **said})
+        elif said:
+            raise UserError(f"{next(iter(said))} must be an option of the sampler that was given, got it beside that")
         module.samples_per_prompt, module.seed = samples_per_prompt, seed
         encoded = self._encode(prompts)
         for line in remarks(self._encoder.template, (row.example.turns for row in encoded)):

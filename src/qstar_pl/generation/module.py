@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.generation.describing import described
 from qstar_pl.generation.fingerprint import fingerprint
 from qstar_pl.generation.records import make_records
 from qstar_pl.methods import RLHFModule
@@ -15,7 +16,7 @@ from qstar_pl.models import LanguageModel, Pretrained
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import continuation_texts
-from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
+from qstar_pl.samplers import GeometricSampler, Sampler
 from qstar_pl.samplers.sampler import built
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch, Rollout
@@ -47,7 +48,7 @@ class GenerationModule(RLHFModule):
 
         Args:
             policy: π_θ.
-            target: π_t; None: the sampler must be PolicySampler.
+            target: π_t; None: the sampler must be one that needs none.
             sampler: q.
             samples_per_prompt: answers to each prompt.
             seed: of all answers; None: the run's own (`--seed_everything`).
@@ -58,8 +59,8 @@ class GenerationModule(RLHFModule):
         super().__init__()
         if samples_per_prompt < 1:
             raise UserError(f"samples_per_prompt must be at least 1, got {samples_per_prompt}")
-        if target is None and not isinstance(sampler, PolicySampler):
-            raise UserError(f"target must be given for {type(sampler).__name__}; without one only PolicySampler works")
+        if target is None and sampler.needs_target:
+            raise UserError(f"target must be given for {type(sampler).__name__}; without one PolicySampler works")
         if target is not None:
             sampler.check_target(target)
         self.policy_source = policy
@@ -99,11 +100,13 @@ class GenerationModule(RLHFModule):
         if self._fingerprints is None:
             target = None if self.target is None else fingerprint(self.target)
             self._fingerprints = {"model_theta": fingerprint(self.policy), "model_t": target}
+            if self.sampler.models():
+                self._fingerprints["sampler"] = fingerprint(self.sampler_models)
         return self._fingerprints
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the answers to given prompts; for `GenerationWriter`."""
-        target = None if self.target is None else _describe(self.target)
+        target = None if self.target is None else described(self.target)
         names = ("samples_per_prompt", "save_tokens", "strip")
         own: Mapping[str, Any] = {name: getattr(self, name) for name in names}
         return {
@@ -158,9 +161,3 @@ class GenerationModule(RLHFModule):
             tokens=self.save_tokens,
             constants=self.fingerprints(),
         )
-
-
-def _describe(target: Target) -> str:
-    """Return a target's class and its plain options, as far as they are kept under public names."""
-    options = {name: value for name, value in vars(target).items() if not name.startswith("_") and name != "training"}
-    return f"{type(target).__name__}({', '.join(f'{name}={value!r}' for name, value in sorted(options.items()))})"

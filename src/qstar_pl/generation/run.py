@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,27 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
-from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.data.adapters.adapter import RowSource
 from qstar_pl.errors import UserError
-from qstar_pl.generation.data import GenerationData
-from qstar_pl.generation.module import GenerationModule
+from qstar_pl.generation.parts import build
 from qstar_pl.generation.progress import GenerationProgress
-from qstar_pl.generation.prompts import choose_source
-from qstar_pl.generation.settings import ADAPTER_WORDS, GenerationSettings
+from qstar_pl.generation.settings import GenerationSettings
 from qstar_pl.generation.workspace import Workspace
 from qstar_pl.generation.writer import GenerationWriter
 from qstar_pl.locks import check_free
-from qstar_pl.models import FromCheckpoint, Pretrained
 from qstar_pl.models.run_date import begin_run
-from qstar_pl.models.shared import own_token_ids
-from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line
-from qstar_pl.targets import Expert
 
 ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu", "gpu": "gpu", "mps": "mps"}
 """What --device names → Lightning's accelerator."""
@@ -73,84 +63,6 @@ def resolve_device(device: str) -> tuple[str, int | list[int]]:
     ):
         raise UserError(f"device must be one that this machine has, got {device!r}")
     return ("cuda" if kind == "gpu" else kind), ([int(index)] if index else 1)
-
-
-def model_source(name: str, dtype: str, trust_remote_code: bool = False) -> ModelSource:
-    """Return where a model comes from: a checkpoint of `qstar fit`, or a name of `Pretrained`."""
-    if name.endswith(".ckpt"):
-        return FromCheckpoint(name, trust_remote_code=trust_remote_code)
-    return Pretrained(name, dtype=dtype, trust_remote_code=trust_remote_code)
-
-
-def adapter_of(text: str | None) -> RowSource | None:
-    """Return the adapter that a class name, or {"class_path": …, "init_args": …}, stands for."""
-    if text is None:
-        return None
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--dataset_adapter", type=RowSource)
-    try:
-        value = json.loads(text) if text.lstrip().startswith("{") else text
-        adapter: RowSource = parser.instantiate(parser.parse_object({"dataset_adapter": value})).dataset_adapter
-    except (ArgumentError, ValueError, TypeError) as error:
-        from qstar_pl.cli.messages import essence
-
-        raise UserError(essence(str(error)) or first_line(error)) from error
-    return adapter
-
-
-def source_of(settings: GenerationSettings) -> RowSource | None:
-    """Return what reads the rows; None: chosen by the columns that are given or there."""
-    if settings.dataset_adapter == "deepscaler":
-        return choose_source(settings.dataset, settings.prompt_field, settings.response_field, deepscaler=True)
-    return None if settings.dataset_adapter in ADAPTER_WORDS else adapter_of(settings.dataset_adapter)
-
-
-def build(settings: GenerationSettings) -> tuple[GenerationModule, GenerationData]:
-    """Return the module and data that `settings` describe; models are not loaded, tokenizers are.
-
-    Raises:
-        UserError: if a model has no tokenizer, or π_t another vocabulary.
-
-    """
-    policy = model_source(settings.model_theta, settings.dtype, settings.trust_remote_code)
-    tokenizer = tokenizer_of(policy, "model_theta")
-    target = None
-    if settings.model_t is not None:
-        source = model_source(settings.model_t, settings.dtype, settings.trust_remote_code)
-        tokenizer_of(source, "model_t")
-        own_token_ids(source, tokenizer, "model_t")
-        target = Expert(source, settings.prompt_template_t)
-    module = GenerationModule(
-        policy,
-        target,
-        settings.sampler(),
-        samples_per_prompt=settings.samples_per_prompt,
-        seed=settings.seed,
-        save_tokens=settings.save_diagnostics == "tokens",
-        strip=settings.prompt_format != "raw",
-    )
-    data = GenerationData(
-        settings.dataset,
-        source_of(settings),
-        settings.dataset_split,
-        settings.prompt_field,
-        settings.response_field,
-        settings.rendering(),
-        start_idx=settings.start_idx,
-        end_idx=settings.last_row,
-        batch_size=settings.batch_size,
-        max_prompt_tokens=settings.max_prompt_tokens,
-        max_left_out=settings.max_left_out,
-    )
-    return module, data
-
-
-def tokenizer_of(source: ModelSource, argument: str) -> PreTrainedTokenizerBase:
-    """Return a model's tokenizer; an error says which argument of the user's the model is."""
-    try:
-        return source.tokenizer()
-    except UserError as error:
-        raise UserError(f"{argument}: {error}") from error
 
 
 def generate_dataset(

@@ -1,72 +1,67 @@
-"""What decides the bytes of a generated data set, in the words of the command line."""
+"""What decides the bytes of a generated data set, as strategies or in the words of the reference guide."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from qstar_pl.data.text.rendering import PlainRendering, Rendering, TokenizerRendering
 from qstar_pl.errors import UserError
+from qstar_pl.generation.data import GenerationData
+from qstar_pl.generation.describing import described
+from qstar_pl.generation.guide import ADAPTER_WORDS, DEFAULT_ALPHA, DIAGNOSTICS, PROMPT_FORMATS, canonical_method
 from qstar_pl.models.configure import DTYPES
-from qstar_pl.qstar import (
-    AlphaStrategy,
-    EntropyAlpha,
-    ESSBalanceAlpha,
-    FixedAlpha,
-    KLSymmetricAlpha,
-    SNRAlpha,
-)
-from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
+from qstar_pl.models.source import ModelSource
+from qstar_pl.samplers import PolicySampler, Sampler
+from qstar_pl.targets.target import Target
 
-ALPHA_METHODS: Mapping[str, type[AlphaStrategy]] = {
-    "fixed": FixedAlpha,
-    "entropy": EntropyAlpha,
-    "kl_symmetric": KLSymmetricAlpha,
-    "ess_balance": ESSBalanceAlpha,
-    "snr": SNRAlpha,
+OF_SAMPLERS: Mapping[str, Any] = {"max_new_tokens": 128, "temperature": 1.0, "top_k": None, "top_p": None}
+"""Words that every sampler has as options, and what they are where no sampler is given."""
+OF_MODELS = ("dtype", "trust_remote_code")
+"""Words about models that are given by name."""
+REPLACED: Mapping[str, tuple[str, ...]] = {
+    "policy": ("model_theta",),
+    "target": ("model_t", "prompt_template_t"),
+    "sampler": ("alpha_method", "fixed_alpha"),
+    "data": (
+        "dataset",
+        "dataset_split",
+        "dataset_adapter",
+        "prompt_field",
+        "response_field",
+        "prompt_format",
+        "start_idx",
+        "end_idx",
+        "num_samples",
+        "batch_size",
+        "max_prompt_tokens",
+        "max_left_out",
+    ),
 }
-"""The values of --alpha_method."""
-ALPHA_ALIASES: Mapping[str, str] = {"kl_symmetry": "kl_symmetric"}
-"""Other words for them."""
-DEFAULT_ALPHA = "kl_symmetric"
-PROMPT_FORMATS = ("dialogue", "raw")
-DIAGNOSTICS = ("none", "rows", "tokens")
-ADAPTER_WORDS = ("auto", "generic", "deepscaler")
-"""Values of --dataset_adapter beside the names of classes; see `generation.prompts.choose_source`."""
-
-
-def alpha_strategy(method: str, fixed_alpha: float = 0.5) -> AlphaStrategy:
-    """Return the strategy behind a name of `ALPHA_METHODS` or `ALPHA_ALIASES`; raises UserError for another name."""
-    kind = ALPHA_METHODS[canonical_method(method)]
-    return kind(value=fixed_alpha) if kind is FixedAlpha else kind()
-
-
-def canonical_method(method: str) -> str:
-    """Return the name in `ALPHA_METHODS` of a method; raises UserError where there is none."""
-    name = ALPHA_ALIASES.get(method, method)
-    if name not in ALPHA_METHODS:
-        raise UserError(f"alpha_method must be one of {', '.join(ALPHA_METHODS)}, got {method!r}")
-    return name
+"""Strategy → the words that say the same, less freely."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationSettings:
-    """Two runs with equal settings (and data, and weights) give the same rows, on however many processes.
+    """What decides the rows of a generated data set.
+
+    Two runs with equal settings (and data, and weights) give the same rows, on however many processes.
+    Models, sampler and data may be given as strategies, or in the guide's words, of which `generation.parts` makes
+    strategies; a thing is said once.
 
     How many devices work, under which strategy, is no setting. The device's kind, the precision and the batch size
     are: they change how sums are rounded, and so, once in many tokens, a token.
     """
 
-    model_theta: str
-    """π_θ: hub id, local folder, a .ckpt of `qstar fit`, or tiny/policy."""
+    model_theta: str | None = None
+    """π_θ (or as `policy`): hub id, local folder, a .ckpt of `qstar fit`, or tiny/policy."""
     model_t: str | None = None
     """π_t, as `model_theta`; None samples π_θ alone."""
     prompt_template_t: str | None = None
     """What π_t reads instead of π_θ's prompt: a text with {prompt} in it, or a chat template in Jinja."""
     alpha_method: str | None = None
-    """How the exponent of π_θ is chosen at every token, one of `ALPHA_METHODS`; None: kl_symmetric with `model_t`, and
-    nothing to choose without."""
+    """How the exponent of π_θ is chosen at every token: fixed, entropy, kl_symmetric, ess_balance or snr; None:
+    kl_symmetric where there is a π_t, and nothing to choose without."""
     fixed_alpha: float | None = None
     """α of the method "fixed", and of it alone; None: 0.5."""
     dataset: str = "tiny"
@@ -74,8 +69,8 @@ class GenerationSettings:
     dataset_split: str | None = None
     """Split on the hub, or of the files of a folder."""
     dataset_adapter: str | None = None
-    """What reads a row: a word of `ADAPTER_WORDS`, the name of a class, or {"class_path": …, "init_args": …}; None:
-    found from the columns."""
+    """What reads a row: auto, generic, deepscaler, the name of a class such as HHRLHF, or {"class_path": …,
+    "init_args": …}; None: found from the columns."""
     prompt_field: str | None = None
     """Column of the prompt."""
     response_field: str | None = None
@@ -96,10 +91,10 @@ class GenerationSettings:
     """Longer prompts lose their oldest turns, then tokens on the left."""
     max_left_out: float = 0.5
     """Largest share of the rows that may be left out because they cannot be read or used."""
-    max_new_tokens: int = 128
-    """Longest answer in tokens, EOS included."""
-    temperature: float = 1.0
-    """Of q."""
+    max_new_tokens: int | None = None
+    """Longest answer in tokens, EOS included; None: what `sampler` says, 128 without one."""
+    temperature: float | None = None
+    """Of q; None: what `sampler` says, 1 without one."""
     top_k: int | None = None
     """Of q."""
     top_p: float | None = None
@@ -116,6 +111,14 @@ class GenerationSettings:
     """Run Python code that comes with the models."""
     save_diagnostics: str = "rows"
     """none, rows (a line per answer) or tokens (also a parquet file with a row per token)."""
+    policy: ModelSource | None = None
+    """π_θ, any source of models."""
+    target: Target | None = None
+    """π_t, any target; None: an `Expert` where `model_t` is given."""
+    sampler: Sampler | None = None
+    """q, any sampler; None: the geometric mixture where there is a π_t, else π_θ alone."""
+    data: GenerationData | None = None
+    """Prompts, batches and rendering, with any adapter."""
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -125,9 +128,11 @@ class GenerationSettings:
         ):
             if getattr(self, name) not in choices:
                 raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        for name, what in (("model_theta", "a model"), ("dataset", "a file, a folder or a hub id")):
-            if not getattr(self, name):
-                raise UserError(f"{name} must name {what}, got nothing")
+        self._check_said_once()
+        if not self.model_theta and self.policy is None:
+            raise UserError("model_theta must name a model (or policy say where it comes from), got nothing")
+        if not self.dataset:
+            raise UserError("dataset must name a file, a folder or a hub id, got nothing")
         for name in ("num_samples", "samples_per_prompt", "batch_size", "max_prompt_tokens"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -135,7 +140,7 @@ class GenerationSettings:
             raise UserError(f"start_idx must be at least 0, got {self.start_idx}")
         if self.end_idx is not None and self.end_idx <= self.start_idx:
             raise UserError(f"end_idx must be greater than start_idx ({self.start_idx}), got {self.end_idx}")
-        if self.prompt_template_t is not None and self.model_t is None:
+        if self.prompt_template_t is not None and self.model_t is None and self.target is None:
             raise UserError("model_t must be given where prompt_template_t is")
         if self.response_field is not None and self.prompt_field is None and self.dataset_adapter != "deepscaler":
             raise UserError("prompt_field must be given where response_field is")
@@ -145,7 +150,20 @@ class GenerationSettings:
                 f"goes with dataset_adapter {' or '.join(ADAPTER_WORDS)}"
             )
         self._settle_alpha()
-        self.sampler()
+        self._settle_sampler()
+
+    def _check_said_once(self) -> None:
+        """Raise UserError for a word beside the strategy that takes its place: it would have no effect."""
+        defaults = {one.name: one.default for one in fields(self)}
+        replaced = [(strategy, word) for strategy, words in REPLACED.items() for word in words]
+        if self.model_theta is None and self.model_t is None:
+            replaced += [("policy", word) for word in OF_MODELS]
+        for strategy, word in replaced:
+            if getattr(self, strategy) is not None and getattr(self, word) != defaults[word]:
+                raise UserError(
+                    f"{word} must be left out where {strategy} is given, whose own options say it, got "
+                    f"{getattr(self, word)!r}"
+                )
 
     def _settle_alpha(self) -> None:
         """Put the defaults of α in, so that runs that said them and runs that did not are the same.
@@ -154,7 +172,9 @@ class GenerationSettings:
             UserError: for an option that would have no effect.
 
         """
-        if self.model_t is None:
+        if self.sampler is not None:
+            return
+        if not self.has_target:
             for name in ("alpha_method", "fixed_alpha"):
                 if getattr(self, name) is not None:
                     raise UserError(
@@ -172,6 +192,21 @@ class GenerationSettings:
         if method == "fixed" and self.fixed_alpha is None:
             object.__setattr__(self, "fixed_alpha", 0.5)
 
+    def _settle_sampler(self) -> None:
+        """Put what is said of the sampler into it, or the defaults in where there is none."""
+        if self.sampler is not None:
+            said = {name: getattr(self, name) for name in OF_SAMPLERS if getattr(self, name) is not None}
+            object.__setattr__(self, "sampler", replace(self.sampler, **said))
+        for name, default in OF_SAMPLERS.items():
+            value = getattr(self, name) if self.sampler is None else getattr(self.sampler, name)
+            object.__setattr__(self, name, default if value is None else value)
+        PolicySampler(**{name: getattr(self, name) for name in OF_SAMPLERS})  # which looks at the numbers
+
+    @property
+    def has_target(self) -> bool:
+        """Whether there is a π_t."""
+        return self.model_t is not None or self.target is not None
+
     @property
     def last_row(self) -> int | None:
         """Row behind the last one that is answered: `end_idx` or `start_idx` + `num_samples`, whichever comes first."""
@@ -187,38 +222,18 @@ class GenerationSettings:
                 f"num_samples counts rows: rows {self.start_idx} to {(self.last_row or 0) - 1} are answered, "
                 f"{self.samples_per_prompt} times each. Answers to each prompt are --samples_per_prompt"
             )
-        if self.model_t is not None and (self.top_k is not None or self.top_p not in (None, 1.0)):
+        if self.has_target and (self.top_k is not None or self.top_p not in (None, 1.0)):
             found.append(
                 "top_k and top_p take tokens from q that both models have: ESS_θ/ESS_t is undefined there (0/0)"
             )
         return found
 
-    def sampler(self) -> Sampler:
-        """Return q."""
-        options: dict[str, Any] = {
-            "max_new_tokens": self.max_new_tokens,
-            "temperature": self.temperature,
-            "top_k": self.top_k,
-            "top_p": self.top_p,
-        }
-        if self.model_t is None:
-            return PolicySampler(**options)
-        alpha = alpha_strategy(
-            self.alpha_method or DEFAULT_ALPHA, 0.5 if self.fixed_alpha is None else self.fixed_alpha
-        )
-        return GeometricSampler(alpha=alpha, **options)
-
-    def rendering(self) -> Rendering:
-        """Return how dialogues become text."""
-        return PlainRendering() if self.prompt_format == "raw" else TokenizerRendering()
-
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as JSON has them."""
-        return {name: value for name, value in asdict(self).items() if name != "trust_remote_code" or value}
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return e.g. "temperature 1.0 before, 0.7 now", one text per setting that differs."""
-    absent = object()
-    changed = [name for name in dict.fromkeys([*before, *now]) if before.get(name, absent) != now.get(name, absent)]
-    return [f"{name} {before.get(name)!r} before, {now.get(name)!r} now" for name in changed]
+        strategies = {name: value for name in REPLACED if (value := getattr(self, name)) is not None}
+        absent = {*REPLACED, *(word for name in strategies for word in REPLACED[name])}
+        if not self.trust_remote_code:
+            absent.add("trust_remote_code")
+        words = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in absent}
+        of_data = {} if self.data is None else {f"data.{name}": value for name, value in self.data.settings().items()}
+        return words | {name: described(value) for name, value in strategies.items() if name != "data"} | of_data

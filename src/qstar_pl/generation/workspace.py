@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from qstar_pl.errors import UserError
+from qstar_pl.generation.describing import differences
 from qstar_pl.generation.plan import Plan
-from qstar_pl.generation.settings import differences
 from qstar_pl.generation.shard import Place, repair, scan
 
 FORMAT = 2

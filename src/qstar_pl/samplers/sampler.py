@@ -46,6 +46,11 @@ class Sampler(ABC):
     def exact(self) -> bool:
         """Whether the tokens follow `behavior_logprobs` exactly, up to rounding."""
 
+    @property
+    def needs_target(self) -> bool:
+        """Whether π_t is asked for what is drawn; a sampler that needs none draws from π_θ and models of its own."""
+        return True
+
     def independent_draws(self, samples: int) -> int:
         """Return how many of `samples` answers to a prompt are independent: all, unless they share a set."""
         return samples

@@ -17,6 +17,11 @@ class PolicySampler(DecodingSampler):
         """See `DecodingSampler.law`."""
         return Alone(POLICY)
 
+    @property
+    def needs_target(self) -> bool:
+        """See `Sampler.needs_target`."""
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class TargetSampler(DecodingSampler):

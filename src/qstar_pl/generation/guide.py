@@ -1,0 +1,45 @@
+"""The words of the reference guide for what has a name of its own here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qstar_pl.errors import UserError
+from qstar_pl.qstar import (
+    AlphaStrategy,
+    EntropyAlpha,
+    ESSBalanceAlpha,
+    FixedAlpha,
+    KLSymmetricAlpha,
+    SNRAlpha,
+)
+
+ALPHA_METHODS: Mapping[str, type[AlphaStrategy]] = {
+    "fixed": FixedAlpha,
+    "entropy": EntropyAlpha,
+    "kl_symmetric": KLSymmetricAlpha,
+    "ess_balance": ESSBalanceAlpha,
+    "snr": SNRAlpha,
+}
+"""The values of --alpha_method."""
+ALPHA_ALIASES: Mapping[str, str] = {"kl_symmetry": "kl_symmetric"}
+"""Other words for them."""
+DEFAULT_ALPHA = "kl_symmetric"
+PROMPT_FORMATS = ("dialogue", "raw")
+DIAGNOSTICS = ("none", "rows", "tokens")
+ADAPTER_WORDS = ("auto", "generic", "deepscaler")
+"""Values of --dataset_adapter beside the names of classes; see `generation.prompts.choose_source`."""
+
+
+def alpha_strategy(method: str, fixed_alpha: float = 0.5) -> AlphaStrategy:
+    """Return the strategy behind a name of `ALPHA_METHODS` or `ALPHA_ALIASES`; raises UserError for another name."""
+    kind = ALPHA_METHODS[canonical_method(method)]
+    return kind(value=fixed_alpha) if kind is FixedAlpha else kind()
+
+
+def canonical_method(method: str) -> str:
+    """Return the name in `ALPHA_METHODS` of a method; raises UserError where there is none."""
+    name = ALPHA_ALIASES.get(method, method)
+    if name not in ALPHA_METHODS:
+        raise UserError(f"alpha_method must be one of {', '.join(ALPHA_METHODS)}, got {method!r}")
+    return name
