@@ -12,6 +12,10 @@ from qstar_pl.errors import UserError
 KEY = "qstar_optimizers"
 """Under this stand their names; none, if the checkpoint holds weights alone."""
 _NEW_RUN = "--model.policy=FromCheckpoint starts a new run from its weights"
+WEIGHTS_ALONE = (
+    "ckpt_path must hold the state of the optimizer, got a checkpoint with weights alone (save_weights_only); "
+    f"{_NEW_RUN}"
+)
 
 
 def names_of(optimizers: Iterable[Optimizer]) -> list[str]:
@@ -27,10 +31,7 @@ def check_has_state(checkpoint: Mapping[str, Any]) -> None:
 
     """
     if checkpoint.get(KEY) == []:
-        raise UserError(
-            f"ckpt_path must hold the state of the optimizer, got a checkpoint with weights alone (save_weights_only); "
-            f"{_NEW_RUN}"
-        )
+        raise UserError(WEIGHTS_ALONE)
 
 
 def check_same(stored: list[str] | None, optimizers: Iterable[Optimizer]) -> None:

@@ -7,12 +7,17 @@ from lightning.pytorch import Trainer
 KEY = "qstar_validation_due_after"
 
 
-def validation_due_after(trainer: Trainer) -> int | None:
+def validation_due_after(trainer: Trainer, validated_step: int | None) -> int | None:
     """Return after how many batches the trainer is about to validate; None if it is not about to.
 
     A checkpoint after a batch comes before the validation after that batch, which Lightning does not make up for: a
     run killed in between would miss it. Asked inside that validation, before its end, the answer is the same; after it,
     and in any other, None.
+
+    Args:
+        trainer: in a run.
+        validated_step: optimizer steps taken at the last validation; None before the first.
+
     """
     loop = trainer.fit_loop.epoch_loop
     fetcher = trainer.fit_loop._data_fetcher
@@ -23,7 +28,7 @@ def validation_due_after(trainer: Trainer) -> int | None:
         or loop.batch_progress.current.ready == 0
     ):
         return None
-    if getattr(trainer.lightning_module, "validated_step", None) == trainer.global_step:
+    if validated_step == trainer.global_step:
         return None
     return loop._batches_that_stepped if loop._should_check_val_fx(fetcher) else None
 

@@ -176,7 +176,7 @@ class TrainerCLI(LightningCLI):
                     f"trainer.strategy must be auto, or a strategy such as ddp, fsdp2 or fsdp, got {given['strategy']}"
                 ) from error
             raise UserError(f"trainer (accelerator={given['accelerator']}): {error}") from error
-        self.model.accept_changed_models = bool(self._get(self.config, ACCEPT_CHANGED))
+        self.model.resume.accept_changed_models = bool(self._get(self.config, ACCEPT_CHANGED))
         if self.execute:
             self.signals.attach(trainer)
         folders = [one for one in trainer.callbacks if isinstance(one, RunConfig)]  # type: ignore[attr-defined]

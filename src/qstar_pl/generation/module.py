@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,7 +31,6 @@ class GenerationModule(RLHFModule):
     """
 
     batch_type = PromptBatch
-    frozen: ClassVar[tuple[str, ...]] = ("policy", "target", "sampler_models")
     policy: PreTrainedModel
 
     def __init__(
@@ -77,6 +76,10 @@ class GenerationModule(RLHFModule):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The policy's tokenizer, which the prompts are encoded with."""
         return self.policy_source.tokenizer()
+
+    def frozen_parts(self) -> tuple[str, ...]:
+        """See `RLHFModule.frozen_parts`."""
+        return ("policy", "target", "sampler_models")
 
     def configure_model(self) -> None:
         """Load the models; a second call changes nothing."""

@@ -47,7 +47,7 @@ def models_of(module: RLHFModule) -> Models:
         return Models(language_models(module)[0], {}, ())
     frozen = {
         name: model
-        for name in module.frozen
+        for name in module.frozen_parts()
         if (child := getattr(module, name, None)) is not None
         for model in language_models(child)[:1]
     }

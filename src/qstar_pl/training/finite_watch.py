@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,16 @@ class FiniteWatch:
     def note(self, values: Tensor, describe: Callable[[], str], advice: str, *, of_batch: bool = False) -> None:
         """Let the step rest on `values`; see `Note`."""
         self._notes.append(Note(values.detach(), describe, advice, of_batch))
+
+    def note_loss(self, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
+        """Let the step wait until `loss` is known to be finite; `terms` say which part of it is not."""
+        loss, terms = loss.detach(), {name: term.detach() for name, term in terms.items()}
+
+        def describe() -> str:
+            first = next((f", loss/{name} is {float(term)}" for name, term in terms.items() if not term.isfinite()), "")
+            return f"loss must be finite, got {float(loss)}{first}"
+
+        self.note(loss, describe, TAMER)
 
     def spoiled(self) -> bool:
         """Return whether what the batch reported is not worth logging: not finite here, or its step was left out.

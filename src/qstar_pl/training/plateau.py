@@ -42,12 +42,36 @@ class Plateau:
         warnings.filterwarnings("ignore", message="ReduceLROnPlateau conditioned on metric .* which is not available")
         return {"monitor": self._monitor, "strict": False, "reduce_on_plateau": True}
 
-    def watches(self, scheduler: Any) -> bool:
-        """Return whether a schedule is one that waits for a plateau."""
-        return isinstance(scheduler, ReduceLROnPlateau)
+    def step(self, scheduler: Any, metric: Any, taken: int) -> None:
+        """Step a schedule; one that waits for a plateau only if `metric` was measured since.
 
-    def is_new(self, metric: Any) -> bool:
-        """Return whether `metric` was measured since the last call, and take note of it."""
+        Args:
+            scheduler: of torch.
+            metric: as it was last measured; None before.
+            taken: optimizer steps so far.
+
+        Raises:
+            UserError: if its options do not suit it.
+
+        """
+        try:
+            if not isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step()
+            elif self._is_new(metric):
+                scheduler.step(metric)
+        except (ArithmeticError, ValueError, LookupError) as error:  # torch checks few of a schedule's options before
+            raise UserError(
+                f"lr_scheduler must suit the length of the run and its own options, got {type(scheduler).__name__}, "
+                f"which fails after step {taken}: {error}"
+            ) from error
+
+    def step_schedules(self, trainer: Trainer, *, only_plateaus: bool = False) -> None:
+        """Step the schedules where Lightning does not: in manual optimization, after a validation made up for."""
+        for config in trainer.lr_scheduler_configs:
+            if config.reduce_on_plateau or not only_plateaus:
+                trainer.lightning_module.lr_scheduler_step(config.scheduler, self.measured(trainer))
+
+    def _is_new(self, metric: Any) -> bool:
         # Each measurement is a tensor of its own; two of the same value are two.
         new = metric is not None and metric is not self._told
         self._told = metric

@@ -10,6 +10,8 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.loops.fit_loop import _FitLoop
 
+from qstar_pl.training.resume import ExactResume
+
 
 class ClosingFitLoop(_FitLoop):
     """Lightning's loop, which returns at once where all steps have been taken, also if their validation has not been.
@@ -44,13 +46,12 @@ class ClosingFitLoop(_FitLoop):
         if not self.restarting:
             return
         stored: Any = self._stored.current
-        module: Any = self.trainer.lightning_module
         # A checkpoint after a batch is written before Lightning counts the batch and, in the end, the epoch.
         uncounted, done = stored.processed < stored.started, self.done
         if done or (uncounted and self.epoch_progress != self._stored):
             self.epoch_loop.val_loop.restarting = False  # a validation is begun, not gone on with
             with self._as_stored():  # metrics bear the number of the epoch
-                module.take_up()
+                ExactResume.of(self.trainer).take_up(self.trainer)
         if done and uncounted:
             self.epoch_progress.load_state_dict(self._stored.state_dict())
             self.epoch_loop._batches_that_stepped += 1

@@ -12,7 +12,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
-from qstar_pl.checkpoints.pending_validation import make_up_for_validation, validation_due_after
+from qstar_pl.checkpoints.pending_validation import make_up_for_validation
 from qstar_pl.checkpoints.pruning import prune
 from qstar_pl.cli.layers.defaults import MAX_STEPS, RUNS
 from qstar_pl.cli.layers.given import given_by
@@ -20,11 +20,10 @@ from qstar_pl.cli.layers.resume import LAST, find_last
 from qstar_pl.cli.runs.finished import Finished
 from qstar_pl.cli.runs.interrupt import Quiet, Stopped, StopSignals, name_of
 from qstar_pl.cli.shipped import with_configurations
+from qstar_pl.training.resume import ExactResume
 
 SAVE_AFTER_S = 600.0
 """Where a `last` is kept, it is at most so old, though steps may take minutes and the best one be long found; s."""
-VALIDATED = "qstar_validated_step"
-"""Under this stands in a checkpoint after which step the last validation was."""
 _NO_WRITER = "no checkpoint was saved: trainer.enable_checkpointing is false"
 
 
@@ -69,7 +68,6 @@ class EndOfRun(Callback):
         self._step = 0
         self._saved_step = 0
         self._saved_at = 0.0
-        self._validated_step: int | None = None
         self._before_validation: dict[str, Any] | None = None
         """The state of the loops after the last step, if a validation of it is due."""
 
@@ -98,7 +96,7 @@ class EndOfRun(Callback):
             self._save(trainer, always=bool(number))
         if number:
             self._stop(trainer, number)
-        is_due = validation_due_after(trainer) is not None
+        is_due = ExactResume.of(trainer).validation_due_after(trainer) is not None
         self._before_validation = trainer.fit_loop.state_dict() if is_due else None
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
@@ -116,26 +114,21 @@ class EndOfRun(Callback):
         """Save if what was measured ends the run: after training its epoch would count as finished."""
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
-        self._before_validation, self._validated_step = None, trainer.global_step
+        self._before_validation = None
         if self._step > 0 and _is_done(trainer):
             self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save what is not saved yet, and validate it."""
         self._save(trainer, at_end=True)
-        validated = self._validated_step == trainer.global_step
+        validated = ExactResume.of(trainer).validated_step == trainer.global_step
         if self.validate and trainer.enable_validation and self._step > 0 and not validated:
             make_up_for_validation(trainer, trainer.fit_loop.epoch_loop._batches_that_stepped)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Say which step has been validated; within a validation, let the run go on before it."""
-        checkpoint[VALIDATED] = self._validated_step
+        """Within a validation, let the run go on before it."""
         if self._before_validation is not None and not trainer.training:
             checkpoint["loops"] = {**checkpoint["loops"], "fit_loop": self._before_validation}
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take that back."""
-        self._validated_step = checkpoint.get(VALIDATED)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """There is nothing more to wait for."""

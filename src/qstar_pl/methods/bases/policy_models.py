@@ -30,7 +30,6 @@ from qstar_pl.types import PromptBatch, Rollout
 class PolicyModels(RLHFModule):
     """A policy π_θ, its frozen start π_init, and the rewards that its answers are judged by."""
 
-    frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold", "sampler_models")
     needs_reward: ClassVar[bool] = False
     """Whether training is impossible without `reward`."""
     has_target: ClassVar[bool] = False
@@ -93,6 +92,10 @@ class PolicyModels(RLHFModule):
         """See `RLHFModule.answer_lengths`; `validate` and `test` draw answers too."""
         drawn = {"model.evaluation_sampler.max_new_tokens": self.evaluation_sampler.max_new_tokens}
         return super().answer_lengths() | (drawn if evaluates(self.trainer) else {})
+
+    def frozen_parts(self) -> tuple[str, ...]:
+        """See `RLHFModule.frozen_parts`."""
+        return ("reference", "reward", "gold", "sampler_models")
 
     def build_models(self) -> None:
         """Load π_θ, π_init and the rewards."""

@@ -30,7 +30,6 @@ class RolloutModule(PolicyModule):
     """The stages that all sampling methods share; each wraps the one before (see `qstar_pl.types`)."""
 
     batch_type = PromptBatch
-    frozen: ClassVar[tuple[str, ...]] = ("reference", "reward", "gold", "target", "sampler_models")
     needs_reward: ClassVar[bool] = True
     has_target: ClassVar[bool] = True
     has_critic: ClassVar[bool] = False
@@ -105,6 +104,10 @@ class RolloutModule(PolicyModule):
         """See `RLHFModule.answer_lengths`; training reads no answers of the data."""
         drawn = {"model.sampler.max_new_tokens": self.sampler.max_new_tokens}
         return drawn | (super().answer_lengths() if evaluates(self.trainer) else {})
+
+    def frozen_parts(self) -> tuple[str, ...]:
+        """See `RLHFModule.frozen_parts`."""
+        return (*super().frozen_parts(), "target")
 
     def build_models(self) -> None:
         """See `PolicyModels.build_models`; also loads π_t."""

@@ -55,7 +55,7 @@ class SeveralStepsModule(RolloutModule):
         self.gradient_clip = gradient_clip
 
     def configure_callbacks(self) -> Sequence[Callback]:
-        """Add none; of Lightning's hooks this alone comes before its own words on the trainer's options."""
+        """Check the trainer; of Lightning's hooks this alone comes before its own words on the trainer's options."""
         if self.trainer.state.fn == "fit":
             name, trainer = type(self).__name__, self.trainer
             if trainer.gradient_clip_val:
@@ -68,7 +68,7 @@ class SeveralStepsModule(RolloutModule):
                     f"trainer.accumulate_grad_batches must be 1 for {name}, which splits a batch by "
                     f"model.init_args.micro_batch_size, got {trainer.accumulate_grad_batches}"
                 )
-        return []
+        return super().configure_callbacks()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip: after the loss scale of float16 was taken out and the diagnostics have seen the whole gradient."""
@@ -112,12 +112,12 @@ class SeveralStepsModule(RolloutModule):
             for number, rows in enumerate(parts, start=1):
                 with optimizer.toggle_model(sync_grad=number == len(parts)):
                     report = loss(rows, scale)
-                    self.note_loss(report.loss, report.terms)
+                    self.watch.note_loss(report.loss, report.terms)
                     self.manual_backward(report.loss)
                 of_parts.append(LossReport(report.loss.detach(), report.terms))
             reports.append(sum_of(of_parts))
             self.watch.before_step(self, optimizer.optimizer)
             optimizer.step()
             self.watch.after_step(self, self.global_step)
-            self.step_schedule()
+            self.plateau.step_schedules(self.trainer)
         return reports
