@@ -9,7 +9,7 @@ from reference.tiny_models import TableModel, prompt_batch
 from qstar_pl.distributed import FSDP2Strategy, generating
 from qstar_pl.errors import UserError
 from qstar_pl.rollout import Alone, decode
-from qstar_pl.rollout.pace import Pace, pacing
+from qstar_pl.rollout.pace import Pace
 
 
 def draw(**options):
@@ -26,8 +26,7 @@ def test_company_changes_nothing_but_when_the_loop_ends() -> None:
         asked.append(flag)
         return flag and len(asked) >= 50
 
-    with pacing(Pace(everyone=everyone)):
-        together = draw(max_new_tokens=60)
+    together = draw(max_new_tokens=60, pace=Pace(everyone=everyone))
     assert len(asked) == 50 > alone.completion_mask.shape[1]
     assert torch.equal(together.completion_ids, alone.completion_ids)
     assert torch.equal(together.completion_mask, alone.completion_mask)
@@ -38,8 +37,8 @@ def test_a_rollout_that_takes_too_long_ends_with_a_message(monkeypatch) -> None:
     now = iter(range(0, 1000, 2))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
     message = r"rollout_limit_s must be enough for a rollout, got 5, and 6.0 s .* 3 tokens"
-    with pytest.raises(UserError, match=message), generating([], limit_s=5.0):
-        draw(max_new_tokens=60)
+    with pytest.raises(UserError, match=message), generating([], limit_s=5.0) as pace:
+        draw(max_new_tokens=60, pace=pace)
 
 
 def test_the_limit_is_over_with_its_block() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from qstar_pl.distributed.sharding import Sharding, sharded_parts
-from qstar_pl.rollout.pace import Pace, pacing
+from qstar_pl.rollout.pace import Pace
 
 Gathering = Literal["gathered", "streamed"]
 """gathered: whole parameters on every process for as long as a rollout takes; one all-gather per block and rollout.
@@ -24,7 +24,7 @@ def generating(
     sharding: Sharding = Sharding(),
     gathering: Gathering = "gathered",
     limit_s: float | None = None,
-) -> Iterator[None]:
+) -> Iterator[Pace]:
     """Make models fit for many short forward passes inside the block; every process must enter it.
 
     Models that are not sharded need nothing, so that the same code runs on one process. Nothing that training reads is
@@ -38,19 +38,20 @@ def generating(
             `sharding.param_dtype`, per process; what "streamed" costs is time, since weights travel for every token.
         limit_s: longest time of one rollout, s; after it the run ends with a message instead of waiting.
 
+    Yields:
+        What the rollout must be given as its pace.
+
     """
     parts = [part for model in models for part in sharded_parts(model)]
     if gathering == "streamed":
         # Every process decodes as many tokens as the one with the longest answer, or the others' gathers would wait.
-        with pacing(Pace(everyone=_everyone if parts else bool, limit_s=limit_s)):
-            yield
+        yield Pace(everyone=_everyone if parts else bool, limit_s=limit_s)
         return
     try:
         for part in parts:
             part.set_reshard_after_forward(False, recurse=False)
             part.unshard()
-        with pacing(Pace(limit_s=limit_s)):
-            yield
+        yield Pace(limit_s=limit_s)
     finally:
         for part in parts:
             part.set_reshard_after_forward(sharding.reshard_after_forward, recurse=False)

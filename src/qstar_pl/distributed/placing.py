@@ -13,6 +13,7 @@ from qstar_pl.distributed.sharding import ShardedPlacement, Sharding, shard_rest
 from qstar_pl.distributed.strategy import FSDP2Strategy
 from qstar_pl.errors import UserError
 from qstar_pl.models.placement import placing
+from qstar_pl.rollout.pace import Pace
 
 
 @contextmanager
@@ -48,12 +49,12 @@ def options_of(module: LightningModule) -> tuple[Sharding, FSDP2Strategy | None]
 
 
 @contextmanager
-def sampling_from(module: LightningModule, models: Iterable[nn.Module]) -> Iterator[None]:
-    """Make `models` fit for decoding, as the module's strategy says; see `generating`."""
+def sampling_from(module: LightningModule, models: Iterable[nn.Module]) -> Iterator[Pace]:
+    """Make `models` fit for decoding, as the module's strategy says; see `generating`, also for what is yielded."""
     sharding, strategy = options_of(module)
     if strategy is None:
-        with generating(models, sharding):
-            yield
+        with generating(models, sharding) as pace:
+            yield pace
     else:
-        with generating(models, sharding, strategy.gathering, strategy.rollout_limit_s):
-            yield
+        with generating(models, sharding, strategy.gathering, strategy.rollout_limit_s) as pace:
+            yield pace

@@ -1,4 +1,8 @@
-"""Where the weights of a model go while it is loaded: by default to this process's memory."""
+"""Where the weights of a model go while it is loaded: by default to this process's memory.
+
+A context and no argument of `ModelSource.load`: targets, rewards and samplers of users load their models themselves,
+and need not know that somebody shards them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from transformers import PreTrainedModel
 
 
@@ -72,15 +77,15 @@ def unplaced() -> Iterator[None]:
 @contextmanager
 def parameters_on_meta() -> Iterator[None]:
     """Build modules without memory for their parameters; buffers, which no file may hold, are real."""
-    register = nn.Module.register_parameter
-
-    def register_on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is not None and not parameter.is_meta:
-            parameter = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
-        register(module, name, parameter)
-
-    nn.Module.register_parameter = register_on_meta  # type: ignore[assignment, method-assign]
+    # torch lets the hook return another parameter, which its annotation does not say.
+    handle = register_module_parameter_registration_hook(_on_meta)  # type: ignore[arg-type]
     try:
         yield
     finally:
-        nn.Module.register_parameter = register  # type: ignore[method-assign]
+        handle.remove()
+
+
+def _on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
+    if parameter is None or parameter.is_meta:
+        return None
+    return nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)

@@ -14,7 +14,7 @@ from qstar_pl.rollout.divergence import divergence
 from qstar_pl.rollout.heap import keep_freed_memory
 from qstar_pl.rollout.inverse_cdf import inverse_cdf
 from qstar_pl.rollout.law import POLICY, TARGET, Law
-from qstar_pl.rollout.pace import Clock
+from qstar_pl.rollout.pace import Clock, Pace
 from qstar_pl.rollout.streams import row_uniforms
 from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
@@ -32,6 +32,7 @@ def decode(
     seed: int,
     max_new_tokens: int,
     truncation: Truncation = Truncation(),
+    pace: Pace = Pace(),
 ) -> Rollout:
     """Draw `samples` answers to each prompt from `law`, token by token.
 
@@ -49,6 +50,7 @@ def decode(
         seed: of the draw; another step needs another seed.
         max_new_tokens: longest answer, EOS included.
         truncation: temperature, top-k and top-p of q.
+        pace: when the loop ends, with processes that decode at the same time; see `distributed.generating`.
 
     """
     if policy.vocab_size != target.vocab_size:
@@ -64,7 +66,7 @@ def decode(
     eos = torch.tensor(policy.eos_token_ids, dtype=torch.int64, device=like.device)
     ended = torch.zeros(len(like), dtype=torch.bool, device=like.device)
     live = torch.arange(len(like), device=like.device)
-    clock = Clock()
+    clock = Clock(pace)
     for time in range(max_new_tokens):
         if len(live):  # none live: other processes still decode, and this one keeps them company
             logprobs = {role: _pick(session.logits, live).log_softmax(-1) for role, session in sessions.items()}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from qstar_pl.errors import UserError
@@ -22,24 +20,11 @@ class Pace:
     """Longest time of one rollout, s; None: none."""
 
 
-_PACE: ContextVar[Pace] = ContextVar("pace", default=Pace())  # noqa: B039 (frozen)
-
-
-@contextmanager
-def pacing(pace: Pace) -> Iterator[None]:
-    """Let every rollout inside the block follow `pace`."""
-    token = _PACE.set(pace)
-    try:
-        yield
-    finally:
-        _PACE.reset(token)
-
-
 class Clock:
     """Runs along with one rollout."""
 
-    def __init__(self) -> None:
-        self._pace = _PACE.get()
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
         self._start = time.monotonic()
 
     def over(self, ended: bool, tokens: int) -> bool:

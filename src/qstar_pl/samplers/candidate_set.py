@@ -21,6 +21,7 @@ from qstar_pl.qstar.logprobs import sequence_logprobs
 from qstar_pl.rollout.engine import decode
 from qstar_pl.rollout.inverse_cdf import inverse_cdf
 from qstar_pl.rollout.law import POLICY, Alone, Law
+from qstar_pl.rollout.pace import Pace
 from qstar_pl.rollout.streams import row_uniforms
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.samplers.sampler import Sampler
@@ -84,7 +85,14 @@ class CandidateSetSampler(Sampler):
         return -(-samples // self.answers_per_set)
 
     def draw(
-        self, prompts: PromptBatch, policy: NextToken, target: NextToken | Target, *, samples: int, seed: int
+        self,
+        prompts: PromptBatch,
+        policy: NextToken,
+        target: NextToken | Target,
+        *,
+        samples: int,
+        seed: int,
+        pace: Pace = Pace(),
     ) -> Rollout:
         """See `Sampler.draw`."""
         whole = self._whole(target)
@@ -98,6 +106,7 @@ class CandidateSetSampler(Sampler):
             samples=self.independent_draws(samples) * self.candidates,
             seed=seed,
             max_new_tokens=self.max_new_tokens,
+            pace=pace,
         )
         proposals = self._sums(pool, pool.behavior_logprobs)
         policy_law = normalise_candidates(self._sums(pool, pool.policy_logprobs), proposals)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.engine import decode
 from qstar_pl.rollout.law import Law
+from qstar_pl.rollout.pace import Pace
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.samplers.sampler import Sampler
 from qstar_pl.targets.target import Target
@@ -29,7 +30,14 @@ class DecodingSampler(Sampler):
         return True
 
     def draw(
-        self, prompts: PromptBatch, policy: NextToken, target: NextToken | Target, *, samples: int, seed: int
+        self,
+        prompts: PromptBatch,
+        policy: NextToken,
+        target: NextToken | Target,
+        *,
+        samples: int,
+        seed: int,
+        pace: Pace = Pace(),
     ) -> Rollout:
         """See `Sampler.draw`."""
         return decode(
@@ -41,4 +49,5 @@ class DecodingSampler(Sampler):
             seed=seed,
             max_new_tokens=self.max_new_tokens,
             truncation=Truncation(self.temperature, self.top_k, self.top_p),
+            pace=pace,
         )

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.next_token import NextToken
+from qstar_pl.rollout.pace import Pace
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch, Rollout
 
@@ -95,7 +96,14 @@ class Sampler(ABC):
 
     @abstractmethod
     def draw(
-        self, prompts: PromptBatch, policy: NextToken, target: NextToken | Target, *, samples: int, seed: int
+        self,
+        prompts: PromptBatch,
+        policy: NextToken,
+        target: NextToken | Target,
+        *,
+        samples: int,
+        seed: int,
+        pace: Pace = Pace(),
     ) -> Rollout:
         """Sample `samples` answers to each prompt.
 
@@ -105,6 +113,15 @@ class Sampler(ABC):
         batch's shape: there 4 of 32 answers of 32 tokens changed with their batch mates on a CPU (`just bench
         batch_mates`), and of larger models up to a third did. `behavior_logprobs` are those of the law that the row's
         own tokens were drawn from in either dtype. Batches of one prompt make bfloat16 texts independent of others too.
+
+        Args:
+            prompts: padded on the left.
+            policy: π_θ.
+            target: π_t.
+            samples: answers per prompt; the rows of one prompt are adjacent.
+            seed: of the draw.
+            pace: when to stop, with processes that draw at the same time (see `Clock`).
+
         """
 
 

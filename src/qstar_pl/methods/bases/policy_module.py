@@ -49,13 +49,14 @@ class PolicyModule(PolicyModels):
         target = self.evaluation_target()
         # The same seed at every validation: differences between two of them are the policy's, not the noise's.
         asked = [self.reference] if target is None else target.decoding_models()
-        with sampling_from(self, [self.policy, *asked, *self.evaluation_sampler.models()]):
+        with sampling_from(self, [self.policy, *asked, *self.evaluation_sampler.models()]) as pace:
             return self.evaluation_sampler.draw(
                 prompts,
                 self.policy_tokens,
                 self.reference_tokens if target is None else target,
                 samples=1,
                 seed=self.sampling_seed,
+                pace=pace,
             )
 
     def evaluation_target(self) -> Target | None:

@@ -135,9 +135,14 @@ class RolloutModule(PolicyModule):
         """
         seed = (self.sampling_seed << 32) + self.global_step
         try:
-            with sampling_from(self, [self.policy, *self.target.decoding_models(), *self.sampler.models()]):
+            with sampling_from(self, [self.policy, *self.target.decoding_models(), *self.sampler.models()]) as pace:
                 return self.sampler.draw(
-                    prompts, self.policy_tokens, self.target, samples=self.samples_per_prompt, seed=seed % 2**63
+                    prompts,
+                    self.policy_tokens,
+                    self.target,
+                    samples=self.samples_per_prompt,
+                    seed=seed % 2**63,
+                    pace=pace,
                 )
         except NonFiniteError as error:
             raise self.watch.stopped(self, str(error), TAMER) from error
