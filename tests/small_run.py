@@ -20,6 +20,7 @@ SMALL = (
     "--trainer.limit_test_batches=1",
     "--trainer.limit_predict_batches=1",
     "--trainer.log_every_n_steps=1",
+    "--data.max_rows=64",
     "--data.batch_size=2",
     "--data.val_limit=4",
     "--data.test_limit=4",

@@ -121,7 +121,7 @@ def hh_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def words_for(file: Path, rows: Path) -> list[str]:
     path = [f"--data.init_args.path={rows}"] if "hh_rlhf" in file.stem else []
-    return ["fit", f"--config={file}", f"--config={CONFIGS}/debug/fast_dev_run.yaml", *path]
+    return ["fit", f"--config={file}", f"--config={CONFIGS}/debug/fast_dev_run.yaml", "--data.max_rows=64", *path]
 
 
 @pytest.mark.parametrize("file", EXPERIMENTS, ids=name)
@@ -144,6 +144,7 @@ def test_hh_rlhf_smoke_on_real_rows(real_data: Path, qstar: Call) -> None:
     assert code == 0, err
 
 
+@pytest.mark.slow  # 15 s; the file is resolved above, and another GPT-2 is in every other run
 @pytest.mark.timeout(300)
 def test_gpt2_at_full_size_runs_one_batch(qstar: Call) -> None:
     code, _, err = qstar("fit", f"--config={CONFIGS}/debug/gpt2_124m.yaml")

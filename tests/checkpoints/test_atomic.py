@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,31 +44,38 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, folder: bool) -> None:
     assert names(tmp_path) == ["last.ckpt"]
 
 
-WRITER = """
-import sys, torch
+WRITERS = """
+import os, signal, sys, time, torch
 from qstar_pl.checkpoints import AtomicCheckpointIO
-number = 0
-while True:
-    number += 1
-    AtomicCheckpointIO().save_checkpoint({"number": number, "weight": torch.full((200_000,), number)}, sys.argv[1])
-    print(number, flush=True)
+
+files, path = AtomicCheckpointIO(), sys.argv[1]
+for wait in map(float, sys.argv[2:]):
+    heard, said = os.pipe()
+    if not (writer := os.fork()):
+        number = 0
+        while True:
+            number += 1
+            files.save_checkpoint({"number": number, "weight": torch.full((200_000,), number)}, path)
+            os.write(said, b"%d\\n" % number)
+    os.close(said)
+    with open(heard) as lines:
+        assert lines.readline() == "1\\n"
+        time.sleep(wait)
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
+        last = [1, *map(int, lines)][-1]
+    saved = files.load_checkpoint(path, weights_only=True)
+    print(last, saved["number"], bool((saved["weight"] == saved["number"]).all()))
 """
+"""One after the other, each killed after so many seconds: what the last one said it had saved, and what is there."""
 
 
 def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
-    path = tmp_path / "last.ckpt"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for wait in (0.0, 0.003, 0.006, 0.01):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, env=environment
-        )
-        assert writer.stdout is not None
-        try:
-            assert writer.stdout.readline() == "1\n"
-            time.sleep(wait)
-        finally:
-            writer.kill()
-        said = [1, *map(int, writer.communicate()[0].split())]
-        saved = AtomicCheckpointIO().load_checkpoint(path, weights_only=True)
-        assert saved["number"] >= said[-1]
-        assert (saved["weight"] == saved["number"]).all()
+    waits = ("0.0", "0.001", "0.003", "0.006", "0.01", "0.02")
+    command = [sys.executable, "-c", WRITERS, str(tmp_path / "last.ckpt"), *waits]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) == len(waits)
+    assert all(int(found) >= int(said) and whole == "True" for said, found, whole in lines), lines
