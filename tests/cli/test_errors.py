@@ -6,7 +6,7 @@ import os
 import pytest
 
 from qstar_pl.cli.errors import explain, one_line_errors
-from qstar_pl.errors import UserError
+from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.sandbox import SandboxError
 
 
@@ -81,6 +81,17 @@ def test_debug_shows_the_traceback_of_a_mistake(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("QSTAR_DEBUG", "1")
     with pytest.raises(UserError):
         one_line_errors(raising(UserError("path must exist")))
+
+
+@pytest.mark.parametrize(("rank", "lines"), [("0", 1), ("1", 0)])
+def test_what_every_process_meets_the_first_says(
+    rank: str, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    assert one_line_errors(raising(NonFiniteError("loss must be finite, got nan", everywhere=True))) == 2
+    assert capsys.readouterr().err.count("\n") == lines
+    assert one_line_errors(raising(NonFiniteError("loss must be finite, got nan"))) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_interrupts_exit_with_130(capsys: pytest.CaptureFixture) -> None:

@@ -71,7 +71,7 @@ def weights(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the other process by /proc")
-@pytest.mark.parametrize("victim", ["other", "first"])
+@pytest.mark.parametrize("victim", ["other", pytest.param("first", marks=pytest.mark.slow)])
 def test_a_process_that_dies_ends_the_run(tmp_path: Path, victim: str) -> None:
     process = start(tmp_path, "--trainer.max_steps=100000", "--trainer.strategy.timeout_s=30")
     try:

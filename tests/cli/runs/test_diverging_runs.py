@@ -84,6 +84,7 @@ def test_weights_that_are_not_finite_are_refused_where_they_are_read(qstar: Call
     assert not Path("out.jsonl").exists()
 
 
+@pytest.mark.slow  # test_errors.py: who says the line; test_finite_watch.py: that both processes stop
 def test_two_processes_say_one_line(tmp_path: Path) -> None:
     words = (*Q_STAR, UNSTEADY, "--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.max_steps=4")
     process = subprocess.run(
