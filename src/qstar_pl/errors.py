@@ -1,5 +1,8 @@
 """The exceptions that mean "the user can mend this": each is shown as a single line, without a traceback."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(ValueError):
     """A mistake in what the user gave: the message says "<argument> must <rule>, got <value>" in their vocabulary."""
@@ -12,3 +15,20 @@ class NonFiniteError(UserError):
         super().__init__(message)
         self.everywhere = everywhere
         """Whether every process of the run raises the same one, so that one of them says it."""
+
+
+@contextmanager
+def argument_called(name: str, inside: str) -> Iterator[None]:
+    """Let a mistake that is found further inside name the argument as the user has it.
+
+    Args:
+        name: the argument that was given.
+        inside: what it is called where the mistake is found.
+
+    """
+    try:
+        yield
+    except UserError as error:
+        if not str(error).startswith(f"{inside} must "):
+            raise
+        raise UserError(f"{name}{str(error).removeprefix(inside)}") from error

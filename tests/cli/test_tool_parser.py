@@ -36,6 +36,14 @@ def test_one_line_and_exit_code_two(words, line, capsys) -> None:
     assert said.out == ""
 
 
+@pytest.mark.parametrize(
+    "words", [["analyze", "--output=", "x"], ["export", "--ckpt_path=x", "--output", " "], ["curves", "", "--key=a"]]
+)
+def test_a_path_of_nothing_is_no_path(words: list[str], capsys) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().err.endswith("must name a file or a folder, got nothing\n")
+
+
 def test_right_words_are_parsed() -> None:
     parsed = parser().parse_args(["--output=--odd", "--number", "-3"])
     assert (parsed.output, parsed.number) == ("--odd", -3)

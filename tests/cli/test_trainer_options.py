@@ -23,7 +23,10 @@ SFT = (*SMALL, "--model=SFT", "--model.evaluation_sampler.max_new_tokens=4", "--
         ("--trainer.gradient_clip_val=-1", "trainer.gradient_clip_val must be at least 0, got -1"),
         ("--trainer.log_every_n_steps=-1", "trainer.log_every_n_steps must be at least 0, got -1"),
         ("--trainer.num_sanity_val_steps=-3", "trainer.num_sanity_val_steps must be at least -1, got -3"),
-        ("--trainer.devices=none_such", "trainer (accelerator=cpu): `devices` selected with `CPUAccelerator`"),
+        (
+            "--trainer.devices=none_such",
+            "trainer.devices must be auto, a number of them, or numbers such as 0,1, got none_such",
+        ),
         ("--seed_everything=-1", "seed_everything must be a seed: -1"),
         ("--model.optimizer=AdamW --model.optimizer.lr=-1", "Invalid learning rate: -1.0"),
         ("--model.optimizer=Muon", "optimizer must suit the model's parameters and its own options: Muon only"),

@@ -41,7 +41,7 @@ def test_counts_fields_and_an_example(qstar: Call) -> None:
     assert (code, err) == (0, "")
     assert out.splitlines()[:6] == [
         "x.jsonl (GSM8K): 5 rows read, 4 used",
-        "  1 left out: there is no final answer after ####",
+        "  1 left out: there is no final answer after ####; first x.jsonl:5",
         "  columns: question, answer",
         "  fields: prompt = question; chosen = answer; final_answer = answer, behind ####",
         "  4 different prompts; 4 rows with an answer, 0 of them with a worse one too",
@@ -51,6 +51,16 @@ def test_counts_fields_and_an_example(qstar: Call) -> None:
         assert line in out.splitlines()
     assert "example 2" not in out
     assert "example 2: x.jsonl:2" in qstar("data", "--adapter=GSM8K", "--path=x.jsonl", "--examples=2")[1]
+
+
+def test_a_malformed_row_is_named_with_file_and_line(qstar: Call) -> None:
+    Path("x.jsonl").write_text('{"prompt": "p", "completion": "c"}\n\n{"prompt": "p", \n{"other": "p"}\n')
+    code, out, _ = qstar("data", "--path=x.jsonl", "--adapter=PromptResponse", "--max_left_out=1")
+    assert code == 0
+    (broken,) = [line for line in out.splitlines() if "not JSON" in line]
+    assert broken.endswith("; first x.jsonl:3")
+    (missing,) = [line for line in out.splitlines() if "left out" in line and "x.jsonl:4" in line]
+    assert "; first x.jsonl:4" in missing
 
 
 def test_detection_is_the_default_and_says_what_it_chose(qstar: Call) -> None:
@@ -85,7 +95,7 @@ def test_parts_of_a_mixture(qstar: Call) -> None:
     assert code == 0, err
     assert out.splitlines()[:8] == [
         "mixture of 2 parts: 5 rows read, 4 used",
-        "  1 left out: math: there is no final answer after ####",
+        "  1 left out: math: there is no final answer after ####; first b.jsonl:2",
         "  part a.jsonl (PromptResponse): 3 rows read, 3 used, weight 2",
         "  part math: 2 rows read, 1 used, weight 1",
         "  columns of a.jsonl (PromptResponse): prompt, completion",

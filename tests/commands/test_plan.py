@@ -35,6 +35,14 @@ def test_what_does_not_fit_is_said_and_not_refused(qstar) -> None:
     assert "does not fit" in out
 
 
+def test_devices_that_are_none_are_refused_as_fit_does(qstar) -> None:
+    code, _, err = qstar("plan", "--trainer.devices=abc")
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        "error: trainer.devices must be auto, a number of them, or numbers such as 0,1, got abc"
+    )
+
+
 def test_methods_without_samples_have_no_sampling(qstar) -> None:
     _, figures = plan(qstar, "--model=DPO", "--data.batch_size=4")
     assert figures["memory"].keys() == {"always", "scoring", "training", "optimising"}

@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from qstar_pl.cli.errors import MISTAKE, say
@@ -13,7 +14,15 @@ from qstar_pl.cli.messages import essence
 
 _REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
 _INVALID = re.compile(r"^argument (?P<name>\S+): invalid (?P<kind>\S+) value: '(?P<value>.*)'$")
+_REFUSED = re.compile(r"^argument (?P<name>\S+): (?P<rule>must .*)$")
 _CHOICE = re.compile(r"^argument (?P<name>\S+): invalid choice: '(?P<value>[^']*)' \(choose from (?P<choices>.*)\)$")
+
+
+def place(text: str) -> Path:
+    """Return the path that an option names; nothing at all would be the working folder, which nobody means by it."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must name a file or a folder, got nothing")
+    return Path(text)
 
 
 class ToolParser(argparse.ArgumentParser):
@@ -45,6 +54,8 @@ class ToolParser(argparse.ArgumentParser):
             return f"{' and '.join(names)} must be given; {self.prog} --help lists all options"
         if match := _INVALID.match(message):
             return f"{match['name']} must be of type {match['kind']}, got {match['value']}"
+        if match := _REFUSED.match(message):
+            return f"{match['name']} {match['rule']}"
         if match := _CHOICE.match(message):
             return f"{match['name']} must be one of {match['choices']}, got {match['value']}"
         return essence(message, sorted(action.dest for action in self._actions if action.option_strings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ AT_LEAST = {
 }
 """Option → its smallest value."""
 ABOVE_ZERO = ("val_check_interval",)
+_DEVICES = re.compile(r"auto|-1|\d+(,\s*\d+)*,?")
 PLATEAU = "ReduceLROnPlateau"
 """Two classes have this name; Lightning's knows what it watches."""
 
@@ -40,6 +42,9 @@ def check_trainer_options(trainer: Any) -> None:
         value = trainer.get(name)
         if _is_number(value) and value < least:
             raise UserError(f"trainer.{name} must be at least {least}, got {value}")
+    devices = trainer.get("devices")
+    if isinstance(devices, str) and not _DEVICES.fullmatch(devices):
+        raise UserError(f"trainer.devices must be auto, a number of them, or numbers such as 0,1, got {devices}")
     for name in ABOVE_ZERO:
         value = trainer.get(name)
         if _is_number(value) and not value > 0:

@@ -15,20 +15,16 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
-from qstar_pl.cli.tool_parser import ToolParser
+from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
-from qstar_pl.generation.analyze_figures import save_figures
-from qstar_pl.generation.analyze_reading import SUFFIX, find_diagnostics, read_diagnostics
-from qstar_pl.generation.analyze_report import markdown, print_analysis
-from qstar_pl.generation.analyze_statistics import analyse
 
 FILE_SUFFIXES = (".json", ".jsonl", ".md", ".txt", ".csv", ".html", ".png", ".pdf", ".svg")
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:
     """Return a name per file: its own, with as much of its path as tells it from others of that name."""
+    from qstar_pl.generation.analyze_reading import SUFFIX
+
     stems = [path.absolute().with_name(path.name.removesuffix(SUFFIX)) for path in paths]
     names = [stem.name for stem in stems]
     depth = 1
@@ -45,10 +41,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = ToolParser(prog="qstar analyze", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "diagnostics", type=Path, nargs="+", help=f"*{SUFFIX} files, outputs they lie beside, or folders of them"
+        "diagnostics",
+        type=place,
+        nargs="+",
+        help="*.diagnostics.jsonl files, outputs they lie beside, or folders of them",
     )
-    parser.add_argument("--output", type=Path, help="folder; default: <first file>.analysis beside it")
+    parser.add_argument("--output", type=place, help="folder; default: <first file>.analysis beside it")
     arguments = parser.parse_args(argv)
+    from rich.console import Console
+
+    from qstar_pl.generation.analyze_figures import save_figures
+    from qstar_pl.generation.analyze_reading import SUFFIX, find_diagnostics, read_diagnostics
+    from qstar_pl.generation.analyze_report import markdown, print_analysis
+    from qstar_pl.generation.analyze_statistics import analyse
+
     paths = list(dict.fromkeys(file for path in arguments.diagnostics for file in find_diagnostics(path)))
     runs = [read_diagnostics(path, name) for path, name in zip(paths, run_names(paths), strict=True)]
     folder = arguments.output or paths[0].with_name(f"{paths[0].name.removesuffix(SUFFIX)}.analysis")

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from qstar_pl.cli import shipped
-from qstar_pl.cli.tool_parser import ToolParser
+from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
 
 COMMENT = "# "
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "called like their folder (--model.target configs/target/expert.yaml).",
     )
     parser.add_argument("name", nargs="?", help="a folder (experiment) to list, or a configuration to print")
-    parser.add_argument("--copy", type=Path, metavar="FOLDER", help="copy all of them to this new folder")
+    parser.add_argument("--copy", type=place, metavar="FOLDER", help="copy all of them to this new folder")
     arguments = parser.parse_args(argv)
     if arguments.copy is not None:
         print(f"copied to {copy(arguments.copy)}; use them with --config {arguments.copy}/experiment/quickstart.yaml")

@@ -9,19 +9,18 @@ The x-axis is the optimizer step, or any metric that is logged in the same rows:
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from qstar_pl.cli.tool_parser import ToolParser
+from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.experiments.curves import save_curves
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = ToolParser(prog="qstar curves", description="Plot a metric of several runs in one figure.")
-    parser.add_argument("metrics", type=Path, nargs="+", help="metrics.csv of each run")
+    parser.add_argument("metrics", type=place, nargs="+", help="metrics.csv of each run")
     parser.add_argument("--key", action="append", required=True, help="metric, e.g. beta/mean; once per panel")
     parser.add_argument("--x", default="step", help="step (default), samples/total, generated/total, time/wall_s, …")
-    parser.add_argument("--output", type=Path, required=True, help="figure; its suffix says the format")
+    parser.add_argument("--output", type=place, required=True, help="figure; its suffix says the format")
     arguments = parser.parse_args(argv)
     for file, key in save_curves(arguments.metrics, arguments.key, arguments.x, arguments.output):
         print(f"left out: {file} has no {key} beside {arguments.x}")

@@ -79,7 +79,9 @@ def inspect(options: Inspection) -> Iterable[str]:
     examples, left_out = selection.apply(rows.examples, tokenizer)
     total = (rows.rejected + left_out).total()
     yield f"{adapter.named(path)}: {rows.read} rows read, {len(examples)} used"
-    yield from (f"  {count} left out: {reason}" for reason, count in sorted((rows.rejected + left_out).items()))
+    for reason, count in sorted((rows.rejected + left_out).items()):
+        where = f"; first {rows.first[reason]}" if reason in rows.first else ""
+        yield f"  {count} left out: {reason}{where}"
     check_share(path, rows, options.max_left_out)
     if not examples:
         none = ", all of them left out" if rows.read else ""

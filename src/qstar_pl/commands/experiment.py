@@ -1,21 +1,23 @@
 """`qstar experiment`: several configurations under the same seeds, one table."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, stdev
+from typing import TYPE_CHECKING
 
-import torch
-from rich.console import Console
-from rich.table import Table
-
-from qstar_pl.cli.build import build
 from qstar_pl.cli.shipped import configuration, names
-from qstar_pl.cli.tool_parser import ToolParser
+from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.seeds import SeedResult, run_seed
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qstar_pl.experiments.seeds import SeedResult
 
 DEFAULT = "experiment/tiny_"
 """How the names of the configurations begin that are compared by default."""
@@ -43,6 +45,8 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
 
 def print_comparison(results: dict[str, list[SeedResult]], console: Console) -> None:
     """Print one line per configuration."""
+    from rich.table import Table
+
     table = Table(title="held-out, mean ± s.d. over seeds", title_justify="left")
     for heading in ("experiment", "metric", "before", "after", "gain", "rose", "KL(θ‖init)", *COSTS):
         table.add_column(heading, justify="left" if heading in ("experiment", "metric") else "right", no_wrap=True)
@@ -71,10 +75,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--config", action="append", help=f"file or name, may be given several times; default: all {DEFAULT}*"
     )
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default 3)")
-    parser.add_argument("--output", type=Path, default=Path("runs/experiment"), help="default runs/experiment")
+    parser.add_argument("--output", type=place, default=Path("runs/experiment"), help="default runs/experiment")
     arguments, overrides = parser.parse_known_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"seeds must be at least 1, got {arguments.seeds}")
+    import torch
+    from rich.console import Console
+
+    from qstar_pl.cli.build import build
+    from qstar_pl.experiments.seeds import run_seed
+
     wanted = arguments.config or [name for name in names() if name.startswith(DEFAULT)]
     configs = [configuration(config) for config in wanted]
     torch.set_num_threads(1)  # see quickstart: these models are too small to share

@@ -16,12 +16,11 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qstar_pl.cli.tool_parser import ToolParser
+from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.pass_at_k import mean_pass_at_k
-from qstar_pl.evaluation.samples import Problems, Sample, read_problems, read_samples
 from qstar_pl.sandbox import (
     ExecutionPool,
     Limits,
@@ -30,6 +29,9 @@ from qstar_pl.sandbox import (
     Verdict,
     describe_isolation,
 )
+
+if TYPE_CHECKING:
+    from qstar_pl.evaluation.samples import Problems, Sample
 
 
 def parser() -> ToolParser:
@@ -40,11 +42,11 @@ def parser() -> ToolParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("samples", type=Path, nargs="?", help="JSON lines of qstar generate, or task_id and completion")
-    top.add_argument("--problems", type=Path, help="HumanEval.jsonl.gz, or rows of APPS")
+    top.add_argument("samples", type=place, nargs="?", help="JSON lines of qstar generate, or task_id and completion")
+    top.add_argument("--problems", type=place, help="HumanEval.jsonl.gz, or rows of APPS")
     top.add_argument("--k", type=int, nargs="+", default=[1, 10, 100], help="which pass@k (default: 1 10 100)")
     top.add_argument("--workers", type=int, help="programs at once (default: one per usable processor)")
-    top.add_argument("--output", type=Path, help="a JSON object per sample (default: SAMPLES.results.jsonl)")
+    top.add_argument("--output", type=place, help="a JSON object per sample (default: SAMPLES.results.jsonl)")
     top.add_argument("--wall-s", type=float, default=limits.wall_s, help="seconds per run (default: %(default)s)")
     top.add_argument("--cpu-s", type=int, default=limits.cpu_s, help="of processor time (default: %(default)s)")
     top.add_argument("--memory-mib", type=int, default=limits.memory_mib, help="address space (default: %(default)s)")
@@ -60,6 +62,8 @@ def reference_samples(problems: Problems) -> list[Sample]:
         UserError: if there is none.
 
     """
+    from qstar_pl.evaluation.samples import Sample
+
     samples = [
         Sample(problem, program, number)
         for problem in problems.by_key.values()
@@ -127,6 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"samples or --check-reference must be given, and not both, got {given.samples}")
     if min(given.k) < 1:
         raise UserError(f"k must be at least 1, got {min(given.k)}")
+    from qstar_pl.evaluation.samples import read_problems, read_samples
+
     limits = Limits(wall_s=given.wall_s, cpu_s=given.cpu_s, memory_mib=given.memory_mib)
     problems = read_problems(given.problems)
     for line in problems.complaints():

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from qstar_pl.cli.quiet import quieten
-from qstar_pl.cli.tool_parser import ToolParser
+from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.cli.trainer import TrainerCLI
 from qstar_pl.planning import memory, speed
 from qstar_pl.planning.cluster import Cluster
@@ -71,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{field.name}", type=type(field.default), default=field.default)
     parser.add_argument("--prompt_tokens", type=int, help="tokens of a prompt; default: the longest allowed")
     parser.add_argument("--answer_tokens", type=int, help="tokens of an answer; default: the longest allowed")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--json", type=place, help="also write the figures to this file")
     arguments, words = parser.parse_known_args(argv)
     cluster = Cluster(**{field.name: getattr(arguments, field.name) for field in fields(Cluster)})
     quieten()

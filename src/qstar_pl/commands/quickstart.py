@@ -4,21 +4,22 @@ For every seed: gold reward of the policy on held-out prompts, training, gold re
 shows are the run's own `metrics.csv`.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
+from typing import TYPE_CHECKING
 
-import torch
-from rich.console import Console
-from rich.table import Table
-
-from qstar_pl.cli.build import build
 from qstar_pl.cli.shipped import configuration
-from qstar_pl.cli.tool_parser import ToolParser
+from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.quickstart import save_figure
-from qstar_pl.experiments.seeds import SeedResult, run_seed
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qstar_pl.experiments.seeds import SeedResult
 
 CONFIG = "experiment/quickstart"
 
@@ -27,6 +28,8 @@ REWARDS = ("gold", "proxy")
 
 def print_summary(results: Sequence[SeedResult], console: Console) -> int:
     """Print a line per seed and return how many of them raised the gold reward."""
+    from rich.table import Table
+
     table = Table(title="q* on the tiny world", title_justify="left")
     for heading in ("seed", "gold", "proxy", "mean α", "ESS ratio", "weight CV", "KL(θ‖init)", "s"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -55,11 +58,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds, from 0 (default 1)")
     parser.add_argument("--config", default=CONFIG, help=f"default {CONFIG}")
-    parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="default runs/quickstart")
+    parser.add_argument("--output", type=place, default=Path("runs/quickstart"), help="default runs/quickstart")
     arguments, overrides = parser.parse_known_args(argv)
     if arguments.seeds < 1:
         raise UserError(f"seeds must be at least 1, got {arguments.seeds}")
     config = configuration(arguments.config)
+    import torch
+    from rich.console import Console
+
+    from qstar_pl.cli.build import build
+    from qstar_pl.experiments.quickstart import save_figure
+    from qstar_pl.experiments.seeds import run_seed
+
     # Models of some hundred thousand parameters gain nothing from more threads, and where the cores are shared with
     # other work, threads that wait for each other at every small operation cost several times the run.
     torch.set_num_threads(1)

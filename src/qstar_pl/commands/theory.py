@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from qstar_pl.cli.tool_parser import ToolParser
 from qstar_pl.errors import UserError
-from qstar_pl.theory.pair import PairStatistics, compare, visit
+
+if TYPE_CHECKING:
+    from qstar_pl.theory.pair import PairStatistics
 
 DEFAULT_PROMPTS = ("Once upon a time", "The little dog", "One day, a girl", "He was very sad because")
 
 
 def print_table(measured: PairStatistics, reference: PairStatistics, contexts: int, factor: float = 1.0) -> None:
     """Print both columns and their difference."""
+    from rich.console import Console
+    from rich.table import Table
+
     sharpened = "" if factor == 1 else f", logits × {factor:g}"
     table = Table(title=f"q* on {contexts} contexts{sharpened}", title_justify="left")
     for heading in ("quantity", "measured (fp32)", "reference (fp64)", "|difference|"):
@@ -58,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"samples must be at least 1, got {arguments.samples}")
     if not all(factor > 0 for factor in arguments.sharpen):
         raise UserError(f"sharpen must be positive, got {arguments.sharpen}")
+    from qstar_pl.theory.pair import compare, visit
+
     contexts = visit(
         arguments.policy,
         arguments.target,

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.data.batches.collate import pad
 from qstar_pl.data.text.keys import prompt_key
-from qstar_pl.errors import UserError
+from qstar_pl.errors import UserError, argument_called
 from qstar_pl.models import LanguageModel, Pretrained
 from qstar_pl.models.tokenizers import vocabulary_difference
 from qstar_pl.qstar import AlphaStrategy, KLSymmetricAlpha, ess, geometric_mixture, kl_divergence
@@ -133,10 +133,16 @@ def visit(
 ) -> Contexts:
     """Draw answers from q* and ask both models at every token of them."""
     policy_source, target_source = Pretrained(policy_name), Pretrained(target_name)
-    tokenizer = policy_source.tokenizer()
-    if difference := vocabulary_difference(tokenizer, target_source.tokenizer()):
+    with argument_called("policy", inside="name"):
+        tokenizer = policy_source.tokenizer()
+    with argument_called("target", inside="name"):
+        difference = vocabulary_difference(tokenizer, target_source.tokenizer())
+    if difference:
         raise UserError(f"target must share the policy's vocabulary, got {difference}")
-    policy, target = policy_source.load(), target_source.load()
+    with argument_called("policy", inside="name"):
+        policy = policy_source.load()
+    with argument_called("target", inside="name"):
+        target = target_source.load()
     batch = prompt_batch(prompts, tokenizer)
     rollout = GeometricSampler(alpha=KLSymmetricAlpha(), max_new_tokens=max_new_tokens).draw(
         batch, LanguageModel(policy, tokenizer), LanguageModel(target, tokenizer), samples=samples, seed=seed

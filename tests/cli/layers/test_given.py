@@ -33,6 +33,15 @@ def test_inline_settings_of_the_trainer() -> None:
     assert given_by("fit", words).trainer == {"max_steps": 3, "logger": "1"}
 
 
+@pytest.mark.parametrize(("text", "kind"), [("- a\n", "a list"), ("a\n", "a single value")])
+@pytest.mark.parametrize("option", ["config", "model", "trainer"])
+def test_yaml_that_holds_no_options_is_named(text: str, kind: str, option: str, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(text)
+    rule = f"own.yaml must hold options and their values, name: value on each line, got {kind}"
+    with pytest.raises(UserError, match=rule):
+        given_by("fit", ["fit", f"--{option}={tmp_path}/own.yaml"])
+
+
 def test_yaml_that_is_none_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("name: a\nmodel: [\n")
     with pytest.raises(UserError, match=r"bad.yaml:3 is not valid YAML"):

@@ -106,7 +106,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Return a YAML file's mapping; empty where there is no such file, since the parser says what is wrong with it.
 
     Raises:
-        UserError: with file and line, if it is not valid.
+        UserError: with file and line, if it is not valid; if it holds no mapping.
 
     """
     try:
@@ -119,7 +119,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
         raise UserError(f"{where} is not valid YAML: {getattr(error, 'problem', error)}") from error
-    return loaded if isinstance(loaded, dict) else {}
+    if loaded is not None and not isinstance(loaded, dict):
+        kind = "a list" if isinstance(loaded, list) else "a single value"
+        raise UserError(f"{path} must hold options and their values, name: value on each line, got {kind}")
+    return loaded or {}
 
 
 def _settings(value: str) -> tuple[dict[str, Any], Path]:
