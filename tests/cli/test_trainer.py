@@ -259,6 +259,11 @@ def test_validate_test_and_predict_from_the_checkpoint(trained: Path, qstar: Cal
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(rows) == 2
     assert rows[0]["messages"][-1]["role"] == "assistant"
+    assert {"answer_idx", "prompt", "chosen", "reward_gold", "reward_proxy"} <= set(rows[0]), "as generate's, and more"
+    beside = [json.loads(line) for line in path.with_suffix(".diagnostics.jsonl").read_text().splitlines()]
+    assert len(beside) == 2
+    assert all(numbers["logprob_theta_sum"] < 0 for numbers in beside)
+    assert qstar("analyze", str(path))[0] == 0
 
 
 def test_resumed_fit_goes_on_and_loses_nothing(trained: Path, qstar: Call) -> None:

@@ -4,9 +4,10 @@ import pytest
 
 from qstar_pl.data import HHRLHF, PromptResponse, TinyWorld
 from qstar_pl.data.adapters.auto import Auto
+from qstar_pl.data.records import ROW, ROW_INDEX
 from qstar_pl.data.text.encoding import Encoder
 from qstar_pl.errors import UserError
-from qstar_pl.generation.prompts import ROW, ROW_INDEX, choose_source, own_key, read_prompts
+from qstar_pl.generation.prompts import choose_source, own_key, read_prompts
 from qstar_pl.models.tokenizers import load_tokenizer
 
 

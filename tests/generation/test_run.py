@@ -16,11 +16,11 @@ from small_generation import SUFFIXES, contents, run_small, small_settings
 from qstar_pl.data import PromptResponse
 from qstar_pl.errors import UserError
 from qstar_pl.generation import generate_dataset
-from qstar_pl.generation.diagnostics import ROW_NUMBERS
 from qstar_pl.generation.parts import adapter_of
 from qstar_pl.generation.run import resolve_device
 from qstar_pl.models import Pretrained
 from qstar_pl.models.tokenizers import load_tokenizer, vocabulary_size
+from qstar_pl.rollout.diagnostics import ROW_NUMBERS
 
 
 def lines(path: str | Path) -> list[dict]:

@@ -20,7 +20,6 @@ from qstar_pl.data.text.keys import prompt_key
 from qstar_pl.data.text.rendering import PlainRendering, TokenizerRendering
 from qstar_pl.data.text.templates import dialogue_prompt
 from qstar_pl.errors import UserError
-from qstar_pl.generation.diagnostics import row_diagnostics, token_columns
 from qstar_pl.generation.guide import alpha_strategy
 from qstar_pl.generation.module import GenerationModule
 from qstar_pl.generation.parts import model_source, tokenizer_of
@@ -32,6 +31,7 @@ from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar import AlphaStrategy, FixedAlpha
+from qstar_pl.rollout.diagnostics import row_diagnostics, token_columns
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
 from qstar_pl.targets import Expert
 from qstar_pl.targets.target import Target

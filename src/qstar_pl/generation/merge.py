@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from qstar_pl.data.records import json_line
 from qstar_pl.generation.plan import Plan
-from qstar_pl.generation.records import json_line
 from qstar_pl.generation.shard import Place
 from qstar_pl.generation.workspace import Workspace, json_bytes, replace_file, sync_folder
 

@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.data.records import make_records
 from qstar_pl.errors import UserError
 from qstar_pl.generation.describing import described
 from qstar_pl.generation.fingerprint import fingerprint
-from qstar_pl.generation.records import make_records
 from qstar_pl.methods import RLHFModule
 from qstar_pl.models import LanguageModel, Pretrained
 from qstar_pl.models.freeze import freeze

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from qstar_pl.data.records import json_line, original_fields
 from qstar_pl.data.text.encoding import Encoded
-from qstar_pl.generation.records import json_line, original_fields
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,11 @@ from qstar_pl.data.adapters.prompt_response import PromptResponse
 from qstar_pl.data.adapters.rows import Rows, convert, place_of
 from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.reading.rejected import RowRejected
+from qstar_pl.data.records import PROMPT_CUT, ROW, ROW_INDEX
 from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
 from qstar_pl.data.text.encoding import Encoded, Encoder
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
-
-ROW, ROW_INDEX, PROMPT_CUT = "row", "row_idx", "prompt_cut"
-"""Where an example's metadata holds the row as the data set has it, its number, and whether its prompt was cut."""
 
 
 def choose_source(

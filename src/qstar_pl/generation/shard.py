@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qstar_pl.data.records import json_line
 from qstar_pl.errors import UserError
 from qstar_pl.generation.plan import Plan
-from qstar_pl.generation.records import json_line
 
 # On Windows there is none: two runs into one file are then the user's care.
 fcntl: Any = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None

@@ -211,7 +211,8 @@ def test_without_a_logger_the_path_is_said(qstar: Call) -> None:
     assert qstar("predict", "--ckpt_path=runs/checkpoints/last.ckpt", "--trainer.limit_predict_batches=1")[0] == 0
     after = digests(Path("runs"))
     assert before.items() <= after.items()
-    assert set(after) - set(before) == {"runs/q_star/predict/predictions.jsonl"}
+    written = {f"runs/q_star/predict/predictions{suffix}" for suffix in (".jsonl", ".diagnostics.jsonl")}
+    assert set(after) - set(before) == written
 
 
 def writers(*words: str) -> list[ModelCheckpoint]:

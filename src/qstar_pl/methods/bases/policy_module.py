@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qstar_pl.data.records import make_records
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.methods.bases.policy_models import PolicyModels
 from qstar_pl.models.logprobs import demonstration_logprobs
@@ -80,14 +81,14 @@ class PolicyModule(PolicyModels):
         self.metrics.ended_fraction.update(rollout.ended_mask.float())
 
     def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[Mapping[str, Any]]:
-        """Return one answer per prompt, drawn as for `validate`, with its rewards."""
+        """Return one record per prompt as `qstar generate` makes them, drawn as for `validate`, with its rewards."""
         rollout = self.draw_for_evaluation(batch)
         completions = self.decode(rollout)
         scores = {name: rewards.tolist() for name, rewards in self.score_answers(rollout, completions).items()}
+        has_target = self.evaluation_target() is not None
+        texts = [text.strip() for text in completions]
+        records = make_records(rollout, texts, samples=1, target=has_target, tokens=False, constants={})
         return [
-            {
-                "messages": [vars(turn) for turn in example.turns] + [{"role": "assistant", "content": text.strip()}],
-                **{f"reward_{name}": values[row] for name, values in scores.items()},
-            }
-            for row, (example, text) in enumerate(zip(batch.examples, completions, strict=True))
+            record | {f"reward_{name}": values[row] for name, values in scores.items()}
+            for row, record in enumerate(records)
         ]

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qstar_pl.data.reading.arrow_rows import plain
-from qstar_pl.generation.diagnostics import row_diagnostics, token_diagnostics
-from qstar_pl.generation.prompts import PROMPT_CUT, ROW, ROW_INDEX
+from qstar_pl.rollout.diagnostics import row_diagnostics, token_diagnostics
 from qstar_pl.types import Example, Rollout
 
+ROW, ROW_INDEX, PROMPT_CUT = "row", "row_idx", "prompt_cut"
+"""Where an example's metadata holds the row as the data set has it, its number, and whether its prompt was cut."""
 OWN = ("messages", "sample_idx", "answer_idx", "diagnostics", "tokens")
 """Names that are taken: a data set's own column of such a name becomes `original_<name>`."""
 
@@ -26,7 +27,7 @@ def make_records(
 ) -> list[dict[str, Any]]:
     """Return one dictionary per answer: messages, both numbers, the row's own fields, diagnostics, perhaps tokens.
 
-    `sample_idx` is the row of the data set, `answer_idx` the number of the answer to it.
+    `sample_idx` is the row of the data set (None where rows are not counted), `answer_idx` the number of the answer.
 
     Args:
         rollout: the answers.

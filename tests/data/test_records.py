@@ -1,7 +1,7 @@
 import datetime
 import json
 
-from qstar_pl.generation.records import json_line, original_fields
+from qstar_pl.data.records import json_line, original_fields
 from qstar_pl.types import Example, Turn
 
 
