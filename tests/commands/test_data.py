@@ -105,6 +105,15 @@ def test_parts_of_a_mixture(qstar: Call) -> None:
     ]
 
 
+def test_where_malformed_rows_stand(qstar: Call) -> None:
+    good = json.dumps({"prompt": "p", "completion": "c"})
+    Path("x.jsonl").write_text("\n".join([good, "{", good, "[1]", "half", *[good] * 6, "}", "nonsense"]))
+    code, out, err = qstar("data", "--path=x.jsonl", "--examples=0")
+    assert code == 0, err
+    assert "  4 left out: the row is not JSON; first x.jsonl:2, then x.jsonl:5, x.jsonl:12\n" in out
+    assert "  1 left out: the row is not a JSON object; first x.jsonl:4\n" in out
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -184,9 +193,16 @@ def test_own_adapter_beside_the_data(tmp_path: Path) -> None:
     assert "  fields: row = riddle, meaning" in out
     assert "    | Human: RIDDLE 0" in out
     words = (*SMALL, "--model=SFT", "--trainer.fast_dev_run=true", "--data.path=riddles.jsonl")
-    assert "Data: riddles.jsonl (Riddles): 30 rows read, 30 used" in run(
-        "fit", *words, "--data.adapter=my_riddles.Riddles", "--data.val_fraction=0.3"
-    )
+    own = ("--data.adapter=my_riddles.Riddles", "--data.val_fraction=0.3", "--data.cache_dir=cache")
+    fitted = run("fit", *words, *own)
+    assert "Data: riddles.jsonl (Riddles): 30 rows read, 30 used" in fitted
+    (file,) = (tmp_path / "cache").iterdir()
+    assert f"tokens cached in cache/{file.name}" in fitted
+    # Its code may depend on anything: a change of it is seen, though the class and its options have the same names.
+    (tmp_path / "my_riddles.py").write_text(OWN.replace('row["riddle"]', 'row["riddle"] + "?"'))
+    fitted = run("fit", *words, *own)
+    assert f"tokens cached in cache/{file.name}" not in fitted
+    assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 PAIR = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]

@@ -18,7 +18,7 @@ from qstar_pl.data import Auto, Rendering, RowFilter, RowSource, TokenizerRender
 from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
 from qstar_pl.data.selection.preparation import Selection
-from qstar_pl.data.text.chat import remarks
+from qstar_pl.data.text.chat import Dialogues, remarks
 from qstar_pl.data.text.templates import Template
 from qstar_pl.data.wording import OF_DATA, speaking, worded
 from qstar_pl.errors import UserError
@@ -81,6 +81,7 @@ def inspect(options: Inspection) -> Iterable[str]:
     yield f"{adapter.named(path)}: {rows.read} rows read, {len(examples)} used"
     for reason, count in sorted((rows.rejected + left_out).items()):
         where = f"; first {rows.first[reason]}" if reason in rows.first else ""
+        where += f", then {', '.join(more)}" if (more := rows.places.get(reason, ())[1:]) else ""
         yield f"  {count} left out: {reason}{where}"
     check_share(path, rows, options.max_left_out)
     if not examples:
@@ -92,7 +93,7 @@ def inspect(options: Inspection) -> Iterable[str]:
     if total:
         yield f"  {total / rows.read:.1%} of all rows are left out"
     template = options.rendering.template(tokenizer)
-    yield from (f"  {line}" for line in remarks(template, (example.turns for example in examples)))
+    yield from (f"  {line}" for line in remarks(template, Dialogues.of(example.turns for example in examples)))
     for number, example in enumerate(examples[: options.examples], start=1):
         yield ""
         yield f"example {number}: {example.metadata['source']}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lightning.pytorch import LightningDataModule
 from transformers import PreTrainedTokenizerBase
 
@@ -17,8 +19,10 @@ from qstar_pl.data.report import BatchSize, DataReport, make_report
 from qstar_pl.data.selection.filters import RowFilter
 from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
 from qstar_pl.data.selection.preparation import Parting, Preparation, Prepared, Selection
+from qstar_pl.data.storage.encoded_rows import EncodedRows
+from qstar_pl.data.storage.examples import as_examples
 from qstar_pl.data.text.chat import remarks
-from qstar_pl.data.text.encoding import Encoded, Encoder
+from qstar_pl.data.text.encoding import Encoder
 from qstar_pl.data.text.rendering import Rendering, TokenizerRendering
 from qstar_pl.data.wording import announce
 from qstar_pl.errors import UserError
@@ -151,7 +155,7 @@ class RLHFDataModule(LightningDataModule):
         """
         source = self._source()
         if self._rows is None:
-            rows = source.read(self.path, self.split, self.max_rows)
+            rows = self.preparation.read(source, self.path, self.split, self.max_rows)
             check_share(self.path, rows, self.max_left_out)
             self._rows = rows
         tokenizer = self._tokenizer()
@@ -171,7 +175,7 @@ class RLHFDataModule(LightningDataModule):
         if self.report != self._printed:
             self._printed = self.report
             announce(str(self.report))
-            for line in remarks(self._prepared.encoder.template, (row.example.turns for row in self._prepared.rows)):
+            for line in remarks(self._prepared.encoder.template, self._prepared.dialogues):
                 announce(f"  {line}")
 
     def _source(self) -> RowSource:
@@ -194,13 +198,13 @@ class RLHFDataModule(LightningDataModule):
     def adapters(self) -> list[Adapter]:
         """The adapters that made the rows, one unless the data are a mixture; there after `setup`."""
         source, found = self._source(), list[Adapter]()
-        for example in self.examples:
+        for example in as_examples(self.examples).of_each_part():
             if (adapter := source.adapter_of(example)) not in found:
                 found.append(adapter)
         return found
 
     @property
-    def examples(self) -> list[Example]:
+    def examples(self) -> Sequence[Example]:
         """What the adapters made of the rows; there after `setup`."""
         return self._rows.examples if self._rows is not None else []
 
@@ -270,7 +274,7 @@ class RLHFDataModule(LightningDataModule):
         )
         return self._train_loader
 
-    def _evaluation_loaders(self, rows: list[Encoded], name: str, fraction: float) -> list[EvaluationLoader]:
+    def _evaluation_loaders(self, rows: EncodedRows, name: str, fraction: float) -> list[EvaluationLoader]:
         if not rows:
             raise UserError(
                 f"{name}_fraction must leave a row in the {name} split, got {fraction} of {len(self._ready.rows)} rows"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.batches.collate import Collate
 from qstar_pl.data.batches.mixing import MixedOrder, training_order
 from qstar_pl.data.selection.preparation import Prepared
-from qstar_pl.data.text.encoding import Encoded
+from qstar_pl.data.storage.encoded_rows import EncodedRows
 
 
 @dataclass(frozen=True)
@@ -111,8 +110,8 @@ def make_report(source: str, rows: Rows, prepared: Prepared, collate: type[Colla
         rows_read=rows.read,
         rows_used=len(prepared.rows),
         rejected=dict(rows.rejected + prepared.rejected),
-        prompts_cut=sum(row.prompt_cut for row in prepared.rows),
-        answers_cut=sum(row.answers_cut for row in prepared.rows),
+        prompts_cut=prepared.rows.prompts_cut,
+        answers_cut=prepared.rows.answers_cut,
         max_prompt_tokens=prepared.encoder.max_prompt_tokens,
         max_completion_tokens=prepared.encoder.max_completion_tokens,
         train=len(prepared.splits.train),
@@ -128,15 +127,15 @@ def make_report(source: str, rows: Rows, prepared: Prepared, collate: type[Colla
     )
 
 
-def _parts(rows: Rows, prepared: Prepared, training: list[Encoded]) -> tuple[PartReport, ...]:
+def _parts(rows: Rows, prepared: Prepared, training: EncodedRows) -> tuple[PartReport, ...]:
     if not rows.parts:
         return ()
-    used, items = (Counter(row.example.metadata["part"] for row in encoded) for encoded in (prepared.rows, training))
-    counts = [items[part.name] for part in rows.parts]
+    used, items = ([len(some.of_part(part.name)) for part in rows.parts] for some in (prepared.rows, training))
+    counts = items
     if training:
         order = training_order(training, rows.parts, batch_size=1, seed=0)
         counts = order.counts if isinstance(order, MixedOrder) else counts
     return tuple(
-        PartReport(part.name, part.read, used[part.name], items[part.name], count)
-        for part, count in zip(rows.parts, counts, strict=True)
+        PartReport(part.name, part.read, *numbers)
+        for part, *numbers in zip(rows.parts, used, items, counts, strict=True)
     )

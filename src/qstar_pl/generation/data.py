@@ -11,7 +11,7 @@ from qstar_pl.data.batches.attached import Attached
 from qstar_pl.data.batches.collate import PromptCollate
 from qstar_pl.data.batches.loader import EvaluationLoader
 from qstar_pl.data.selection.left_out import MAX_LEFT_OUT
-from qstar_pl.data.text.chat import ChatTemplate, remarks
+from qstar_pl.data.text.chat import ChatTemplate, Dialogues, remarks
 from qstar_pl.data.text.encoding import Encoder
 from qstar_pl.data.text.rendering import Rendering, TokenizerRendering
 from qstar_pl.data.text.templates import Template
@@ -128,7 +128,9 @@ class GenerationData(RLHFDataModule):
             lines.append(f"  {prompts.cut} prompts were cut to max_prompt_tokens={self.max_prompt_tokens}")
         if prompts.repeated:
             lines.append(f"  {prompts.repeated} prompts stand in the data before; they get answers of their own")
-        lines += [f"  {line}" for line in remarks(self.template, (row.example.turns for row in prompts.encoded))]
+        lines += [
+            f"  {line}" for line in remarks(self.template, Dialogues.of(row.example.turns for row in prompts.encoded))
+        ]
         return "\n".join(lines)
 
     @property

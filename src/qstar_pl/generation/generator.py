@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.data.batches.collate import PromptCollate
-from qstar_pl.data.text.chat import remarks
+from qstar_pl.data.text.chat import Dialogues, remarks
 from qstar_pl.data.text.encoding import Encoded, Encoder
 from qstar_pl.data.text.keys import prompt_key
 from qstar_pl.data.text.rendering import PlainRendering, TokenizerRendering
@@ -201,7 +201,7 @@ class QStarGenerator:
             raise UserError(f"{next(iter(said))} must be an option of the sampler that was given, got it beside that")
         module.samples_per_prompt, module.seed = samples_per_prompt, seed
         encoded = self._encode(prompts)
-        for line in remarks(self._encoder.template, (row.example.turns for row in encoded)):
+        for line in remarks(self._encoder.template, Dialogues.of(row.example.turns for row in encoded)):
             if line.startswith("warning: "):
                 warnings.warn(line.removeprefix("warning: "), stacklevel=2)
         plan = plan_batches([len(row.prompt) for row in encoded], batch_size, samples_per_prompt)

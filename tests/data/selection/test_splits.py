@@ -32,7 +32,7 @@ ROWS = [row(number) for number in range(2000)]
 
 def test_every_row_once_and_about_the_right_sizes():
     splits = split(ROWS)
-    assert sorted(keys(splits.train + splits.val + splits.test)) == sorted(keys(ROWS))
+    assert sorted(keys([*splits.train, *splits.val, *splits.test])) == sorted(keys(ROWS))
     # Binomial, four standard deviations: 400 ± 72 and 200 ± 54.
     assert abs(len(splits.val) - 400) < 72
     assert abs(len(splits.test) - 200) < 54

@@ -1,8 +1,11 @@
 import random
 
+import numpy as np
+
 from qstar_pl.data import single_turn
 from qstar_pl.data.selection.splits import split_by_prompt
 from qstar_pl.data.selection.subset import subset, subset_rank
+from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.types import Example, Turn
 
 EXAMPLES = [single_turn(f"q{number % 700}", f"a{number}") for number in range(2000)]
@@ -50,12 +53,9 @@ def test_spread_over_the_file_and_independent_of_the_splits():
     for start in range(0, 2000, 500):
         assert abs(sum(start <= number < start + 500 for number in numbers) - 125) < 45  # over 4 standard deviations
 
-    class Row:
-        def __init__(self, example):
-            self.example = example
-
     def test_part(examples):
-        return split_by_prompt(map(Row, examples), val_fraction=0.0, test_fraction=0.3, seed=0).test
+        rows = [Encoded(example, np.ones(1, np.int32), None, None, False, 0) for example in examples]
+        return split_by_prompt(rows, val_fraction=0.0, test_fraction=0.3, seed=0).test
 
     share = len(test_part(subset(EXAMPLES, 500))) / len(test_part(EXAMPLES))
     assert abs(share - 0.25) < 0.08

@@ -1,7 +1,7 @@
 import pytest
 from reference.chat_tokenizers import CHATML, make_tokenizer
 
-from qstar_pl.data.text.chat import ChatTemplate, remarks
+from qstar_pl.data.text.chat import ChatTemplate, Dialogues, remarks
 from qstar_pl.data.text.encoding import Encoder
 from qstar_pl.data.text.rendering import ChatRendering
 from qstar_pl.data.text.templates import DialogueTemplate
@@ -52,13 +52,13 @@ def test_what_a_template_leaves_out(template, dropped):
 
 
 def test_dropped_turns_are_warned_of_with_their_rows():
-    dialogues = [(SYSTEM, USER), (USER,), HISTORY, (SYSTEM, *HISTORY)]
+    dialogues = Dialogues.of([(SYSTEM, USER), (USER,), HISTORY, (SYSTEM, *HISTORY)])
     assert remarks(chat(CHATML), dialogues) == []
     assert remarks(DialogueTemplate(), dialogues) == []
     assert remarks(chat(IGNORES_SYSTEM), dialogues) == [
         "warning: the chat template leaves the system message out, in 2 of 4 rows"
     ]
-    assert remarks(chat(IGNORES_SYSTEM), [(USER,)]) == [], "nobody is told of what does not happen"
+    assert remarks(chat(IGNORES_SYSTEM), Dialogues.of([(USER,)])) == [], "nobody is told of what does not happen"
     assert remarks(chat(DROPS_HISTORY), dialogues)[1:] == [
         "warning: the chat template leaves earlier turns out, in 2 of 4 rows"
     ]
@@ -90,7 +90,7 @@ def test_an_answer_begins_inside_the_thought_that_the_template_opened(template, 
     """The prompt and the answer together are a whole block of thought, and an answer that ends."""
     template = chat(template)
     assert template.opens_thought
-    assert "opens <think>" in remarks(template, [(USER,)])[0]
+    assert "opens <think>" in remarks(template, Dialogues.of([(USER,)]))[0]
     assert template.completion((USER,), answer) == completion
     assert (template.prompt((USER,)) + completion).count("<think>") == 1
     encoded = Encoder(template.tokenizer, 99, 99, rendering=ChatRendering(template.chat_template)).encode(
@@ -108,7 +108,7 @@ def test_the_date_is_the_runs(monkeypatch, day, text):
     monkeypatch.setenv("QSTAR_DATE", day)
     template = chat(DATED)
     assert template.prompt((USER,)) == f"{text}Name a fruit."
-    assert remarks(template, [(USER,)]) == [
+    assert remarks(template, Dialogues.of([(USER,)])) == [
         f"the chat template writes the date: {day} in this run and in those that go on from it"
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from qstar_pl.data.adapters.rows import Rows, read_examples
+from qstar_pl.data.adapters.rows import Rows, Source, read_examples
 from qstar_pl.data.reading import Row as Row
 from qstar_pl.data.reading import Unreadable as Unreadable
 from qstar_pl.data.reading import read_rows
@@ -38,6 +38,17 @@ class RowSource(ABC):
     @abstractmethod
     def adapter_of(self, example: Example) -> Adapter:
         """Return the adapter that made an example of `read`'s."""
+
+    def sources(self, path: str, split: str | None, max_rows: int | None) -> Sequence[Source] | None:
+        """Return what `read` would read, adapter by adapter; None: only `read` knows.
+
+        With it, the rows need not be held in memory.
+
+        Raises:
+            UserError: as `read` does where the arguments do not fit.
+
+        """
+        return None
 
     def resolve(self, path: str, split: str | None) -> RowSource:
         """Return what is to read the rows: itself, unless that is still to be detected.
@@ -111,6 +122,10 @@ class Adapter(RowSource):
     def resolve(self, path: str, split: str | None) -> Adapter | Self:
         """See `RowSource.resolve`."""
         return self
+
+    def sources(self, path: str, split: str | None, max_rows: int | None) -> Sequence[Source] | None:
+        """See `RowSource.sources`; an adapter with a `read` of its own is asked for that."""
+        return [Source(self, path, split, max_rows)] if type(self).read is Adapter.read else None
 
     def adapter_of(self, example: Example) -> Adapter:
         """Return this adapter."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from qstar_pl.data.adapters.adapter import Adapter, RowSource
-from qstar_pl.data.adapters.rows import PartRows, Rows
+from qstar_pl.data.adapters.rows import PartRows, Rows, Source
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 
@@ -39,6 +40,10 @@ class Part:
     def resolved(self) -> Part:
         """Return the part with the adapter that its rows ask for."""
         return replace(self, adapter=self.adapter.resolve(self.path, self.split))
+
+    def limit(self, max_rows: int | None) -> int | None:
+        """Return the smaller of the part's own `max_rows` and another."""
+        return min((limit for limit in (self.max_rows, max_rows) if limit is not None), default=None)
 
     @property
     def title(self) -> str:
@@ -75,19 +80,35 @@ class Mixture(RowSource):
 
     def read(self, path: str, split: str | None = None, max_rows: int | None = None) -> Rows:
         """Read the parts one after another; see `RowSource.read`."""
-        if split is not None:
-            raise UserError(f"split must be left out with Mixture, whose parts have their own, got {split}")
-        examples, rejected, parts, first = [], Counter[str](), [], dict[str, str]()
+        self._check(split)
+        examples, rejected, parts = list[Example](), Counter[str](), list[PartRows]()
+        first, places = dict[str, str](), dict[str, tuple[str, ...]]()
         for part in self.parts:
-            limits = [limit for limit in (part.max_rows, max_rows) if limit is not None]
-            rows = part.adapter.read(part.path, part.split, min(limits, default=None))
+            rows = part.adapter.read(part.path, part.split, part.limit(max_rows))
             examples += [
                 replace(example, metadata={**example.metadata, "part": part.title}) for example in rows.examples
             ]
             rejected += Counter({f"{part.title}: {reason}": count for reason, count in rows.rejected.items()})
             first |= {f"{part.title}: {reason}": place for reason, place in rows.first.items()}
+            places |= {f"{part.title}: {reason}": some for reason, some in rows.places.items()}
             parts.append(PartRows(part.title, rows.read, part.weight))
-        return Rows(examples, sum(part.read for part in parts), rejected, tuple(parts), first)
+        return Rows(examples, sum(part.read for part in parts), rejected, tuple(parts), first, places)
+
+    def sources(self, path: str, split: str | None, max_rows: int | None) -> Sequence[Source] | None:
+        """See `RowSource.sources`."""
+        self._check(split)
+        found = []
+        for part in self.parts:
+            sources = part.adapter.sources(part.path, part.split, part.limit(max_rows))
+            if sources is None:
+                return None
+            found += [replace(source, name=part.title, weight=part.weight) for source in sources]
+        return found
+
+    @staticmethod
+    def _check(split: str | None) -> None:
+        if split is not None:
+            raise UserError(f"split must be left out with Mixture, whose parts have their own, got {split}")
 
     def resolve(self, path: str, split: str | None) -> Mixture:
         """Return the mixture with each part's adapter resolved; see `RowSource.resolve`."""

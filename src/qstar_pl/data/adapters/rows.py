@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -15,6 +15,24 @@ from qstar_pl.types import Example
 
 if TYPE_CHECKING:
     from qstar_pl.data.adapters.adapter import Adapter
+
+
+NAMED = 3
+"""Of so many rows that are left out for the same reason it is kept where they stand."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is read through one adapter: a dataset, or a part of a mixture."""
+
+    adapter: Adapter
+    path: str
+    split: str | None
+    max_rows: int | None
+    name: str | None = None
+    """Of the part; None: the only dataset."""
+    weight: float | None = None
+    """Of the part."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +51,7 @@ class PartRows:
 class Rows:
     """What an adapter made of a dataset."""
 
-    examples: list[Example]
+    examples: Sequence[Example]
     read: int
     """Rows seen."""
     rejected: Counter[str] = field(default_factory=Counter)
@@ -42,6 +60,10 @@ class Rows:
     """The parts of a mixture; empty for a single dataset."""
     first: Mapping[str, str] = field(default_factory=dict)
     """Of each reason, where its first row stands, and what more is known of that one."""
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each reason, where its first `NAMED` rows stand."""
+    cache: str | None = None
+    """What the cache could not do, for the report."""
 
 
 def convert(adapter: Adapter, where: str, row: Row | Unreadable) -> Example:
@@ -75,6 +97,59 @@ def place_of(where: str, reason: RowRejected) -> str:
     return str(cause) if isinstance(cause, RowError) and cause.reason not in str(cause) else where
 
 
+class LeftOut:
+    """Counts rows that are left out, and keeps where the first ones stand."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, str] = {}
+        self.places: dict[str, tuple[str, ...]] = {}
+
+    def add(self, where: str, reason: RowRejected, part: str | None = None) -> None:
+        """Count a row, under its part's name where it has one."""
+        name = str(reason) if part is None else f"{part}: {reason}"
+        self.counts[name] += 1
+        self.first.setdefault(name, place_of(where, reason))
+        if len(places := self.places.get(name, ())) < NAMED:
+            self.places[name] = (*places, where)
+
+
+def gather(sources: Sequence[Source], keep: Callable[[int, str, Row, Example], None]) -> Rows:
+    """Read all sources, hand each row to `keep` (its source's number, its place, itself, its example), and count.
+
+    Raises:
+        UserError: as the adapters do.
+
+    """
+    left_out, parts, total = LeftOut(), [], 0
+    for number, source in enumerate(sources):
+        columns: set[str] = set()
+        read = 0
+        for where, row in islice(source.adapter.rows(source.path, source.split), source.max_rows):
+            read += 1
+            try:
+                example = example_of(source, where, row)
+            except RowRejected as reason:
+                left_out.add(where, reason, source.name)
+            else:
+                native = example.metadata["row"]
+                columns.update(native)
+                keep(number, where, native, example)
+        source.adapter.check(columns, source.path)
+        total += read
+        if source.name is not None:
+            parts.append(PartRows(source.name, read, source.weight))
+    return Rows([], total, left_out.counts, tuple(parts), left_out.first, left_out.places)
+
+
+def example_of(source: Source, where: str, row: Row | Unreadable) -> Example:
+    """Return a row's example (see `convert`), in the part of a mixture if the source is one."""
+    example = convert(source.adapter, where, row)
+    if source.name is None:
+        return example
+    return replace(example, metadata={**example.metadata, "part": source.name})
+
+
 def read_examples(adapter: Adapter, path: str, split: str | None, max_rows: int | None) -> Rows:
     """Read at most `max_rows` rows of a dataset, and keep each native row with its example (see `Adapter`).
 
@@ -83,15 +158,5 @@ def read_examples(adapter: Adapter, path: str, split: str | None, max_rows: int 
 
     """
     examples: list[Example] = []
-    rejected: Counter[str] = Counter()
-    first: dict[str, str] = {}
-    read = 0
-    for where, row in islice(adapter.rows(path, split), max_rows):
-        read += 1
-        try:
-            examples.append(convert(adapter, where, row))
-        except RowRejected as reason:
-            rejected[str(reason)] += 1
-            first.setdefault(str(reason), place_of(where, reason))
-    adapter.check({name for example in examples for name in example.metadata["row"]}, path)
-    return Rows(examples, read, rejected, first=first)
+    rows = gather([Source(adapter, path, split, max_rows)], lambda _, __, ___, example: examples.append(example))
+    return replace(rows, examples=examples)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qstar_pl.data.storage.encoded_rows import EncodedRows
 from qstar_pl.data.text.encoding import Encoded, Ids
 from qstar_pl.errors import UserError
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, TensorFields
@@ -41,7 +42,7 @@ class Collate(ABC):
 
     @classmethod
     @abstractmethod
-    def select(cls, rows: Iterable[Encoded]) -> list[Encoded]:
+    def select(cls, rows: Iterable[Encoded]) -> EncodedRows:
         """Return the rows to make batches of, in their order."""
 
     @abstractmethod
@@ -62,12 +63,10 @@ class PromptCollate(Collate):
     needs = "a prompt"
 
     @classmethod
-    def select(cls, rows: Iterable[Encoded]) -> list[Encoded]:
+    def select(cls, rows: Iterable[Encoded]) -> EncodedRows:
         """Return the first row of each prompt."""
-        first: dict[int, Encoded] = {}
-        for row in rows:
-            first.setdefault(row.example.key, row)
-        return list(first.values())
+        found = EncodedRows.of(rows)
+        return found.take(np.sort(np.unique(found.keys, return_index=True)[1]))
 
     def __call__(self, rows: Sequence[Encoded]) -> PromptBatch:
         """Make one batch."""
@@ -81,9 +80,10 @@ class DemonstrationCollate(Collate):
     needs = "an answer (chosen)"
 
     @classmethod
-    def select(cls, rows: Iterable[Encoded]) -> list[Encoded]:
+    def select(cls, rows: Iterable[Encoded]) -> EncodedRows:
         """Return the rows with an answer."""
-        return [row for row in rows if row.chosen is not None]
+        found = EncodedRows.of(rows)
+        return found.take(found.has_chosen)
 
     def __call__(self, rows: Sequence[Encoded]) -> DemonstrationBatch:
         """Make one batch."""
@@ -98,9 +98,10 @@ class PreferenceCollate(Collate):
     needs = "a pair of answers (chosen and rejected)"
 
     @classmethod
-    def select(cls, rows: Iterable[Encoded]) -> list[Encoded]:
+    def select(cls, rows: Iterable[Encoded]) -> EncodedRows:
         """Return the rows with both answers."""
-        return [row for row in rows if row.chosen is not None and row.rejected is not None]
+        found = EncodedRows.of(rows)
+        return found.take(found.has_chosen & found.has_rejected)
 
     def __call__(self, rows: Sequence[Encoded]) -> PreferenceBatch:
         """Make one batch."""

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from qstar_pl.data.batches.collate import COLLATES, Collate
 from qstar_pl.data.batches.order import Share, TrainOrder, evaluation_batches
+from qstar_pl.data.storage.encoded_rows import EncodedRows
 from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.types import TensorFields
 
@@ -133,7 +134,7 @@ class TrainLoader:
         self.position = position
         self.seal = seal
         self._unprocessed = unprocessed
-        self._digest = order.fingerprint([row.example.key for row in rows])
+        self._digest = order.fingerprint(EncodedRows.of(rows).keys.tolist())
         self._loader: DataLoader[Any] = DataLoader(
             rows,  # type: ignore[arg-type]  # any sequence will do
             batch_sampler=_Remaining(order, position),

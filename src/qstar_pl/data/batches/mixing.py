@@ -10,6 +10,7 @@ import torch
 
 from qstar_pl.data.adapters.rows import PartRows
 from qstar_pl.data.batches.order import Share, TrainOrder, digest, generator
+from qstar_pl.data.storage.encoded_rows import EncodedRows
 from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.errors import UserError
 
@@ -91,9 +92,8 @@ def training_order(
     weights = [part.weight for part in parts if part.weight is not None]
     if not weights:
         return TrainOrder(len(rows), batch_size, seed, share, shuffle, limit)
-    numbers: dict[str, list[int]] = {part.name: [] for part in parts}
-    for number, row in enumerate(rows):
-        numbers[row.example.metadata["part"]].append(number)
+    found = EncodedRows.of(rows)
+    numbers = {part.name: found.of_part(part.name).tolist() for part in parts}
     return MixedOrder(
         len(rows),
         batch_size,

@@ -32,6 +32,16 @@ def looks_local(path: str) -> bool:
     return folder.exists() or path.endswith(SUFFIXES) or not HUB_ID.fullmatch(path)
 
 
+def local_files(path: str, split: str | None = None) -> list[Path] | None:
+    """Return the files that `read_rows` would read; None for a dataset on the hub.
+
+    Raises:
+        UserError: as `read_rows` does where there are none.
+
+    """
+    return _files(path, split) if looks_local(path) else None
+
+
 def read_rows(path: str, split: str | None = None) -> Located:
     """Yield (where, row) for each row, in the order of the files.
 

@@ -12,6 +12,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.data.selection.subset import subset_rank
+from qstar_pl.data.storage.examples import Examples, as_examples
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 
@@ -77,11 +78,12 @@ def score(example: Example, column: str, filter_name: str) -> float | None:
 
 def apply_filters(
     filters: Sequence[RowFilter], examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase | None
-) -> tuple[list[Example], Counter[str]]:
+) -> tuple[Examples, Counter[str]]:
     """Return what all filters leave, each looking at what those before it left, and the counts of the rest."""
-    rejected: Counter[str] = Counter()
+    kept, rejected = as_examples(examples), Counter[str]()
     for one in filters:
-        reasons = one.reasons(examples, tokenizer)
+        reasons = one.reasons(kept, tokenizer)
         rejected.update(reason for reason in reasons if reason is not None)
-        examples = [example for example, reason in zip(examples, reasons, strict=True) if reason is None]
-    return list(examples), rejected
+        numbers = [number for number, reason in enumerate(reasons) if reason is None]
+        kept = kept if len(numbers) == len(kept) else kept.take(numbers)
+    return kept, rejected

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
+from qstar_pl.data.adapters.adapter import RowSource
 from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.selection.filters import RowFilter, apply_filters
 from qstar_pl.data.selection.splits import Splits, check_fractions, split_by_prompt
 from qstar_pl.data.selection.subset import subset
-from qstar_pl.data.text.encoding import Encoded, Encoder
-from qstar_pl.data.text.tokenizing import encode_all, encode_cached
+from qstar_pl.data.storage.encoded_rows import EncodedRows
+from qstar_pl.data.storage.examples import Examples
+from qstar_pl.data.storage.folder import CacheFolder
+from qstar_pl.data.storage.row_cache import read_cached
+from qstar_pl.data.storage.token_cache import Tokenized
+from qstar_pl.data.storage.tokenizing import encode_all, encode_cached
+from qstar_pl.data.text.chat import Dialogues
+from qstar_pl.data.text.encoding import Encoder
 from qstar_pl.errors import UserError
-from qstar_pl.types import Example, Turn
+from qstar_pl.types import Example
 
 
 @dataclass(frozen=True)
@@ -31,18 +38,18 @@ class Selection:
             raise UserError(f"subset_size must be at least 1, got {self.subset_size}")
 
     def apply(
-        self, examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase | None
-    ) -> tuple[list[Example], Counter[str]]:
+        self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase | None
+    ) -> tuple[Examples, Counter[str]]:
         """Filter, then sub-sample, then put the system prompt before dialogues without one; count what is left out.
 
         The system prompt does not change a row's key, so it moves no row to another split or subset.
         """
-        kept, rejected = apply_filters(self.filters, list(examples), tokenizer)
+        kept, rejected = apply_filters(self.filters, examples, tokenizer)
         if self.subset_size is not None and self.subset_size < len(kept):
             rejected[f"outside the subset of {self.subset_size} rows"] += len(kept) - self.subset_size
             kept = subset(kept, self.subset_size)
         if self.system_prompt is not None:
-            kept = [_with_system(example, self.system_prompt) for example in kept]
+            kept = kept.with_system(self.system_prompt)
         return kept, rejected
 
 
@@ -51,11 +58,13 @@ class Prepared:
     """Encoded rows, ready to be made into batches."""
 
     encoder: Encoder
-    rows: list[Encoded]
+    rows: EncodedRows
     """All that are used, validation and test without their limits."""
     splits: Splits
     rejected: Counter[str]
     """Rows left out after reading, per reason."""
+    dialogues: Dialogues
+    """Of all that are used, for `remarks`."""
     cache: str | None
     """See `Tokenized.cache`."""
 
@@ -83,7 +92,7 @@ class Parting:
             if limit is not None and limit < 1:
                 raise UserError(f"{name} must be at least 1, got {limit}")
 
-    def apply(self, rows: Iterable[Encoded]) -> Splits:
+    def apply(self, rows: EncodedRows) -> Splits:
         """Split by prompt, then cut validation and test to their limits."""
         parts = split_by_prompt(rows, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.seed)
         return Splits(parts.train, parts.val[: self.val_limit], parts.test[: self.test_limit])
@@ -106,15 +115,31 @@ class Preparation:
 
         """
         examples, rejected = self.selection.apply(rows.examples, encoder.tokenizer)
-        made = encode_cached(encoder, examples, self.cache_dir) if self.cache else encode_all(encoder, examples)
+        made = self._tokenized(encoder, examples)
         rejected += made.rejected
         if not made.rows:
             reasons = "; ".join(f"{count}: {reason}" for reason, count in (rows.rejected + rejected).items())
             raise UserError(f"path must hold a usable row, got {rows.read} rows in {path} ({reasons or 'empty'})")
-        return Prepared(encoder, made.rows, self.parting.apply(made.rows), rejected, made.cache)
+        notices = "; ".join(notice for notice in (made.cache, rows.cache) if notice is not None)
+        return Prepared(encoder, made.rows, self.parting.apply(made.rows), rejected, made.dialogues, notices or None)
 
+    def read(self, source: RowSource, path: str, split: str | None, max_rows: int | None) -> Rows:
+        """Return the rows of a source; a large dataset's lie in the cache's folder.
 
-def _with_system(example: Example, text: str) -> Example:
-    if example.turns[:1] and example.turns[0].role == "system":
-        return example
-    return replace(example, turns=(Turn("system", text), *example.turns))
+        Raises:
+            UserError: as `RowSource.read` does.
+
+        """
+        try:
+            cache = CacheFolder.of(self.cache_dir) if self.cache else None
+        except RuntimeError:  # no home folder, which the token ids say
+            cache = None
+        return read_cached(source, path, split, max_rows, cache)
+
+    def _tokenized(self, encoder: Encoder, examples: Examples) -> Tokenized:
+        if not self.cache:
+            return encode_all(encoder, examples)
+        try:
+            return encode_cached(encoder, examples, CacheFolder.of(self.cache_dir))
+        except RuntimeError as error:
+            return replace(encode_all(encoder, examples), cache=f"tokens not cached: {error}")

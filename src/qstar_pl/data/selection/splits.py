@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
+from qstar_pl.data.storage.encoded_rows import EncodedRows
 from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.errors import UserError
 
@@ -14,11 +17,11 @@ from qstar_pl.errors import UserError
 class Splits:
     """The three parts of a dataset."""
 
-    train: list[Encoded]
+    train: EncodedRows
     """In the order of the input."""
-    val: list[Encoded]
+    val: EncodedRows
     """In a random order that depends on prompts and seed alone, so that its first n are a fair sample."""
-    test: list[Encoded]
+    test: EncodedRows
     """As `val`."""
 
 
@@ -49,15 +52,11 @@ def split_by_prompt(rows: Iterable[Encoded], *, val_fraction: float, test_fracti
     without any other prompt changing sides. Positions in [0, test_fraction) are test, the next val_fraction are
     validation; so a change of val_fraction leaves test as it is. Fractions are of prompts, and met in expectation.
     """
-    train: list[Encoded] = []
-    val: list[tuple[float, Encoded]] = []
-    test: list[tuple[float, Encoded]] = []
-    for row in rows:
-        position = prompt_position(row.example.key, seed)
-        if position < test_fraction:
-            test.append((position, row))
-        elif position < test_fraction + val_fraction:
-            val.append((position, row))
-        else:
-            train.append(row)
-    return Splits(train, *([row for _, row in sorted(part, key=lambda pair: pair[0])] for part in (val, test)))
+    found = EncodedRows.of(rows)
+    positions = np.asarray([prompt_position(key, seed) for key in found.keys.tolist()], np.float64)
+    order = np.argsort(positions, kind="stable")
+    test, rest = positions < test_fraction, positions >= test_fraction + val_fraction
+    of_val = ~test & ~rest
+    return Splits(
+        found.take(np.flatnonzero(rest & ~test)), found.take(order[of_val[order]]), found.take(order[test[order]])
+    )

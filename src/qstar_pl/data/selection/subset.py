@@ -7,6 +7,7 @@ import heapq
 import json
 from collections.abc import Sequence
 
+from qstar_pl.data.storage.examples import Examples, as_examples
 from qstar_pl.types import Example
 
 
@@ -19,13 +20,14 @@ def subset_rank(example: Example) -> bytes:
     return hashlib.blake2b(identity.encode(), digest_size=16).digest()
 
 
-def subset(examples: Sequence[Example], size: int) -> list[Example]:
+def subset(examples: Sequence[Example], size: int) -> Examples:
     """Return the `size` rows with the lowest ranks, in their given order; all rows, if there are fewer.
 
     A smaller subset is contained in a larger one, in whatever order the rows come and whatever other rows there are
     between them. Splits go by the prompt alone, so the splits of nested subsets are nested too.
     """
+    examples = as_examples(examples)
     if size >= len(examples):
-        return list(examples)
+        return examples
     ranks = ((subset_rank(example), number) for number, example in enumerate(examples))
-    return [examples[number] for number in sorted(number for _, number in heapq.nsmallest(size, ranks))]
+    return examples.take(sorted(number for _, number in heapq.nsmallest(size, ranks)))

@@ -154,24 +154,52 @@ class ChatTemplate(Template):
             return otherwise
 
 
-def remarks(template: Template, dialogues: Iterable[Sequence[Turn]]) -> list[str]:
+@dataclass
+class Dialogues:
+    """How many dialogues there are of what templates may drop."""
+
+    rows: int = 0
+    system: int = 0
+    """With a system turn."""
+    earlier: int = 0
+    """With turns before the last one, the system's aside."""
+
+    @classmethod
+    def of(cls, dialogues: Iterable[Sequence[Turn]]) -> Dialogues:
+        """Count dialogues, each the turns before an answer."""
+        counts = cls()
+        for turns in dialogues:
+            counts.add(turns)
+        return counts
+
+    def add(self, turns: Sequence[Turn]) -> None:
+        """Count one."""
+        self.rows += 1
+        if turns:
+            system = turns[0].role == "system"
+            self.system += system
+            self.earlier += len(turns) - system > 1
+
+
+def remarks(template: Template, dialogues: Dialogues) -> list[str]:
     """Return what a template does to dialogues that their reader would not expect, a line each.
 
     Args:
         template: any; only chat templates do such things.
-        dialogues: the turns before each answer.
+        dialogues: that it is to write.
 
     """
     if not isinstance(template, ChatTemplate):
         return []
-    dialogues = list(dialogues)
     found = []
-    system = sum(turns[0].role == "system" for turns in dialogues if turns)
-    if system and "system" in template.leaves_out:
-        found.append(f"warning: the chat template leaves the system message out, in {system} of {len(dialogues)} rows")
-    earlier = sum(turns[-1:] != turns[int(turns[0].role == "system") :] for turns in dialogues if turns)
-    if earlier and "history" in template.leaves_out:
-        found.append(f"warning: the chat template leaves earlier turns out, in {earlier} of {len(dialogues)} rows")
+    if dialogues.system and "system" in template.leaves_out:
+        found.append(
+            f"warning: the chat template leaves the system message out, in {dialogues.system} of {dialogues.rows} rows"
+        )
+    if dialogues.earlier and "history" in template.leaves_out:
+        found.append(
+            f"warning: the chat template leaves earlier turns out, in {dialogues.earlier} of {dialogues.rows} rows"
+        )
     if template.opens_thought:
         found.append(f"the chat template opens {THINK}: answers begin inside it, and end it with {THINK_END}")
     if template.writes_date:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.data.text.rendering import Rendering, TokenizerRendering
@@ -153,9 +154,35 @@ class Encoder:
         whole = self._ids(context + text, special=special)
         return whole[len(head) :] if whole[: len(head)] == head else self._ids(text, special=special)
 
+    @cached_property
+    def _backend(self) -> Any:
+        """What a fast tokenizer asks in the end, where no method of its own comes between; else None.
+
+        Its answers are the tokenizer's, without the 40 µs that the tokenizer's own layer takes for each text.
+        """
+        kind = type(self.tokenizer)
+        plain = kind.__call__ is PreTrainedTokenizerBase.__call__
+        return self.tokenizer.backend_tokenizer if plain and _is_plain(kind) else None
+
     def _ids(self, text: str, *, special: bool) -> list[int]:
+        if (backend := self._backend) is not None:
+            if backend.truncation is not None:
+                backend.no_truncation()
+            if backend.padding is not None:
+                backend.no_padding()
+            if backend.encode_special_tokens == special:
+                backend.encode_special_tokens = not special
+            return list(backend.encode_batch_fast([text], add_special_tokens=False)[0].ids)  # ids without their offsets
         encoding = self.tokenizer(text, add_special_tokens=False, split_special_tokens=not special, verbose=False)
         return list(encoding["input_ids"])
+
+
+def _is_plain(kind: type) -> bool:
+    """Tell whether a tokenizer's class encodes texts as fast tokenizers do."""
+    encode = getattr(kind, "_encode_plus", None)
+    return issubclass(kind, PreTrainedTokenizerFast) and encode is getattr(
+        PreTrainedTokenizerFast, "_encode_plus", kind
+    )
 
 
 def _shortenings(turns: tuple[Turn, ...]) -> Iterator[tuple[Turn, ...]]:

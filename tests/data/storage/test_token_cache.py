@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 
 from qstar_pl.data import ChatRendering, PlainRendering, single_turn
+from qstar_pl.data.storage.examples import as_examples
+from qstar_pl.data.storage.folder import CacheFolder, default_folder
+from qstar_pl.data.storage.identity import tokens_identity
+from qstar_pl.data.storage.token_cache import load_tokens, write_tokens
+from qstar_pl.data.storage.tokenizing import encode_all, encode_cached
 from qstar_pl.data.text.encoding import Encoder
-from qstar_pl.data.text.token_cache import TokenCache, default_folder
-from qstar_pl.data.text.tokenizing import encode_all, encode_cached
 from qstar_pl.types import Turn
 
 EXAMPLES = [single_turn(f"question {n}", f"answer {n}") for n in range(8)]
-CACHE = TokenCache(Path("nowhere"))
 
 
 def name(encoder, examples=EXAMPLES):
-    return CACHE.file(encoder, examples).name
+    return tokens_identity(encoder, as_examples(examples))
 
 
 @pytest.fixture
@@ -68,13 +70,13 @@ def test_a_template_with_the_date_is_cached_for_a_day(encoder, monkeypatch):
 def write(folder, tokenizer, start):
     start.wait()
     for _ in range(5):
-        encode_cached(Encoder(tokenizer, 20, 10), EXAMPLES, folder)
+        encode_cached(Encoder(tokenizer, 20, 10), EXAMPLES, CacheFolder(folder, 0))
 
 
 def test_processes_share_a_folder(encoder, tmp_path):
     context = multiprocessing.get_context("fork")
     start = context.Event()
-    writers = [context.Process(target=write, args=(str(tmp_path), encoder.tokenizer, start)) for _ in range(4)]
+    writers = [context.Process(target=write, args=(tmp_path, encoder.tokenizer, start)) for _ in range(4)]
     for writer in writers:
         writer.start()
     start.set()
@@ -82,17 +84,21 @@ def test_processes_share_a_folder(encoder, tmp_path):
         writer.join()
     assert [writer.exitcode for writer in writers] == [0] * 4
     (file,) = tmp_path.iterdir()
-    rows, rejected = TokenCache(tmp_path).load(file, EXAMPLES)
-    assert [row.prompt.tolist() for row in rows] == [row.prompt.tolist() for row in encode_all(encoder, EXAMPLES).rows]
-    assert not rejected
+    found = load_tokens(file, as_examples(EXAMPLES))
+    assert [row.prompt.tolist() for row in found.rows] == [
+        row.prompt.tolist() for row in encode_all(encoder, EXAMPLES).rows
+    ]
+    assert not found.rejected
 
 
 def test_no_rows_at_all(encoder, tmp_path):
-    cache, three = TokenCache(tmp_path), EXAMPLES[:3]
-    file = cache.file(encoder, three)
-    cache.save(file, three, [], {"why": 3})
-    assert cache.load(file, three) == ([], {"why": 3})
-    assert cache.load(file, EXAMPLES) is None
+    three = as_examples(EXAMPLES[:3])
+    strict = replace(encoder, max_completion_tokens=1, drop_long_answers=True)
+    made = write_tokens(tmp_path / "x", strict, three)
+    found = load_tokens(tmp_path / "x", three)
+    assert list(made.rows) == list(found.rows) == []
+    assert made.rejected == found.rejected == {"an answer is longer than max_completion_tokens": 3}
+    assert load_tokens(tmp_path / "x", as_examples(EXAMPLES)) is None
 
 
 def test_default_folder(monkeypatch):
