@@ -131,18 +131,22 @@ class Source:
         return [(one.name, other) for one, other in pairs if rank(part_of(other)) > rank(one.part)]
 
     def folder_circles(self) -> list[list[str]]:
-        """Return the groups of folders that import each other; a folder and what lies inside it count as one way."""
+        """Return the groups of folders that import each other.
+
+        A file right below the package is a folder of its own here. What a folder's own folders import of it, and it of
+        them, is no circle; nor do packages count that re-export.
+        """
         edges: dict[str, set[str]] = {}
         for module in self.modules.values():
-            if module.is_package:  # it re-exports
-                continue
-            for other in self.own_imports(module):
-                there = self.modules[other].folder if other in self.modules else other
-                if not (there + ".").startswith(module.folder + ".") and not (module.folder + ".").startswith(
-                    there + "."
-                ):
-                    edges.setdefault(module.folder, set()).add(there)
+            if not module.is_package:
+                here = self._place(module.name)
+                there = {self._place(other) for other in self.own_imports(module)}
+                edges.setdefault(here, set()).update(one for one in there if not _within(one, here))
         return circles(edges)
+
+    def _place(self, name: str) -> str:
+        module = self.modules.get(name)
+        return name if module is None or module.folder == NAME else module.folder
 
     def longest_chain(self) -> list[str]:
         """Return the longest line of inheritance among classes of this package, the class first."""
@@ -187,6 +191,11 @@ class Source:
             + "".join(f"; {', '.join(one)}" for one in rounds).replace(f"{NAME}.", ""),
             "longest chain of classes": f"{len(chain)}: {' < '.join(chain)}",
         }
+
+
+def _within(one: str, other: str) -> bool:
+    """Return whether one of two folders lies in the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def circles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:

@@ -9,8 +9,8 @@ from typing import Any
 from jsonargparse import Namespace
 
 from qstar_pl.checkpoints.damage import find_damage
+from qstar_pl.checkpoints.finished import Finished
 from qstar_pl.cli.layers.checkpoints import step_of
-from qstar_pl.cli.runs.finished import Finished
 from qstar_pl.errors import UserError
 
 LAST = "last"

@@ -12,12 +12,12 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
+from qstar_pl.checkpoints.finished import Finished
 from qstar_pl.checkpoints.pending_validation import make_up_for_validation
 from qstar_pl.checkpoints.pruning import prune
 from qstar_pl.cli.layers.defaults import MAX_STEPS, RUNS
 from qstar_pl.cli.layers.given import given_by
 from qstar_pl.cli.layers.resume import LAST, find_last
-from qstar_pl.cli.runs.finished import Finished
 from qstar_pl.cli.runs.interrupt import Quiet, Stopped, StopSignals, name_of
 from qstar_pl.cli.shipped import with_configurations
 from qstar_pl.training.resume import ExactResume

@@ -12,9 +12,9 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 from qstar_pl.checkpoints.atomic import replacing
+from qstar_pl.checkpoints.finished import begin as forget_end
 from qstar_pl.cli.errors import MISTAKE
 from qstar_pl.cli.layers.checkpoints import KEY, ROWS, WANDB_ID, rows_at
-from qstar_pl.cli.runs.finished import begin as forget_end
 from qstar_pl.cli.runs.folders import acquired, is_its_folder, keep_earlier, keep_earlier_metrics, written_folders
 from qstar_pl.cli.runs.hyperparameters import flat
 from qstar_pl.cli.runs.interrupt import Quiet
