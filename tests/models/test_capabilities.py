@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,11 @@ def test_a_folder_whose_own_pad_has_no_row_is_read(tmp_path: Path) -> None:
         model.save_pretrained(tmp_path)
         loaded = Pretrained(str(tmp_path)).load()
         assert torch.equal(loaded.model.embed_tokens.weight, model.model.embed_tokens.weight)
+
+
+def test_nothing_else_guesses(repository):
+    """What configurations call these facts is known in three files: they, and the cache's own layers, answer."""
+    names = re.compile("is_encoder_decoder|max_position_embeddings|rope_parameters|rope_scaling|sliding_window")
+    package = repository / "src" / "qstar_pl"
+    found = {file.relative_to(package).as_posix() for file in package.rglob("*.py") if names.search(file.read_text())}
+    assert found == {"models/capabilities.py", "models/context.py", "models/cache.py"}

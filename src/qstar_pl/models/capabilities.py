@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary, ref
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
-from qstar_pl.models.context import Context, context_of, declared_context
+from qstar_pl.models.context import Context, context_of, declared_context, window_of
 from qstar_pl.models.endings import control_tokens, end_ids, turn_end_id
 from qstar_pl.models.tokenizers import absent_ids, is_appended_pad, vocabulary_size
 
@@ -36,6 +36,8 @@ class Capabilities:
     """What batches are padded with; never EOS. It may lie beyond the embedding: masks keep it from being read."""
     context: Context
     """The longest sequence."""
+    window: int | None
+    """Columns that the layers with the shortest sight look back; None: all layers see everything."""
 
     @classmethod
     def declared(
@@ -68,6 +70,7 @@ class Capabilities:
             end_ids=end_ids(tokenizer, text, generation, size),
             pad_id=getattr(text, "pad_token_id", None) if tokenizer is None else tokenizer.pad_token_id,
             context=declared_context(text),
+            window=window_of(text),
         )
 
     @classmethod

@@ -44,6 +44,12 @@ def declared_context(config: PretrainedConfig) -> Context:
     return Context(limit)
 
 
+def make_room(config: PretrainedConfig, tokens: int) -> None:
+    """Let a model that is built from a text model's configuration have positions for so many tokens."""
+    if getattr(config, _NAMES[0], tokens) < tokens:
+        setattr(config, _NAMES[0], tokens)
+
+
 def window_of(config: PretrainedConfig) -> int | None:
     """Return how many columns the layers with the shortest sight look back; None: all of them see everything."""
     kinds = getattr(config, "layer_types", None)

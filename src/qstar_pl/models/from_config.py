@@ -84,10 +84,10 @@ class FromConfig(ModelSource):
         """Return the configuration behind this tokenizer, and what a model of it can do."""
         ids = {f"{role}_token_id": getattr(tokenizer, f"{role}_token_id") for role in ("bos", "eos")}
         config = self._config(**ids, **options)
-        if vocabulary_size(tokenizer) > config.get_text_config().vocab_size:
+        rows = Capabilities.declared(config).rows
+        if vocabulary_size(tokenizer) > rows:
             raise UserError(
-                f"overrides.vocab_size must hold the tokenizer's {vocabulary_size(tokenizer)} tokens, "
-                f"got {config.get_text_config().vocab_size}"
+                f"overrides.vocab_size must hold the tokenizer's {vocabulary_size(tokenizer)} tokens, got {rows}"
             )
         capabilities = Capabilities.declared(config, None, tokenizer)
         set_pad(config, capabilities.embedded_pad_id)

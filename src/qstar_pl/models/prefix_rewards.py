@@ -10,8 +10,6 @@ from torch import Tensor
 from qstar_pl.errors import UserError
 from qstar_pl.models.alignment import Alignment
 from qstar_pl.models.cache import cut_cache, select_cache
-from qstar_pl.models.capabilities import Capabilities
-from qstar_pl.models.context import window_of
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_length, fill_masked
 from qstar_pl.models.probe import TOKENS, same, undisturbed, works
@@ -46,7 +44,7 @@ class PrefixRewards:
                 f"{scorer.model.config.model_type} with attention {scorer.model.config._attn_implementation}"
             )
         self._scorer = scorer
-        self._window = window_of(scorer.model.config.get_text_config())
+        self._context, self._window = scorer.capabilities.context, scorer.capabilities.window
         self._cache: Any = None
         self._mask: Tensor | None = None
 
@@ -69,7 +67,7 @@ class PrefixRewards:
         before = self.length
         columns_mask = mask if self._mask is None else torch.cat([self._mask, mask], dim=1)
         model, (rows, count) = self._scorer.model, candidates.shape
-        check_length(self._scorer.context, torch.cat([columns_mask, columns_mask.new_ones(rows, 1)], dim=1))
+        check_length(self._context, torch.cat([columns_mask, columns_mask.new_ones(rows, 1)], dim=1))
         if self._window is not None and columns_mask.shape[1] + count >= self._window:
             raise UserError(
                 f"prompt, answer and candidates must fit into the reward model's sliding window of {self._window} "
@@ -124,7 +122,7 @@ class PrefixRewards:
 def _agrees(scorer: RewardModel) -> bool:
     """Return whether two candidates behind each of two prefixes, read with a cache, get what whole sequences get."""
     device = scorer.model.get_input_embeddings().weight.device
-    known = Capabilities.declared(scorer.model.config).ordinary_ids(TOKENS)
+    known = scorer.capabilities.ordinary_ids(TOKENS)
     ids = torch.tensor([known[i % len(known)] for i in range(TOKENS)], device=device)
     candidates, ends = ids[None, 4:6], ids.new_tensor([2, 2])
     sequences = [ids[[0, 1, 2, 4]], ids[[0, 1, 2, 5]], ids[[0, 1, 2, 3, 4]], ids[[0, 1, 2, 3, 5]]]

@@ -12,7 +12,6 @@ from qstar_pl.errors import UserError
 from qstar_pl.files import open_weights
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.configure import set_pad
-from qstar_pl.models.context import context_of
 from qstar_pl.models.inputs import check_length, join, last_position, unpack
 from qstar_pl.models.probe import TOKENS, padding_of, sample_rows, undisturbed
 from qstar_pl.models.reading import Reader
@@ -44,7 +43,7 @@ class RewardModel(nn.Module):
             raise UserError(
                 f"model must be a sequence classifier with a scalar head called score, got {model.config.model_type}"
             )
-        self.context = context_of(model)
+        self.capabilities = Capabilities.of(model)
         self.reader = Reader(model)
         self.reads_prefixes: bool | None = None
         """Whether `PrefixRewards` gives what whole sequences get; None: not asked yet."""
@@ -78,7 +77,7 @@ class RewardModel(nn.Module):
 
     def prefix_scores(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return the head's value [rows, length] float32 at every position, i.e. the reward of every prefix."""
-        check_length(self.context, mask)
+        check_length(self.capabilities.context, mask)
         return self._values(ids, mask, self._padding())
 
     def _values(self, ids: Tensor, mask: Tensor, padding: Literal["left", "right"]) -> Tensor:
@@ -89,7 +88,7 @@ class RewardModel(nn.Module):
         """Return on which side pads may stand, asked of the weights on the first call."""
         if self._side is None:
             with undisturbed(self.model):
-                rows = sample_rows(self.model, Capabilities.declared(self.model.config).ordinary_ids(TOKENS))
+                rows = sample_rows(self.model, self.capabilities.ordinary_ids(TOKENS))
                 self._side = padding_of(self.model, self._values, rows)
         return self._side
 

@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from qstar_pl.distributed.sharding import blocks_of
+from qstar_pl.models.context import make_room
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,7 @@ def _saved_bytes(model: PreTrainedModel, layers: int, rows: int, length: int, an
     text.num_hidden_layers = layers
     if getattr(text, "layer_types", None):
         text.layer_types = text.layer_types[:layers]
-    if getattr(text, "max_position_embeddings", length) < length:
-        text.max_position_embeddings = length
+    make_room(text, length)
     with FakeTensorMode(allow_non_fake_inputs=True):
         small = AutoModelForCausalLM.from_config(
             config, dtype=dtype, attn_implementation=model.config._attn_implementation
