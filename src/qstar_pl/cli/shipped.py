@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from qstar_pl.cli.words import with_values
 from qstar_pl.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
@@ -49,15 +50,7 @@ def with_configurations(words: Sequence[str]) -> list[str]:
         UserError: if what stands behind `--config` is neither, and the name of one is near.
 
     """
-    made, before = list[str](), ""
-    for word in words:
-        option, equals, value = word.partition("=")
-        if equals and option.startswith("-"):
-            made.append(f"{option}={_resolved(option, value)}")
-        else:
-            made.append(_resolved(before, word) if before.startswith("-") else word)
-        before = word if not equals else ""
-    return made
+    return with_values(words, _resolved)
 
 
 def _resolved(option: str, value: str) -> str:

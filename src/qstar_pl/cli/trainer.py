@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from jsonargparse import set_parsing_settings
 from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -22,18 +21,11 @@ import qstar_pl.distributed
 import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimisers and strategies known to the parser)
 from qstar_pl.checkpoints import AtomicCheckpointIO
 from qstar_pl.cli.dispatch import TRAINER_COMMANDS
-from qstar_pl.cli.layers.checkpoints import check_same_method, checkpoint_layer, logged_step, wandb_id_of
-from qstar_pl.cli.layers.defaults import (
-    MAX_STEPS,
-    RUNS,
-    defaults,
-    has_default_cadence,
-    snake_case,
-    wanted_callbacks,
-)
-from qstar_pl.cli.layers.given import given_by
-from qstar_pl.cli.layers.resume import AUTO, LAST, find_checkpoint, stay_in_folder
-from qstar_pl.cli.layers.typed_paths import TypedPaths
+from qstar_pl.cli.layers.checkpoints import check_same_method, logged_step, wandb_id_of
+from qstar_pl.cli.layers.defaults import MAX_STEPS, RUNS, has_default_cadence, wanted_callbacks
+from qstar_pl.cli.layers.names import check_name, snake_case
+from qstar_pl.cli.layers.resume import AUTO, LAST, stay_in_folder
+from qstar_pl.cli.layers.stack import Layers
 from qstar_pl.cli.nulls import check_nulls
 from qstar_pl.cli.parser import OneLineParser, is_print_config, print_flags
 from qstar_pl.cli.quiet import quieten
@@ -41,15 +33,14 @@ from qstar_pl.cli.runs.closing import ClosingFitLoop
 from qstar_pl.cli.runs.ending import SAVE_AFTER_S, EndOfRun
 from qstar_pl.cli.runs.folders import check_free_folders, claim_folder, give_back
 from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
-from qstar_pl.cli.runs.loggers import UNNAMED, check_name, folder_name, metrics_files, resolve_loggers
+from qstar_pl.cli.runs.loggers import UNNAMED, folder_name, metrics_files, resolve_loggers
 from qstar_pl.cli.runs.metrics_file import keep_rows
 from qstar_pl.cli.runs.monitors import check_monitors
 from qstar_pl.cli.runs.predictions import write_predictions
 from qstar_pl.cli.runs.requeue import requeue
 from qstar_pl.cli.runs.run_config import RunConfig
 from qstar_pl.cli.runs.summary import metric_lines, run_summary
-from qstar_pl.cli.shipped import with_configurations
-from qstar_pl.cli.trainer_options import check_trainer_options, spelled_out
+from qstar_pl.cli.trainer_options import check_trainer_options
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
 from qstar_pl.methods import RLHFModule
@@ -102,20 +93,10 @@ class TrainerCLI(LightningCLI):
         """Parse the user's words above the checkpoint's layer and the defaults."""
         command = next(word for word in args if word in TRAINER_COMMANDS)
         self.typed = [word for word in args if not is_print_config(word)]
-        paths = TypedPaths()
-        self.words = paths.words(spelled_out(with_configurations(self.typed)))
         self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
-        given = given_by(command, self.words)
-        self.names = given.names
-        check_name(given.name)
-        root = given.trainer.get("default_root_dir") or RUNS
-        self.checkpoint = find_checkpoint(given.ckpt_path, command, root, given.run_name)
-        stored = checkpoint_layer(command, given, self.checkpoint)
-        layers = [defaults(command, [*given.trainer, *stored.get("trainer", {})]), stored]
-        # As the content of --config on the level above the subcommand, which is read before the user's own files.
-        lower = [f"--config={_one_line_yaml({command: layer})}" for layer in layers if layer]
-        with paths.in_yaml():
-            self.config = parser.parse_args([*lower, *self.words])
+        layers = Layers.of(command, self.typed)
+        self.names, self.checkpoint = layers.given.names, layers.checkpoint
+        self.config = layers.parsed_by(parser)
         for part, owner in (("model", None), ("data", None), ("trainer", "lightning.pytorch.Trainer")):
             check_nulls(part, self.config[command][part], owner)
 
@@ -292,7 +273,3 @@ def run_trainer(argv: Sequence[str]) -> None:
         TrainerCLI(argv, signals=signals)
     finally:
         signals.release()
-
-
-def _one_line_yaml(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=float("inf")).strip()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from qstar_pl.cli.words import with_values
 from qstar_pl.errors import UserError
 
 AT_LEAST = {
@@ -25,6 +26,7 @@ AT_LEAST = {
 ABOVE_ZERO = ("val_check_interval",)
 _DEVICES = re.compile(r"auto|-1|\d+(,\s*\d+)*,?")
 PLATEAU = "ReduceLROnPlateau"
+MEANT = f"lightning.pytorch.cli.{PLATEAU}"
 """Two classes have this name; Lightning's knows what it watches."""
 
 
@@ -53,17 +55,7 @@ def check_trainer_options(trainer: Any) -> None:
 
 def spelled_out(words: Sequence[str]) -> list[str]:
     """Return the words with the name of a class that stands for two as the one that is meant."""
-    meant = f"lightning.pytorch.cli.{PLATEAU}"
-    made, before = list[str](), ""
-    for word in words:
-        option, equals, value = word.partition("=")
-        if _asks_for_schedule(option) and value == PLATEAU:
-            word = f"{option}{equals}{meant}"
-        elif _asks_for_schedule(before) and word == PLATEAU:
-            word = meant
-        made.append(word)
-        before = word
-    return made
+    return with_values(words, lambda name, value: MEANT if value == PLATEAU and _asks_for_schedule(name) else value)
 
 
 def _asks_for_schedule(option: str) -> bool:

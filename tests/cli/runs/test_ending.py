@@ -13,7 +13,7 @@ from small_run import SMALL
 
 from qstar_pl.cli.build import build
 from qstar_pl.cli.layers.defaults import VALIDATE_EVERY
-from qstar_pl.cli.runs.ending import _clock
+from qstar_pl.cli.runs.onward import clock
 from qstar_pl.cli.trainer import TrainerCLI
 
 Call = Callable[..., tuple[int, str, str]]
@@ -152,7 +152,7 @@ def test_a_run_that_a_time_ended_goes_on_with_more_of_it(qstar: Call) -> None:
     ("seconds", "text"), [(0.2, "00:00:00:01"), (61, "00:00:01:01"), (90_061, "01:01:01:01"), (3_599.5, "00:01:00:00")]
 )
 def test_a_time_as_the_option_has_it(seconds: float, text: str) -> None:
-    assert _clock(seconds) == text
+    assert clock(seconds) == text
 
 
 def test_it_saves_while_it_runs_and_after_a_time(qstar: Call, monkeypatch: pytest.MonkeyPatch) -> None:

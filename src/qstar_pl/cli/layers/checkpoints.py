@@ -16,8 +16,9 @@ import torch
 
 from qstar_pl.checkpoints.reading import read_settings
 from qstar_pl.checkpoints.stored_config import withheld_line, without_risks
-from qstar_pl.cli.layers.defaults import CADENCE, LENGTHS, snake_case
+from qstar_pl.cli.layers.defaults import CADENCE, LENGTHS
 from qstar_pl.cli.layers.given import Given, class_name, read_yaml
+from qstar_pl.cli.layers.names import snake_case
 from qstar_pl.errors import UserError
 
 KEY = "qstar_config"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Collection
 from typing import Any
 
@@ -63,11 +62,6 @@ def defaults(command: str = "fit", given: Collection[str] = ()) -> dict[str, Any
             ],
         },
     }
-
-
-def snake_case(name: str) -> str:
-    """Return e.g. "q_star" for "QStar" and "dpo" for "DPO": the run folder of a method."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def is_built_in(writer: Any) -> bool:

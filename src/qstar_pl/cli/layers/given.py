@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 
 from qstar_pl.checkpoints.stored_config import option_names
-from qstar_pl.cli.layers.defaults import DEFAULT_METHOD, snake_case
+from qstar_pl.cli.layers.defaults import DEFAULT_METHOD
+from qstar_pl.cli.layers.names import snake_case
+from qstar_pl.cli.words import options
 from qstar_pl.errors import UserError
 
 _GROUPS = (".yaml", ".yml", ".json")
@@ -65,28 +67,26 @@ def given_by(command: str, words: Sequence[str]) -> Given:
     """
     given = Given()
     before = True
-    for position, word in enumerate(words):
-        if before and word == command:
-            before = False
+    for one in options(words):
+        if one.name == "":
+            before = before and one.words != (command,)
             continue
-        option, equals, value = word.partition("=")
-        if not equals:
-            value = words[position + 1] if position + 1 < len(words) else ""
-        if option.startswith("--") and option != "--config":
-            given.options.add(_option_name(option))
-        if option in ("-c", "--config"):
+        value = one.value or ""
+        if one.name in ("-c", "--config"):
             settings, folder = _settings(value)
             given.take(settings.get(command) or {} if before else settings, folder)
-        elif option == "--ckpt_path":
+            continue
+        given.options.add(_option_name(one.name))
+        if one.name == "--ckpt_path":
             given.ckpt_path = None if value == "null" else value
-        elif option == "--name":
+        elif one.name == "--name":
             given.name = None if value == "null" else value
-        elif option in ("--model", "--model.class_path"):
+        elif one.name in ("--model", "--model.class_path"):
             given.model = _group(value, Path())
-        elif option == "--trainer":
+        elif one.name == "--trainer":
             given.take({"trainer": _settings(value)[0]}, Path())
-        elif option.startswith("--trainer."):
-            given.trainer[option.removeprefix("--trainer.").partition(".")[0].removesuffix("+")] = value
+        elif one.name.startswith("--trainer."):
+            given.trainer[one.name.removeprefix("--trainer.").partition(".")[0].removesuffix("+")] = value
     return given
 
 

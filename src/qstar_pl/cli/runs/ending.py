@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import time
 from collections.abc import Sequence
@@ -10,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from qstar_pl.checkpoints.finished import Finished
 from qstar_pl.checkpoints.pending_validation import make_up_for_validation
 from qstar_pl.checkpoints.pruning import prune
-from qstar_pl.cli.layers.defaults import MAX_STEPS, RUNS
-from qstar_pl.cli.layers.given import given_by
-from qstar_pl.cli.layers.resume import LAST, find_last
 from qstar_pl.cli.runs.interrupt import Quiet, Stopped, StopSignals, name_of
-from qstar_pl.cli.shipped import with_configurations
+from qstar_pl.cli.runs.onward import longer, onward, short
 from qstar_pl.training.resume import ExactResume
 
 SAVE_AFTER_S = 600.0
@@ -163,19 +159,19 @@ class EndOfRun(Callback):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return []
         taken = trainer.global_step if before is None else before.step
-        longer = _longer(trainer, taken, trainer.current_epoch if before is None else before.epochs)
-        go_on = f"  go on:    {self.command(trainer, *longer)}"
+        more = longer(trainer, taken, trainer.current_epoch if before is None else before.epochs)
+        go_on = f"  go on:    {self.command(trainer, *more)}"
         if not self.began and taken > 0:
             return [f"the run has taken all of its steps before, {taken}; nothing was done", go_on]
         if self._step == 0:
-            return [f"no step was taken: {_why_none(trainer)}", *([go_on] if longer else [])]
+            return [f"no step was taken: {_why_none(trainer)}", *([go_on] if more else [])]
         if self.saved is None:
             return [_NO_WRITER]
         lines = [f"checkpoint: {self.saved}"]
         for writer in _writers(trainer):
             if writer.monitor and writer.best_model_path and writer.best_model_score is not None:
                 score = f"{writer.monitor} = {float(writer.best_model_score):.6g}"
-                lines.append(f"best: {_short(writer.best_model_path)} ({score})")
+                lines.append(f"best: {short(writer.best_model_path)} ({score})")
         path = shlex.quote(str(self.saved))
         folder = shlex.quote(str(self.saved.parent.parent / "exported"))
         return [
@@ -187,16 +183,8 @@ class EndOfRun(Callback):
 
     def command(self, trainer: Trainer, *more: str) -> str:
         """Return the command that goes on from the last checkpoint: the user's own words, and more."""
-        words = _without(self.words, "--ckpt_path", *more[::2])
-        if self.saved is None and self.continued is None and not trainer.ckpt_path:
-            return shlex.join(["qstar", *words, *more])  # from the beginning
-        given = given_by("fit", with_configurations(words))
-        newest = find_last(given.trainer.get("default_root_dir") or RUNS, self.name)
-        resumed = self.saved or self.continued or (Path(trainer.ckpt_path) if trainer.ckpt_path else None)
-        if resumed is not None and (newest is None or newest.resolve() != resumed.resolve()):
-            return shlex.join(["qstar", *words, "--ckpt_path", str(resumed), *more])
-        name = [] if given.run_name == self.name else ["--name", self.name]
-        return shlex.join(["qstar", *words, *name, "--ckpt_path", LAST, *more])
+        started = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+        return onward(self.words, self.name, self.saved or self.continued or started, *more)
 
     def _save(self, trainer: Trainer, *, always: bool = False, at_end: bool = False) -> None:
         """Write the newest checkpoint as `last`; without a writer, or under `fast_dev_run`, there is none.
@@ -225,7 +213,7 @@ class EndOfRun(Callback):
             self._saved_step = trainer.global_step
         self._saved_at = time.monotonic()
         newest = writer.last_model_path or writer._last_checkpoint_saved
-        self.saved = _short(newest) if newest else None
+        self.saved = short(newest) if newest else None
 
     def _stop(self, trainer: Trainer, number: int) -> None:
         if trainer.is_global_zero:
@@ -254,26 +242,6 @@ def _is_done(trainer: Trainer) -> bool:
     return last_epoch and loop.epoch_loop._num_ready_batches_reached()
 
 
-def _longer(trainer: Trainer, taken: int, epochs_taken: int) -> list[str]:
-    """Return the options with which a run that has ended by itself, after so many, would be twice as long as it is."""
-    options = list[str]()
-    if 0 <= trainer.max_steps <= taken:
-        options += ["--trainer.max_steps", str(2 * taken or MAX_STEPS)]
-    epochs = trainer.fit_loop.max_epochs
-    if epochs is not None and 0 <= epochs <= epochs_taken:
-        options += ["--trainer.max_epochs", str(2 * epochs_taken or 1)]
-    timers = [one for one in trainer.callbacks if isinstance(one, Timer)]  # type: ignore[attr-defined]
-    spent = max((one.time_elapsed() for one in timers if (one.time_remaining() or 1) <= 0), default=None)
-    return options if spent is None else [*options, "--trainer.max_time", _clock(2 * spent)]
-
-
-def _clock(seconds: float) -> str:
-    """Return a time as the option max_time has it: days, hours, minutes, seconds."""
-    minutes, rest = divmod(math.ceil(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return ":".join(f"{part:02d}" for part in (*divmod(hours, 24), minutes, rest))
-
-
 def _why_none(trainer: Trainer) -> str:
     loop = trainer.fit_loop
     if trainer.max_steps == 0 or loop.max_epochs == 0:
@@ -281,19 +249,3 @@ def _why_none(trainer: Trainer) -> str:
     if trainer.limit_train_batches == 0:
         return "trainer.limit_train_batches is 0"
     return "training ended before the first"
-
-
-def _without(words: Sequence[str], *options: str) -> list[str]:
-    """Return a command line's words without some options and their values."""
-    kept, is_value = [], False
-    for word in words:
-        if not is_value and word.partition("=")[0] not in options:
-            kept.append(word)
-        is_value = word in options
-    return kept
-
-
-def _short(path: str | Path) -> Path:
-    """Return a path relative to the current folder if it lies in it."""
-    absolute = Path(path).absolute()
-    return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,24 +11,9 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from qstar_pl.cli.layers.resume import NUMBERED
 from qstar_pl.cli.runs.metrics_file import METRICS, count_rows
-from qstar_pl.errors import UserError
 
 UNNAMED = (None, "lightning_logs")
 """What the loggers call a run that has no name."""
-
-
-def check_name(name: str | None) -> None:
-    """Do nothing if the runs of a name lie in the folder of all runs.
-
-    Raises:
-        UserError: if not, since other files would be written to, and `--ckpt_path last` would look there.
-
-    """
-    parts = re.split(r"[/\\]", name or "")
-    if name and (Path(name).is_absolute() or name.startswith("~") or {"", ".", ".."} & set(parts)):
-        raise UserError(
-            f"name must name a folder inside trainer.default_root_dir, such as mine or study/mine, got {name}"
-        )
 
 
 def folder_name(name: str | None, command: str) -> str | None:

@@ -1,0 +1,27 @@
+"""What runs are called."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from qstar_pl.errors import UserError
+
+
+def snake_case(name: str) -> str:
+    """Return e.g. "q_star" for "QStar" and "dpo" for "DPO": the run folder of a method."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def check_name(name: str | None) -> None:
+    """Do nothing if the runs of a name lie in the folder of all runs.
+
+    Raises:
+        UserError: if not, since other files would be written to, and `--ckpt_path last` would look there.
+
+    """
+    parts = re.split(r"[/\\]", name or "")
+    if name and (Path(name).is_absolute() or name.startswith("~") or {"", ".", ".."} & set(parts)):
+        raise UserError(
+            f"name must name a folder inside trainer.default_root_dir, such as mine or study/mine, got {name}"
+        )

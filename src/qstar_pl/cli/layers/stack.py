@@ -1,0 +1,69 @@
+"""What a run is made of, lowest first: our defaults, its checkpoint's configuration, what the user gave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+
+from qstar_pl.cli.layers.checkpoints import checkpoint_layer
+from qstar_pl.cli.layers.defaults import RUNS, defaults
+from qstar_pl.cli.layers.given import Given, given_by
+from qstar_pl.cli.layers.names import check_name
+from qstar_pl.cli.layers.resume import find_checkpoint
+from qstar_pl.cli.layers.typed_paths import TypedPaths
+from qstar_pl.cli.shipped import with_configurations
+from qstar_pl.cli.trainer_options import spelled_out
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers of one command line."""
+
+    words: list[str]
+    """The user's, with what stands for a file or a class as that file or class."""
+    given: Given
+    """What they say, as far as lower layers depend on it."""
+    checkpoint: Path | None
+    """What the run goes on from, or measures."""
+    lower: list[dict[str, Any]]
+    """Configurations below the user's, the lowest first."""
+    paths: TypedPaths
+
+    @classmethod
+    def of(cls, command: str, typed: Sequence[str]) -> Layers:
+        """Look at a command line, at the YAML that it names, and at the checkpoint that it asks for.
+
+        Args:
+            command: "fit", "validate", "test" or "predict".
+            typed: the words behind `qstar`.
+
+        Raises:
+            UserError: for what can be said before the words are parsed.
+
+        """
+        paths = TypedPaths()
+        words = paths.words(spelled_out(with_configurations(typed)))
+        given = given_by(command, words)
+        check_name(given.name)
+        root = given.trainer.get("default_root_dir") or RUNS
+        checkpoint = find_checkpoint(given.ckpt_path, command, root, given.run_name)
+        stored = checkpoint_layer(command, given, checkpoint)
+        lowest = defaults(command, [*given.trainer, *stored.get("trainer", {})])
+        return cls(words, given, checkpoint, [{command: layer} for layer in (lowest, stored) if layer], paths)
+
+    def parsed_by(self, parser: ArgumentParser) -> Namespace:
+        """Return the configuration that they make together."""
+        # As the content of --config on the level above the subcommand, which is read before the user's own files.
+        lower = [f"--config={_one_line_yaml(layer)}" for layer in self.lower]
+        with self.paths.in_yaml():
+            parsed: Namespace = parser.parse_args([*lower, *self.words])
+        return parsed
+
+
+def _one_line_yaml(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=float("inf")).strip()

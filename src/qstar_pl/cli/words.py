@@ -1,0 +1,58 @@
+"""The words of a command line as options with values, read before a parser is there that knows the options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+_OPTION = re.compile(r"-(?![.\d]).*", re.DOTALL)
+"""What begins with a dash and is no number."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option, or a word that stands for itself."""
+
+    name: str
+    """With its dashes; empty for a word that is neither an option nor the value of one."""
+    value: str | None
+    """Behind "=", or in the next word; None if there is none."""
+    words: tuple[str, ...]
+    """As they were typed."""
+
+    def with_value(self, value: str) -> tuple[str, ...]:
+        """Return the words with another value."""
+        return (f"{self.name}={value}",) if len(self.words) == 1 else (self.words[0], value)
+
+
+def options(words: Sequence[str]) -> Iterator[Option]:
+    """Yield the options of a command line in their order; together their words are the line."""
+    position = 0
+    while position < len(words):
+        word = words[position]
+        name, equals, value = word.partition("=")
+        taken = 1
+        if not _OPTION.fullmatch(word):
+            yield Option("", None, (word,))
+        elif equals:
+            yield Option(name, value, (word,))
+        elif position + 1 < len(words) and not _OPTION.fullmatch(words[position + 1]):
+            taken = 2
+            yield Option(word, words[position + 1], (word, words[position + 1]))
+        else:
+            yield Option(word, None, (word,))
+        position += taken
+
+
+def with_values(words: Sequence[str], change: Callable[[str, str], str]) -> list[str]:
+    """Return a command line in which `change(name, value)` stands for the value of every option."""
+    made = list[str]()
+    for one in options(words):
+        made += one.words if one.value is None else one.with_value(change(one.name, one.value))
+    return made
+
+
+def without(words: Sequence[str], *names: str) -> list[str]:
+    """Return a command line without some options and their values."""
+    return [word for one in options(words) if one.name not in names for word in one.words]
