@@ -305,6 +305,12 @@ def test_a_process_may_have_nothing_to_do(killed):
     assert len(lines(folder / "single.jsonl")) == 4
 
 
+def test_models_that_two_processes_share_give_the_same_bytes(killed):
+    """Also where the second process has nothing of its own to do, and answers for company."""
+    folder, *_ = killed
+    assert contents(folder / "single_shards.jsonl") == contents(folder / "single.jsonl")
+
+
 def test_real_pair_of_models(real_data, isolated):
     models = real_data / "tiny_models"
     rows = real_data / "gsm8k" / "train_1000.jsonl.gz"

@@ -1,8 +1,9 @@
 """Runs of `qstar generate` that are killed: `python killed_generation.py <folder>`, in a process of its own.
 
 Everything is imported once; each run is a fork, so that a kill takes what SIGKILL takes, and costs no second import.
-Leaves reference.jsonl, killed.jsonl, ranks.jsonl, single.jsonl, single_ranks.jsonl and what belongs to them in the
-folder, and prints how many rows each kill left, and the exit codes of two processes that were told to stop.
+Leaves reference, killed, ranks, single, single_ranks and single_shards.jsonl and what belongs
+to them in the folder, and prints how many rows each kill left, and the exit codes of two processes that were told to
+stop.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
+from lightning.pytorch.strategies import Strategy
 from small_generation import SMALL, small_settings
+from torch.distributed.tensor import DTensor
 
 from qstar_pl.cli import main as main_of_qstar
-from qstar_pl.generation import generate_dataset
+from qstar_pl.distributed import FSDP2Strategy
+from qstar_pl.generation import GenerationModule, generate_dataset
 
 SETTINGS = {"end_idx": 40, "batch_size": 2, "max_new_tokens": 12, "save_diagnostics": "tokens"}
 
@@ -51,8 +55,8 @@ def wait(child: int) -> None:
         raise RuntimeError(f"a run ended with status {status}")
 
 
-def run(output: Path, devices: int = 1, **changes: Any) -> None:
-    strategy = "ddp" if devices > 1 else "auto"
+def run(output: Path, devices: int = 1, strategy: str | Strategy = "ddp", **changes: Any) -> None:
+    strategy = strategy if devices > 1 else "auto"
     with redirect_stdout(io.StringIO()):
         generate_dataset(
             small_settings(**{**SETTINGS, **changes}), output, devices=devices, strategy=strategy, progress=False
@@ -95,6 +99,18 @@ def two_ranks(output: Path, **changes: Any) -> None:
         wait(child)
 
 
+def sharded(output: Path, **changes: Any) -> None:
+    """Run one of two processes that share the parameters of the models, block by block."""
+    draw = GenerationModule.draw
+
+    def draw_from_shards(module: GenerationModule, prompts: Any) -> Any:
+        assert all(isinstance(parameter, DTensor) for parameter in module.parameters()), "none is whole"
+        return draw(module, prompts)
+
+    GenerationModule.draw = draw_from_shards  # in this process, which is a fork
+    run(output, devices=2, strategy=FSDP2Strategy(gathering="streamed"), **changes)
+
+
 def stop_two_ranks(output: Path, rows: int) -> tuple[list[int], int]:
     """Send SIGTERM to both processes once so many rows are on the disk; return their exit codes and the rows left."""
     options = {**SMALL, **SETTINGS, "device": "cpu", "devices": 2, "strategy": "ddp", "output": output}
@@ -125,6 +141,8 @@ def main(folder: Path) -> None:
     # One batch: the second process has nothing to do.
     wait(fork(lambda: run(folder / "single.jsonl", end_idx=2)))
     two_ranks(folder / "single_ranks.jsonl", end_idx=2)
+    for child in begin_two_ranks(lambda: sharded(folder / "single_shards.jsonl", end_idx=2)):
+        wait(child)
     print(json.dumps([kept, codes]))
 
 

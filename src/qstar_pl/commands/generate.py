@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jsonargparse import set_parsing_settings
+from lightning.pytorch.strategies import Strategy
 
 from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.parser import OneLineParser
@@ -40,7 +41,12 @@ def parser() -> OneLineParser:
     )
     machine.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:<number> or mps")
     machine.add_argument("--devices", type=int, default=1, help="number of processes, one device each")
-    machine.add_argument("--strategy", type=str, default="auto", help="Lightning's; auto is ddp for several devices")
+    machine.add_argument(
+        "--strategy",
+        type=str | Strategy,
+        default="auto",
+        help="Lightning's, or fsdp2, which shards the models; auto is ddp for several devices",
+    )
     output = top.add_argument_group("output")
     output.add_argument("--output", type=str | None, help="the file of rows, a JSON object per line; must be given")
     output.add_argument("--overwrite", action="store_true", help="begin anew, whatever is there")

@@ -156,9 +156,21 @@ class GenerationData(RLHFDataModule):
         left = [batch for batch in range(len(self.plan.batches)) if batch not in self.finished]
         return left[share.rank :: share.world_size]
 
+    def fillers(self) -> list[int]:
+        """Return batches that this process draws once more, for company: sharded models answer all processes at once.
+
+        What is drawn of them is no part of the output.
+        """
+        attached = Attached(self.trainer)
+        if getattr(attached.method, "device_mesh", None) is None:
+            return []
+        left = [batch for batch in range(len(self.plan.batches)) if batch not in self.finished]
+        most = -(-len(left) // attached.share.world_size)
+        return left[:1] * (most - len(self.dealt()))
+
     def predict_dataloader(self) -> Any:
         """Return this process's batches."""
-        batches = [list(self.plan.batches[batch]) for batch in self.dealt()]
+        batches = [list(self.plan.batches[batch]) for batch in (*self.dealt(), *self.fillers())]
         seal = Attached(self.trainer).seal
         return Unsized(EvaluationLoader(self.prompts.encoded, PromptCollate(self._pad_id), batches, seal=seal))
 

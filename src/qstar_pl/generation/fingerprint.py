@@ -6,6 +6,7 @@ import hashlib
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 MOST = 4096
 """Numbers read of each tensor, evenly spread."""
@@ -17,11 +18,14 @@ def fingerprint(module: nn.Module) -> str:
 
     A step of training changes nearly every number, so a part of them is enough to tell models apart, and a model of
     many gigabytes is not read as a whole. It is no proof of identity against intent.
+
+    A model that is sharded has the fingerprint of the whole one; every process must call this then.
     """
     digest = hashlib.blake2b(digest_size=8)
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
-        flat = tensor.detach().reshape(-1)
+        whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        flat = whole.detach().reshape(-1)
         part = flat[:: max(1, -(-flat.numel() // MOST))].cpu().contiguous()
         digest.update(part.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.data.records import make_records
+from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import UserError
 from qstar_pl.generation.describing import described
 from qstar_pl.generation.fingerprint import fingerprint
@@ -81,10 +82,8 @@ class GenerationModule(RLHFModule):
         """See `RLHFModule.frozen_parts`."""
         return ("policy", "target", "sampler_models")
 
-    def configure_model(self) -> None:
-        """Load the models; a second call changes nothing."""
-        if "policy" in self._modules:
-            return
+    def build_models(self) -> None:
+        """Load the models, which a strategy may shard."""
         self.policy = freeze(self.policy_source.load())
         if self.target is not None:
             self.target.build(self.policy, self.tokenizer)
@@ -138,14 +137,16 @@ class GenerationModule(RLHFModule):
                 )
 
     def draw(self, prompts: PromptBatch) -> Rollout:
-        """Sample from q."""
-        return self.sampler.draw(
-            prompts,
-            self.policy_tokens,
-            self.policy_tokens if self.target is None else self.target,
-            samples=self.samples_per_prompt,
-            seed=self._draw_seed,
-        )
+        """Sample from q; where models are sharded, every process must call it."""
+        decoding = [] if self.target is None else self.target.decoding_models()
+        with sampling_from(self, [self.policy, *decoding, *self.sampler.models()]):
+            return self.sampler.draw(
+                prompts,
+                self.policy_tokens,
+                self.policy_tokens if self.target is None else self.target,
+                samples=self.samples_per_prompt,
+                seed=self._draw_seed,
+            )
 
     def texts(self, ids: Tensor, mask: Tensor) -> list[str]:
         """Return the texts of answers [rows, time], without special tokens."""

@@ -41,6 +41,7 @@ class GenerationProgress(Callback):
         """Since the first batch began."""
         self._started = self._printed = 0.0
         self._total = 0
+        self._dealt: int | None = None
         self._bar: Progress | None = None
         self._task: Any = None
 
@@ -48,6 +49,8 @@ class GenerationProgress(Callback):
         """Start the clock."""
         self._started = self._printed = time.perf_counter()
         data: Any = getattr(trainer, "datamodule", None)
+        if isinstance(data, GenerationData):
+            self._dealt = len(data.dealt())
         if not self.show or not trainer.is_global_zero or not isinstance(data, GenerationData):
             return
         self._total = sum(len(data.plan.rows_of(batch)) for batch in data.dealt())
@@ -67,7 +70,9 @@ class GenerationProgress(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Count a batch."""
+        """Count a batch, unless it is one of `GenerationData.fillers`."""
+        if self._dealt is not None and batch_idx >= self._dealt:
+            return
         self.rows += len(outputs)
         self.tokens += sum(record["diagnostics"]["tokens"] for record in outputs)
         self.seconds = time.perf_counter() - self._started

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.strategies import Strategy
 
 from qstar_pl.errors import UserError
 from qstar_pl.generation.parts import build
@@ -70,7 +71,7 @@ def generate_dataset(
     output: str | Path,
     *,
     devices: int | list[int] | str = 1,
-    strategy: str = "auto",
+    strategy: str | Strategy = "auto",
     overwrite: bool = False,
     progress: bool = True,
     trainer_options: Mapping[str, Any] | None = None,
@@ -83,7 +84,8 @@ def generate_dataset(
         settings: what.
         output: the file of rows; see `Workspace` for the others.
         devices: Lightning's; how many processes, or which devices.
-        strategy: Lightning's; "ddp" for several processes. Every process holds both models.
+        strategy: Lightning's; "ddp": every process holds all models; "fsdp2": they share the models' parameters, see
+            `FSDP2Strategy`. None changes a row.
         overwrite: begin anew, whatever is there.
         progress: show how far it is.
         trainer_options: more of Lightning's Trainer.
@@ -143,7 +145,7 @@ def is_first() -> bool:
 def _trainer(
     settings: GenerationSettings,
     devices: int | list[int] | str,
-    strategy: str,
+    strategy: str | Strategy,
     callbacks: list[Callback],
     options: dict[str, Any],
 ) -> Trainer:

@@ -142,6 +142,8 @@ class GenerationWriter(Callback):
     ) -> None:
         """Append the batch's rows."""
         _, data = self._parts(trainer, pl_module)
+        if batch_idx >= len(self._dealt):
+            return  # one of `GenerationData.fillers`
         records: Sequence[Mapping[str, Any]] = outputs
         if self._shard is None:
             self._shard = Shard(self.workspace.shard(trainer.global_rank))
