@@ -38,7 +38,7 @@ def gradient(pair: Pair, behavior: Behavior, advantage: Advantage, weights: Weig
         mask, rewards = MASK[answers], torch.zeros(len(answers), LENGTH, dtype=torch.float64)
         rewards[:, 0] = pair.rewards[answers]
         treated = weights(log_weights[answers], mask, prompt_index)
-        return treated * advantage.estimate(rewards, None, mask, prompt_index)[0]
+        return treated * advantage.estimate(rewards, None, mask, prompt_index)
 
     found: torch.Tensor = pair.expected_gradient(behavior, ANSWERS, coefficients)
     return found

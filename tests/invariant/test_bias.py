@@ -51,7 +51,7 @@ def gradient(
     def coefficients(answers: Tensor, prompt_index: Tensor) -> Tensor:
         mask = MASK[answers]
         treated = weights(log_weights(behavior)[answers], mask, prompt_index)
-        return treated * advantage.estimate(token_rewards(answers), None, mask, prompt_index)[0]
+        return treated * advantage.estimate(token_rewards(answers), None, mask, prompt_index)
 
     return PAIR.expected_gradient(behavior, n, coefficients)
 
@@ -165,7 +165,7 @@ def values_of(rewards: Tensor) -> Tensor:
 def test_gae(lam) -> None:
     def of(values: Tensor) -> Tensor:
         every = torch.arange(COUNT)
-        return PAIR.gradient(POLICY.law, GAE(lam=lam).estimate(token_rewards(every), values, MASK, every)[0])
+        return PAIR.gradient(POLICY.law, GAE(lam=lam).estimate(token_rewards(every), values, MASK, every))
 
     exact = values_of(PAIR.rewards)
     assert error(of(exact), TRUE) < 1e-9

@@ -129,7 +129,7 @@ def test_the_approximate_divergence_is_that_of_the_old_policy_from_the_new(fit, 
     rollout = report.weighted.scored.rollout
     mask = rollout.completion_mask
     with torch.no_grad():
-        logprobs, *_ = module.outputs(rollout.prompts, rollout.prompt_index, rollout.completion_ids, mask)
+        logprobs, *_ = module.actor_critic.outputs(rollout.prompts, rollout.prompt_index, rollout.completion_ids, mask)
         varied = shift * torch.linspace(0.5, 1.5, mask.numel()).view_as(mask)
         experience = Experience.of(report.weighted, logprobs, logprobs - varied, torch.zeros_like(logprobs), logprobs)
         found = module.loss_of(rollout.prompts, experience, 1 / mask.sum()).terms["approximate_kl"]
@@ -205,7 +205,7 @@ def test_fifty_extra_pads_change_nothing(fit, small_data, options):
     rows = [torch.arange(len(rollout))]
     losses = []
     for one, reference in ((rollout, report.reference_logprobs), (longer, pad(report.reference_logprobs))):
-        old_logprobs, old_values = module.old_outputs(one, rows)
+        old_logprobs, old_values = module.actor_critic.old_outputs(one, rows)
         again = module.weigh(dataclasses.replace(weighted.scored, rollout=one), reference, old_values)
         experience = Experience.of(again, reference, old_logprobs, old_values, again.advantages + old_values)
         scale = 1 / one.completion_mask.sum()

@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(fit, small_da
     runs = []
     for seed in ("0", "0", "1"):
         module = QStar(**rollout_options)
-        monkeypatch.setattr(QStar, "sampling_seed", property(lambda self, seed=seed: int(seed)))
+        monkeypatch.setattr("qstar_pl.methods.bases.rlhf_module.run_seed", lambda seed=seed: int(seed))
         fit(module, small_data(), max_steps=2)
         runs.append(trained_weights(module))
     assert torch.equal(runs[0], runs[1])

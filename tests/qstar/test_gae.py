@@ -11,23 +11,18 @@ def test_equals_the_definition_row_by_row(gamma, lam):
     lengths = [5, 1, 3]
     rewards, values = torch.randn(3, 5, dtype=torch.float64), torch.randn(3, 5, dtype=torch.float64)
     mask = torch.arange(5) < torch.tensor(lengths).unsqueeze(1)
-    advantages, returns = generalised_advantages(rewards, values, mask, gamma=gamma, lam=lam)
+    advantages = generalised_advantages(rewards, values, mask, gamma=gamma, lam=lam)
     for row, length in enumerate(lengths):
         expected = reference.advantages(rewards[row, :length].tolist(), values[row, :length].tolist(), gamma, lam)
         assert advantages[row, :length].tolist() == pytest.approx(expected, abs=1e-12)
-        assert returns[row, :length].tolist() == pytest.approx(
-            [a + v for a, v in zip(expected, values[row, :length].tolist(), strict=True)], abs=1e-12
-        )
     assert (advantages[~mask] == 0).all()
-    assert (returns[~mask] == 0).all()
 
 
 def test_hand_computed():
     # λ = γ = 1: return to go minus value. Rewards 0, 0, 1 and values .5, .6, .7.
     rewards, values = torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([[0.5, 0.6, 0.7]])
-    advantages, returns = generalised_advantages(rewards, values, torch.ones(1, 3, dtype=torch.bool), lam=1.0)
+    advantages = generalised_advantages(rewards, values, torch.ones(1, 3, dtype=torch.bool), lam=1.0)
     assert advantages[0].tolist() == pytest.approx([0.5, 0.4, 0.3], abs=1e-6)
-    assert returns[0].tolist() == pytest.approx([1.0, 1.0, 1.0])
 
 
 def test_pads_change_nothing_even_when_they_hold_garbage():
@@ -38,12 +33,10 @@ def test_pads_change_nothing_even_when_they_hold_garbage():
     padded = generalised_advantages(
         torch.cat([rewards, garbage], 1), torch.cat([values, garbage], 1), torch.cat([mask, garbage > 0], 1)
     )
-    for one, other in zip(plain, padded, strict=True):
-        torch.testing.assert_close(other[:, :4], one)
+    torch.testing.assert_close(padded[:, :4], plain)
 
 
 def test_no_gradient_flows_into_the_values():
     values = torch.randn(1, 3, requires_grad=True)
-    advantages, returns = generalised_advantages(torch.randn(1, 3), values, torch.ones(1, 3, dtype=torch.bool))
+    advantages = generalised_advantages(torch.randn(1, 3), values, torch.ones(1, 3, dtype=torch.bool))
     assert not advantages.requires_grad
-    assert not returns.requires_grad

@@ -154,7 +154,7 @@ def fit(module: Any, folder: Path, batches: int, start: Path | None = None, **op
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,
-        max_steps=batches * (1 if module.automatic_optimization else module.epochs * module.minibatches),
+        max_steps=batches * (1 if module.automatic_optimization else module.steps.per_rollout),
         **more,
     )
     data = TinyData(batch_size=8 // trainer.world_size)
@@ -197,7 +197,7 @@ def trouble(cell: Cell, folder: Path, **options: Any) -> str | None:
             fit(module, faulty, BATCHES, callbacks=[fault], **options)
         except NonFiniteError as error:
             said = str(error)
-    steps = 1 if module.automatic_optimization else module.epochs * module.minibatches
+    steps = 1 if module.automatic_optimization else module.steps.per_rollout
     if cell.answer == "stop" or cell.fault == RATE:
         return _trouble_of_stop(cell, folder, said, steps, options)
     lines = [str(one.message) for one in caught if "is left out" in str(one.message)]

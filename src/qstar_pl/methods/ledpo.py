@@ -85,7 +85,7 @@ class LEDPO(PreferenceModule):
         self.beta_lr = beta_lr
 
     def build_models(self) -> None:
-        """See `PolicyModels.build_models`; also makes β's head."""
+        """See `PolicyModule.build_models`; also makes β's head."""
         super().build_models()
         self.beta_head = BetaHead(
             self.policy.config.get_text_config().hidden_size,

@@ -1,15 +1,21 @@
 """Proximal policy optimisation with a learnt critic."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 from torch import Tensor
+from torch.optim import Optimizer
 
+from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.ranks import sum_over_ranks
 from qstar_pl.errors import UserError
-from qstar_pl.methods.bases.actor_critic import ActorCriticModule
+from qstar_pl.methods.bases.rollout_module import RolloutModule
 from qstar_pl.methods.strategies.kl_controller import FixedKL, KLController, kl_of_answers
+from qstar_pl.models import ValueHead
+from qstar_pl.models.actor_critic import ActorCritic
 from qstar_pl.qstar.advantages import GAE, Advantage
 from qstar_pl.qstar.kl_estimators import K3
 from qstar_pl.qstar.losses.clipped import clipped_policy_loss, clipped_value_loss
@@ -19,10 +25,11 @@ from qstar_pl.qstar.whitening import whiten
 from qstar_pl.samplers import PolicySampler, Sampler
 from qstar_pl.training.minibatches import Experience
 from qstar_pl.training.reports import sum_of
+from qstar_pl.training.several_steps import SeveralSteps
 from qstar_pl.types import LossReport, PromptBatch
 
 
-class PPO(ActorCriticModule):
+class PPO(RolloutModule):
     """Clipped policy gradient on answers of π_θ itself, several epochs of minibatches per rollout.
 
     1. Draw answers; the policy that drew them is π_old.
@@ -56,6 +63,10 @@ class PPO(ActorCriticModule):
         value_coefficient: float = 0.5,
         entropy_coefficient: float = 0.0,
         kl_controller: KLController = FixedKL(),
+        epochs: int = 2,
+        minibatches: int = 1,
+        micro_batch_size: int | None = None,
+        gradient_clip: float | None = 1.0,
         **kwargs: Any,
     ) -> None:
         """Describe the method.
@@ -69,33 +80,69 @@ class PPO(ActorCriticModule):
             value_coefficient: weight of the critic's loss.
             entropy_coefficient: reward of one nat of entropy per token.
             kl_controller: FixedKL, or AdaptiveKL, which starts from kl_coefficient.
-            **kwargs: see `SeveralStepsModule`.
+            epochs: passes over each rollout.
+            minibatches: optimizer steps per pass.
+            micro_batch_size: answers per forward pass; None: a whole minibatch at once.
+            gradient_clip: largest norm of the gradient; None: unclipped.
+            **kwargs: see `RolloutModule`.
 
         """
         super().__init__(sampler=sampler, advantage=advantage, weights=weights, **kwargs)
         for name, bound in (("clip", clip), ("value_clip", value_clip)):
             if bound is not None and not bound > 0:
                 raise UserError(f"{name} must be positive, got {bound}")
+        self.steps = SeveralSteps(epochs, minibatches, micro_batch_size, gradient_clip)
+        self.automatic_optimization = False
         self.clip = clip
         self.value_clip = value_clip
         self.value_coefficient = value_coefficient
         self.entropy_coefficient = entropy_coefficient
         self.kl_controller = kl_controller
 
+    def check_advantage(self, advantage: Advantage) -> None:
+        """Accept any: one that needs values gets a critic."""
+
+    def configure_callbacks(self) -> Sequence[Callback]:
+        """Check the trainer; of Lightning's hooks this alone comes before its own words on the trainer's options."""
+        self.steps.check(self.trainer, type(self).__name__)
+        return super().configure_callbacks()
+
+    def build_models(self) -> None:
+        """See `RolloutModule.build_models`; also makes the critic, a head on the policy's last hidden state."""
+        super().build_models()
+        if self.advantage.critic:
+            self.critic = ValueHead(self.policy.config.get_text_config().hidden_size)
+
+    @property
+    def actor_critic(self) -> ActorCritic:
+        """π_θ and its critic, if there is one."""
+        critic = self.critic if self.advantage.critic else None
+        return ActorCritic(self.policy_tokens, critic, entropy_gradient=self.entropy_coefficient != 0)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip: after the loss scale of float16 was taken out and the diagnostics have seen the whole gradient."""
+        if self.steps.gradient_clip is not None:
+            clip_norm(self, optimizer, self.steps.gradient_clip)
+
     def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
         """One rollout, `epochs` × `minibatches` optimiser steps."""
         rollout = self.draw(batch)
         completions = self.decode(rollout)
         reference_logprobs = self.reference_logprobs(rollout)
-        epochs = self.deal(rollout.completion_mask)
-        old_logprobs, old_values = self.old_outputs(rollout, epochs[0])
+        epochs = self.steps.deal(rollout.completion_mask, seed=self.step_seed)
+        old_logprobs, old_values = self.actor_critic.old_outputs(rollout, self.steps.split(epochs[0]))
         weighted = self.weigh(self.score(rollout, completions), reference_logprobs, old_values)
         returns = weighted.advantages + old_values
         whitened = whiten(weighted.advantages, rollout.completion_mask, all_sum=sum_over_ranks)
         weighted = replace(weighted, advantages=whitened)
         experience = Experience.of(weighted, reference_logprobs, old_logprobs, old_values, returns)
-        steps = self.take_steps(
-            epochs, rollout.completion_mask, lambda rows, scale: self.loss_of(batch, experience.rows(rows), scale)
+        steps = self.steps.take(
+            self,
+            self.watch,
+            self.plateau,
+            [minibatch for epoch in epochs for minibatch in epoch],
+            rollout.completion_mask,
+            lambda rows, scale: self.loss_of(batch, experience.rows(rows), scale),
         )
         report = sum_of(steps, len(steps))
         terms = {
@@ -107,12 +154,13 @@ class PPO(ActorCriticModule):
             self.kl_coefficient, *kl_of_answers(weighted, reference_logprobs, all_sum=sum_over_ranks)
         )
         report = LossReport(report.loss, terms)
-        return self.step_output(self.rollout_report(weighted, report, reference_logprobs, completions), report.loss)
+        full = self.rollout_report(weighted, report, reference_logprobs, completions, passes=self.steps.epochs)
+        return self.step_output(full, report.loss)
 
     def loss_of(self, prompts: PromptBatch, rows: Experience, scale: Tensor) -> LossReport:
         """Return the loss summed over the tokens of some rows, times `scale`."""
         mask = rows.completion_mask
-        logprobs, entropy, values = self.outputs(prompts, rows.prompt_index, rows.completion_ids, mask)
+        logprobs, entropy, values = self.actor_critic.outputs(prompts, rows.prompt_index, rows.completion_ids, mask)
         log_ratio = logprobs - rows.old_logprobs
         policy, clipped_mask = clipped_policy_loss(log_ratio, rows.weights * rows.advantages, self.clip)
         parts = {
@@ -151,5 +199,4 @@ class PPO(ActorCriticModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the coefficient; a checkpoint of another method has none."""
-        super().on_load_checkpoint(checkpoint)
         self.kl_coefficient = checkpoint.get("kl_coefficient", self.kl_coefficient)

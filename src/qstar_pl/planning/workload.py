@@ -39,8 +39,9 @@ def workload(module: RLHFModule, data: Any, prompt: int | None, answer: int | No
         drawn = rows * module.samples_per_prompt
         length = answer or module.sampler.max_new_tokens
         if isinstance(module, PPO):
-            learned = min(module.micro_batch_size or drawn, -(-drawn // module.minibatches))
-            return Workload(drawn, learned, module.epochs * -(-drawn // learned), prompt, length)
+            steps = module.steps
+            learned = min(steps.micro_batch_size or drawn, -(-drawn // steps.minibatches))
+            return Workload(drawn, learned, steps.epochs * -(-drawn // learned), prompt, length)
         return Workload(drawn, drawn, 1, prompt, length)
     pairs = isinstance(module, PreferenceModule | RewardModeling)
     return Workload(0, 2 * rows if pairs else rows, 1, prompt, answer or data.max_completion_tokens)

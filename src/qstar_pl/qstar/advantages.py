@@ -42,8 +42,8 @@ class Advantage(ABC):
         mask: Tensor,
         prompt_index: Tensor,
         set_index: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return (advantages, returns), both [rows, time] and 0 where `mask` is False.
+    ) -> Tensor:
+        """Return advantages [rows, time], 0 where `mask` is False.
 
         Args:
             rewards: [rows, time] reward of each token; an answer's reward is their sum.
@@ -69,11 +69,11 @@ class AnswerAdvantage(Advantage):
         mask: Tensor,
         prompt_index: Tensor,
         set_index: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """See `Advantage.estimate`; returns are the whole answer's reward at every token."""
+    ) -> Tensor:
+        """See `Advantage.estimate`."""
         of_answers = masked_sum(rewards, mask, dim=-1)
         advantages = self(of_answers, prompt_index, set_index)
-        return torch.where(mask, advantages.unsqueeze(-1), 0.0), torch.where(mask, of_answers.unsqueeze(-1), 0.0)
+        return torch.where(mask, advantages.unsqueeze(-1), 0.0)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class GAE(Advantage):
         mask: Tensor,
         prompt_index: Tensor,
         set_index: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Tensor:
         """See `Advantage.estimate`."""
         assert values is not None
         return generalised_advantages(rewards, values, mask, gamma=self.gamma, lam=self.lam)

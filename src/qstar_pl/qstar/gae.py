@@ -6,11 +6,11 @@ from torch import Tensor
 
 def generalised_advantages(
     rewards: Tensor, values: Tensor, mask: Tensor, *, gamma: float = 1.0, lam: float = 0.95
-) -> tuple[Tensor, Tensor]:
-    """Return (advantages, returns), both [rows, time] (Schulman et al. 2016, eq. 16).
+) -> Tensor:
+    """Return advantages [rows, time] (Schulman et al. 2016, eq. 16).
 
     δ_t = r_t + γ V_{t+1} − V_t and A_t = δ_t + γ λ A_{t+1}, with V = 0 after the last counted token: an answer is a
-    whole episode. Returns are A + V. Both are 0 where `mask` is False.
+    whole episode. What a critic learns is A + V. Advantages are 0 where `mask` is False.
 
     Args:
         rewards: [rows, time] reward of each token.
@@ -29,5 +29,4 @@ def generalised_advantages(
     for step in range(deltas.shape[1] - 1, -1, -1):
         running = deltas[:, step] + gamma * lam * running
         steps.append(running)
-    advantages = torch.where(mask, torch.stack(steps[::-1], dim=1), 0.0)
-    return advantages, torch.where(mask, advantages + values, 0.0)
+    return torch.where(mask, torch.stack(steps[::-1], dim=1), 0.0)

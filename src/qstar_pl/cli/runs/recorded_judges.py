@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from jsonargparse import Namespace
 
-from qstar_pl.methods.bases.policy_models import PolicyModels
+from qstar_pl.methods.bases.policy_module import PolicyModule
 from qstar_pl.rewards import Reward
 
 
-def record_judges(arguments: Namespace, module: PolicyModels) -> None:
+def record_judges(arguments: Namespace, module: PolicyModule) -> None:
     """Let a method's arguments say which rewards it has, where they were left to the data (`settle_judges`)."""
     for name in ("reward", "gold"):
         judge, said = getattr(module, name), arguments.get(name)

@@ -23,7 +23,7 @@ from qstar_pl.cli.runs.metrics_file import MetricsFile, keep_rows
 from qstar_pl.cli.runs.recorded_judges import record_judges
 from qstar_pl.errors import UserError
 from qstar_pl.locks import LIMIT_S, Lock
-from qstar_pl.methods.bases.policy_models import PolicyModels
+from qstar_pl.methods.bases.policy_module import PolicyModule
 
 
 class RunConfig(SaveConfigCallback):
@@ -48,7 +48,7 @@ class RunConfig(SaveConfigCallback):
         if not self.locks:
             self._lock(trainer, stage)
             keep_earlier_metrics(trainer, self.continued)
-        if isinstance(pl_module, PolicyModels):
+        if isinstance(pl_module, PolicyModule):
             with suppress(UserError):  # raised again when models are built, behind what may be wrong with them
                 pl_module.settle_judges()
                 record_judges(self.config.model.init_args, pl_module)

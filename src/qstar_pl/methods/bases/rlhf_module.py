@@ -1,6 +1,5 @@
 """What every method shares: optimiser, checkpoints without frozen weights, and the seed of its samples."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -29,6 +28,7 @@ from qstar_pl.training.lengths import check_context, completion_tokens, prompt_t
 from qstar_pl.training.non_finite import NonFinite, Stop
 from qstar_pl.training.plateau import Plateau
 from qstar_pl.training.resume import ExactResume
+from qstar_pl.training.seed import run_seed
 from qstar_pl.training.trained_weights import load_trained_weights, trained_weights
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
 
@@ -54,6 +54,8 @@ class RLHFModule(LightningModule):
         super().__init__()
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.sampling_seed = run_seed()
+        """The seed of every rollout: the run's own, so that one number sets all."""
         self.metrics = EvaluationMetrics()
         self._built = False
         self.plateau = Plateau()
@@ -66,6 +68,10 @@ class RLHFModule(LightningModule):
     def configure_callbacks(self) -> Sequence[Callback]:
         """Return what goes with every method; a subclass that has callbacks of its own adds them."""
         return [] if self.resume in self.trainer.callbacks else [self.resume]  # type: ignore[attr-defined]
+
+    def setup(self, stage: str) -> None:
+        """Begin a run, with the seed that was set for it by now."""
+        self.sampling_seed = run_seed()
 
     def configure_model(self) -> None:
         """Build the models, sharded if the strategy shards; a second call (Lightning makes one per stage) does nothing.
@@ -133,11 +139,6 @@ class RLHFModule(LightningModule):
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step a schedule; see `Plateau`."""
         self.plateau.step(scheduler, metric, self.global_step)
-
-    @property
-    def sampling_seed(self) -> int:
-        """The seed of every rollout: the run's own (`--seed_everything`), so that one number sets all."""
-        return int(os.environ.get("PL_GLOBAL_SEED", "0"))
 
     def step_output(self, report: StepReport, loss: Tensor) -> dict[str, Any]:
         """Return what `training_step` must: the loss, and the report cut from the graph."""

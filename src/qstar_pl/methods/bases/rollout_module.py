@@ -1,6 +1,6 @@
 """A method that samples: from prompts to answers, rewards, weights and advantages."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from jsonargparse import lazy_instance
@@ -30,11 +30,6 @@ class RolloutModule(PolicyModule):
     """The stages that all sampling methods share; each wraps the one before (see `qstar_pl.types`)."""
 
     batch_type = PromptBatch
-    needs_reward: ClassVar[bool] = True
-    has_target: ClassVar[bool] = True
-    has_critic: ClassVar[bool] = False
-    epochs: int = 1
-    """Passes over each rollout; every pass counts its tokens."""
 
     def __init__(
         self,
@@ -74,8 +69,7 @@ class RolloutModule(PolicyModule):
             raise UserError(f"samples_per_prompt must be at least 1, got {samples_per_prompt}")
         if kl_coefficient < 0:
             raise UserError(f"kl_coefficient must be at least 0, got {kl_coefficient}")
-        if advantage.critic and not self.has_critic:
-            raise UserError(f"advantage must not need a critic for {type(self).__name__}, got {advantage}")
+        self.check_advantage(advantage)
         kl_placement.check(kl_estimator)
         sampler.check_target(target)
         if not isinstance(self.evaluation_sampler, PolicySampler):
@@ -91,13 +85,26 @@ class RolloutModule(PolicyModule):
         self.kl_placement = kl_placement
         self.missing_eos_penalty = missing_eos_penalty
 
+    @property
+    def learns_from_reward(self) -> bool:
+        """See `PolicyModule.learns_from_reward`."""
+        return True
+
+    def check_advantage(self, advantage: Advantage) -> None:
+        """Raise UserError if it needs a critic: a method that trains one accepts it."""
+        if advantage.critic:
+            raise UserError(f"advantage must not need a critic for {type(self).__name__}, got {advantage}")
+
+    def check_evaluation_sampler(self, sampler: Sampler) -> None:
+        """Accept any: there is a π_t."""
+
     def sources(self) -> dict[str, ModelSource]:
         """See `RLHFModule.sources`; π_t reads the same tokens."""
         own = getattr(self.target, "model", None)
         return super().sources() | ({"model.target.model": own} if isinstance(own, ModelSource) else {})
 
     def samplers(self) -> list[Sampler]:
-        """See `PolicyModels.samplers`."""
+        """See `PolicyModule.samplers`."""
         return [self.sampler, *(one for one in super().samplers() if one is not self.sampler)]
 
     def answer_lengths(self) -> dict[str, int]:
@@ -110,7 +117,7 @@ class RolloutModule(PolicyModule):
         return (*super().frozen_parts(), "target")
 
     def build_models(self) -> None:
-        """See `PolicyModels.build_models`; also loads π_t."""
+        """See `PolicyModule.build_models`; also loads π_t."""
         check_target(self.target.left_to_default(), self.policy_source, self.data)
         super().build_models()
         judge = getattr(self.target, "reward", None)
@@ -126,6 +133,11 @@ class RolloutModule(PolicyModule):
         """See `PolicyModule.evaluation_target`."""
         return None if isinstance(self.evaluation_sampler, PolicySampler) else self.target
 
+    @property
+    def step_seed(self) -> int:
+        """Seed of all that is drawn for the optimizer step at hand."""
+        return (self.sampling_seed << 32) + self.global_step
+
     def draw(self, prompts: PromptBatch) -> Rollout:
         """Sample from q. The seed follows the optimiser step, so micro-batches of one step split the same draw.
 
@@ -133,7 +145,6 @@ class RolloutModule(PolicyModule):
             NonFiniteError: if a model gives no distribution, which no other batch would mend.
 
         """
-        seed = (self.sampling_seed << 32) + self.global_step
         try:
             with sampling_from(self, [self.policy, *self.target.decoding_models(), *self.sampler.models()]) as pace:
                 return self.sampler.draw(
@@ -141,7 +152,7 @@ class RolloutModule(PolicyModule):
                     self.policy_tokens,
                     self.target,
                     samples=self.samples_per_prompt,
-                    seed=seed % 2**63,
+                    seed=self.step_seed % 2**63,
                     pace=pace,
                 )
         except NonFiniteError as error:
@@ -175,7 +186,7 @@ class RolloutModule(PolicyModule):
         """Form weights π_θ/q, and the advantages of the shaped rewards (from `values` [rows, time], with a critic)."""
         rollout, mask = scored.rollout, scored.rollout.completion_mask
         rewards = self.shaped_rewards(scored, reference_logprobs)
-        advantages, _ = self.advantage.estimate(rewards, values, mask, rollout.prompt_index, rollout.set_index)
+        advantages = self.advantage.estimate(rewards, values, mask, rollout.prompt_index, rollout.set_index)
         log_weights = rollout.policy_logprobs - rollout.behavior_logprobs
         return WeightedRollout(
             scored=scored,
@@ -186,15 +197,20 @@ class RolloutModule(PolicyModule):
         )
 
     def rollout_report(
-        self, weighted: WeightedRollout, loss: LossReport, reference_logprobs: Tensor, completions: list[str]
+        self,
+        weighted: WeightedRollout,
+        loss: LossReport,
+        reference_logprobs: Tensor,
+        completions: list[str],
+        passes: int = 1,
     ) -> RolloutReport:
-        """Collect what the diagnostics read."""
+        """Collect what the diagnostics read; every one of the `passes` over the rollout counts its tokens."""
         generated = int(weighted.scored.rollout.completion_mask.sum())
         return RolloutReport(
             loss=loss.loss,
             terms=loss.terms,
             samples=len(weighted.scored.rollout),
-            tokens=self.epochs * generated,
+            tokens=passes * generated,
             generated=generated,
             weighted=weighted,
             reference_logprobs=reference_logprobs,

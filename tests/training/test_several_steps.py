@@ -9,7 +9,7 @@ import pytest
 import torch
 from reference.two_ranks_ppo import learn
 
-SCRIPT = Path(__file__).parents[2] / "reference" / "two_ranks_ppo.py"
+SCRIPT = Path(__file__).parents[1] / "reference" / "two_ranks_ppo.py"
 
 
 def test_two_ranks_learn_what_one_does(tmp_path):
