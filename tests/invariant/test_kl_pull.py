@@ -13,6 +13,7 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.methods import PPO, QStar, RejectionSampling
+from qstar_pl.methods.q_star import policy_gradient
 from qstar_pl.models import FromConfig
 from qstar_pl.qstar import kl_placement
 from qstar_pl.qstar.advantages import RawReward
@@ -52,6 +53,15 @@ class OnTables(TablePolicy, QStar):
 class TablePPO(TablePolicy, PPO):
     """PPO on the pair, without a critic."""
 
+    @property
+    def actor_critic(self) -> TableActor:
+        return TableActor(self.table)
+
+
+class TableActor:
+    def __init__(self, table: Tensor) -> None:
+        self.table = table
+
     def outputs(self, prompts: Any, prompt_index: Tensor, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         before = torch.cat([torch.full((len(ids), 1), 2), ids[:, :-1]], 1)
         logprobs = torch.where(mask, self.table.log_softmax(-1)[before, ids], 0.0)
@@ -75,7 +85,7 @@ def of_q_star(
     for answer, probability in enumerate(behavior.law.tolist()):
         scored = scored_answer(answer, behavior)
         reference = PAIR.reference_logprobs[answer : answer + 1]
-        report = module.loss(module.weigh(scored, reference), reference)
+        report = policy_gradient(module, module.weigh(scored, reference), reference)
         gradient += probability * torch.autograd.grad(report.loss, module.table)[0].flatten()
         value += probability * float(report.terms.get("kl", 0.0))
     return gradient, value
@@ -202,7 +212,7 @@ def test_the_coefficient_is_the_price_of_a_nat() -> None:
         options = {"kl_coefficient": coefficient, "kl_placement": InLoss(), "kl_estimator": K2()}
         module = OnTables(advantage=RawReward(), weights=RawWeights(), **options)
         reference = PAIR.reference_logprobs[9:10]
-        report = module.loss(module.weigh(scored_answer(9, BEHAVIORS["symmetric"]), reference), reference)
+        report = policy_gradient(module, module.weigh(scored_answer(9, BEHAVIORS["symmetric"]), reference), reference)
         gradients.append(torch.autograd.grad(report.loss, module.table)[0])
         values.append(float(report.terms["kl"]))
     assert float(gradients[0].norm()) > 1e-3

@@ -15,6 +15,7 @@ from reference.tiny_models import TableModel
 from scipy.stats import t as student
 
 from qstar_pl.methods import QStar
+from qstar_pl.methods.q_star import policy_gradient
 from qstar_pl.models import FromConfig
 from qstar_pl.qstar import FixedAlpha, KLSymmetricAlpha
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut, RawReward
@@ -101,7 +102,7 @@ def gradients(sampler: Sampler, advantage: Advantage, weights: WeightTreatment, 
         codes = (rollout.completion_ids * places[: rollout.completion_ids.shape[1]]).sum(-1)
         scored = ScoredRollout(rollout, REWARDS[codes], {})
         reference_logprobs = module.reference_logprobs(rollout)
-        loss = module.loss(module.weigh(scored, reference_logprobs), reference_logprobs).loss
+        loss = policy_gradient(module, module.weigh(scored, reference_logprobs), reference_logprobs).loss
         found.append(-torch.autograd.grad(loss, module.table)[0].flatten())
     return torch.stack(found)
 

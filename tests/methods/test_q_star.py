@@ -9,6 +9,7 @@ from small_run import SMALL
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.curves import read_curve
 from qstar_pl.methods import QStar
+from qstar_pl.methods.q_star import policy_gradient
 from qstar_pl.qstar import EntropyAlpha, FixedAlpha, KLSymmetricAlpha
 from qstar_pl.qstar.advantages import GAE, LeaveOneOut, RawReward
 from qstar_pl.qstar.losses import policy_gradient_loss
@@ -50,7 +51,7 @@ def test_the_training_forward_gives_the_log_probabilities_that_the_sampler_repor
     weighted = reports.reports[0].weighted
     rollout = weighted.scored.rollout
     unweighted = dataclasses.replace(weighted, weights=torch.ones_like(weighted.weights))
-    recomputed = fresh.loss(unweighted, reports.reports[0].reference_logprobs).loss
+    recomputed = policy_gradient(fresh, unweighted, reports.reports[0].reference_logprobs).loss
     expected = policy_gradient_loss(
         rollout.policy_logprobs, torch.ones(()), weighted.advantages, rollout.completion_mask
     ).mean()
@@ -99,8 +100,8 @@ def test_fifty_extra_pads_change_nothing(fit, small_data, rollout_options):
     again = module.weigh(scored, pad_right(reference))
     torch.testing.assert_close(again.weights[:, :-50], weighted.weights)
     torch.testing.assert_close(again.advantages[:, :-50], weighted.advantages)
-    longer_loss = module.loss(again, pad_right(reference)).loss
-    torch.testing.assert_close(longer_loss, module.loss(weighted, reference).loss, atol=1e-5, rtol=1e-5)
+    longer_loss = policy_gradient(module, again, pad_right(reference)).loss
+    torch.testing.assert_close(longer_loss, policy_gradient(module, weighted, reference).loss, atol=1e-5, rtol=1e-5)
 
 
 def test_alpha_one_is_on_policy_with_weights_of_one(fit, small_data, rollout_options):

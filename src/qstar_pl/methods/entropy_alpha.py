@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from qstar_pl.methods.q_star import QStar
+from qstar_pl.methods.bases.rollout_module import RolloutModule
+from qstar_pl.methods.q_star import policy_gradient_step
 from qstar_pl.qstar import EntropyAlpha
 from qstar_pl.samplers import GeometricSampler, Sampler
+from qstar_pl.types import PromptBatch
 
 
-class EntropyAlphaRL(QStar):
+class EntropyAlphaRL(RolloutModule):
     """The algorithm of `QStar` with α = H(π_θ)/(H(π_θ) + H(π_t)) at every token.
 
     What differs is the default of `sampler`, GeometricSampler(EntropyAlpha()). The default gradient is that of clipped
@@ -23,3 +25,7 @@ class EntropyAlphaRL(QStar):
 
         """
         super().__init__(sampler=sampler, **kwargs)
+
+    def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
+        """See `QStar`."""
+        return policy_gradient_step(self, batch)

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from qstar_pl.methods.q_star import QStar
+from qstar_pl.methods.bases.rollout_module import RolloutModule
+from qstar_pl.methods.q_star import policy_gradient_step
 from qstar_pl.samplers import Sampler, TargetSampler
+from qstar_pl.types import PromptBatch
 
 
-class OffPolicy(QStar):
+class OffPolicy(RolloutModule):
     """The algorithm of `QStar` on answers drawn from π_t alone: α = 0.
 
     What differs is the default of `sampler`, TargetSampler, and so the weights, which are π_θ/π_t. The default gradient
@@ -25,3 +27,7 @@ class OffPolicy(QStar):
 
         """
         super().__init__(sampler=sampler, **kwargs)
+
+    def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
+        """See `QStar`."""
+        return policy_gradient_step(self, batch)

@@ -29,22 +29,29 @@ class QStar(RolloutModule):
 
     def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
         """One rollout, one gradient."""
-        rollout = self.draw(batch)
-        completions = self.decode(rollout)
-        reference_logprobs = self.reference_logprobs(rollout)
-        weighted = self.weigh(self.score(rollout, completions), reference_logprobs)
-        report = self.loss(weighted, reference_logprobs)
-        return self.step_output(self.rollout_report(weighted, report, reference_logprobs, completions), report.loss)
+        return policy_gradient_step(self, batch)
 
-    def loss(self, weighted: WeightedRollout, reference_logprobs: Tensor) -> LossReport:
-        """Return the surrogate of the weighted policy gradient, with the price of divergence if it stands in the loss.
 
-        `loss/kl` is the estimate of D(π_θ‖π_init), nats per answer, before its coefficient.
-        """
-        rollout, mask = weighted.scored.rollout, weighted.scored.rollout.completion_mask
-        logprobs = rollout_logprobs(self.policy_tokens, rollout)
-        loss = policy_gradient_loss(logprobs, weighted.weights, weighted.advantages, mask).mean()
-        if not self.kl_placement.in_loss:
-            return LossReport(loss=loss, terms={})
-        kl = self.kl_placement.loss(self.kl_estimator, logprobs, reference_logprobs, weighted.weights, mask).mean()
-        return LossReport(loss=loss + self.kl_coefficient * kl, terms={"kl": kl.detach()})
+def policy_gradient_step(method: RolloutModule, prompts: PromptBatch) -> dict[str, Any]:
+    """Return what `training_step` must: the steps of `QStar`, whatever q the method samples from."""
+    rollout = method.draw(prompts)
+    completions = method.decode(rollout)
+    reference_logprobs = method.reference_logprobs(rollout)
+    weighted = method.weigh(method.score(rollout, completions), reference_logprobs)
+    report = policy_gradient(method, weighted, reference_logprobs)
+    return method.step_output(method.rollout_report(weighted, report, reference_logprobs, completions), report.loss)
+
+
+def policy_gradient(method: RolloutModule, weighted: WeightedRollout, reference_logprobs: Tensor) -> LossReport:
+    """Return the surrogate of the weighted policy gradient, with the price of divergence if it stands in the loss.
+
+    `loss/kl` is the estimate of D(π_θ‖π_init), nats per answer, before its coefficient.
+    """
+    rollout, mask = weighted.scored.rollout, weighted.scored.rollout.completion_mask
+    logprobs = rollout_logprobs(method.policy_tokens, rollout)
+    loss = policy_gradient_loss(logprobs, weighted.weights, weighted.advantages, mask).mean()
+    placement = method.kl_placement
+    if not placement.in_loss:
+        return LossReport(loss=loss, terms={})
+    kl = placement.loss(method.kl_estimator, logprobs, reference_logprobs, weighted.weights, mask).mean()
+    return LossReport(loss=loss + method.kl_coefficient * kl, terms={"kl": kl.detach()})

@@ -54,38 +54,45 @@ class RejectionSampling(RolloutModule):
 
     def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
         """One rollout, one gradient of the likelihood of what was kept."""
-        rollout = self.draw(batch)
-        completions = self.decode(rollout)
-        scored = self.score(rollout, completions)
-        kept = self.keep(scored)
-        weights = torch.where(rollout.completion_mask, self.answer_weights(kept.mask).unsqueeze(-1), 0.0)
-        weighted = WeightedRollout(
-            scored=scored,
-            log_weights=rollout.policy_logprobs - rollout.behavior_logprobs,
-            weights=weights,
-            clipping=torch.zeros_like(weights),
-            advantages=rollout.completion_mask.to(weights.dtype),
-        )
-        report = self.loss(weighted, kept)
-        full = self.rollout_report(weighted, report, self.reference_logprobs(rollout), completions)
-        tokens = int(rollout.completion_mask[kept.mask].sum())
-        return self.step_output(replace(full, tokens=tokens), report.loss)
+        return imitation_step(self, self.keep, batch)
 
-    def answer_weights(self, kept: Tensor) -> Tensor:
-        """Return the weights [rows] whose mean over rows is the mean over prompts of the mean over kept answers."""
-        by_prompt = kept.view(-1, self.samples_per_prompt).float()
-        counts = by_prompt.sum(-1, keepdim=True).clamp_min(1.0)
-        return (by_prompt * self.samples_per_prompt / counts).flatten()
 
-    def loss(self, weighted: WeightedRollout, kept: Kept) -> LossReport:
-        """Return the negative log-likelihood of what was kept; only that is run through the model again."""
-        rollout = weighted.scored.rollout
-        # With nothing kept the first answer is run at weight 0: the gradient is then 0 and not absent, as ranks that
-        # share a gradient need it.
-        rows = kept.mask.nonzero().squeeze(-1) if bool(kept.mask.any()) else kept.mask.new_zeros(1, dtype=torch.long)
-        mask = rollout.completion_mask[rows]
-        logprobs = rollout_logprobs(self.policy_tokens, rollout, rows)
-        nats = likelihood_loss(weighted.weights[rows] * logprobs, mask)
-        by_prompt = kept.mask.view(len(rollout.prompts), -1)
-        terms = {"acceptance": by_prompt.float().mean(), "prompts_kept": by_prompt.any(-1).float().mean()}
-        return LossReport(loss=nats.sum() / len(kept.mask), terms={**terms, **kept.terms})
+def imitation_step(method: RolloutModule, keep: Keep, prompts: PromptBatch) -> dict[str, Any]:
+    """Return what `training_step` must: the steps of `RejectionSampling`, whatever q the method samples from."""
+    rollout = method.draw(prompts)
+    completions = method.decode(rollout)
+    scored = method.score(rollout, completions)
+    kept = keep(scored)
+    weights = torch.where(rollout.completion_mask, answer_weights(kept.mask, len(rollout.prompts)).unsqueeze(-1), 0.0)
+    weighted = WeightedRollout(
+        scored=scored,
+        log_weights=rollout.policy_logprobs - rollout.behavior_logprobs,
+        weights=weights,
+        clipping=torch.zeros_like(weights),
+        advantages=rollout.completion_mask.to(weights.dtype),
+    )
+    report = kept_likelihood(method, weighted, kept)
+    full = method.rollout_report(weighted, report, method.reference_logprobs(rollout), completions)
+    tokens = int(rollout.completion_mask[kept.mask].sum())
+    return method.step_output(replace(full, tokens=tokens), report.loss)
+
+
+def answer_weights(kept: Tensor, prompts: int) -> Tensor:
+    """Return the weights [rows] whose mean over rows is the mean over prompts of the mean over kept answers."""
+    by_prompt = kept.view(prompts, -1).float()
+    counts = by_prompt.sum(-1, keepdim=True).clamp_min(1.0)
+    return (by_prompt * by_prompt.shape[1] / counts).flatten()
+
+
+def kept_likelihood(method: RolloutModule, weighted: WeightedRollout, kept: Kept) -> LossReport:
+    """Return the negative log-likelihood of what was kept; only that is run through the model again."""
+    rollout = weighted.scored.rollout
+    # With nothing kept the first answer is run at weight 0: the gradient is then 0 and not absent, as ranks that
+    # share a gradient need it.
+    rows = kept.mask.nonzero().squeeze(-1) if bool(kept.mask.any()) else kept.mask.new_zeros(1, dtype=torch.long)
+    mask = rollout.completion_mask[rows]
+    logprobs = rollout_logprobs(method.policy_tokens, rollout, rows)
+    nats = likelihood_loss(weighted.weights[rows] * logprobs, mask)
+    by_prompt = kept.mask.view(len(rollout.prompts), -1)
+    terms = {"acceptance": by_prompt.float().mean(), "prompts_kept": by_prompt.any(-1).float().mean()}
+    return LossReport(loss=nats.sum() / len(kept.mask), terms={**terms, **kept.terms})

@@ -2,12 +2,18 @@
 
 from typing import Any
 
-from qstar_pl.methods.rejection_sampling import RejectionSampling
+from qstar_pl.methods.bases.rollout_module import RolloutModule
+from qstar_pl.methods.rejection_sampling import imitation_step
 from qstar_pl.methods.strategies.keep import KeepAll
+from qstar_pl.qstar.advantages import RawReward
+from qstar_pl.qstar.kl_estimators import K1
+from qstar_pl.qstar.kl_placement import InReward
+from qstar_pl.qstar.weights import Unweighted
 from qstar_pl.samplers import Sampler, TargetSampler
+from qstar_pl.types import PromptBatch
 
 
-class SFTOnSamples(RejectionSampling):
+class SFTOnSamples(RolloutModule):
     """Maximum likelihood on answers drawn from π_t, all of them, with the weights π_θ/π_t ignored.
 
     The algorithm of `RejectionSampling` without rejection; what differs is who answers. Its minimum is π_t itself
@@ -22,4 +28,17 @@ class SFTOnSamples(RejectionSampling):
             **kwargs: see `RolloutModule`.
 
         """
-        super().__init__(keep=KeepAll(), sampler=sampler, **kwargs)
+        super().__init__(
+            sampler=sampler,
+            weights=Unweighted(),
+            advantage=RawReward(),
+            kl_coefficient=0.0,
+            kl_estimator=K1(),
+            kl_placement=InReward(),
+            missing_eos_penalty=0.0,
+            **kwargs,
+        )
+
+    def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
+        """See `RejectionSampling`."""
+        return imitation_step(self, KeepAll(), batch)
