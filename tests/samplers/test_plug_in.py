@@ -1,6 +1,7 @@
 """A sampler from outside the package that owns a drafter: exact, trained with by its class path, in no checkpoint."""
 
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -9,7 +10,9 @@ from reference.block_sampler import BlockSampler
 from reference.tiny_models import prompt_batch, random_model, word_tokenizer
 from small_run import SMALL
 
-from qstar_pl.models import LanguageModel
+from qstar_pl.methods import QStar
+from qstar_pl.models import LanguageModel, Pretrained
+from qstar_pl.rollout.pace import Pace
 
 VOCAB, LENGTH, SAMPLES, PROMPT = 6, 3, 4000, [3, 4, 2]
 
@@ -58,3 +61,25 @@ def test_a_candidate_target_is_one_line(qstar) -> None:
     assert code != 0
     wanted = "CandidateTarget, a target that knows no next tokens, got BlockSampler"
     assert err.strip().splitlines()[-1].endswith(wanted)
+
+
+def test_its_drafter_is_frozen_and_gathered_with_the_target(monkeypatch) -> None:
+    sampler = BlockSampler(drafter=Pretrained("tiny/expert"), max_new_tokens=4)
+    module = QStar(sampler=sampler, evaluation_sampler=sampler)
+    module.configure_model()
+    (drafter,) = sampler.models()
+    assert list(module.sampler_models) == [drafter]  # built once, though it draws for training and for evaluation
+    module.train()
+    assert not drafter.training
+    assert not any(parameter.requires_grad for parameter in drafter.parameters())
+    gathered = []
+
+    @contextmanager
+    def generating(models, *_):
+        gathered.append(list(models))
+        yield Pace()
+
+    monkeypatch.setattr("qstar_pl.distributed.placing.generating", generating)
+    module.draw(prompt_batch([[30, 31], [32]]))
+    module.draw_for_evaluation(prompt_batch([[30, 31], [32]]))
+    assert [drafter in models for models in gathered] == [True, True]
