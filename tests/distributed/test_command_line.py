@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from qstar_pl.cli import main
 from qstar_pl.models import FromCheckpoint
 
 PATHS = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
@@ -125,6 +126,34 @@ def test_parts_in_a_folder_resume_to_the_same_bits(tmp_path: Path) -> None:
     two = FromCheckpoint(str(tmp_path / "parts" / LAST)).load().state_dict()
     assert len(two) > 10
     assert all(torch.equal(one[f"policy.{key}"], value) for key, value in two.items())
+
+
+@pytest.mark.slow
+def test_adapters_in_a_folder_go_on_after_a_kill_and_are_exported(tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    base = ("--model.policy=LoRA", "--model.policy.rank=2", "--model.policy.base=Pretrained")
+    fit = (FOLDERS, *base, "--model.policy.base.name=tiny/policy", "--trainer.max_steps=4")
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    finish(tmp_path / "whole", *fit)
+    kill = ("--trainer.callbacks+=small_run.Signal", f"--trainer.callbacks.number={int(signal.SIGKILL)}")
+    process = start(tmp_path / "killed", *fit, *kill, "--trainer.callbacks.step=2")
+    try:
+        assert process.wait(timeout=240) == -signal.SIGKILL
+    finally:
+        end(process)
+    assert (tmp_path / "killed" / LAST / ".metadata").exists()
+    finish(tmp_path / "killed", *fit, "--ckpt_path=last")
+    for name in ("whole", "killed"):
+        folder = tmp_path / name
+        words = ["export", f"--ckpt_path={folder / LAST}", f"--output={folder / 'exported'}", "--adapter_only"]
+        assert main(words) == 0
+    whole, killed = (
+        {file.name: file.read_bytes() for file in (tmp_path / name / "exported").glob("*.safetensors")}
+        for name in ("whole", "killed")
+    )
+    assert whole.keys() == {"adapter_model.safetensors"}
+    assert whole == killed
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ def test_loss_is_the_negative_log_likelihood_of_the_answers(fit, small_data, pol
         labels = ids.clone()
         labels[:, : len(prompt)] = -100
         # Hugging Face's own loss, on one unpadded row at a time, is a mean over the answer's tokens.
-        nats.append(float(module.policy(input_ids=ids, labels=labels).loss) * len(answer))
+        nats.append(module.policy(input_ids=ids, labels=labels).loss.item() * len(answer))
         assert answer[-1] == module.tokenizer.eos_token_id
     report = recorder.reports[0]
     assert float(report.loss) == pytest.approx(sum(nats) / len(nats), rel=1e-5)

@@ -150,7 +150,7 @@ def test_the_policy_learns_from_the_other_pairs_only_and_beta_from_these_only() 
     expected = -(margins * (-0.2 * margins).sigmoid())[held_out] / (500 * 0.3)
     torch.testing.assert_close(to_betas[held_out], expected)
     policy = torch.relu(1 - 0.1 * margins)[~held_out].sum() / (500 * 0.7)
-    assert float(report.terms["policy"]) == pytest.approx(float(policy), rel=1e-5)
+    assert float(report.terms["policy"]) == pytest.approx(policy.item(), rel=1e-5)
 
 
 def test_through_the_trainer_the_policy_steps_as_dpo_on_what_is_not_held_out(fit, small_data, policy_options) -> None:
