@@ -14,7 +14,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*deprecated")  # Lightning on torch ≥ 2.10
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # on purpose, see RLHFModule
     warnings.filterwarnings("ignore", message=".*returned a view tensor")  # FSDP2 on models that slice their logits
-    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # torchmetrics have added up all ranks already
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged is of all ranks already
     warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")  # we keep them
     warnings.filterwarnings(
         "ignore", message="Using ModelCheckpoint with manual optimization"

@@ -126,8 +126,10 @@ class TrainerCLI(LightningCLI):
         unnamed = {*UNNAMED, snake_case(method), *self.names}
         trainer.logger = resolve_loggers(trainer.logger, trainer.default_root_dir or RUNS, self.name, command, unnamed)
         if self.checkpoint is not None and isinstance(trainer.callbacks, list):
-            # The same command again: what it adds to the list (callbacks+) is in the checkpoint's already.
-            trainer.callbacks = [one for i, one in enumerate(trainer.callbacks) if one not in trainer.callbacks[:i]]
+            trainer.callbacks = _without_repetitions(trainer.callbacks)
+        metrics = config.model.init_args.get("metrics")
+        if self.checkpoint is not None and isinstance(metrics, list):
+            config.model.init_args.metrics = _without_repetitions(metrics)
         trainer.callbacks = wanted_callbacks(trainer)
         if command == "fit" and trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
             trainer.max_steps = MAX_STEPS
@@ -273,3 +275,8 @@ def run_trainer(argv: Sequence[str]) -> None:
         TrainerCLI(argv, signals=signals)
     finally:
         signals.release()
+
+
+def _without_repetitions(entries: list[Any]) -> list[Any]:
+    """Return the first of equal entries: the same command again adds (`callbacks+`) what the checkpoint has already."""
+    return [one for i, one in enumerate(entries) if one not in entries[:i]]

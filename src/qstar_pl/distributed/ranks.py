@@ -22,6 +22,15 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return total
 
 
+def gathered(values: Tensor) -> Tensor:
+    """Return `values` of every rank, in their order, as [ranks, …]; all must call, with the same shape."""
+    if world_size() == 1:
+        return values[None]
+    of_ranks = [torch.empty_like(values) for _ in range(world_size())]
+    distributed.all_gather(of_ranks, values.contiguous())
+    return torch.stack(of_ranks)
+
+
 def anywhere(flag: Tensor) -> bool:
     """Return whether `flag` [] bool is True on any rank; all must call."""
     if world_size() > 1:

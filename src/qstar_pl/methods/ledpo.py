@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
+from qstar_pl.evaluation.metrics import POLICY_METRICS, Beta, Comparisons, Metric
 from qstar_pl.methods.bases.preference_module import PreferenceModule
 from qstar_pl.methods.strategies.beta_head import BetaActivation, BetaHead, Softplus
 from qstar_pl.methods.strategies.beta_objective import BetaObjective, Joint
-from qstar_pl.types import DemonstrationBatch, LossReport, PreferenceBatch, PromptBatch
+from qstar_pl.types import LossReport, PreferenceBatch, PromptBatch
 
 
 class LEDPO(PreferenceModule):
@@ -47,6 +48,7 @@ class LEDPO(PreferenceModule):
         prior_weight: float | None = None,
         objective: BetaObjective = Joint(),
         beta_lr: float = 1e-3,
+        metrics: list[Metric] = [*POLICY_METRICS, Beta()],  # noqa: B006 (nobody changes it)
         **kwargs: Any,
     ) -> None:
         """Describe β.
@@ -61,10 +63,11 @@ class LEDPO(PreferenceModule):
             prior_weight: pull of log β towards log initial_beta, at least 0; None: 0.1 for Joint, 0 for HeldOut.
             objective: Joint, or HeldOut, whose β the data determine.
             beta_lr: learning rate of β's own parameters, which schedules scale like the policy's; never decayed.
+            metrics: what `validate` and `test` report; `metrics+=` adds to it.
             **kwargs: see `PreferenceModule`.
 
         """
-        super().__init__(**kwargs)
+        super().__init__(metrics=metrics, **kwargs)
         for name, value in {"beta_min": beta_min, "beta_scale": beta_scale, "beta_lr": beta_lr}.items():
             if not value > 0:
                 raise UserError(f"{name} must be positive, got {value}")
@@ -123,9 +126,6 @@ class LEDPO(PreferenceModule):
         report = self.preference_report(batch, LossReport(loss, {**fitted.terms, "prior": prior}), margins, betas)
         return self.step_output(replace(report, histograms={**report.histograms, "beta": betas}), loss)
 
-    @torch.no_grad()
-    def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
-        """See `PolicyModule.evaluate`; of comparisons also the mean β."""
-        super().evaluate(batch)
-        if isinstance(batch, PreferenceBatch):
-            self.metrics.beta.update(self.betas(batch.prompts))
+    def comparisons(self, batch: PreferenceBatch) -> Comparisons:
+        """See `PolicyModule.comparisons`; with the β of every pair's prompt."""
+        return replace(super().comparisons(batch), quantities={"beta": self.betas(batch.prompts)})

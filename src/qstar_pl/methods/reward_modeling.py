@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.evaluation.metrics import COMPARISON_METRICS, ComparisonMetric, Comparisons, Metric
 from qstar_pl.methods.bases.rlhf_module import RLHFModule
 from qstar_pl.models import Capabilities, Pretrained
 from qstar_pl.models.reward_parametrisation import RewardParametrisation, SequenceHead
@@ -36,6 +37,7 @@ class RewardModeling(RLHFModule):
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable | None = None,
         on_non_finite: NonFinite = Stop(),
+        metrics: list[Metric] = COMPARISON_METRICS,
     ) -> None:
         """Describe the method.
 
@@ -48,9 +50,10 @@ class RewardModeling(RLHFModule):
             optimizer: torch optimiser.
             lr_scheduler: torch schedule, stepped once per optimiser step.
             on_non_finite: Stop at the first step whose loss or gradient are not finite, or Skip such steps.
+            metrics: what `validate` and `test` report of the comparisons; `metrics+=` adds to it.
 
         """
-        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, on_non_finite=on_non_finite)
+        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, on_non_finite=on_non_finite, metrics=metrics)
         if centring is not None and centring < 0:
             raise UserError(f"centring must be at least 0, got {centring}")
         self.model_source = model
@@ -104,7 +107,9 @@ class RewardModeling(RLHFModule):
         return self.step_output(report, loss)
 
     def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
-        """Count the pairs that are ranked as labelled; prompts and demonstrations say nothing about a reward model."""
+        """Measure how the pairs are ranked; prompts and demonstrations say nothing about a reward model."""
         if isinstance(batch, PreferenceBatch):
             chosen, rejected = self.rewards(batch)
-            self.metrics.update_preferences(chosen - rejected)
+            for metric in self.wanted():
+                if isinstance(metric, ComparisonMetric):
+                    self.metrics.add(metric, metric.sums(Comparisons(batch, margins=chosen - rejected)))

@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 from qstar_pl.cli.layers.checkpoints import checkpoint_layer
 from qstar_pl.cli.layers.defaults import RUNS, defaults
 from qstar_pl.cli.layers.given import Given, given_by
+from qstar_pl.cli.layers.metrics import default_metrics
 from qstar_pl.cli.layers.names import check_name
 from qstar_pl.cli.layers.resume import find_checkpoint
 from qstar_pl.cli.layers.typed_paths import TypedPaths
@@ -54,6 +55,7 @@ class Layers:
         checkpoint = find_checkpoint(given.ckpt_path, command, root, given.run_name)
         stored = checkpoint_layer(command, given, checkpoint)
         lowest = defaults(command, [*given.trainer, *stored.get("trainer", {})])
+        lowest["model"] |= default_metrics(given.model or stored.get("model") or lowest["model"])
         return cls(words, given, checkpoint, [{command: layer} for layer in (lowest, stored) if layer], paths)
 
     def parsed_by(self, parser: ArgumentParser) -> Namespace:

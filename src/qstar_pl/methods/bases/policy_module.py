@@ -14,6 +14,17 @@ from qstar_pl.data import RLHFDataModule
 from qstar_pl.data.records import make_records
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import UserError
+from qstar_pl.evaluation.metrics import (
+    POLICY_METRICS,
+    AnswerMetric,
+    Answers,
+    ComparisonMetric,
+    Comparisons,
+    DemonstrationMetric,
+    Demonstrations,
+    Drawing,
+    Metric,
+)
 from qstar_pl.methods.bases.rlhf_module import RLHFModule
 from qstar_pl.models import Capabilities, LanguageModel, Pretrained
 from qstar_pl.models.endings import add_ends
@@ -36,12 +47,9 @@ from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, Rol
 class PolicyModule(RLHFModule):
     """A policy π_θ, its frozen start π_init and the rewards of its answers, measured alike whatever method trains it.
 
-    `validate` and `test` sample one answer per prompt with fixed seeds, from π_θ unless `evaluation_sampler` says
-    otherwise, and report, under `val/` or `test/`: `reward_proxy`, `reward_gold` (mean per answer),
-    `kl_policy_reference` (Σ_t D(π_θ‖π_init) along the answer, exact over the vocabulary, nats per answer),
-    `completion_length` (tokens), `ended_fraction`, `perplexity` (exp of mean nats per token of the demonstrations),
-    `preference_accuracy` (share of pairs whose preferred answer gained more log-probability over π_init; a tie counts
-    one half).
+    `validate` and `test` report its `metrics` under `val/` or `test/`. Answers are drawn with fixed seeds, from π_θ
+    unless `evaluation_sampler` says otherwise; a pair's margin is how much more log-probability over π_init its
+    preferred answer has gained than the other.
     """
 
     policy: PreTrainedModel
@@ -56,6 +64,7 @@ class PolicyModule(RLHFModule):
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable | None = None,
         on_non_finite: NonFinite = Stop(),
+        metrics: list[Metric] = POLICY_METRICS,
     ) -> None:
         """Describe the models; nothing is loaded yet.
 
@@ -70,9 +79,10 @@ class PolicyModule(RLHFModule):
             optimizer: torch optimiser.
             lr_scheduler: torch schedule, stepped once per optimiser step.
             on_non_finite: Stop at the first step whose rewards, loss or gradient are not finite, or Skip such steps.
+            metrics: what `validate` and `test` report; `metrics+=` adds to it.
 
         """
-        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, on_non_finite=on_non_finite)
+        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, on_non_finite=on_non_finite, metrics=metrics)
         self.check_evaluation_sampler(evaluation_sampler)
         self.policy_source = policy
         self.reward = reward
@@ -192,18 +202,49 @@ class PolicyModule(RLHFModule):
         """Add one batch to the metrics; what is measured follows from the batch's type."""
         match batch:
             case PromptBatch():
-                self._evaluate_answers(batch)
+                self._measure_answers(batch)
             case DemonstrationBatch():
-                logprobs = demonstration_logprobs(self.policy_tokens, batch)
-                self.metrics.nats_per_token.update(-logprobs[batch.completion_mask])
+                of_data = [metric for metric in self.wanted() if isinstance(metric, DemonstrationMetric)]
+                if of_data:
+                    demonstrations = Demonstrations(batch, demonstration_logprobs(self.policy_tokens, batch))
+                    for metric in of_data:
+                        self.metrics.add(metric, metric.sums(demonstrations))
             case PreferenceBatch():
-                chosen = self.log_ratios(batch.prompts, batch.chosen_ids, batch.chosen_mask)
-                rejected = self.log_ratios(batch.prompts, batch.rejected_ids, batch.rejected_mask)
-                gains = sequence_logprobs(chosen, batch.chosen_mask), sequence_logprobs(rejected, batch.rejected_mask)
-                self.metrics.update_preferences(gains[0] - gains[1])
+                of_pairs = [metric for metric in self.wanted() if isinstance(metric, ComparisonMetric)]
+                if of_pairs:
+                    comparisons = self.comparisons(batch)
+                    for of_pair in of_pairs:
+                        self.metrics.add(of_pair, of_pair.sums(comparisons))
 
-    def draw_for_evaluation(self, prompts: PromptBatch) -> Rollout:
-        """Draw one answer per prompt, always with the same seed.
+    def _measure_answers(self, prompts: PromptBatch) -> None:
+        answered: dict[Drawing, Answers] = {}
+        for metric in self.wanted():
+            if isinstance(metric, AnswerMetric):
+                drawing = metric.drawing
+                if drawing not in answered:
+                    answered[drawing] = self.answers(prompts, drawing)
+                self.metrics.add(metric, metric.sums(answered[drawing]))
+
+    def answers(self, prompts: PromptBatch, drawing: Drawing = Drawing()) -> Answers:
+        """Return the policy's answers to the prompts, for metrics to read."""
+        rollout = self.draw_for_evaluation(prompts, drawing)
+        texts = self.decode(rollout)
+        return Answers(
+            rollout,
+            texts,
+            rewards=lambda: self.score_answers(rollout, texts),
+            divergences=lambda: self._divergences(rollout, drawing),
+        )
+
+    def comparisons(self, batch: PreferenceBatch) -> Comparisons:
+        """Return what the policy makes of the pairs, for metrics to read."""
+        chosen = self.log_ratios(batch.prompts, batch.chosen_ids, batch.chosen_mask)
+        rejected = self.log_ratios(batch.prompts, batch.rejected_ids, batch.rejected_mask)
+        gains = sequence_logprobs(chosen, batch.chosen_mask), sequence_logprobs(rejected, batch.rejected_mask)
+        return Comparisons(batch, margins=gains[0] - gains[1])
+
+    def draw_for_evaluation(self, prompts: PromptBatch, drawing: Drawing = Drawing()) -> Rollout:
+        """Draw answers to every prompt, always with the same seed.
 
         Where π_θ alone is sampled, the rollout's "target" is π_init, which then reads the answers in the same pass.
         """
@@ -211,11 +252,11 @@ class PolicyModule(RLHFModule):
         # The same seed at every validation: differences between two of them are the policy's, not the noise's.
         asked = [self.reference] if target is None else target.decoding_models()
         with sampling_from(self, [self.policy, *asked, *self.evaluation_sampler.models()]) as pace:
-            return self.evaluation_sampler.draw(
+            return drawing.sampler(self.evaluation_sampler).draw(
                 prompts,
                 self.policy_tokens,
                 self.reference_tokens if target is None else target,
-                samples=1,
+                samples=drawing.samples,
                 seed=self.sampling_seed,
                 pace=pace,
             )
@@ -224,30 +265,20 @@ class PolicyModule(RLHFModule):
         """Return the π_t that `evaluation_sampler` draws from; None: it draws from π_θ alone."""
         return None
 
-    def _divergences(self, rollout: Rollout) -> Tensor:
+    def _divergences(self, rollout: Rollout, drawing: Drawing) -> Tensor:
         """Return D(π_θ‖π_init) [rows, time] at every token of the answers."""
-        if self.evaluation_target() is None:
+        if self.evaluation_target() is None and not drawing.greedy:
             # With π_init as its target and q = π_θ, the sampler's exact D(q‖π_t) is D(π_θ‖π_init).
             return rollout.kl_behavior_target
         return divergence_along(rollout, self.policy_tokens, self.reference_tokens)
 
-    def _evaluate_answers(self, prompts: PromptBatch) -> None:
-        rollout = self.draw_for_evaluation(prompts)
-        completions = self.decode(rollout)
-        for name, rewards in self.score_answers(rollout, completions).items():
-            getattr(self.metrics, f"reward_{name}").update(rewards)
-        self.metrics.kl_policy_reference.update(self._divergences(rollout).sum(-1))
-        self.metrics.completion_length.update(rollout.completion_mask.sum(-1).float())
-        self.metrics.ended_fraction.update(rollout.ended_mask.float())
-
     def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[Mapping[str, Any]]:
         """Return one record per prompt as `qstar generate` makes them, drawn as for `validate`, with its rewards."""
-        rollout = self.draw_for_evaluation(batch)
-        completions = self.decode(rollout)
-        scores = {name: rewards.tolist() for name, rewards in self.score_answers(rollout, completions).items()}
+        answers = self.answers(batch)
+        scores = {name: rewards.tolist() for name, rewards in answers.rewards.items()}
         has_target = self.evaluation_target() is not None
-        texts = [text.strip() for text in completions]
-        records = make_records(rollout, texts, samples=1, target=has_target, tokens=False, constants={})
+        texts = [text.strip() for text in answers.texts]
+        records = make_records(answers.rollout, texts, samples=1, target=has_target, tokens=False, constants={})
         return [
             record | {f"reward_{name}": values[row] for name, values in scores.items()}
             for row, record in enumerate(records)

@@ -17,7 +17,7 @@ from qstar_pl.checkpoints.optimizers import KEY as OPTIMIZERS
 from qstar_pl.checkpoints.optimizers import names_of
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
-from qstar_pl.methods.metrics import EvaluationMetrics
+from qstar_pl.evaluation.metrics import POLICY_METRICS, Measurements, Metric
 from qstar_pl.models.from_checkpoint import ENDS_KEY
 from qstar_pl.models.source import ModelSource
 from qstar_pl.training.accumulation import AccumulationWindow
@@ -38,7 +38,7 @@ class RLHFModule(LightningModule):
 
     A subclass loads its models in `build_models` (so that a bad option costs no model load, and a strategy may shard
     them there), its `training_step` returns `{"loss": …, "report": StepReport}` for the diagnostics, and its
-    `evaluate` adds a batch to `metrics`, which `validate` and `test` report.
+    `evaluate` adds a batch to the `metrics`, which `validate` and `test` report.
     """
 
     batch_type: ClassVar[type[TensorFields]]
@@ -50,13 +50,14 @@ class RLHFModule(LightningModule):
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable | None = None,
         on_non_finite: NonFinite = Stop(),
+        metrics: list[Metric] = POLICY_METRICS,
     ) -> None:
         super().__init__()
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.sampling_seed = run_seed()
         """The seed of every rollout: the run's own, so that one number sets all."""
-        self.metrics = EvaluationMetrics()
+        self.metrics = Measurements(metrics)
         self._built = False
         self.plateau = Plateau()
         self.window = AccumulationWindow()
@@ -82,6 +83,7 @@ class RLHFModule(LightningModule):
             self.check_answers_fit()
             with placed(self):
                 self.build_models()
+                self.metrics.build(self.tokenizer)
             self._built = True
             if self._trainer is not None and self.trainer.training:
                 # Before a strategy or a callback changes anything: as the sources give them.
@@ -94,6 +96,10 @@ class RLHFModule(LightningModule):
     def frozen_parts(self) -> tuple[str, ...]:
         """Return names of submodules that never train: rebuilt from their source, never written to a checkpoint."""
         return ()
+
+    def never_saved(self) -> tuple[str, ...]:
+        """Return the frozen parts, and the models that metrics bring, which no run is trained beside."""
+        return (*self.frozen_parts(), "metrics")
 
     def check_answers_fit(self) -> None:
         """Raise UserError if prompts and answers do not fit into a model, before one is loaded; see `answer_lengths`.
@@ -193,6 +199,10 @@ class RLHFModule(LightningModule):
         """Add one batch to the metrics; what is measured follows from the batch's type."""
         raise NotImplementedError
 
+    def wanted(self) -> list[Metric]:
+        """Return the metrics that are to be measured now; see `Metric.expensive`."""
+        return self.metrics.due(fitting=self._trainer is not None and self.trainer.state.fn == "fit")
+
     def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Measure one batch."""
         self.evaluate(batch)
@@ -203,13 +213,13 @@ class RLHFModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what was measured."""
-        metrics = self.metrics.flush("val")
+        metrics = self.metrics.flush("val", self.device)
         self.log_dict(metrics)
         self.plateau.check(metrics)
 
     def on_test_epoch_end(self) -> None:
         """Log what was measured."""
-        self.log_dict(self.metrics.flush("test"))
+        self.log_dict(self.metrics.flush("test", self.device))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights belong to, also where they are saved alone; see `ExactResume` for all else.
@@ -228,10 +238,10 @@ class RLHFModule(LightningModule):
         self.watch.begin(self, new_step=self.window.begin_batch(self.trainer))
 
     def state_dict(self, *, prefix: str = "", **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Return what trains; see `frozen_parts`."""
-        return trained_weights(self, super().state_dict(prefix=prefix, **kwargs), self.frozen_parts(), prefix=prefix)
+        """Return what trains; see `never_saved`."""
+        return trained_weights(self, super().state_dict(prefix=prefix, **kwargs), self.never_saved(), prefix=prefix)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load what trains; see `load_trained_weights`."""
         load = partial(super().load_state_dict, strict=False, assign=assign)
-        return load_trained_weights(self, state_dict, self.frozen_parts(), load)
+        return load_trained_weights(self, state_dict, self.never_saved(), load)
