@@ -39,8 +39,9 @@ import torch
 import yaml
 from lightning.pytorch import Callback, Trainer
 
+from qstar_pl import files
 from qstar_pl.callbacks import default_diagnostics
-from qstar_pl.checkpoints import AtomicCheckpointIO, atomic
+from qstar_pl.checkpoints import AtomicCheckpointIO
 from qstar_pl.checkpoints.finished import Finished
 from qstar_pl.cli import main as qstar
 from qstar_pl.cli.runs import metrics_file
@@ -134,7 +135,7 @@ def aim(kill: Kill | None) -> None:
     """Make this process, forked for one run, watch for the moment of its death."""
     watch = Watch(kill)
     fit, save, append = Trainer.fit, torch.save, metrics_file.MetricsFile._append
-    write, replacing, mark = AtomicCheckpointIO.save_checkpoint, atomic.replacing, Finished.write
+    write, replacing, mark = AtomicCheckpointIO.save_checkpoint, files.replacing, Finished.write
 
     @functools.wraps(fit)
     def watched(trainer: Trainer, *args: Any, **options: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from qstar_pl.checks import at_least
 from qstar_pl.errors import UserError
 
 from .diagnostic import Diagnostic
@@ -52,8 +53,7 @@ class Guards(Callback, MetricsListener):
                 raise UserError(f"{name} must be a range (low, high) with low < high, got {tuple(limits)}")
         if action not in ("warn", "stop"):
             raise UserError(f'action must be "warn" or "stop", got {action!r}')
-        if repeat < 1:
-            raise UserError(f"repeat must be at least 1, got {repeat}")
+        at_least(1, repeat=repeat)
         ranges = {"alpha/mean": alpha, "ess/ratio": ess_ratio, "loss/total": loss}
         self.ranges = {key: limits for key, limits in ranges.items() if limits is not None}
         self.action = action

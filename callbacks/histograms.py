@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import at_least
 from qstar_pl.types import RolloutReport, StepReport
 
 from .log_weights import row_log_weights
@@ -35,8 +35,7 @@ class Histograms(Callback):
     """
 
     def __init__(self, every_n_steps: int = 100) -> None:
-        if every_n_steps < 1:
-            raise UserError(f"every_n_steps must be at least 1, got {every_n_steps}")
+        at_least(1, every_n_steps=every_n_steps)
         self._schedule = EveryNSteps(every_n_steps)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

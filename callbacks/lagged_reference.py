@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
 
+from qstar_pl.checks import at_least, within
 from qstar_pl.errors import UserError
 
 from .schedule import EveryNSteps
@@ -37,10 +38,8 @@ class LaggedReference(Callback):
     """
 
     def __init__(self, every_n_steps: int = 100, decay: float = 0.0) -> None:
-        if every_n_steps < 1:
-            raise UserError(f"every_n_steps must be at least 1, got {every_n_steps}")
-        if not 0 <= decay < 1:
-            raise UserError(f"decay must lie in [0, 1), got {decay}")
+        at_least(1, every_n_steps=every_n_steps)
+        within("[0, 1)", decay=decay)
         self.decay = decay
         self._schedule = EveryNSteps(every_n_steps)
         self._loaded: dict[str, Any] | None = None

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import at_least
 from qstar_pl.types import RolloutReport
 
 from .log_weights import row_log_weights
@@ -45,8 +45,7 @@ class SampleTable(Callback):
 
     def __init__(self, every_n_steps: int = 50, rows: int = 4, width: int = 240) -> None:
         for name, value in {"every_n_steps": every_n_steps, "rows": rows, "width": width}.items():
-            if value < 1:
-                raise UserError(f"{name} must be at least 1, got {value}")
+            at_least(1, **{name: value})
         self.rows = rows
         self.width = width
         self._schedule = EveryNSteps(every_n_steps)

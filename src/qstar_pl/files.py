@@ -1,8 +1,9 @@
-"""Files that others write: their modes, and their names in what goes wrong."""
+"""Files that are there whole or as they were before, their modes, and their names in what goes wrong."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,3 +31,48 @@ def naming(path: Path) -> Iterator[None]:
         if error.filename is None:
             error.filename = str(path)
         raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a place beside `path` to write to; what is there at the end takes the place of `path` in one step.
+
+    The name beside it is always the same, so what a killed process left there is overwritten by the next one. If the
+    block raises, `path` stays as it was.
+    """
+    beside = path.with_name(f".{path.name}.unfinished")
+    _remove(beside)
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with naming(path):
+            yield beside
+        for file in [beside, *beside.rglob("*")] if beside.is_dir() else [beside]:
+            _flush(file)
+        if path.is_dir():
+            # A folder cannot take another one's place: the old one is put aside for the moment of the renaming.
+            aside = path.with_name(f".{path.name}.replaced")
+            _remove(aside)
+            path.rename(aside)
+            beside.rename(path)
+            _remove(aside)
+        else:
+            beside.replace(path)
+        _flush(path.parent)
+    except BaseException:
+        _remove(beside)
+        raise
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

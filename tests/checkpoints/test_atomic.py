@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qstar_pl.checkpoints import AtomicCheckpointIO
-from qstar_pl.checkpoints.atomic import replacing
+from qstar_pl.files import replacing
 
 
 def names(folder: Path) -> list[str]:

@@ -1,11 +1,8 @@
-"""Writing a file or a folder so that it is there as a whole or as it was before."""
+"""Lightning's checkpoints, there as a whole or as they were before."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +13,7 @@ from lightning.fabric.utilities.types import _PATH
 from qstar_pl.checkpoints.damage import check_whole
 from qstar_pl.checkpoints.digest import seal
 from qstar_pl.errors import UserError
-from qstar_pl.files import naming
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a place beside `path` to write to; what is there at the end takes the place of `path` in one step.
-
-    The name beside it is always the same, so what a killed process left there is overwritten by the next one. If the
-    block raises, `path` stays as it was.
-    """
-    beside = path.with_name(f".{path.name}.unfinished")
-    _remove(beside)
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with naming(path):
-            yield beside
-        for file in [beside, *beside.rglob("*")] if beside.is_dir() else [beside]:
-            _flush(file)
-        if path.is_dir():
-            # A folder cannot take another one's place: the old one is put aside for the moment of the renaming.
-            aside = path.with_name(f".{path.name}.replaced")
-            _remove(aside)
-            path.rename(aside)
-            beside.rename(path)
-            _remove(aside)
-        else:
-            beside.replace(path)
-        _flush(path.parent)
-    except BaseException:
-        _remove(beside)
-        raise
+from qstar_pl.files import replacing
 
 
 def _write(checkpoint: dict[str, Any], file: Path, path: Path) -> None:
@@ -60,21 +27,6 @@ def _write(checkpoint: dict[str, Any], file: Path, path: Path) -> None:
             f"the disk must have room for checkpoints, got {path.parent}, which is full, or a quota or a limit on the "
             f"sizes of files, which {path.name} has reached; no checkpoint that was written before is lost"
         ) from error
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from qstar_pl.checkpoints.atomic import replacing
+from qstar_pl.files import replacing
 
 FINISHED = "finished.json"
 """Beside the checkpoints, once the closing validation is in metrics.csv."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
+from qstar_pl.checks import at_least
 from qstar_pl.cli.shipped import configuration, names
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
@@ -77,8 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default 3)")
     parser.add_argument("--output", type=place, default=Path("runs/experiment"), help="default runs/experiment")
     arguments, overrides = parser.parse_known_args(argv)
-    if arguments.seeds < 1:
-        raise UserError(f"seeds must be at least 1, got {arguments.seeds}")
+    at_least(1, seeds=arguments.seeds)
     import torch
     from rich.console import Console
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qstar_pl.checks import at_least
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.pass_at_k import mean_pass_at_k
@@ -129,8 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("problems must name HumanEval's file or one with rows of APPS, got none")
     if (given.samples is None) != given.check_reference:
         raise UserError(f"samples or --check-reference must be given, and not both, got {given.samples}")
-    if min(given.k) < 1:
-        raise UserError(f"k must be at least 1, got {min(given.k)}")
+    at_least(1, k=min(given.k))
     from qstar_pl.evaluation.samples import read_problems, read_samples
 
     limits = Limits(wall_s=given.wall_s, cpu_s=given.cpu_s, memory_mib=given.memory_mib)

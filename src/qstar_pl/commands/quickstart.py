@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
+from qstar_pl.checks import at_least
 from qstar_pl.cli.shipped import configuration
 from qstar_pl.cli.tool_parser import ToolParser, place
-from qstar_pl.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,8 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", default=CONFIG, help=f"default {CONFIG}")
     parser.add_argument("--output", type=place, default=Path("runs/quickstart"), help="default runs/quickstart")
     arguments, overrides = parser.parse_known_args(argv)
-    if arguments.seeds < 1:
-        raise UserError(f"seeds must be at least 1, got {arguments.seeds}")
+    at_least(1, seeds=arguments.seeds)
     config = configuration(arguments.config)
     import torch
     from rich.console import Console

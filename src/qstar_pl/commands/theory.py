@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from qstar_pl.checks import at_least
 from qstar_pl.cli.tool_parser import ToolParser
 from qstar_pl.errors import UserError
 
@@ -57,8 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="multiply the logits of both models; one table each (default 1)",
     )
     arguments = parser.parse_args(argv)
-    if arguments.samples < 1:
-        raise UserError(f"samples must be at least 1, got {arguments.samples}")
+    at_least(1, samples=arguments.samples)
     if not all(factor > 0 for factor in arguments.sharpen):
         raise UserError(f"sharpen must be positive, got {arguments.sharpen}")
     from qstar_pl.theory.pair import compare, visit

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lightning.pytorch import LightningDataModule
 from transformers import PreTrainedTokenizerBase
 
+from qstar_pl.checks import at_least, within
 from qstar_pl.data.adapters.adapter import Adapter, RowSource
 from qstar_pl.data.adapters.auto import Auto
 from qstar_pl.data.adapters.rows import Rows
@@ -107,14 +108,11 @@ class RLHFDataModule(LightningDataModule):
         """
         super().__init__()
         for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size), ("max_rows", max_rows)):
-            if value is not None and value < 1:
-                raise UserError(f"{name} must be at least 1, got {value}")
+            at_least(1, **{name: value})
         if not path and (adapter is None or adapter.needs_path):
             raise UserError("path must name a file, a folder or a hub id, got nothing")
-        if not 0 <= max_left_out <= 1:
-            raise UserError(f"max_left_out must lie in [0, 1], got {max_left_out}")
-        if num_workers < 0:
-            raise UserError(f"num_workers must be at least 0, got {num_workers}")
+        within("[0, 1]", max_left_out=max_left_out)
+        at_least(0, num_workers=num_workers)
         self.path = path
         self.adapter = adapter
         self.split = split

@@ -12,7 +12,6 @@ import torch
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.strategies import ModelParallelStrategy, StrategyRegistry
 
-from qstar_pl.checkpoints.atomic import replacing
 from qstar_pl.checkpoints.damage import SHARDED_METADATA, check_whole, find_damage, write_manifest
 from qstar_pl.checkpoints.optimizers import KEY as OPTIMIZERS
 from qstar_pl.checkpoints.optimizers import check_has_state, check_same
@@ -20,6 +19,7 @@ from qstar_pl.checkpoints.sharded import check_no_code, is_sharded
 from qstar_pl.distributed.generation import Gathering
 from qstar_pl.distributed.sharding import Sharding
 from qstar_pl.errors import UserError
+from qstar_pl.files import replacing
 
 
 class FSDP2Strategy(ModelParallelStrategy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qstar_pl.checks import at_least
 from qstar_pl.errors import UserError
 
 
@@ -22,8 +23,7 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
         UserError: if an argument is outside its range.
 
     """
-    if samples < 1:
-        raise UserError(f"samples must be at least 1, got {samples}")
+    at_least(1, samples=samples)
     if not 0 <= passed <= samples:
         raise UserError(f"passed must lie in [0, {samples}] for {samples} samples, got {passed}")
     if not 1 <= k <= samples:

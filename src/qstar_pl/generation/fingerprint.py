@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
+
+from qstar_pl.hashing import hasher
 
 MOST = 4096
 """Numbers read of each tensor, evenly spread."""
@@ -21,7 +21,7 @@ def fingerprint(module: nn.Module) -> str:
 
     A model that is sharded has the fingerprint of the whole one; every process must call this then.
     """
-    digest = hashlib.blake2b(digest_size=8)
+    digest = hasher()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
         whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.checks import at_least
 from qstar_pl.data.batches.collate import PromptCollate
 from qstar_pl.data.text.chat import Dialogues, remarks
 from qstar_pl.data.text.encoding import Encoded, Encoder
@@ -190,8 +191,7 @@ class QStarGenerator:
             )
             samples_per_prompt = num_samples
         for name, value in (("samples_per_prompt", samples_per_prompt), ("batch_size", batch_size)):
-            if value < 1:
-                raise UserError(f"{name} must be at least 1, got {value}")
+            at_least(1, **{name: value})
         module = self._module
         options = dict(zip(OF_SAMPLERS, (max_new_tokens, temperature, top_k, top_p), strict=True))
         said = {name: value for name, value in options.items() if value is not None}

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.checks import at_least
 from qstar_pl.data.records import make_records
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import UserError
@@ -57,8 +58,7 @@ class GenerationModule(RLHFModule):
 
         """
         super().__init__()
-        if samples_per_prompt < 1:
-            raise UserError(f"samples_per_prompt must be at least 1, got {samples_per_prompt}")
+        at_least(1, samples_per_prompt=samples_per_prompt)
         if target is None and sampler.needs_target:
             raise UserError(f"target must be given for {type(sampler).__name__}; without one PolicySampler works")
         if target is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qstar_pl.data.records import json_line, original_fields
 from qstar_pl.data.text.encoding import Encoded
+from qstar_pl.hashing import hasher
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def plan_batches(lengths: Sequence[int], batch_size: int, samples: int) -> Plan:
 
 def prompts_digest(prompts: Sequence[Encoded]) -> str:
     """Return a fingerprint of the prompts as the policy reads them, and of their rows' fields, in their order."""
-    digest = hashlib.blake2b(digest_size=8)
+    digest = hasher()
     for prompt in prompts:
         digest.update(f"{prompt.example.key}:{len(prompt.prompt)};".encode())
         digest.update(prompt.prompt.astype("<i4").tobytes())

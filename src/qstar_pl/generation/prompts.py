@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from qstar_pl.data.records import PROMPT_CUT, ROW, ROW_INDEX
 from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
 from qstar_pl.data.text.encoding import Encoded, Encoder
 from qstar_pl.errors import UserError
+from qstar_pl.hashing import number as hashed_number
 from qstar_pl.types import Example
 
 
@@ -144,5 +144,4 @@ def own_key(key: int, earlier: int) -> int:
     """
     if earlier == 0:
         return key
-    digest = hashlib.blake2b(f"{key}/{earlier}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+    return hashed_number(f"{key}/{earlier}")

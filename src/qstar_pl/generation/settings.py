@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from qstar_pl.checks import at_least, within
 from qstar_pl.errors import UserError
 from qstar_pl.generation.data import GenerationData
 from qstar_pl.generation.describing import described
@@ -134,10 +135,8 @@ class GenerationSettings:
         if not self.dataset:
             raise UserError("dataset must name a file, a folder or a hub id, got nothing")
         for name in ("num_samples", "samples_per_prompt", "batch_size", "max_prompt_tokens"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.start_idx < 0:
-            raise UserError(f"start_idx must be at least 0, got {self.start_idx}")
+            at_least(1, **{name: getattr(self, name)})
+        at_least(0, start_idx=self.start_idx)
         if self.end_idx is not None and self.end_idx <= self.start_idx:
             raise UserError(f"end_idx must be greater than start_idx ({self.start_idx}), got {self.end_idx}")
         if self.prompt_template_t is not None and self.model_t is None and self.target is None:
@@ -186,8 +185,7 @@ class GenerationSettings:
         if self.fixed_alpha is not None and method != "fixed":
             said = "" if self.alpha_method else ", the default"
             raise UserError(f"alpha_method must be fixed where fixed_alpha is given, got {method}{said}")
-        if self.fixed_alpha is not None and not 0 <= self.fixed_alpha <= 1:
-            raise UserError(f"fixed_alpha must lie in [0, 1], got {self.fixed_alpha}")
+        within("[0, 1]", fixed_alpha=self.fixed_alpha)
         object.__setattr__(self, "alpha_method", method)
         if method == "fixed" and self.fixed_alpha is None:
             object.__setattr__(self, "fixed_alpha", 0.5)

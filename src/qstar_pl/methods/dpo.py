@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import positive
 from qstar_pl.methods.bases.preference_module import PreferenceModule
 from qstar_pl.types import LossReport, PreferenceBatch
 
@@ -23,8 +23,7 @@ class DPO(PreferenceModule):
 
         """
         super().__init__(**kwargs)
-        if not beta > 0:
-            raise UserError(f"beta must be positive, got {beta}")
+        positive(beta=beta)
         self.beta = beta
 
     def training_step(self, batch: PreferenceBatch, batch_idx: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import at_least, positive
 from qstar_pl.evaluation.metrics import POLICY_METRICS, Beta, Comparisons, Metric
 from qstar_pl.methods.bases.preference_module import PreferenceModule
 from qstar_pl.methods.strategies.beta_head import BetaActivation, BetaHead, Softplus
@@ -69,12 +69,10 @@ class LEDPO(PreferenceModule):
         """
         super().__init__(metrics=metrics, **kwargs)
         for name, value in {"beta_min": beta_min, "beta_scale": beta_scale, "beta_lr": beta_lr}.items():
-            if not value > 0:
-                raise UserError(f"{name} must be positive, got {value}")
+            positive(**{name: value})
         if prior_weight is None:
             prior_weight = objective.default_prior_weight
-        if prior_weight < 0:
-            raise UserError(f"prior_weight must be at least 0, got {prior_weight}")
+        at_least(0, prior_weight=prior_weight)
         objective.check(detach_hidden)
         activation.inverse((initial_beta - beta_min) / beta_scale)  # a bad combination must not cost a model load
         self.initial_beta = initial_beta

@@ -9,9 +9,9 @@ from lightning.pytorch import Callback
 from torch import Tensor
 from torch.optim import Optimizer
 
+from qstar_pl.checks import positive
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.ranks import sum_over_ranks
-from qstar_pl.errors import UserError
 from qstar_pl.methods.bases.rollout_module import RolloutModule
 from qstar_pl.methods.strategies.kl_controller import FixedKL, KLController, kl_of_answers
 from qstar_pl.models import ValueHead
@@ -89,8 +89,7 @@ class PPO(RolloutModule):
         """
         super().__init__(sampler=sampler, advantage=advantage, weights=weights, **kwargs)
         for name, bound in (("clip", clip), ("value_clip", value_clip)):
-            if bound is not None and not bound > 0:
-                raise UserError(f"{name} must be positive, got {bound}")
+            positive(**{name: bound})
         self.steps = SeveralSteps(epochs, minibatches, micro_batch_size, gradient_clip)
         self.automatic_optimization = False
         self.clip = clip

@@ -8,7 +8,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import at_least
 from qstar_pl.evaluation.metrics import COMPARISON_METRICS, ComparisonMetric, Comparisons, Metric
 from qstar_pl.methods.bases.rlhf_module import RLHFModule
 from qstar_pl.models import Capabilities, Pretrained
@@ -54,8 +54,7 @@ class RewardModeling(RLHFModule):
 
         """
         super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, on_non_finite=on_non_finite, metrics=metrics)
-        if centring is not None and centring < 0:
-            raise UserError(f"centring must be at least 0, got {centring}")
+        at_least(0, centring=centring)
         self.model_source = model
         self.parametrisation = parametrisation
         self.centring = parametrisation.centring if centring is None else centring

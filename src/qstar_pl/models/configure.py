@@ -11,6 +11,7 @@ from huggingface_hub.utils import logging as hub_logging
 from transformers import PretrainedConfig
 from transformers.utils import logging
 
+from qstar_pl.checks import within
 from qstar_pl.errors import UserError
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -20,8 +21,7 @@ def check_options(dtype: str, dropout: float) -> None:
     """Raise UserError for a dtype that is not known or a dropout outside [0, 1)."""
     if dtype not in DTYPES:
         raise UserError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    if not 0 <= dropout < 1:
-        raise UserError(f"dropout must lie in [0, 1), got {dropout}")
+    within("[0, 1)", dropout=dropout)
 
 
 def set_dropout(config: PretrainedConfig, dropout: float) -> None:

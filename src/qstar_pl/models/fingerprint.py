@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, distributed
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
+from qstar_pl.hashing import hasher
 
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _FACTOR = -0x61C8864680B583EB
@@ -32,7 +33,7 @@ def fingerprint_of(tensors: Iterable[tuple[str, Tensor]]) -> str:
     named = sorted((name.replace(_WRAPPER, ""), tensor) for name, tensor in tensors)
     sums = [_sum(*_local(tensor)) for _, tensor in named]
     _add_up([tensor for _, tensor in named], sums)
-    digest = hashlib.blake2b(digest_size=8)
+    digest = hasher()
     for (name, tensor), total in zip(named, sums, strict=True):
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}:{int(total)};".encode())
     return digest.hexdigest()

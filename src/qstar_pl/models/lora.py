@@ -8,6 +8,7 @@ from typing import Any, Literal
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.checks import at_least, positive, within
 from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.configure import quiet, seeded
@@ -43,12 +44,9 @@ class LoRA(ModelSource):
     continue: they train on, and rank, alpha, dropout, target_modules and seed, which are theirs, mean nothing here."""
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise UserError(f"rank must be at least 1, got {self.rank}")
-        if not self.alpha > 0:
-            raise UserError(f"alpha must be positive, got {self.alpha}")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout must lie in [0, 1), got {self.dropout}")
+        at_least(1, rank=self.rank)
+        positive(alpha=self.alpha)
+        within("[0, 1)", dropout=self.dropout)
         if self.earlier not in ("merge", "continue"):
             raise UserError(f"earlier must be merge or continue, got {self.earlier!r}")
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from qstar_pl.checkpoints.atomic import replacing
 from qstar_pl.errors import UserError, argument_called
+from qstar_pl.files import replacing
 from qstar_pl.models import FromCheckpoint, LoRA, Pretrained
 from qstar_pl.models.adapter_folder import write_adapter
 from qstar_pl.models.exporting import write_classifier, write_language_model

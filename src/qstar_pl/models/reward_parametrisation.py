@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import positive
 from qstar_pl.models.reward_model import RewardModel
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.token_reward_model import TokenRewardModel
@@ -45,8 +45,7 @@ class TokenwiseReward(RewardParametrisation, ABC):
     """r = scale · Σ_t …; such sums grow with length, and a small scale keeps the comparison from saturating."""
 
     def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise UserError(f"scale must be positive, got {self.scale}")
+        positive(scale=self.scale)
 
     @abstractmethod
     def build(self, source: ModelSource) -> TokenRewardModel:

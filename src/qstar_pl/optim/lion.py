@@ -9,7 +9,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import at_least, positive, within
 
 
 class Lion(Optimizer):
@@ -37,13 +37,10 @@ class Lion(Optimizer):
             weight_decay: decoupled from the gradient, as in AdamW; at least 0.
 
         """
-        if not lr > 0:
-            raise UserError(f"lr must be positive, got {lr}")
+        positive(lr=lr)
         for name, beta in (("direction_beta", direction_beta), ("momentum_beta", momentum_beta)):
-            if not 0 <= beta < 1:
-                raise UserError(f"{name} must lie in [0, 1), got {beta}")
-        if weight_decay < 0:
-            raise UserError(f"weight_decay must be at least 0, got {weight_decay}")
+            within("[0, 1)", **{name: beta})
+        at_least(0, weight_decay=weight_decay)
         betas = (direction_beta, momentum_beta)
         super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from qstar_pl.checks import at_least, within
 from qstar_pl.errors import UserError
 
 
@@ -71,14 +72,12 @@ class CosineWithWarmup(LambdaLR):
 
 
 def _warmed(warmup_steps: int, after: Callable[[int], float]) -> Callable[[int], float]:
-    if warmup_steps < 0:
-        raise UserError(f"warmup_steps must be at least 0, got {warmup_steps}")
+    at_least(0, warmup_steps=warmup_steps)
     return lambda step: (step + 1) / (warmup_steps + 1) if step < warmup_steps else after(step)
 
 
 def _progress(total_steps: int, warmup_steps: int, final_fraction: float) -> Callable[[int], float]:
     if total_steps <= max(warmup_steps, 0):
         raise UserError(f"total_steps must be above warmup_steps ({warmup_steps}), got {total_steps}")
-    if not 0 <= final_fraction <= 1:
-        raise UserError(f"final_fraction must lie in [0, 1], got {final_fraction}")
+    within("[0, 1]", final_fraction=final_fraction)
     return lambda step: min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))

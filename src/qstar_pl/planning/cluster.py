@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qstar_pl.checks import positive
 from qstar_pl.errors import UserError
 
 
@@ -34,8 +35,7 @@ class Cluster:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
-                raise UserError(f"{name} must be positive, got {value}")
+            positive(**{name: value})
             if name.endswith("efficiency") and value > 1:
                 raise UserError(f"{name} must be at most 1, got {value}")
 

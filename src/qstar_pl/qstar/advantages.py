@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from qstar_pl.checks import within
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.gae import generalised_advantages
 from qstar_pl.qstar.masking import masked_sum
@@ -93,10 +94,8 @@ class GAE(Advantage):
     """λ in [0, 1]: 1 trusts rewards only, 0 the critic's one-step differences."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.gamma <= 1:
-            raise UserError(f"gamma must lie in (0, 1], got {self.gamma}")
-        if not 0 <= self.lam <= 1:
-            raise UserError(f"lam must lie in [0, 1], got {self.lam}")
+        within("(0, 1]", gamma=self.gamma)
+        within("[0, 1]", lam=self.lam)
 
     def estimate(
         self,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from qstar_pl.checks import at_least, positive, within
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.bisection import bisect_kl_symmetry
 from qstar_pl.qstar.entropy import entropy_alpha
@@ -49,8 +50,7 @@ class FixedAlpha(AlphaStrategy):
     """Exponent of the policy, in [0, 1]: 1 samples the policy, 0 the target."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.value <= 1:
-            raise UserError(f"value must lie in [0, 1], got {self.value}")
+        within("[0, 1]", value=self.value)
 
     def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
         """See `AlphaStrategy.__call__`."""
@@ -80,10 +80,8 @@ class SolvedAlpha(AlphaStrategy, ABC):
     """What to sample where policy and target share no token: an error, the policy (α = 1) or the target (α = 0)."""
 
     def __post_init__(self) -> None:
-        if not self.tol > 0:
-            raise UserError(f"tol must be positive, got {self.tol}")
-        if self.max_iter < 1:
-            raise UserError(f"max_iter must be at least 1, got {self.max_iter}")
+        positive(tol=self.tol)
+        at_least(1, max_iter=self.max_iter)
         if self.on_disjoint not in ("raise", "policy", "target"):
             raise UserError(f"on_disjoint must be raise, policy or target, got {self.on_disjoint}")
 

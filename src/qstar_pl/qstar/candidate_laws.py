@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qstar_pl.checks import at_least, within
 from qstar_pl.errors import NonFiniteError, UserError
 
 
@@ -50,8 +51,7 @@ class BestOfN(CandidateLaw):
     """Draws that the best is taken of, at least 1."""
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise UserError(f"n must be at least 1, got {self.n}")
+        at_least(1, n=self.n)
 
     def law(self, policy_logprobs: Tensor, rewards: Tensor) -> Tensor:
         """See `CandidateLaw.law`."""
@@ -80,8 +80,7 @@ class HighRewardConditional(CandidateLaw):
             raise UserError(
                 f"quantile or threshold must be given, and not both, got {self.quantile} and {self.threshold}"
             )
-        if self.quantile is not None and not 0 <= self.quantile <= 1:
-            raise UserError(f"quantile must lie in [0, 1], got {self.quantile}")
+        within("[0, 1]", quantile=self.quantile)
 
     def law(self, policy_logprobs: Tensor, rewards: Tensor) -> Tensor:
         """See `CandidateLaw.law`."""

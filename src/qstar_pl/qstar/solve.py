@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from qstar_pl.checks import at_least, positive
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.checks import SLACK, check_logprobs
 from qstar_pl.qstar.root import RootProblem, find_root, rounding
@@ -89,10 +90,8 @@ def check(policy_logprobs: Tensor, target_logprobs: Tensor, tol: float, max_iter
     if policy_logprobs.shape != target_logprobs.shape or policy_logprobs.dim() == 0 or policy_logprobs.shape[-1] == 0:
         shapes = f"{tuple(policy_logprobs.shape)} and {tuple(target_logprobs.shape)}"
         raise UserError(f"policy_logprobs and target_logprobs must have one shape [..., V] with V > 0, got {shapes}")
-    if not tol > 0:
-        raise UserError(f"tol must be positive, got {tol}")
-    if max_iter < 1:
-        raise UserError(f"max_iter must be at least 1, got {max_iter}")
+    positive(tol=tol)
+    at_least(1, max_iter=max_iter)
     if not normalised:
         check_logprobs(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
 

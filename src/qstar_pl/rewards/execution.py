@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qstar_pl.checks import at_least
 from qstar_pl.errors import UserError
 from qstar_pl.rewards.reward import Reward
 from qstar_pl.sandbox import TASKS, ExecutionPool, Limits, Outcome, SandboxError, Task, problem_from_metadata
@@ -39,8 +40,7 @@ class ExecutionReward(Reward):
 
         """
         super().__init__()
-        if workers is not None and workers < 1:
-            raise UserError(f"workers must be at least 1, got {workers}")
+        at_least(1, workers=workers)
         self.workers = workers
         self.share_of_tests = share_of_tests
         self.limits = limits

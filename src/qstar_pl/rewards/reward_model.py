@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import at_least
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.pretrained import Pretrained
 from qstar_pl.models.reward_model import RewardModel
@@ -49,8 +49,7 @@ class RewardModelReward(Reward):
 
         """
         super().__init__()
-        if rows_per_chunk < 1:
-            raise UserError(f"rows_per_chunk must be at least 1, got {rows_per_chunk}")
+        at_least(1, rows_per_chunk=rows_per_chunk)
         self.model = model
         self.rows_per_chunk = rows_per_chunk
         self._policy_tokenizer: PreTrainedTokenizerBase | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 import torch
 from torch import Tensor
+
+from qstar_pl.hashing import digest as hashed
 
 
 def row_seed(seed: int, key: int, sample: int, purpose: str = "token") -> int:
@@ -14,7 +14,7 @@ def row_seed(seed: int, key: int, sample: int, purpose: str = "token") -> int:
     Different purposes (drawing tokens, drafting, accepting) get unrelated streams: a stream that two decisions share
     makes them dependent, and speculative decoding that does so samples from another distribution.
     """
-    digest = blake2b(f"{purpose}/{seed}/{key}/{sample}".encode(), digest_size=8).digest()
+    digest = hashed(f"{purpose}/{seed}/{key}/{sample}")
     return int.from_bytes(digest, "little") >> 1
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import at_least
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.qstar import AlphaStrategy, KLSymmetricAlpha
 from qstar_pl.qstar.candidates import (
@@ -62,10 +62,8 @@ class CandidateSetSampler(Sampler):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.candidates < 1:
-            raise UserError(f"candidates must be at least 1, got {self.candidates}")
-        if self.answers_per_set < 1:
-            raise UserError(f"answers_per_set must be at least 1, got {self.answers_per_set}")
+        at_least(1, candidates=self.candidates)
+        at_least(1, answers_per_set=self.answers_per_set)
 
     @property
     def exact(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from qstar_pl.checks import at_least, positive, within
 from qstar_pl.errors import UserError
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.pace import Pace
@@ -33,14 +34,10 @@ class Sampler(ABC):
     """Keep the smallest set of tokens whose mass under q reaches top_p, in (0, 1]."""
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise UserError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
-        if not self.temperature > 0:
-            raise UserError(f"temperature must be positive, got {self.temperature}")
-        if self.top_k is not None and self.top_k < 1:
-            raise UserError(f"top_k must be at least 1, got {self.top_k}")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise UserError(f"top_p must lie in (0, 1], got {self.top_p}")
+        at_least(1, max_new_tokens=self.max_new_tokens)
+        positive(temperature=self.temperature)
+        at_least(1, top_k=self.top_k)
+        within("(0, 1]", top_p=self.top_p)
 
     @property
     @abstractmethod

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import at_least
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.inputs import join
 from qstar_pl.models.language_model import LanguageModel
@@ -52,8 +52,7 @@ class TopKRewardTilted(TokenTarget):
         """
         super().__init__()
         check_beta(beta)
-        if k < 1:
-            raise UserError(f"target.k must be at least 1, got {k}")
+        at_least(1, **{"target.k": k})
         self.model = model
         self.k = k
         self.beta = beta

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from qstar_pl.checks import within
 from qstar_pl.errors import UserError
+from qstar_pl.hashing import number as hashed_number
 from qstar_pl.tiny_world.dialogues import dialogue
 from qstar_pl.tiny_world.posts import post
 from qstar_pl.tiny_world.programs import program
@@ -68,8 +69,7 @@ def shows_good_answer(prompt: str, quality: float) -> bool:
 
     It depends on the prompt alone: a higher quality keeps every good answer of a lower one.
     """
-    digest = hashlib.blake2b(f"demonstration/{prompt}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < quality * 2**64
+    return hashed_number(f"demonstration/{prompt}", bits=64) < quality * 2**64
 
 
 def demonstrations(count: int, seed: int, quality: float, task: str = "dialogue") -> list[Row]:
@@ -78,8 +78,7 @@ def demonstrations(count: int, seed: int, quality: float, task: str = "dialogue"
     The others are bad answers of all kinds; the column `good` tells which it is. The weaker policy of the embedded
     default is trained with 0.4 to 0.5, the expert with 1.
     """
-    if not 0 <= quality <= 1:
-        raise UserError(f"quality must lie in [0, 1], got {quality}")
+    within("[0, 1]", quality=quality)
     rows = []
     for row in _take(task, count, seed):
         good = shows_good_answer(row["prompt"], quality)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import at_least
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class Skip(NonFinite):
     """Steps of a run that may be left out, at least 1; the next one ends it."""
 
     def __post_init__(self) -> None:
-        if self.limit < 1:
-            raise UserError(f"limit must be at least 1, got {self.limit}")
+        at_least(1, limit=self.limit)
 
     def goes_on(self, skipped: int) -> bool:
         """See `NonFinite.goes_on`."""

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
+from qstar_pl.checks import at_least, positive
 from qstar_pl.distributed.ranks import sum_over_ranks, world_size
 from qstar_pl.errors import UserError
 from qstar_pl.training.finite_watch import FiniteWatch
@@ -38,10 +39,8 @@ class SeveralSteps:
     def __post_init__(self) -> None:
         for name in ("epochs", "minibatches", "micro_batch_size"):
             count = getattr(self, name)
-            if count is not None and count < 1:
-                raise UserError(f"{name} must be at least 1, got {count}")
-        if self.gradient_clip is not None and not self.gradient_clip > 0:
-            raise UserError(f"gradient_clip must be positive, got {self.gradient_clip}")
+            at_least(1, **{name: count})
+        positive(gradient_clip=self.gradient_clip)
 
     @property
     def per_rollout(self) -> int:

@@ -12,8 +12,7 @@ from typing import Any, BinaryIO
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
-from qstar_pl.checkpoints.atomic import replacing
-from qstar_pl.files import naming
+from qstar_pl.files import naming, replacing
 
 METRICS = ExperimentWriter.NAME_METRICS_FILE
 

@@ -11,7 +11,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
-from qstar_pl.checkpoints.atomic import replacing
 from qstar_pl.checkpoints.finished import begin as forget_end
 from qstar_pl.cli.errors import MISTAKE
 from qstar_pl.cli.layers.checkpoints import KEY, ROWS, WANDB_ID, rows_at
@@ -22,6 +21,7 @@ from qstar_pl.cli.runs.loggers import rows_of
 from qstar_pl.cli.runs.metrics_file import MetricsFile, keep_rows
 from qstar_pl.cli.runs.recorded_judges import record_judges
 from qstar_pl.errors import UserError
+from qstar_pl.files import replacing
 from qstar_pl.locks import LIMIT_S, Lock
 from qstar_pl.methods.bases.policy_module import PolicyModule
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from qstar_pl.checks import at_least, within
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.hh_rlhf import HHRLHF
 from qstar_pl.data.text.keys import prompt_key
@@ -36,10 +37,8 @@ class TinyWorld(Adapter):
     def __post_init__(self) -> None:
         if not self.tasks or any(task not in MAKERS for task in self.tasks) or len(set(self.tasks)) < len(self.tasks):
             raise UserError(f"tasks must be different ones of {', '.join(MAKERS)}, got {list(self.tasks)}")
-        if self.size < 1:
-            raise UserError(f"size must be at least 1, got {self.size}")
-        if self.quality is not None and not 0 <= self.quality <= 1:
-            raise UserError(f"quality must lie in [0, 1], got {self.quality}")
+        at_least(1, size=self.size)
+        within("[0, 1]", quality=self.quality)
 
     def rows(self, path: str, split: str | None) -> Iterator[tuple[str, Row]]:
         """Yield `size` comparisons in their native form, task after task in turn.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from qstar_pl.errors import UserError
+from qstar_pl.hashing import digest as hashed
+from qstar_pl.hashing import number as hashed_number
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,9 @@ def evaluation_batches(rows: int, batch_size: int, share: Share) -> list[list[in
 
 def digest(numbers: Sequence[int | float]) -> str:
     """Return a short fingerprint of numbers in their order."""
-    return hashlib.blake2b(",".join(map(str, numbers)).encode(), digest_size=8).hexdigest()
+    return hashed(",".join(map(str, numbers))).hex()
 
 
 def generator(*parts: int | str) -> torch.Generator:
     """Return a generator seeded with `parts`: unlike sums of seeds, no two different ones are alike."""
-    seed = hashlib.blake2b(":".join(map(str, parts)).encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(seed, "big") >> 1)
+    return torch.Generator().manual_seed(hashed_number(":".join(map(str, parts))))

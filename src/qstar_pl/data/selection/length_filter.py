@@ -8,6 +8,7 @@ from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
+from qstar_pl.checks import at_least
 from qstar_pl.data.selection.filters import RowFilter
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
@@ -31,8 +32,7 @@ class LengthFilter(RowFilter):
     def __post_init__(self) -> None:
         limits = {name: getattr(self, name) for name in ("min_prompt", "max_prompt", "min_response", "max_response")}
         for name, limit in limits.items():
-            if limit is not None and limit < 0:
-                raise UserError(f"{name} must be at least 0, got {limit}")
+            at_least(0, **{name: limit})
         for text in ("prompt", "response"):
             low, high = limits[f"min_{text}"], limits[f"max_{text}"]
             if low is not None and high is not None and low > high:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
+from qstar_pl.checks import at_least
 from qstar_pl.data.adapters.adapter import RowSource
 from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.selection.filters import RowFilter, apply_filters
@@ -34,8 +35,7 @@ class Selection:
     system_prompt: str | None = None
 
     def __post_init__(self) -> None:
-        if self.subset_size is not None and self.subset_size < 1:
-            raise UserError(f"subset_size must be at least 1, got {self.subset_size}")
+        at_least(1, subset_size=self.subset_size)
 
     def apply(
         self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase | None
@@ -89,8 +89,7 @@ class Parting:
         check_fractions(self.val_fraction, self.test_fraction)
         for name in ("val_limit", "test_limit"):
             limit = getattr(self, name)
-            if limit is not None and limit < 1:
-                raise UserError(f"{name} must be at least 1, got {limit}")
+            at_least(1, **{name: limit})
 
     def apply(self, rows: EncodedRows) -> Splits:
         """Split by prompt, then cut validation and test to their limits."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from qstar_pl.checks import within
 from qstar_pl.data.storage.encoded_rows import EncodedRows
 from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.errors import UserError
+from qstar_pl.hashing import number as hashed_number
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class Splits:
 
 def prompt_position(key: int, seed: int) -> float:
     """Return a number in [0, 1) for a prompt, uniform over prompts, the same in every process and file order."""
-    digest = hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=8).digest()
-    return (int.from_bytes(digest, "big") >> 11) / 2**53
+    return hashed_number(f"{seed}:{key}", bits=53) / 2**53
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
@@ -39,8 +39,7 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
 
     """
     for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
-        if not 0 <= fraction <= 1:
-            raise UserError(f"{name} must lie in [0, 1], got {fraction}")
+        within("[0, 1]", **{name: fraction})
     if val_fraction + test_fraction > 1:
         raise UserError(f"val_fraction + test_fraction must be at most 1, got {val_fraction} + {test_fraction}")
 

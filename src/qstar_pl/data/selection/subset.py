@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import json
 from collections.abc import Sequence
 
 from qstar_pl.data.storage.examples import Examples, as_examples
+from qstar_pl.hashing import digest
 from qstar_pl.types import Example
 
 
@@ -17,7 +17,7 @@ def subset_rank(example: Example) -> bytes:
     It depends on nothing else, neither file, position nor seed, and has nothing to do with the hash behind the splits.
     """
     identity = json.dumps(["subset", example.key, example.chosen, example.rejected])
-    return hashlib.blake2b(identity.encode(), digest_size=16).digest()
+    return digest(identity, 16)
 
 
 def subset(examples: Sequence[Example], size: int) -> Examples:

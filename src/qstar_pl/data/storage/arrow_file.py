@@ -6,7 +6,6 @@ BLAKE2b digest (16 bytes) of all that. Arrow holds plain columns: reading one ru
 
 from __future__ import annotations
 
-import hashlib
 import json
 import mmap
 import os
@@ -21,6 +20,7 @@ import pyarrow as arrow  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from qstar_pl.files import plain_mode
+from qstar_pl.hashing import hasher
 
 _LENGTH, _DIGEST, _CHUNK = 8, 16, 1 << 22
 MAPPED = 1 << 26
@@ -110,7 +110,7 @@ def _again(path: Path, schema: arrow.Schema) -> ArrowFile:
 
 
 def _whole(descriptor: int, size: int) -> bool:
-    content = hashlib.blake2b(digest_size=_DIGEST)
+    content = hasher(_DIGEST)
     left = size - _DIGEST
     while left > 0 and (chunk := os.read(descriptor, min(_CHUNK, left))):
         content.update(chunk)
@@ -132,7 +132,7 @@ class ArrowWriter:
         handle, name = tempfile.mkstemp(dir=folder, prefix="unfinished-")
         self._beside = Path(name)
         self._schema = schema
-        self._content = hashlib.blake2b(digest_size=_DIGEST)
+        self._content = hasher(_DIGEST)
         try:
             self._beside.chmod(plain_mode())  # mkstemp's is the owner's alone, and a cache may be shared
             self._file = os.fdopen(handle, "wb")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from qstar_pl.data.adapters.rows import Source, example_of
 from qstar_pl.data.storage.arrow_file import ArrowFile
+from qstar_pl.hashing import hasher
 from qstar_pl.types import Example, Turn
 
 SCHEMA = arrow.schema(
@@ -39,7 +39,7 @@ class TextsDigest:
     """A hash of examples' texts in their order: of all that their token ids depend on."""
 
     def __init__(self) -> None:
-        self._content = hashlib.blake2b(digest_size=20)
+        self._content = hasher(20)
 
     def add(self, example: Example) -> None:
         """Go on with an example."""
@@ -223,7 +223,8 @@ class StoredExamples(Examples):
 
     def digest(self) -> bytes:
         """See `Examples.digest`; that of the file is among its facts, and the rest follows from it."""
-        content = hashlib.blake2b(bytes.fromhex(self._file.facts["digest"]), digest_size=20)
+        content = hasher(20)
+        content.update(bytes.fromhex(self._file.facts["digest"]))
         content.update(b"" if self._numbers is None else self._numbers.tobytes())
         content.update(json.dumps(self._system).encode())
         return content.digest()

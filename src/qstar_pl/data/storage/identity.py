@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from qstar_pl.data.storage.examples import Examples
 from qstar_pl.data.text import chat, encoding, templates
 from qstar_pl.data.text.chat import ChatTemplate
 from qstar_pl.data.text.encoding import Encoder
+from qstar_pl.hashing import digest, file_digest, hasher
 from qstar_pl.models import text
 from qstar_pl.models.run_date import run_date
 
@@ -43,12 +43,12 @@ def rows_identity(sources: Sequence[Source]) -> str | None:
         if files is None:
             return None
         try:
-            contents = [[str(file), _content(file)] for file in files]
+            contents = [[str(file), file_digest(file)] for file in files]
         except OSError:  # the reader says what is wrong
             return None
         described.append([source.name, source.path, source.split, source.max_rows, source.weight])
         described.append([repr(source.adapter), contents])
-    return hashlib.blake2b(json.dumps(described).encode(), digest_size=20).hexdigest()
+    return digest(json.dumps(described), 20).hex()
 
 
 def tokens_identity(encoder: Encoder, examples: Examples) -> str | None:
@@ -59,7 +59,8 @@ def tokens_identity(encoder: Encoder, examples: Examples) -> str | None:
     identity = _encoder(encoder)
     if identity is None:
         return None
-    content = hashlib.blake2b(json.dumps(identity).encode(), digest_size=20)
+    content = hasher(20)
+    content.update(json.dumps(identity).encode())
     content.update(examples.digest())
     return content.hexdigest()
 
@@ -80,15 +81,10 @@ def _reads_files(adapter: Adapter) -> bool:
     return type(adapter).rows is Adapter.rows
 
 
-def _content(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
-
-
 @lru_cache
 def _code() -> str:
     root = Path(qstar_pl.__file__).parent
-    content = hashlib.blake2b(digest_size=20)
+    content = hasher(20)
     for file in sorted(file for part in _MAKE_ROWS for file in (root / part).rglob("*.py")):
         content.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())
     return content.hexdigest()

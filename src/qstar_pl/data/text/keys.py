@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from qstar_pl.hashing import digest
 
 _63_BITS = (1 << 63) - 1
 
@@ -14,5 +14,4 @@ def prompt_key(text: str) -> int:
     as UTF-8; a lone surrogate, which JSON can carry, is kept as it stands. Two of n prompts collide with probability
     about n²/2⁶⁴: 3·10⁻⁸ for a million prompts.
     """
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") & _63_BITS
+    return int.from_bytes(digest(text), "big") & _63_BITS

@@ -6,6 +6,7 @@ import torch
 from jsonargparse import lazy_instance
 from torch import Tensor
 
+from qstar_pl.checks import at_least
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.methods.bases.policy_module import PolicyModule
@@ -65,10 +66,8 @@ class RolloutModule(PolicyModule):
         for option, strategy in strategies.items():
             if strategy is None:
                 raise UserError(f"{option} must be given for {type(self).__name__}, got None")
-        if samples_per_prompt < 1:
-            raise UserError(f"samples_per_prompt must be at least 1, got {samples_per_prompt}")
-        if kl_coefficient < 0:
-            raise UserError(f"kl_coefficient must be at least 0, got {kl_coefficient}")
+        at_least(1, samples_per_prompt=samples_per_prompt)
+        at_least(0, kl_coefficient=kl_coefficient)
         self.check_advantage(advantage)
         kl_placement.check(kl_estimator)
         sampler.check_target(target)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from qstar_pl.checks import within
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.losses import PreferenceLoss
 from qstar_pl.rollout.streams import row_uniforms
@@ -82,8 +83,7 @@ class HeldOut(BetaObjective):
     """Share of the pairs that is held out, in (0, 1)."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise UserError(f"share must lie in (0, 1), got {self.share}")
+        within("(0, 1)", share=self.share)
 
     def check(self, detach_hidden: bool) -> None:
         """See `BetaObjective.check`: through the hidden states the policy would learn from held-out pairs."""

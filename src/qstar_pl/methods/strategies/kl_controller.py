@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import at_least, positive
 from qstar_pl.qstar.masking import masked_sum
 from qstar_pl.types import WeightedRollout
 
@@ -40,10 +40,8 @@ class AdaptiveKL(KLController):
     """Answers over which an error of 20% moves the coefficient by 20%; positive."""
 
     def __post_init__(self) -> None:
-        if not self.target > 0:
-            raise UserError(f"target must be positive, got {self.target}")
-        if self.horizon < 1:
-            raise UserError(f"horizon must be at least 1, got {self.horizon}")
+        positive(target=self.target)
+        at_least(1, horizon=self.horizon)
 
     def next(self, coefficient: float, kl: float, samples: int) -> float:
         """See `KLController.next`."""

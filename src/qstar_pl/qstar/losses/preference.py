@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from qstar_pl.errors import UserError
+from qstar_pl.checks import within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,7 @@ class PreferenceLoss(ABC):
     """Whether log-ratios are divided by the answer's length before the margin is formed."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 0.5:
-            raise UserError(f"label_smoothing must lie in [0, 0.5), got {self.label_smoothing}")
+        within("[0, 0.5)", label_smoothing=self.label_smoothing)
 
     def __call__(self, margins: Tensor, beta: Tensor | float) -> Tensor:
         """Return the loss [pairs] of `margins` [pairs]; `beta` [] or [pairs], positive, scales them to rewards."""
