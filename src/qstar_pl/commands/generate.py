@@ -34,7 +34,7 @@ def parser() -> OneLineParser:
     """Return the command's parser: the options of `GenerationSettings`, and how and where the run is made."""
     top = OneLineParser(prog="qstar generate", description=__doc__, epilog=EPILOG)
     top.add_argument("--config", action="config", help="a YAML file of any of these options")
-    top.add_class_arguments(GenerationSettings, skip={"device"}, instantiate=False)
+    top.add_class_arguments(GenerationSettings, skip={"device"}, instantiate=False, sub_configs=True)
     machine = top.add_argument_group("machine")
     machine.add_argument(
         "--backend", type=str, default="auto", help=f"what decodes: {', '.join(BACKENDS)}, all this project's own"

@@ -16,6 +16,7 @@ from qstar_pl.data.text.encoding import Encoder
 from qstar_pl.data.text.rendering import Rendering, TokenizerRendering
 from qstar_pl.data.text.templates import Template
 from qstar_pl.data.wording import OF_GENERATE, announce, speaking
+from qstar_pl.errors import UserError
 from qstar_pl.generation.plan import Plan, plan_batches, prompts_digest
 from qstar_pl.generation.prompts import Prompts, choose_source, read_prompts
 from qstar_pl.models.run_date import run_date
@@ -62,6 +63,7 @@ class GenerationData(RLHFDataModule):
         batch_size: int = 8,
         max_prompt_tokens: int = 512,
         max_left_out: float = MAX_LEFT_OUT,
+        system_prompt: str | None = None,
     ) -> None:
         """Describe the prompts; nothing is read yet.
 
@@ -79,6 +81,7 @@ class GenerationData(RLHFDataModule):
             batch_size: prompts decoded together.
             max_prompt_tokens: longer prompts lose their oldest turns, then tokens on the left.
             max_left_out: largest share of the rows that may be left out.
+            system_prompt: a system turn for dialogues without one.
 
         """
         super().__init__(
@@ -90,7 +93,9 @@ class GenerationData(RLHFDataModule):
             max_prompt_tokens=max_prompt_tokens,
             max_left_out=max_left_out,
             rendering=rendering,
+            system_prompt=system_prompt,
         )
+        self.system_prompt = system_prompt
         self.prompt_field = prompt_field
         self.response_field = response_field
         self.start_idx = start_idx
@@ -98,6 +103,37 @@ class GenerationData(RLHFDataModule):
         self.finished: frozenset[int] = frozenset()
         """Batches of the plan that need no answers any more; set before the loader is asked for."""
         self.digest = ""
+
+    @classmethod
+    def of(cls, data: RLHFDataModule) -> GenerationData:
+        """Return the prompts of data as `fit` is given them: all rows, whichever split they are in there.
+
+        Options that are about training alone, such as `val_fraction`, have no meaning here.
+
+        Raises:
+            UserError: if rows are to be left out by filters or a subset, which `start_idx` and `end_idx` are for here.
+
+        """
+        if isinstance(data, cls):
+            return data
+        selection = data.preparation.selection
+        for name, value in (("filters", selection.filters), ("subset_size", selection.subset_size)):
+            if value:
+                raise UserError(
+                    f"data.{name} must be left out: GenerationData takes start_idx and end_idx, got {value}"
+                )
+        return cls(
+            data.path,
+            data.adapter,
+            data.split,
+            rendering=data.rendering,
+            tokenizer=data.tokenizer,
+            end_idx=data.max_rows,
+            batch_size=data.eval_batch_size,
+            max_prompt_tokens=data.max_prompt_tokens,
+            max_left_out=data.max_left_out,
+            system_prompt=selection.system_prompt,
+        )
 
     def setup(self, stage: str | None = None) -> None:
         """Read and tokenise the prompts and plan the batches, once; print what became of the rows."""
@@ -111,7 +147,7 @@ class GenerationData(RLHFDataModule):
         source = wanted.resolve(self.path, self.split)
         encoder = Encoder(self._tokenizer(), self.max_prompt_tokens, 1, rendering=self.rendering)
         self.prompts = read_prompts(
-            source, self.path, self.split, encoder, self.start_idx, self.end_idx, self.max_left_out
+            source, self.path, self.split, encoder, self.start_idx, self.end_idx, self.max_left_out, self.system_prompt
         )
         self._pad_id = int(encoder.tokenizer.pad_token_id or 0)
         samples = int(getattr(Attached(self.trainer).method, "samples_per_prompt", 1))
@@ -178,4 +214,6 @@ class GenerationData(RLHFDataModule):
         """Return what decides which prompts come in which batch; for `GenerationWriter`."""
         names = ("path", "split", "prompt_field", "response_field", "start_idx", "end_idx", "batch_size")
         own = {name: getattr(self, name) for name in (*names, "max_prompt_tokens")}
+        if self.system_prompt is not None:
+            own["system_prompt"] = self.system_prompt
         return {**own, "adapter": repr(self.adapter), "rendering": repr(self.rendering)}

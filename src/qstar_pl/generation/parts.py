@@ -75,7 +75,7 @@ def sampler_of(settings: GenerationSettings) -> Sampler:
 def data_of(settings: GenerationSettings) -> GenerationData:
     """Return the prompts."""
     if settings.data is not None:
-        return settings.data
+        return GenerationData.of(settings.data)
     return GenerationData(
         settings.dataset,
         source_of(settings),

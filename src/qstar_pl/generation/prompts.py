@@ -15,6 +15,7 @@ from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.data.records import PROMPT_CUT, ROW, ROW_INDEX
 from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
+from qstar_pl.data.storage.examples import with_system_turn
 from qstar_pl.data.text.encoding import Encoded, Encoder
 from qstar_pl.errors import UserError
 from qstar_pl.hashing import number as hashed_number
@@ -60,8 +61,11 @@ def read_prompts(
     start: int,
     end: int | None,
     max_left_out: float = MAX_LEFT_OUT,
+    system_prompt: str | None = None,
 ) -> Prompts:
     """Read rows `start` to `end`; their seeds are those that they have in a run over all rows.
+
+    Dialogues without a system turn get `system_prompt` as one.
 
     Raises:
         UserError: as the source does, if no usable row lies in the range, or more than the share `max_left_out` of its
@@ -83,6 +87,8 @@ def read_prompts(
         earlier, seen[found.key] = seen[found.key], seen[found.key] + 1
         if number < start:
             continue
+        if system_prompt is not None:
+            found = with_system_turn(found, system_prompt)
         try:
             encoded.append(_marked(encoder.encode(prepare(found, number, earlier))))
             repeated += earlier > 0

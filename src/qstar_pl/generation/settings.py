@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from qstar_pl.checks import at_least, within
+from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
 from qstar_pl.generation.data import GenerationData
 from qstar_pl.generation.describing import described
@@ -118,8 +119,8 @@ class GenerationSettings:
     """π_t, any target; None: an `Expert` where `model_t` is given."""
     sampler: Sampler | None = None
     """q, any sampler; None: the geometric mixture where there is a π_t, else π_θ alone."""
-    data: GenerationData | None = None
-    """Prompts, batches and rendering, with any adapter."""
+    data: GenerationData | RLHFDataModule | None = None
+    """Prompts, batches and rendering, with any adapter; data as `fit` takes them are answered row by row."""
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -130,6 +131,8 @@ class GenerationSettings:
             if getattr(self, name) not in choices:
                 raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
         self._check_said_once()
+        if self.data is not None:
+            GenerationData.of(self.data)  # which refuses what has no meaning here
         if not self.model_theta and self.policy is None:
             raise UserError("model_theta must name a model (or policy say where it comes from), got nothing")
         if not self.dataset:
@@ -233,5 +236,6 @@ class GenerationSettings:
         if not self.trust_remote_code:
             absent.add("trust_remote_code")
         words = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in absent}
-        of_data = {} if self.data is None else {f"data.{name}": value for name, value in self.data.settings().items()}
+        described_data = {} if self.data is None else GenerationData.of(self.data).settings()
+        of_data = {f"data.{name}": value for name, value in described_data.items()}
         return words | {name: described(value) for name, value in strategies.items() if name != "data"} | of_data

@@ -142,7 +142,7 @@ class ExampleList(Examples):
 
     def with_system(self, text: str) -> ExampleList:
         """See `Examples.with_system`."""
-        return ExampleList(_with_system(example, text) for example in self._examples)
+        return ExampleList(with_system_turn(example, text) for example in self._examples)
 
     def digest(self) -> bytes:
         """See `Examples.digest`."""
@@ -209,7 +209,7 @@ class StoredExamples(Examples):
         batch, at = self._file.place(number if self._numbers is None else int(self._numbers[number]))
         where, row, part = (batch.column(name)[at].as_py() for name in ("where", "row", "part"))
         example = example_of(self._sources[part], where.decode(), json.loads(row))
-        return example if self._system is None else _with_system(example, self._system)
+        return example if self._system is None else with_system_turn(example, self._system)
 
     def take(self, numbers: Sequence[int]) -> StoredExamples:
         """See `Examples.take`."""
@@ -258,7 +258,8 @@ def as_examples(examples: Sequence[Example]) -> Examples:
     return examples if isinstance(examples, Examples) else ExampleList(examples)
 
 
-def _with_system(example: Example, text: str) -> Example:
+def with_system_turn(example: Example, text: str) -> Example:
+    """Return the example itself if it has a system turn, else with one; its key stays."""
     if example.turns[:1] and example.turns[0].role == "system":
         return example
     return replace(example, turns=(Turn("system", text), *example.turns))
