@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning.pytorch import Trainer
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.context import Context
+from qstar_pl.models.source import ModelSource
 
 
 def check_context(context: Context, model: str, prompt_tokens: int, answers: Mapping[str, int]) -> None:
@@ -27,6 +28,24 @@ def check_context(context: Context, model: str, prompt_tokens: int, answers: Map
                 f"data.max_prompt_tokens + {option} must fit into the {context.limit} {context.reason} of {model}, "
                 f"got {prompt_tokens} + {tokens}"
             )
+
+
+def check_answers_fit(
+    trainer: Trainer, sources: Mapping[str, ModelSource], answers: Callable[[], Mapping[str, int]]
+) -> None:
+    """Raise UserError if prompts and answers do not fit into a model, before one is loaded.
+
+    Without data that bound the prompts there is nothing to compare.
+
+    Args:
+        trainer: of the run.
+        sources: option → model that reads them.
+        answers: returns option → longest answer.
+
+    """
+    if (prompt := prompt_tokens(trainer)) is not None:
+        for name, source in sources.items():
+            check_context(source.capabilities().context, name, prompt, answers())
 
 
 def prompt_tokens(trainer: Trainer) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -9,16 +10,17 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from qstar_pl.checkpoints.optimizer_options import DUE, Fresh
 from qstar_pl.checkpoints.optimizer_options import KEY as RATES
 from qstar_pl.checkpoints.optimizers import KEY as OPTIMIZERS
-from qstar_pl.checkpoints.optimizers import WEIGHTS_ALONE, check_has_state, check_same
+from qstar_pl.checkpoints.optimizers import WEIGHTS_ALONE, check_has_state, check_same, names_of
 from qstar_pl.checkpoints.pending_validation import KEY as VALIDATION
 from qstar_pl.checkpoints.pending_validation import make_up_for_validation, validation_due_after
 from qstar_pl.checkpoints.random_states import KEY as RANDOM_STATES
 from qstar_pl.checkpoints.random_states import random_states, restore_random_states
 from qstar_pl.errors import UserError
+from qstar_pl.models.from_checkpoint import ENDS_KEY
 from qstar_pl.training.finite_watch import KEY as SKIPPED
 from qstar_pl.training.finite_watch import FiniteWatch
 from qstar_pl.training.frozen_models import KEY as MODELS
-from qstar_pl.training.frozen_models import check_unchanged
+from qstar_pl.training.frozen_models import check_unchanged, fingerprints
 from qstar_pl.training.plateau import Plateau
 
 VALIDATED = "qstar_validated_step"
@@ -64,6 +66,25 @@ class ExactResume(Callback):
         """Return the one of a trainer that runs a method."""
         found: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         return next(callback for callback in found if isinstance(callback, ExactResume))
+
+    def note_frozen(self, module: LightningModule, frozen: Iterable[str]) -> None:
+        """Note which weights the frozen submodules have, before a strategy or a callback changes anything."""
+        self.fingerprints = fingerprints(module, frozen)
+
+    def describe_weights(self, trainer: Trainer, checkpoint: dict[str, Any], answer_ends: list[int]) -> None:
+        """Say in a checkpoint what its weights belong to, also where they are saved alone.
+
+        Callbacks are not asked then, so the method calls this.
+
+        Args:
+            trainer: of the run.
+            checkpoint: to be written.
+            answer_ends: tokens that end the answers of the data.
+
+        """
+        checkpoint[ENDS_KEY] = answer_ends
+        checkpoint[MODELS] = self.fingerprints
+        checkpoint[OPTIMIZERS] = names_of(trainer.optimizers) if "optimizer_states" in checkpoint else []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prepare the optimizer's options and the schedule, just before Lightning loads their states.

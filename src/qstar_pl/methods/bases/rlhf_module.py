@@ -1,30 +1,24 @@
 """What every method shares: optimiser, checkpoints without frozen weights, and the seed of its samples."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.checkpoints.optimizer_options import Fresh
-from qstar_pl.checkpoints.optimizers import KEY as OPTIMIZERS
-from qstar_pl.checkpoints.optimizers import names_of
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
 from qstar_pl.evaluation.metrics import POLICY_METRICS, Measurements, Metric
-from qstar_pl.models.from_checkpoint import ENDS_KEY
 from qstar_pl.models.source import ModelSource
 from qstar_pl.training.accumulation import AccumulationWindow
 from qstar_pl.training.finite_watch import FiniteWatch
-from qstar_pl.training.frozen_models import KEY as MODELS
-from qstar_pl.training.frozen_models import fingerprints
-from qstar_pl.training.lengths import check_context, completion_tokens, prompt_tokens
+from qstar_pl.training.lengths import check_answers_fit, completion_tokens
 from qstar_pl.training.non_finite import NonFinite, Stop
 from qstar_pl.training.plateau import Plateau
 from qstar_pl.training.resume import ExactResume
@@ -75,19 +69,16 @@ class RLHFModule(LightningModule):
         self.sampling_seed = run_seed()
 
     def configure_model(self) -> None:
-        """Build the models, sharded if the strategy shards; a second call (Lightning makes one per stage) does nothing.
-
-        What a method has is said in `build_models`.
-        """
+        """Build the models, sharded if the strategy shards; a second call, one per stage, does nothing."""
         if not self._built:
-            self.check_answers_fit()
+            if self._trainer is not None:
+                check_answers_fit(self.trainer, self.sources(), self.answer_lengths)
             with placed(self):
                 self.build_models()
                 self.metrics.build(self.tokenizer)
             self._built = True
             if self._trainer is not None and self.trainer.training:
-                # Before a strategy or a callback changes anything: as the sources give them.
-                self.resume.fingerprints = fingerprints(self, self.frozen_parts())
+                self.resume.note_frozen(self, self.frozen_parts())
 
     def build_models(self) -> None:
         """Load what the method needs; called once."""
@@ -100,17 +91,6 @@ class RLHFModule(LightningModule):
     def never_saved(self) -> tuple[str, ...]:
         """Return the frozen parts, and the models that metrics bring, which no run is trained beside."""
         return (*self.frozen_parts(), "metrics")
-
-    def check_answers_fit(self) -> None:
-        """Raise UserError if prompts and answers do not fit into a model, before one is loaded; see `answer_lengths`.
-
-        Without a trainer or a data module that bounds them there is nothing to compare.
-        """
-        prompt = None if self._trainer is None else prompt_tokens(self.trainer)
-        if prompt is None:
-            return
-        for name, source in self.sources().items():
-            check_context(source.capabilities().context, name, prompt, self.answer_lengths())
 
     def answer_ends(self) -> list[int]:
         """Return the tokens that end the answers of the data: where training ends them, sampling must stop."""
@@ -131,11 +111,7 @@ class RLHFModule(LightningModule):
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser over what trains, and the schedule, which is stepped once per optimiser step.
-
-        A ReduceLROnPlateau is stepped whenever its metric was measured. In a run that goes on, both have the options
-        given now, and stand where the checkpoint does.
-        """
+        """Build the optimizer over what trains, and the schedule, which is stepped once per optimizer step."""
         self.resume.fresh = fresh = Fresh.of(self.optimizer, self.lr_scheduler, self.parameter_groups())
         if fresh.scheduler is None:
             return fresh.optimizer
@@ -143,7 +119,7 @@ class RLHFModule(LightningModule):
         return {"optimizer": fresh.optimizer, "lr_scheduler": config | self.plateau.config(fresh.scheduler)}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step a schedule; see `Plateau`."""
+        """See `Plateau.step`."""
         self.plateau.step(scheduler, metric, self.global_step)
 
     def step_output(self, report: StepReport, loss: Tensor) -> dict[str, Any]:
@@ -153,10 +129,7 @@ class RLHFModule(LightningModule):
         return {"loss": loss, "report": report.detach()}
 
     def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         """Clip as Trainer(gradient_clip_val) says, by norm also where Lightning cannot (see `clip_norm`)."""
         if gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
@@ -165,24 +138,15 @@ class RLHFModule(LightningModule):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_after_backward(self) -> None:
-        """See `AccumulationWindow`: the last window of an epoch may have fewer batches than the others.
-
-        Then see `FiniteWatch`: the gradient is whole now, and nothing has been made of it yet.
-        """
+        """See `AccumulationWindow`; then `FiniteWatch`: the gradient is whole, and nothing has been made of it yet."""
         if self.automatic_optimization:
             self.window.average(self.trainer)
             if self.window.is_last(self.trainer):
                 self.watch.before_step(self, self.trainer.optimizers[0])
 
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Optimizer | LightningOptimizer,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take the step of automatic optimization, and see `FiniteWatch.after_step`."""
-        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        super().optimizer_step(*args, **kwargs)
         self.watch.after_step(self, self.global_step + 1)  # it is counted after this
 
     @property
@@ -207,9 +171,7 @@ class RLHFModule(LightningModule):
         """Measure one batch."""
         self.evaluate(batch)
 
-    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Measure one batch."""
-        self.evaluate(batch)
+    test_step = validation_step
 
     def on_validation_epoch_end(self) -> None:
         """Log what was measured."""
@@ -229,9 +191,7 @@ class RLHFModule(LightningModule):
 
         """
         self.watch.check_saved(self)
-        checkpoint[ENDS_KEY] = self.answer_ends()
-        checkpoint[MODELS] = self.resume.fingerprints
-        checkpoint[OPTIMIZERS] = names_of(self.trainer.optimizers) if "optimizer_states" in checkpoint else []
+        self.resume.describe_weights(self.trainer, checkpoint, self.answer_ends())
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Begin a micro-batch; see `AccumulationWindow` and `FiniteWatch`."""
