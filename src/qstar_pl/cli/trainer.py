@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 import qstar_pl.callbacks
 import qstar_pl.distributed
-import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimisers and strategies known to the parser)
+import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimizers and strategies known to the parser)
 from qstar_pl.checkpoints import AtomicCheckpointIO
 from qstar_pl.cli.dispatch import TRAINER_COMMANDS
 from qstar_pl.cli.layers.checkpoints import check_same_method, logged_step, wandb_id_of

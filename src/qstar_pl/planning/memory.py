@@ -15,7 +15,7 @@ from qstar_pl.planning.workload import Workload
 GIB = 2**30
 ASSUMPTIONS = (
     "every prompt and answer is as long as it may be, unless --prompt_tokens and --answer_tokens say otherwise",
-    "the optimiser's state is what it keeps for one parameter, times the number of parameters",
+    "the optimizer's state is what it keeps for one parameter, times the number of parameters",
     "a backward pass needs, beside what the forward pass kept, two more copies of the logits in float32",
     "the largest parameter's gradient exists twice before it is added up; of a sharded model, one unit's whole",
     "while decoding, a token's logits are copied eight times in float32 (two models, q and its parts)",
@@ -47,9 +47,9 @@ class Run:
     gathered: bool
     """Whole models are gathered for a rollout."""
     state_bytes_per_parameter: float
-    """Of the optimiser."""
+    """Of the optimizer."""
     on_cpu: bool = False
-    """Then torch updates one parameter at a time; an accelerator's optimisers keep a temporary copy of all."""
+    """Then torch updates one parameter at a time; an accelerator's optimizers keep a temporary copy of all."""
 
 
 def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str, float]]:

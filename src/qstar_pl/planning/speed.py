@@ -1,4 +1,4 @@
-"""Time of one optimiser step, phase by phase."""
+"""Time of one optimizer step, phase by phase."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ ASSUMPTIONS = (
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds per optimiser step, and what follows."""
+    """Seconds per optimizer step, and what follows."""
 
     phases: Mapping[str, float]
     """s."""
     tokens: int
-    """Tokens of answers per optimiser step over all processes, each counted once."""
+    """Tokens of answers per optimizer step over all processes, each counted once."""
 
     @property
     def step_s(self) -> float:
-        """Seconds per optimiser step."""
+        """Seconds per optimizer step."""
         return sum(self.phases.values())
 
     @property

@@ -1,4 +1,4 @@
-"""How much one optimiser step of a method reads, draws and learns from, per process."""
+"""How much one optimizer step of a method reads, draws and learns from, per process."""
 
 from __future__ import annotations
 
