@@ -70,6 +70,10 @@ def test_no_folders_need_each_other() -> None:
     assert SOURCE.folder_circles() == []
 
 
+def test_no_class_has_more_than_three_of_our_own_above_it() -> None:
+    assert len(SOURCE.longest_chain()) <= 4
+
+
 def test_callbacks_need_the_mathematics_alone_and_nothing_that_trains_needs_them() -> None:
     needed = {(one.name, other) for one in in_part("callbacks") for other in SOURCE.own_imports(one)}
     allowed = {"callbacks", *ORDER[0]}

@@ -69,7 +69,7 @@ def test_a_run_by_name_in_an_empty_folder(qstar: Qstar):
 
 
 def test_the_line_that_goes_on_says_what_was_typed(qstar: Qstar):
-    words = ("--trainer.max_steps=1", "--trainer.limit_val_batches=0", "--data.batch_size=2")
+    words = ("--trainer.max_steps=1", "--trainer.limit_val_batches=0", "--data.batch_size=2", "--data.max_rows=64")
     code, out, err = qstar("fit", "--config", "experiment/tiny_sft", *words)
     assert code == 0, err
     assert "qstar fit --config experiment/tiny_sft " in out

@@ -19,6 +19,7 @@ PATHS = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONP
 """For callbacks that the tests bring."""
 WORDS = [
     "fit",
+    "--data.max_rows=64",
     "--data.batch_size=2",
     "--model.samples_per_prompt=2",
     "--model.sampler.max_new_tokens=6",

@@ -11,6 +11,7 @@ from small_run import SMALL
 COMMAND = (
     "fit",
     "--ckpt_path=auto",
+    "--data.max_rows=64",
     "--data.batch_size=2",
     "--data.val_limit=4",
     "--model.samples_per_prompt=2",
