@@ -139,13 +139,14 @@ class GenerationModule(RLHFModule):
     def draw(self, prompts: PromptBatch) -> Rollout:
         """Sample from q; where models are sharded, every process must call it."""
         decoding = [] if self.target is None else self.target.decoding_models()
-        with sampling_from(self, [self.policy, *decoding, *self.sampler.models()]):
+        with sampling_from(self, [self.policy, *decoding, *self.sampler.models()]) as pace:
             return self.sampler.draw(
                 prompts,
                 self.policy_tokens,
                 self.policy_tokens if self.target is None else self.target,
                 samples=self.samples_per_prompt,
                 seed=self._draw_seed,
+                pace=pace,
             )
 
     def texts(self, ids: Tensor, mask: Tensor) -> list[str]:
