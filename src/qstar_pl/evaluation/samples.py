@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +11,10 @@ from qstar_pl.data.adapters.adapter import Adapter
 from qstar_pl.data.adapters.apps import APPS
 from qstar_pl.data.adapters.humaneval import HumanEval
 from qstar_pl.data.adapters.rows import convert
-from qstar_pl.data.reading import Row, Unreadable, read_rows
+from qstar_pl.data.reading import Row, Unreadable, json_lines, read_rows
 from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.errors import UserError
 from qstar_pl.sandbox import CheckedFunction, Problem, SandboxError, problem_from_metadata
-from qstar_pl.sandbox.apps_cases import parsed_json
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ def read_samples(path: Path, problems: Problems) -> list[Sample]:
     seen: dict[str, int] = {}
     samples = []
     unusable = {one.key for one in problems.left_out}
-    for where, row in read_lines(path):
+    for where, row in _objects(path):
         key = _key(row)
         if key is None or key not in problems.by_key:
             if key in unusable:
@@ -152,29 +149,10 @@ def _program(problem: Problem, row: Row, where: str) -> str:
     raise UserError(f"samples must have a completion, or messages that end with the assistant's, got {where}")
 
 
-def read_lines(path: Path) -> Iterator[tuple[str, Row]]:
-    """Yield ("file:line", object) for each line of a JSON-lines file that is not empty.
-
-    Raises:
-        UserError: if there is no such file, or a line is no JSON object.
-
-    """
+def _objects(path: Path) -> Iterator[tuple[str, Row]]:
     if not path.is_file():
         raise UserError(f"path must be a file of JSON lines, got {path}, which does not exist")
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield f"{path}:{number}", _object(line, f"{path}:{number}")
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise UserError(f"path must be a whole gzip file, got {path}: {error}") from error
-
-
-def _object(line: bytes, where: str) -> Row:
-    try:
-        row = parsed_json(line.decode())
-    except ValueError as error:
-        raise UserError(f"a line must be a JSON object, got {where}: {error}") from error
-    if not isinstance(row, dict):
-        raise UserError(f"a line must be a JSON object, got {where}")
-    return row
+    for where, row in json_lines(path):
+        if isinstance(row, Unreadable):
+            raise UserError(f"a line must be a JSON object, got {where}: {row.reason}")
+        yield where, row

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from qstar_pl.data.reading.arrow_rows import arrow_rows, parquet_rows
@@ -91,8 +93,19 @@ def _files(path: str, split: str | None) -> list[Path]:
     return folder_files(root, configuration, split, SUFFIXES)
 
 
+def json_lines(file: Path) -> Located:
+    """Yield (where, row) for each line of a file of JSON lines, whatever its name; .gz is unpacked.
+
+    Raises:
+        UserError: if the file is damaged as a whole; a row that cannot be read is `Unreadable`.
+
+    """
+    with _said_of(file):
+        yield from line_rows(file)
+
+
 def _file_rows(file: Path) -> Located:
-    try:
+    with _said_of(file):
         if file.name.endswith(_PARQUET):
             yield from parquet_rows(file)
         elif file.name.endswith(_ARROW):
@@ -103,6 +116,13 @@ def _file_rows(file: Path) -> Located:
             yield from json_rows(file)
         else:
             yield from line_rows(file)
+
+
+@contextmanager
+def _said_of(file: Path) -> Iterator[None]:
+    """Say of errors of the system's, and of gzip's, which file they are about."""
+    try:
+        yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{file}: must be a whole gzip file: {error}") from error
     except OSError as error:
