@@ -134,6 +134,7 @@ def test_a_reward_within_a_target_is_asked_for_too(qstar: Call, pairs: Path) -> 
     reward = "--model.reward.model.name=tiny/reward"
     for target, option in ((("CandidateTarget",), "reward.model"), (("TopKRewardTilted", "model.name=tiny"), "model")):
         words = [f"--model.target{'.' if '=' in word else '='}{word}" for word in target]
+        words += ["--model.sampler=CandidateSetSampler"] if target[0] == "CandidateTarget" else []
         line = refused(qstar("fit", *FAST, f"--data.path={pairs}", reward, *words))
         assert f"target.{option} must be given" in line
     assert CandidateTarget(reward=RewardModelReward(Pretrained("tiny/reward"))).left_to_default() is None
