@@ -71,7 +71,7 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
     set_parsing_settings(docstring_parse_attribute_docstrings=helping, import_path_denylist=["os"])
     own, paths = parser(), TypedPaths()
     with paths.in_yaml():
-        given = own.instantiate_classes(own.parse_args(paths.words(with_configurations(spelled_out(argv)))))
+        given = own.instantiate(own.parse_args(paths.words(with_configurations(spelled_out(argv)))))
     return {name: value for name, value in given.items() if name != "config"}
 
 

@@ -177,7 +177,7 @@ class FromCheckpoint(ModelSource):
         parser = ArgumentParser(exit_on_error=False)
         parser.add_argument("--stated", type=kind)
         try:
-            built = parser.instantiate_classes(parser.parse_object({"stated": config.get("base")})).stated
+            built = parser.instantiate(parser.parse_object({"stated": config.get("base")})).stated
         except (ArgumentError, TypeError, ValueError, AttributeError, UserError) as error:
             raise UserError(
                 f"path must say which model it holds, got {self.path} with {stated}: {first_line(error)}"
