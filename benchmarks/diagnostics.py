@@ -74,7 +74,7 @@ class Watch:
 
 
 class Clock(Callback):
-    """Takes the time of every optimiser step, from its first batch to the end of what callbacks do after its last."""
+    """Takes the time of every optimizer step, from its first batch to the end of what callbacks do after its last."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch

@@ -124,7 +124,7 @@ def print_families(rows: int, vocab: int, tol: float, device: str) -> None:
 
 
 def ess_ratio(policy: Tensor, target: Tensor, alpha: Tensor) -> str:
-    """Return median [min, max] of ESS_θ/ESS_t at `alpha`, both normalised on the common support."""
+    """Return median [min, max] of ESS_θ/ESS_t at `alpha`, both normalized on the common support."""
     uncovered_mask = (policy == -torch.inf) | (target == -torch.inf)
     policy = policy.double().masked_fill(uncovered_mask, -torch.inf).log_softmax(-1)
     target = target.double().masked_fill(uncovered_mask, -torch.inf).log_softmax(-1)

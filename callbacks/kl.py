@@ -22,7 +22,7 @@ class KLDiagnostic(RolloutDiagnostic):
     divergence of that context, and it is never negative (Schulman, "Approximating KL divergence", 2020, k3). With
     raw weights w_i = Π_t π_θ/q of whole answers, u = π_θ/q of single tokens, T counted tokens:
 
-    - `kl/policy_reference` = Σ_i w_i Σ_t (ρ − 1 − log ρ) / Σ_i w_i, nats per answer: the self-normalised estimate of
+    - `kl/policy_reference` = Σ_i w_i Σ_t (ρ − 1 − log ρ) / Σ_i w_i, nats per answer: the self-normalized estimate of
       D(π_θ‖π_init) of whole answers. Consistent, and as noisy as `weights/ess_fraction` is small.
     - `kl/policy_reference_token` = 1/T Σ u (ρ − 1 − log ρ), nats per token: D(π_θ‖π_init) of the next token, averaged
       over the contexts that q visits instead of π_θ's; unbiased for each context and of low variance.

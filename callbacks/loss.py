@@ -1,4 +1,4 @@
-"""What is minimised, and with which learning rate."""
+"""What is minimized, and with which learning rate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LossDiagnostic(Diagnostic):
 
     With M micro-steps of all ranks in the window, loss_m the mean over micro-batch m:
 
-    - `loss/total`  = 1/M Σ_m loss_m, which is the objective that was optimised: a step's gradient is the mean over its
+    - `loss/total`  = 1/M Σ_m loss_m, which is the objective that was optimized: a step's gradient is the mean over its
       micro-steps, however many the last one of an epoch has.
     - `loss/<term>` = Σ_m n_m term_m / Σ_m n_m over the micro-steps that had it, n_m its `StepReport.counts`, or 1.
     - `steps/skipped` = steps that were left out so far because something was not finite; absent while there are none.

@@ -21,7 +21,7 @@ _CHECKPOINT_KEY = "qstar_pl_pareto_rows"
 
 
 class ParetoDiagnostic(RolloutDiagnostic):
-    """The shape k̂ of a generalised Pareto law fitted to the largest raw weights π_θ/q of whole answers.
+    """The shape k̂ of a generalized Pareto law fitted to the largest raw weights π_θ/q of whole answers.
 
     - `weights/pareto_k` = k̂ (Vehtari et al. 2024, with their prior) over the answers of all ranks, micro-steps and
       steps of the window; absent with fewer than 21 answers, and where the largest weights are all equal (on-policy).

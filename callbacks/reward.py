@@ -22,7 +22,7 @@ class RewardDiagnostic(RolloutDiagnostic):
 
     - `reward/mean` = Σr/N;  `reward/std` = √(Σr²/N − mean²), the population's
     - `reward/<component>` = the mean of that part, for example `reward/gold` and `reward/proxy`, which drift apart
-      when the proxy is over-optimised
+      when the proxy is over-optimized
 
     Args:
         prog_bar: show `reward/mean` in the progress bar.

@@ -29,7 +29,7 @@ class WeightsDiagnostic(RolloutDiagnostic):
     - `weights/uncovered_mass` = mean over counted tokens of Σ_y π_θ(y) over the tokens with q(y) = 0, whose
       contribution no weight restores; 0 unless q is truncated.
 
-    As applied (after clipping, normalising…), what the loss saw: `weights_applied/mean, max, min, cv, ess_fraction`,
+    As applied (after clipping, normalizing…), what the loss saw: `weights_applied/mean, max, min, cv, ess_fraction`,
     of one weight per answer if the weights are constant along every answer, otherwise of one weight per token. Of the
     same:
 

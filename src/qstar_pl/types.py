@@ -192,7 +192,7 @@ class ScoredRollout(TensorFields):
 
     rollout: Rollout
     rewards: Tensor
-    """[rows]: what the method maximises."""
+    """[rows]: what the method maximizes."""
     components: Mapping[str, Tensor]
     """[rows] each, for the logs: "proxy", "gold", …"""
 

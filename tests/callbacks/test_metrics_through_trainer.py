@@ -92,7 +92,7 @@ def test_averaging_the_ess_of_micro_batches_would_over_report() -> None:
     assert got["weights_token/ess_fraction"] > 0.98
 
 
-def test_weights_that_vary_along_an_answer_are_summarised_per_token() -> None:
+def test_weights_that_vary_along_an_answer_are_summarized_per_token() -> None:
     rows = {**ROWS, "weights": np.random.default_rng(2).uniform(0.1, 2, ROWS["mask"].shape)}
     (got,) = run(rows, 4, accumulate=4)
     assert_same(got, rollout_metrics(rows, applied_per_answer=False))

@@ -7,7 +7,7 @@ import pytest
 from qstar_pl.commands.analyze import main, run_names
 from qstar_pl.errors import UserError
 from qstar_pl.generation.analyze_reading import find_diagnostics, read_diagnostics
-from qstar_pl.generation.analyze_statistics import analyse, check_results, ess_ratio, statistics
+from qstar_pl.generation.analyze_statistics import analyze, check_results, ess_ratio, statistics
 from qstar_pl.rollout.diagnostics import ROW_NUMBERS
 
 
@@ -148,7 +148,7 @@ def test_several_runs_are_written_and_drawn(tmp_path, capsys):
     assert "33.3%" in printed
     written = json.loads((tmp_path / "new" / "analysis.json").read_text())
     runs = [read_diagnostics(path, name) for path, name in ((first, "a"), (second, "b"))]
-    assert written == analyse(runs)
+    assert written == analyze(runs)
     text = (tmp_path / "new" / "analysis.md").read_text()
     line = "| a | ESS ratio (θ over t) in [0.9, 1.1] | 1.167 | median of the answers' ratios | FAIL | 33.3% |"
     assert line in text

@@ -22,7 +22,7 @@ def comparing(seed: int, before: float, after: float) -> SeedResult:
     return SeedResult(seed, first, second, {**BUDGET, "loss/accuracy": [(2, 0.9)]}, 3.0)
 
 
-def test_each_method_is_judged_by_what_it_optimises():
+def test_each_method_is_judged_by_what_it_optimizes():
     assert objectives("q", sampling(0, 0.5, 0.6)) == ["reward_gold"]
     with_proxy = replace(sampling(0, 0.5, 0.6), after={"val/reward_gold": 0.6, "val/reward_proxy": 1.0})
     assert objectives("q", with_proxy) == ["reward_proxy", "reward_gold"]

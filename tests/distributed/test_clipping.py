@@ -9,7 +9,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from qstar_pl.distributed.clipping import clip_norm
 
 
-def optimiser() -> torch.optim.Optimizer:
+def made_optimizer() -> torch.optim.Optimizer:
     parameters = [torch.nn.Parameter(torch.zeros(2)) for _ in range(2)]
     for parameter in parameters:
         parameter.grad = torch.tensor([3.0, 4.0])
@@ -22,7 +22,7 @@ def gradients(optimizer: torch.optim.Optimizer) -> torch.Tensor:
 
 @pytest.mark.parametrize(("largest", "expected"), [(5.0, 5.0), (100.0, 50.0**0.5)])
 def test_the_norm_is_over_all_groups(largest, expected) -> None:
-    optimizer = optimiser()
+    optimizer = made_optimizer()
     clip_norm(SimpleNamespace(trainer=SimpleNamespace(strategy=SimpleNamespace(model=None))), optimizer, largest)
     assert float(gradients(optimizer).norm()) == pytest.approx(expected)
 
@@ -31,7 +31,7 @@ def test_the_first_fsdp_clips_by_its_root(monkeypatch) -> None:
     asked = []
     root = FullyShardedDataParallel.__new__(FullyShardedDataParallel)
     monkeypatch.setattr(FullyShardedDataParallel, "clip_grad_norm_", lambda self, largest: asked.append(largest))
-    optimizer = optimiser()
+    optimizer = made_optimizer()
     clip_norm(SimpleNamespace(trainer=SimpleNamespace(strategy=SimpleNamespace(model=root))), optimizer, 0.5)
     assert asked == [0.5]
     assert float(gradients(optimizer).norm()) == pytest.approx(50.0**0.5)

@@ -41,7 +41,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", [*METHODS, "PPO"])
 def test_two_times_four_rows_are_eight(results, name) -> None:
-    """Ragged prompts and answers that end early; two optimiser steps (four of PPO's), in weights and all metrics."""
+    """Ragged prompts and answers that end early; two optimizer steps (four of PPO's), in weights and all metrics."""
     one, two = results["one"][name], results["two"][name]
     assert (one["weights"] - two["weights"]).norm() < 1e-5 * one["weights"].norm()
     assert torch.equal(two["weights"], results["other"][name]["weights"])
@@ -60,7 +60,7 @@ def test_the_norm_of_the_whole_gradient_is_clipped(results) -> None:
 
 @pytest.mark.parametrize("optimizer", ["with state", "without state"])
 def test_a_reference_that_follows_is_sharded_and_saved_as_a_whole(results, optimizer) -> None:
-    """And with it the run that it is of: an optimiser that keeps nothing per parameter is resumed with its options."""
+    """And with it the run that it is of: an optimizer that keeps nothing per parameter is resumed with its options."""
     followed, restored = results["two"]["lagged"][optimizer]
     assert torch.equal(followed, restored)
     assert (followed - results["one"]["lagged"][optimizer][0]).norm() < 1e-5 * followed.norm()
@@ -110,7 +110,7 @@ def test_weights_read_by_rank_zero_alone_are_everywhere(results) -> None:
         assert results[rank]["pretrained"]["read"] == (rank == "two")
 
 
-def test_parameters_and_optimiser_state_are_halved(results) -> None:
+def test_parameters_and_optimizer_state_are_halved(results) -> None:
     ratio = results["two"]["bytes"] / results["one"]["bytes"]
     assert 0.5 <= ratio < 0.51
 

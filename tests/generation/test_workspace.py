@@ -8,7 +8,7 @@ from qstar_pl.generation.workspace import Workspace, replace_file
 PLAN = plan_batches([1, 1, 1], batch_size=1, samples=1)
 
 
-def test_unfinished_run_is_recognised(tmp_path):
+def test_unfinished_run_is_recognized(tmp_path):
     workspace = Workspace(tmp_path / "a" / "out.jsonl")
     asked = {"settings": {"seed": 0, "top_p": None}, "data": {"rows": 3}}
     workspace.check(asked)

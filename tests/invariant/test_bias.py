@@ -78,7 +78,7 @@ def test_the_mean_baseline_shrinks_and_does_not_turn(n, behavior) -> None:
     torch.testing.assert_close(gradient(behavior, n, MeanBaseline()), (n - 1) / n * TRUE)
 
 
-def test_group_normalisation() -> None:
+def test_group_normalization() -> None:
     on, off = gradient(POLICY, 4, GroupNormalised()), gradient(SYMMETRIC, 4, GroupNormalised())
     assert says(GroupNormalised, pull(on, TRUE), error(on, TRUE), pull(off, TRUE), error(off, TRUE))
     assert off_direction(on, TRUE) > 0.01
@@ -123,7 +123,7 @@ def test_effective_sizes_and_clipped_shares_are_those_that_are_said() -> None:
     assert shares[0][1] == 0
 
 
-def test_one_prompt_in_a_micro_batch_is_normalised_as_by_its_own_mean() -> None:
+def test_one_prompt_in_a_micro_batch_is_normalized_as_by_its_own_mean() -> None:
     raw = log_weights(TARGET)[torch.tensor([3, 8, 11, 2])]
     mask, prompt = MASK[torch.tensor([3, 8, 11, 2])], torch.zeros(4).long()
     one, other = MeanNormalisedWeights()(raw, mask, prompt), SelfNormalisedWeights()(raw, mask, prompt)

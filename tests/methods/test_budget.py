@@ -43,7 +43,7 @@ def test_sft(fit, small_data, policy_options):
     assert (report.samples, report.tokens, report.generated) == (len(batch), int(batch.completion_mask.sum()), 0)
 
 
-def test_reward_modelling(fit, small_data, policy_options):
+def test_reward_modeling(fit, small_data, policy_options):
     batch, report = first(fit, small_data(), methods.RewardModeling(model=policy_options["policy"]))
     tokens = int(batch.chosen_mask.sum() + batch.rejected_mask.sum())
     assert (report.samples, report.tokens, report.generated) == (len(batch), tokens, 0)

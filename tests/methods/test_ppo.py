@@ -25,7 +25,7 @@ class ConstantReward(GoldReward):
 
 @pytest.fixture
 def options(rollout_options):
-    """On-policy, with gradients as they are; momentum so that the optimiser has a state."""
+    """On-policy, with gradients as they are; momentum so that the optimizer has a state."""
     return {
         **rollout_options,
         "sampler": PolicySampler(max_new_tokens=8),
@@ -265,7 +265,7 @@ def test_the_coefficient_follows_the_measured_divergence(fit, small_data, option
     assert torch.equal(shaped, other)
 
 
-def test_an_optimiser_step_is_a_step_of_schedule_and_trainer(fit, small_data, options):
+def test_an_optimizer_step_is_a_step_of_schedule_and_trainer(fit, small_data, options):
     options["optimizer"] = lambda parameters: torch.optim.SGD(parameters, lr=1.0)
     options["lr_scheduler"] = lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
     trainer = fit(PPO(**options, epochs=2, minibatches=3), small_data(), max_steps=5)

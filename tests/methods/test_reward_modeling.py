@@ -62,7 +62,7 @@ def test_tokenwise_rewards_learn_to_rank_pairs(fit, small_data, parametrisation)
 
 
 def test_the_autoregressive_loss_is_bradley_terry_on_scaled_logprobs(fit, small_data):
-    """Against the transformers model itself, one answer at a time; nothing is centred unless it is asked for."""
+    """Against the transformers model itself, one answer at a time; nothing is centered unless it is asked for."""
     recorder = Recorder()
     module = RewardModeling(
         model=model_source(),

@@ -4,7 +4,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.models.reward_parametrisation import Autoregressive, SequenceHead, TokenRewards
 
 
-def test_only_a_free_mean_is_centred() -> None:
+def test_only_a_free_mean_is_centered() -> None:
     assert (SequenceHead().centring, TokenRewards().centring, Autoregressive().centring) == (0.01, 0.01, 0.0)
 
 

@@ -30,7 +30,7 @@ def test_without_a_proposal_it_is_the_restriction() -> None:
     np.testing.assert_allclose(restricted.numpy(), expected / expected.sum(1, keepdims=True), rtol=1e-12)
 
 
-def test_with_a_proposal_it_is_self_normalised_importance_sampling() -> None:
+def test_with_a_proposal_it_is_self_normalized_importance_sampling() -> None:
     policy, target = tensors()
     assert torch.equal(normalise_candidates(policy, policy), torch.full_like(policy, -math.log(4)))
     weights = np.exp(np.array(TARGET) - np.array(POLICY))

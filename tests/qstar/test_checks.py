@@ -16,7 +16,7 @@ def test_log_softmax_of_any_precision_passes(dtype: torch.dtype, vocab: int) -> 
     check_logprobs(logprobs=torch.empty(0, vocab, dtype=dtype))
 
 
-def test_a_truncated_law_passes_once_it_is_normalised() -> None:
+def test_a_truncated_law_passes_once_it_is_normalized() -> None:
     logprobs, _ = random_pair(2, 3, 20)
     logprobs[..., :15] = -torch.inf
     with pytest.raises(UserError, match=r"law must be log-probabilities .*, got log Σ exp = -[0-9.]+ in row \(0, 0\)$"):

@@ -131,7 +131,7 @@ def test_bisection_agrees(name: str) -> None:
 
 
 def test_gaussian_closed_form() -> None:
-    # N(0, 1) against N(m, 1): 0.5. Against N(m, s²): log Z is known, its minimiser by a dense grid of the formula.
+    # N(0, 1) against N(m, 1): 0.5. Against N(m, s²): log Z is known, its minimizer by a dense grid of the formula.
     x = torch.linspace(-30, 30, 30001, dtype=torch.float64)
     policy, target = (-0.5 * x**2).log_softmax(-1), (-0.5 * (x - 2) ** 2).log_softmax(-1)
     assert abs(solve_kl_symmetry(policy, target, tol=1e-10).alpha.item() - 0.5) < 1e-8

@@ -11,7 +11,7 @@ def test_token_logprobs_equal_log_softmax_then_gather():
     torch.testing.assert_close(token_logprobs(logits, ids), expected)
 
 
-def test_bfloat16_logits_are_normalised_in_float32():
+def test_bfloat16_logits_are_normalized_in_float32():
     logits = torch.randn(4, 1000).bfloat16()
     ids = torch.arange(4)
     result = token_logprobs(logits, ids)

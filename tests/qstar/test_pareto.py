@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qstar_pl.qstar.pareto import fit_generalised_pareto, pareto_smooth
+from qstar_pl.qstar.pareto import fit_generalized_pareto, pareto_smooth
 
 published = pytest.importorskip("arviz_stats.base", reason="arviz-stats is part of the dev extra").array_stats
 
@@ -25,7 +25,7 @@ def test_equals_the_published_implementation(n, k, seed):
     smoothed, shape = pareto_smooth(raw)
     expected, expected_shape = published.psislw(-np.asarray(raw), axis=-1)  # it takes log-likelihoods, as LOO does
     assert shape == pytest.approx(float(expected_shape), abs=1e-6)
-    # The published function returns normalised weights.
+    # The published function returns normalized weights.
     torch.testing.assert_close(smoothed.log_softmax(0), torch.as_tensor(expected).double(), atol=1e-6, rtol=0)
 
 
@@ -53,6 +53,6 @@ def test_too_few_or_constant_weights_come_back_unchanged():
 
 def test_fit_of_an_exponential_tail_is_near_zero():
     excesses = (-torch.log(torch.rand(20_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))).sort()
-    k, sigma = fit_generalised_pareto(excesses.values)
+    k, sigma = fit_generalized_pareto(excesses.values)
     assert k == pytest.approx(0.0, abs=0.03)
     assert sigma == pytest.approx(1.0, abs=0.05)

@@ -82,19 +82,19 @@ def test_what_is_not_clipped_is_raw(treatment, level):
     assert (weights[clipping < 0] > raw[clipping < 0]).all()
 
 
-def test_mean_normalised_weights_average_to_one_over_the_batch():
+def test_mean_normalized_weights_average_to_one_over_the_batch():
     mean = sum(SEQUENCE) / 4
     expected = [weight / mean for weight in SEQUENCE]
     assert rows(MeanNormalisedWeights()(LOG_WEIGHTS, MASK, PROMPT)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_self_normalised_weights_average_to_one_per_prompt():
+def test_self_normalized_weights_average_to_one_per_prompt():
     means = [(SEQUENCE[0] + SEQUENCE[1]) / 2] * 2 + [(SEQUENCE[2] + SEQUENCE[3]) / 2] * 2
     expected = [weight / mean for weight, mean in zip(SEQUENCE, means, strict=True)]
     assert rows(SelfNormalisedWeights()(LOG_WEIGHTS, MASK, PROMPT)) == pytest.approx(expected, rel=1e-6)
 
 
-def test_self_normalised_weights_do_not_depend_on_what_shares_the_micro_batch():
+def test_self_normalized_weights_do_not_depend_on_what_shares_the_micro_batch():
     treatment = SelfNormalisedWeights()
     whole = treatment(LOG_WEIGHTS, MASK, PROMPT)
     halves = [treatment(LOG_WEIGHTS[i : i + 2], MASK[i : i + 2], PROMPT[i : i + 2]) for i in (0, 2)]
@@ -120,7 +120,7 @@ def test_pareto_smoothing_shortens_the_tail_and_leaves_the_rest():
     assert not torch.equal(smoothed[tail], raw[tail])
 
 
-def test_normalised_weights_survive_log_weights_that_overflow_exp():
+def test_normalized_weights_survive_log_weights_that_overflow_exp():
     for treatment in (SelfNormalisedWeights(), MeanNormalisedWeights()):
         weights = treatment(torch.tensor([[500.0], [499.0]]), torch.ones(2, 1, dtype=torch.bool), torch.zeros(2).long())
         assert weights.isfinite().all()

@@ -48,7 +48,7 @@ def sampling(method: type, sampler: Any, **options: Any) -> Callable[[], Any]:
 
 
 def ppo(accumulate: int) -> Any:
-    # Accumulation is PPO's own: the trainer's knows one backward pass per optimiser step.
+    # Accumulation is PPO's own: the trainer's knows one backward pass per optimizer step.
     options = {"micro_batch_size": 24 // accumulate, "epochs": 2, "minibatches": 1}
     return sampling(PPO, PolicySampler(max_new_tokens=8), **options)()
 

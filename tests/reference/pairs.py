@@ -24,7 +24,7 @@ def certain_pair(peak: float, rows: int = 32, vocab: int = 105, noise: float = 1
 def random_pair(
     *shape: int, seed: int = 0, scale: float = 1.5, dtype: torch.dtype = torch.float64
 ) -> tuple[Tensor, Tensor]:
-    """Two independent rows of normal logits, normalised."""
+    """Two independent rows of normal logits, normalized."""
     generator = torch.Generator().manual_seed(seed)
     logits = [scale * torch.randn(*shape, generator=generator, dtype=torch.float64) for _ in range(2)]
     return logits[0].log_softmax(-1).to(dtype), logits[1].log_softmax(-1).to(dtype)

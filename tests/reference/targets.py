@@ -20,7 +20,7 @@ def uniform(vocab: int) -> Predict:
 
 
 def tilted(base: Predict, rewards: Predict, beta: float) -> Predict:
-    """π_base · π_r^(1/β), normalised."""
+    """π_base · π_r^(1/β), normalized."""
 
     def predict(prefix: tuple[int, ...]) -> Probabilities:
         terms = [p * r ** (1 / beta) for p, r in zip(base(prefix), rewards(prefix), strict=True)]

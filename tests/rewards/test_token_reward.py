@@ -54,7 +54,7 @@ def test_another_vocabulary_is_an_error(source, tmp_path) -> None:
         reward.build(word_tokenizer(vocab=12))
 
 
-def test_what_reward_modelling_trained_is_maximised_by_the_next_stage(tmp_path) -> None:
+def test_what_reward_modeling_trained_is_maximized_by_the_next_stage(tmp_path) -> None:
     from reference.tiny_methods import TinyData, run, small_model
 
     from qstar_pl.methods import QStar, RewardModeling

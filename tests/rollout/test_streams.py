@@ -49,7 +49,7 @@ def test_numbers_are_uniform() -> None:
     counts = torch.histc(numbers, 20, 0, 1)
     chi_square = ((counts - 5000) ** 2 / 5000).sum()
     assert chi_square < 60  # 19 degrees of freedom: p < 1e-6 beyond 63
-    # First tokens of neighbouring rows are as independent as any.
+    # First tokens of neighboring rows are as independent as any.
     correlation = torch.corrcoef(torch.stack([numbers[:-1, 0], numbers[1:, 0]]))[0, 1]
     assert correlation.abs() < 0.1
 

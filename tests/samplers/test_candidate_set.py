@@ -46,7 +46,7 @@ def laws() -> tuple[Law, Law]:
 
 
 def mixture(laws: tuple[Law, Law], alpha: float) -> tuple[Law, float]:
-    """The normalised sequence-level mixture, and its log Z."""
+    """The normalized sequence-level mixture, and its log Z."""
     terms = {answer: p**alpha * laws[1][answer] ** (1 - alpha) for answer, p in laws[0].items()}
     total = math.fsum(terms.values())
     return {answer: term / total for answer, term in terms.items()}, math.log(total)
@@ -120,8 +120,8 @@ def test_one_set_is_resampled_by_its_weights(pair, temperature) -> None:
     rollout = sampler.draw(pool.prompts, *pair, samples=20_000, seed=5)
     policy, target = (sums(part)[:6] for part in (pool.policy_logprobs, pool.target_logprobs))
     law_t = np.exp(target - policy) / np.exp(target - policy).sum()
-    unnormalised = (1 / 6) ** 0.25 * law_t**0.75
-    q = unnormalised ** (1 / temperature) / (unnormalised ** (1 / temperature)).sum()
+    unnormalized = (1 / 6) ** 0.25 * law_t**0.75
+    q = unnormalized ** (1 / temperature) / (unnormalized ** (1 / temperature)).sum()
     answers = texts(pool)[:6]
     counts = Counter(texts(rollout)[:20_000])
     assert exact.g_test(dict(counts), set_law(answers, q)) > 1e-6
@@ -135,7 +135,7 @@ def test_one_set_is_resampled_by_its_weights(pair, temperature) -> None:
     for row, answer in enumerate(texts(rollout)[:200]):
         assert behavior[row] == pytest.approx(by_answer[answer], abs=1e-4)
         assert (drawn_policy[row], drawn_target[row]) == pytest.approx(known[answer], abs=1e-5)
-        assert log_z[row] == pytest.approx(math.log(unnormalised.sum()), abs=1e-5)
+        assert log_z[row] == pytest.approx(math.log(unnormalized.sum()), abs=1e-5)
     assert float(rollout.ess_policy[0, 0]) == pytest.approx(1 / ((1 / 6) ** 2 / q).sum(), rel=1e-4)
     assert sums(rollout.kl_behavior_policy)[0] == pytest.approx(float(q @ np.log(q * 6)), abs=1e-5)
     assert sums(rollout.kl_behavior_target)[0] == pytest.approx(float(q @ np.log(q / law_t)), abs=1e-5)

@@ -120,7 +120,7 @@ def test_reported_logprobs_equal_recomputed_ones(pair: Pair, sampler: Sampler) -
     ids=["geometric", "policy", "target"],
 )
 def test_a_row_depends_on_its_prompt_alone(pair: Pair, sampler: Sampler) -> None:
-    """Neither its neighbours, nor their order, nor 50 extra pads change a text or, beyond rounding, its numbers."""
+    """Neither its neighbors, nor their order, nor 50 extra pads change a text or, beyond rounding, its numbers."""
     prompts, keys = [PROMPT, [5], [2, 3, 4, 5, 2]], [7, 8, 9]
     together = sampler.draw(prompt_batch(prompts, keys=keys), *pair, samples=6, seed=5)
     for variant in (

@@ -45,7 +45,7 @@ def test_a_uniform_base_at_beta_one_is_the_reward_model(language_model) -> None:
     torch.testing.assert_close(target.start(prompts, 1).logits, expected)
 
 
-def test_rewards_of_tokens_need_no_normalisation(language_model) -> None:
+def test_rewards_of_tokens_need_no_normalization(language_model) -> None:
     """Only differences between next tokens count, so bare logits or Q-values make the same π_t as log π_r."""
     target = build(RewardTilted(language_model(), beta=0.5))
     base, rewards = torch.randn(4, VOCAB), torch.randn(4, VOCAB)

@@ -1,4 +1,4 @@
-"""Which optimisers a checkpoint has the state of, so that a run is not continued by another one."""
+"""Which optimizers a checkpoint has the state of, so that a run is not continued by another one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_has_state(checkpoint: Mapping[str, Any]) -> None:
     """Do nothing if a run can be continued from the checkpoint (or it does not say).
 
     Raises:
-        UserError: if it was saved without the optimisers.
+        UserError: if it was saved without the optimizers.
 
     """
     if checkpoint.get(KEY) == []:
@@ -35,7 +35,7 @@ def check_has_state(checkpoint: Mapping[str, Any]) -> None:
 
 
 def check_same(stored: list[str] | None, optimizers: Iterable[Optimizer]) -> None:
-    """Do nothing if the optimisers are of the classes that the checkpoint has the state of (or it does not say).
+    """Do nothing if the optimizers are of the classes that the checkpoint has the state of (or it does not say).
 
     Raises:
         UserError: if they are not.

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from qstar_pl.generation.analyze_figures import save_figures
     from qstar_pl.generation.analyze_reading import SUFFIX, find_diagnostics, read_diagnostics
     from qstar_pl.generation.analyze_report import markdown, print_analysis
-    from qstar_pl.generation.analyze_statistics import analyse
+    from qstar_pl.generation.analyze_statistics import analyze
 
     paths = list(dict.fromkeys(file for path in arguments.diagnostics for file in find_diagnostics(path)))
     runs = [read_diagnostics(path, name) for path, name in zip(paths, run_names(paths), strict=True)]
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if folder.is_file() or folder.suffix in FILE_SUFFIXES:
         raise UserError(f"output must be a folder, which several files go into, got {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    analysis = analyse(runs)
+    analysis = analyze(runs)
     console = Console()
     console.width = max(console.width, 140)  # a pipe counts as 80 columns, which cuts the numbers
     print_analysis(analysis, console)

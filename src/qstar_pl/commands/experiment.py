@@ -29,7 +29,7 @@ def objectives(name: str, result: SeedResult) -> list[str]:
     """Return the metrics a configuration is judged by.
 
     Methods that learn from comparisons are judged by preference accuracy; all others by the gold reward, and by the
-    proxy that those with a reward maximise, which can rise while the gold one falls.
+    proxy that those with a reward maximize, which can rise while the gold one falls.
     """
     compared = not any(key.startswith("reward/") for key in result.series) and "loss/accuracy" in result.series
     wanted = "preference_accuracy" if compared else "reward_gold"

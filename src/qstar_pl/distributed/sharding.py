@@ -30,7 +30,7 @@ def blocks_of(module: nn.Module) -> list[nn.Module]:
 
 @dataclass(frozen=True)
 class Sharding:
-    """What `fully_shard` is told. Parameters, gradients and optimiser state are split evenly over the processes."""
+    """What `fully_shard` is told. Parameters, gradients and optimizer state are split evenly over the processes."""
 
     param_dtype: DType | None = None
     """In which parameters are gathered and computed with; null: in which they are kept. bfloat16 on GPUs."""
@@ -39,7 +39,7 @@ class Sharding:
     reshard_after_forward: bool = True
     """Free a block's gathered parameters after its forward pass, and gather them again in the backward pass."""
     cpu_offload: bool = False
-    """Keep parameters, gradients and optimiser state in host memory."""
+    """Keep parameters, gradients and optimizer state in host memory."""
     activation_checkpointing: bool = False
     """Run each block's forward pass again in the backward pass, and keep only what lies between blocks."""
 

@@ -118,9 +118,9 @@ def _without_shards(path: Path, weights_only: bool | None) -> Mapping[str, Any]:
 
 
 def _groups_without_state(stored: Mapping[str, Any]) -> list[list[dict[str, Any]]] | None:
-    """Return the options of optimisers none of which keeps anything per parameter (plain SGD), else None.
+    """Return the options of optimizers none of which keeps anything per parameter (plain SGD), else None.
 
-    Lightning reads from the state in a file how the optimiser's parameters are named, and fails where there is none.
+    Lightning reads from the state in a file how the optimizer's parameters are named, and fails where there is none.
     """
     states = stored.get("optimizer_states")
     if not states or any(state["state"] for state in states):

@@ -134,7 +134,7 @@ def check_results(run: Diagnostics) -> list[dict[str, Any]]:
     return results
 
 
-def analyse(runs: Sequence[Diagnostics]) -> dict[str, Any]:
+def analyze(runs: Sequence[Diagnostics]) -> dict[str, Any]:
     """Return statistics and checks of every run, as they are written to JSON."""
     return {
         "runs": {

@@ -136,7 +136,7 @@ class GenerationData(RLHFDataModule):
         )
 
     def setup(self, stage: str | None = None) -> None:
-        """Read and tokenise the prompts and plan the batches, once; print what became of the rows."""
+        """Read and tokenize the prompts and plan the batches, once; print what became of the rows."""
         if self.digest:
             return
         with speaking(OF_GENERATE):

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation with a learnt critic."""
+"""Proximal policy optimization with a learnt critic."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,10 +44,10 @@ class PPO(RolloutModule):
     is chosen: GAE's bias while the critic errs, whitening, the clipped ratio, and weights of single tokens where the
     sampler is not the policy.
 
-    One `training_step` is one rollout and `epochs` × `minibatches` optimiser steps, which max_steps, schedules and
+    One `training_step` is one rollout and `epochs` × `minibatches` optimizer steps, which max_steps, schedules and
     logs count; a rollout that was begun is finished.
 
-    Terms, means over the optimiser steps: `loss/policy`, `loss/value` (reward²), `loss/entropy` (nats per token),
+    Terms, means over the optimizer steps: `loss/policy`, `loss/value` (reward²), `loss/entropy` (nats per token),
     `loss/clip_fraction` (share of tokens), `loss/approximate_kl` (k3 of π_old against π_θ, nats per token),
     `loss/ratio_deviation` (mean |log ρ|), with InLoss `loss/kl` (the estimate of D(π_θ‖π_init), nats per token);
     `loss/ratio_first`, the same in the first minibatch: 0 exactly; `loss/kl_coefficient`.
@@ -124,7 +124,7 @@ class PPO(RolloutModule):
             clip_norm(self, optimizer, self.steps.gradient_clip)
 
     def training_step(self, batch: PromptBatch, batch_idx: int) -> dict[str, Any]:
-        """One rollout, `epochs` × `minibatches` optimiser steps."""
+        """One rollout, `epochs` × `minibatches` optimizer steps."""
         rollout = self.draw(batch)
         completions = self.decode(rollout)
         reference_logprobs = self.reference_logprobs(rollout)

@@ -1,4 +1,4 @@
-"""Reward modelling from comparisons."""
+"""Reward modeling from comparisons."""
 
 from functools import cached_property
 from typing import Any
@@ -47,8 +47,8 @@ class RewardModeling(RLHFModule):
                 TokenRewards sum over tokens, for `RewardTilted`.
             centring: weight of (r_chosen + r_rejected)², at least 0; None: 0.01, or 0 for Autoregressive, whose mean
                 is not free.
-            optimizer: torch optimiser.
-            lr_scheduler: torch schedule, stepped once per optimiser step.
+            optimizer: torch optimizer.
+            lr_scheduler: torch schedule, stepped once per optimizer step.
             on_non_finite: Stop at the first step whose loss or gradient are not finite, or Skip such steps.
             metrics: what `validate` and `test` report of the comparisons; `metrics+=` adds to it.
 

@@ -23,7 +23,7 @@ class LanguageModel(NextToken):
     """Next-token logits of a causal language model, in float32, over the ids that its tokenizer knows.
 
     Embeddings are often padded to a round number of rows; the rows beyond the tokenizer's ids are cut off before
-    anything is normalised, so that two models with one vocabulary have distributions over the same set.
+    anything is normalized, so that two models with one vocabulary have distributions over the same set.
 
     Every row gets what it would get alone, without padding: on first use the model is asked how that is to be had
     (see `Reading`), and refused if it is not.

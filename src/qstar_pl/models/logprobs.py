@@ -48,20 +48,20 @@ def logits_to_logprobs_and_entropy(
 
     Without `entropy_gradient` the entropy is a constant, and no probabilities are kept for a backward pass.
     """
-    log_normaliser = logits.logsumexp(-1)
-    logprobs = _picked(logits, log_normaliser, ids, mask)
+    log_normalizer = logits.logsumexp(-1)
+    logprobs = _picked(logits, log_normalizer, ids, mask)
     if not entropy_gradient:
-        logits, log_normaliser = logits.detach(), log_normaliser.detach()
-    return logprobs, _entropy(logits, log_normaliser, mask)
+        logits, log_normalizer = logits.detach(), log_normalizer.detach()
+    return logprobs, _entropy(logits, log_normalizer, mask)
 
 
-def _picked(logits: Tensor, log_normaliser: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+def _picked(logits: Tensor, log_normalizer: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
     picked = logits.gather(-1, fill_masked(ids, mask).unsqueeze(-1)).squeeze(-1)
     # Pads have logits too, which may be anything: they are replaced, not multiplied by zero.
-    return torch.where(mask, picked - log_normaliser, 0.0)
+    return torch.where(mask, picked - log_normalizer, 0.0)
 
 
-def _entropy(logits: Tensor, log_normaliser: Tensor, mask: Tensor) -> Tensor:
-    probs = (logits - log_normaliser.unsqueeze(-1)).exp()
+def _entropy(logits: Tensor, log_normalizer: Tensor, mask: Tensor) -> Tensor:
+    probs = (logits - log_normalizer.unsqueeze(-1)).exp()
     mean_logit = (probs * logits.masked_fill(logits == -torch.inf, 0.0)).sum(-1)
-    return torch.where(mask, log_normaliser - mean_logit, 0.0)
+    return torch.where(mask, log_normalizer - mean_logit, 0.0)

@@ -20,7 +20,7 @@ class DecodeSession(ABC):
     @property
     @abstractmethod
     def logits(self) -> Tensor:
-        """[rows, vocab] float: unnormalised log-probabilities of the next token of every row."""
+        """[rows, vocab] float: unnormalized log-probabilities of the next token of every row."""
 
     @abstractmethod
     def advance(self, token_ids: Tensor) -> None:

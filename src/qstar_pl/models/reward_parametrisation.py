@@ -1,4 +1,4 @@
-"""What a reward r(x, y) is a function of, as a strategy of reward modelling."""
+"""What a reward r(x, y) is a function of, as a strategy of reward modeling."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TokenwiseReward(RewardParametrisation, ABC):
 class Autoregressive(TokenwiseReward):
     """r(x, y) = scale · Σ_t log π_r(y_t|x, y_<t) (GenARM, arXiv 2410.08193): the reward that `RewardTilted` needs.
 
-    Next-token rewards over the whole vocabulary cost one forward pass. Normalisation over each next token fixes the
+    Next-token rewards over the whole vocabulary cost one forward pass. Normalization over each next token fixes the
     mean reward, so there is nothing to centre.
     """
 

@@ -97,7 +97,7 @@ class Guard:
 
         Args:
             text: as a template rendered it.
-            ids_of: tokenises (text, whether names in it are control tokens) behind any text.
+            ids_of: tokenizes (text, whether names in it are control tokens) behind any text.
 
         """
         ids: list[int] = []

@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules that torch does not have; for `optimizer` and `lr_scheduler`."""
+"""Optimizers and learning-rate schedules that torch does not have; for `optimizer` and `lr_scheduler`."""
 
 from qstar_pl.optim.adamw8bit import AdamW8bit as AdamW8bit
 from qstar_pl.optim.lion import Lion as Lion

@@ -11,7 +11,7 @@ from qstar_pl.errors import UserError
 class AdamW8bit(Optimizer):
     """AdamW with block-wise quantised moments (Dettmers et al. 2022): 2 bytes of state per weight instead of 8.
 
-    Making one returns bitsandbytes' own optimiser; this class only gives its options types, and says in one line what
+    Making one returns bitsandbytes' own optimizer; this class only gives its options types, and says in one line what
     to install. Tensors below 4096 weights keep 32-bit moments.
     """
 
@@ -23,7 +23,7 @@ class AdamW8bit(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> Optimizer:
-        """Return bitsandbytes' optimiser.
+        """Return bitsandbytes' optimizer.
 
         Args:
             params: parameters, or groups of them.

@@ -1,6 +1,6 @@
 """Learning rates over a run: warm-up, then constant, linear or cosine.
 
-Values of `lr_scheduler`; a schedule is stepped once per optimiser step, and multiplies the rate of every group.
+Values of `lr_scheduler`; a schedule is stepped once per optimizer step, and multiplies the rate of every group.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from qstar_pl.errors import UserError
 
 
 class ConstantWithWarmup(LambdaLR):
-    """(step + 1) / (warmup_steps + 1) of the optimiser's rate for warmup_steps steps, then all of it."""
+    """(step + 1) / (warmup_steps + 1) of the optimizer's rate for warmup_steps steps, then all of it."""
 
     def __init__(self, optimizer: Optimizer, warmup_steps: int = 0) -> None:
         """Describe the schedule.
@@ -30,7 +30,7 @@ class ConstantWithWarmup(LambdaLR):
 
 
 class LinearWithWarmup(LambdaLR):
-    """After the warm-up, a straight line from the optimiser's rate to final_fraction of it at total_steps."""
+    """After the warm-up, a straight line from the optimizer's rate to final_fraction of it at total_steps."""
 
     def __init__(
         self, optimizer: Optimizer, total_steps: int, warmup_steps: int = 0, final_fraction: float = 0.0
@@ -49,7 +49,7 @@ class LinearWithWarmup(LambdaLR):
 
 
 class CosineWithWarmup(LambdaLR):
-    """After the warm-up, half a cosine from the optimiser's rate to final_fraction of it at total_steps."""
+    """After the warm-up, half a cosine from the optimizer's rate to final_fraction of it at total_steps."""
 
     def __init__(
         self, optimizer: Optimizer, total_steps: int, warmup_steps: int = 0, final_fraction: float = 0.0

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from qstar_pl.checks import within
 from qstar_pl.errors import UserError
-from qstar_pl.qstar.gae import generalised_advantages
+from qstar_pl.qstar.gae import generalized_advantages
 from qstar_pl.qstar.masking import masked_sum
 
 
@@ -107,7 +107,7 @@ class GAE(Advantage):
     ) -> Tensor:
         """See `Advantage.estimate`."""
         assert values is not None
-        return generalised_advantages(rewards, values, mask, gamma=self.gamma, lam=self.lam)
+        return generalized_advantages(rewards, values, mask, gamma=self.gamma, lam=self.lam)
 
 
 def _group_sums(values: Tensor, prompt_index: Tensor) -> tuple[Tensor, Tensor]:
@@ -189,9 +189,9 @@ class GroupNormalised(AnswerAdvantage):
     def __call__(self, rewards: Tensor, prompt_index: Tensor, set_index: Tensor | None = None) -> Tensor:
         """See `AnswerAdvantage.__call__`."""
         sums, counts = _group_sums(rewards, prompt_index)
-        centred = rewards - sums / counts
-        squares, _ = _group_sums(centred.square(), prompt_index)
-        return centred / ((squares / (counts - 1)).sqrt() + self.epsilon)
+        centered = rewards - sums / counts
+        squares, _ = _group_sums(centered.square(), prompt_index)
+        return centered / ((squares / (counts - 1)).sqrt() + self.epsilon)
 
 
 def _need_two(advantage: str, samples_per_prompt: int) -> None:

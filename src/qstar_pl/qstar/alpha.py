@@ -30,7 +30,7 @@ class AlphaStrategy(ABC):
     def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
         """Return α [...] in [0, 1] (1: the policy, 0: the target) for log-probabilities [..., V]; no gradient flows.
 
-        Rows that are not normalised are a UserError where they change α; `normalised` spares the look where the caller
+        Rows that are not normalized are a UserError where they change α; `normalised` spares the look where the caller
         has just made them by log_softmax.
         """
 

@@ -24,7 +24,7 @@ def bisect_kl_symmetry(
     """Find the α of `solve_kl_symmetry` by `max_iter` halvings of [0, 1], each with a mixture and two divergences.
 
     Same arguments, result and errors. All rows take all steps; `tol` only decides on `converged`. Both laws are first
-    normalised again in float64, which also mends what float32 rounded away next to certainty.
+    normalized again in float64, which also mends what float32 rounded away next to certainty.
     """
     check(policy_logprobs, target_logprobs, tol, max_iter, normalised)
     with torch.no_grad():

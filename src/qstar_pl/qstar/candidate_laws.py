@@ -17,10 +17,10 @@ class CandidateLaw(ABC):
     """Turns the policy's distribution over a set of answers and their rewards into π_t over the set."""
 
     def __call__(self, policy_logprobs: Tensor, rewards: Tensor) -> Tensor:
-        """Return log π_t [..., N] over the set, normalised; −inf means probability 0, as it does in `policy_logprobs`.
+        """Return log π_t [..., N] over the set, normalized; −inf means probability 0, as it does in `policy_logprobs`.
 
         Args:
-            policy_logprobs: [..., N] log π_θ over the set, normalised.
+            policy_logprobs: [..., N] log π_θ over the set, normalized.
             rewards: [..., N].
 
         Raises:

@@ -14,7 +14,7 @@ from qstar_pl.qstar.kl import kl_divergence
 
 @dataclass(frozen=True)
 class CandidateMixture:
-    """q_α over the candidates, with what it was made of; every [..., N] is normalised, −inf means probability 0."""
+    """q_α over the candidates, with what it was made of; every [..., N] is normalized, −inf means probability 0."""
 
     policy_logprobs: Tensor
     """[..., N] log π_θ over the set."""
@@ -60,9 +60,9 @@ def normalise_candidates(
 
     Without a proposal: π restricted to the set. The answers must then differ (see `first_copies` for a mask).
 
-    With one: self-normalised importance weights π/p of answers drawn from p, copies included. Σ_i π̄(i) f(y_i) then
+    With one: self-normalized importance weights π/p of answers drawn from p, copies included. Σ_i π̄(i) f(y_i) then
     estimates E_π[f], and since the exponents of a geometric mixture sum to 1, p enters it to the first power: the
-    mixture of two such distributions is the self-normalised estimate of the *sequence-level* mixture, its log Z that
+    mixture of two such distributions is the self-normalized estimate of the *sequence-level* mixture, its log Z that
     of the sequence-level log Z, with bias O(1/N). Under p = π_θ, π̄_θ is uniform.
 
     Args:
@@ -81,8 +81,8 @@ def mix_candidates(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: Alph
     """Return q_α over the set [..., N], α from the same strategies as for next tokens.
 
     Args:
-        policy_logprobs: [..., N] log π_θ over the set, normalised.
-        target_logprobs: [..., N] log π_t over the set, normalised.
+        policy_logprobs: [..., N] log π_θ over the set, normalized.
+        target_logprobs: [..., N] log π_t over the set, normalized.
         alpha: chooses the exponent of each set. KL symmetry has no root where π_t is π_θ restricted to some of the
             candidates: D(q‖π_t) is 0 for every α < 1, and q becomes π_θ.
 

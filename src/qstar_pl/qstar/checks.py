@@ -15,7 +15,7 @@ SLACK = 0.05
 def check_logprobs(**named: Tensor) -> None:
     """Raise a UserError that names the argument and the row [...] unless all are log-probabilities [..., V].
 
-    That is: Σ exp is 1 up to rounding, over whatever support a row has. NaN, raw logits, unnormalised truncations and
+    That is: Σ exp is 1 up to rounding, over whatever support a row has. NaN, raw logits, unnormalized truncations and
     rows of −inf are refused. Costs a pass per argument, and a wait for its device.
     """
     for name, logprobs in named.items():

@@ -9,7 +9,7 @@ from qstar_pl.qstar.checks import at_least_float32, check_logprobs
 def entropy(logprobs: Tensor) -> Tensor:
     """Return H = −Σ p log p [...] in nats of log-probabilities [..., V]; a token of probability 0 (-inf) adds 0.
 
-    Exact to rounding also where one token has nearly all probability. Differentiable. A row that is not normalised is
+    Exact to rounding also where one token has nearly all probability. Differentiable. A row that is not normalized is
     a UserError.
     """
     check_logprobs(logprobs=logprobs)
@@ -38,7 +38,7 @@ def entropy_alpha(policy_logprobs: Tensor, target_logprobs: Tensor, *, normalise
     """Return α = H(π_θ) / (H(π_θ) + H(π_t)) [...]; 0.5 where both are deterministic.
 
     A closed-form stand-in for KL symmetry: it trusts the policy in proportion to its uncertainty, but does not look at
-    where the two distributions put their mass. Rows that are not normalised are a UserError; `normalised` spares the
+    where the two distributions put their mass. Rows that are not normalized are a UserError; `normalised` spares the
     look where the caller has just made them by log_softmax.
     """
     if not normalised:

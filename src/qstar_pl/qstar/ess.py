@@ -20,7 +20,7 @@ def ess(target_logprobs: Tensor, proposal_logprobs: Tensor) -> Tensor:
     """Return ESS_p(q) = 1/Σ_y p(y)²/q(y), the effective sample size per sample of weights p/q under q.
 
     Args:
-        target_logprobs: [..., V] log p, normalised; -inf means probability 0.
+        target_logprobs: [..., V] log p, normalized; -inf means probability 0.
         proposal_logprobs: [..., V] log q, the distribution that is sampled.
 
     Returns:
@@ -29,7 +29,7 @@ def ess(target_logprobs: Tensor, proposal_logprobs: Tensor) -> Tensor:
         log ESS_θ = −Λ(α) − Λ(2−α) and log ESS_t = −Λ(α) − Λ(−α).
 
     Raises:
-        UserError: a row is not normalised, or holds NaN.
+        UserError: a row is not normalized, or holds NaN.
 
     """
     return log_ess(target_logprobs, proposal_logprobs).exp()

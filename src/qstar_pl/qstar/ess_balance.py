@@ -32,7 +32,7 @@ class ESSBalanceProblem(RootProblem):
 
     @classmethod
     def build_restricted(cls, base: Tensor, direction: Tensor, outside: Tensor) -> Self:
-        """See `RootProblem.build_restricted`: both sides are normalised on the common support.
+        """See `RootProblem.build_restricted`: both sides are normalized on the common support.
 
         Otherwise the side with less mass there would seem to be the better sampled one.
         """
@@ -99,7 +99,7 @@ def solve_ess_balance(
     to 3.5 where one is much sharper. A pass here costs two evaluations, so about twice `solve_kl_symmetry`.
 
     Args:
-        policy_logprobs: [..., V] log π_θ, normalised log-probabilities (not raw logits); -inf means probability 0.
+        policy_logprobs: [..., V] log π_θ, normalized log-probabilities (not raw logits); -inf means probability 0.
         target_logprobs: [..., V] log π_t.
         tol: largest error of α.
         max_iter: most passes per row.
@@ -109,7 +109,7 @@ def solve_ess_balance(
 
     Returns:
         `AlphaSolution`; `kl_gap` and `log_z` are those of the mixture at this α. Where the supports differ, both are
-        first normalised on the common support; the true ESS of a distribution with mass outside it is 0.
+        first normalized on the common support; the true ESS of a distribution with mass outside it is 0.
 
     Raises:
         UserError: the arguments are not log-probabilities of one shape.

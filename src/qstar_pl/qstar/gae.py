@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def generalised_advantages(
+def generalized_advantages(
     rewards: Tensor, values: Tensor, mask: Tensor, *, gamma: float = 1.0, lam: float = 0.95
 ) -> Tensor:
     """Return advantages [rows, time] (Schulman et al. 2016, eq. 16).

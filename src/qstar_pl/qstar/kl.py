@@ -10,7 +10,7 @@ def kl_divergence(p_logprobs: Tensor, q_logprobs: Tensor, *, normalised: bool = 
     """Return D(p‖q) = Σ p (log p − log q) in nats, over the last dimension.
 
     Args:
-        p_logprobs: [..., V] normalised log-probabilities; -inf means probability 0.
+        p_logprobs: [..., V] normalized log-probabilities; -inf means probability 0.
         q_logprobs: [..., V] likewise.
         normalised: the caller knows that all rows sum to 1, and spares the look.
 
@@ -19,7 +19,7 @@ def kl_divergence(p_logprobs: Tensor, q_logprobs: Tensor, *, normalised: bool = 
         computed in float32. Differentiable in both where finite.
 
     Raises:
-        UserError: a row is not normalised, or holds NaN.
+        UserError: a row is not normalized, or holds NaN.
 
     """
     if not normalised:

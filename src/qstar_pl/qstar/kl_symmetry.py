@@ -14,7 +14,7 @@ from qstar_pl.qstar.solution import AlphaSolution
 from qstar_pl.qstar.solve import OnDisjoint, check, finish, solve, solve_blocks
 from qstar_pl.qstar.tilt import cumulants, excess
 
-# Below this |log Σπ_θ − log Σπ_t| is what rounding does. Beyond it rows are not normalised to float32, or the log-ratio
+# Below this |log Σπ_θ − log Σπ_t| is what rounding does. Beyond it rows are not normalized to float32, or the log-ratio
 # is so wide that its own rounding does not matter.
 SHIFT_LIMIT = 1e-3
 
@@ -26,7 +26,7 @@ GRAIN_NOISE = 4.0
 class KLSymmetryProblem(RootProblem):
     """Λ'(α) = D(q‖π_t) − D(q‖π_θ), which increases with slope Var_q[log π_θ/π_t].
 
-    log_softmax rounds. Its normaliser is off by some eps, which shifts a whole row of log π_θ/π_t, and next to 1 the
+    log_softmax rounds. Its normalizer is off by some eps, which shifts a whole row of log π_θ/π_t, and next to 1 the
     mode's log-probability is a multiple of eps. Both shift Λ' by as much as they shift c = log Σπ_θ − log Σπ_t, which
     is 0 for the laws that were rounded: Λ' − c is free of them.
     """
@@ -58,7 +58,7 @@ class KLSymmetryProblem(RootProblem):
         # Rounded terms of the sum: the mode's is no larger than the mean, the others share 1 − q_mode.
         terms = at.mean.abs() + (1 - at.mode + eps).sqrt() * at.rms
         noise = self._noise(terms, self.grain, at.log_z)
-        # The normalisers of both laws are about as large as the log-probability of a common mode.
+        # The normalizers of both laws are about as large as the log-probability of a common mode.
         blur = 2 * eps * (1 + (at.log_z + at.mode.log()).abs())
         blur = torch.where(self.grain < torch.inf, 0.0, blur)
         return Evaluation(at.mean - self.shift, at.variance, at.third, noise, blur, at.log_z, at.rms)
@@ -117,14 +117,14 @@ def solve_kl_symmetry(
 ) -> AlphaSolution:
     """Find α* where the geometric mixture is equally far from both: D(q‖π_θ) = D(q‖π_t).
 
-    Λ(α) = log Σ π_θ^α π_t^(1−α) is convex and D(q_α‖π_θ) − D(q_α‖π_t) = −Λ'(α), so α* minimises Λ: it is the Chernoff
+    Λ(α) = log Σ π_θ^α π_t^(1−α) is convex and D(q_α‖π_θ) − D(q_α‖π_t) = −Λ'(α), so α* minimizes Λ: it is the Chernoff
     point (Chernoff 1952), both divergences equal −Λ(α*) there, and that is the Chernoff information. Solved by
     third-order steps (`two_point_step`) inside a bracket: 1–2 passes over the vocabulary. The last step is not followed
     by another evaluation; log Z and the KL gap are carried along it.
 
     Args:
-        policy_logprobs: [..., V] log π_θ, normalised log-probabilities (not raw logits); -inf means probability 0. Half
-            precision is normalised again, in float32.
+        policy_logprobs: [..., V] log π_θ, normalized log-probabilities (not raw logits); -inf means probability 0. Half
+            precision is normalized again, in float32.
         target_logprobs: [..., V] log π_t.
         tol: largest error of α, by the solver's own estimate; 1 row in some 1,000 misses by more. Rounding sets a
             limit: some 1e-4 in float32 for distributions that differ by 1e-3 nats; float64 is good for 1e-10.

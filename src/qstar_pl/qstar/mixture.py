@@ -14,7 +14,7 @@ from qstar_pl.qstar.solution import DisjointSupportError
 
 @dataclass(frozen=True)
 class Mixture:
-    """A normalised geometric mixture."""
+    """A normalized geometric mixture."""
 
     logprobs: Tensor
     """[..., V] log q_α, nats."""
@@ -26,7 +26,7 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
     """Return q_α(y) = π_θ(y)^α π_t(y)^(1−α) / Z_α.
 
     Args:
-        policy_logprobs: [..., V] log π_θ: normalised log-probabilities, not raw logits (with logits, log_z is the log
+        policy_logprobs: [..., V] log π_θ: normalized log-probabilities, not raw logits (with logits, log_z is the log
             of another number). -inf means probability 0.
         target_logprobs: [..., V] log π_t.
         alpha: [...] (or anything that broadcasts to it) in [0, 1], the exponent of the policy.
@@ -53,19 +53,19 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
         # The derivative by α is log π_θ − log π_t, of which a token outside the common support must not get any.
         common_mask = (policy > -torch.inf) & (target > -torch.inf)
         finite_policy, finite_target = (torch.where(common_mask, x, 0.0) for x in (policy, target))
-        unnormalised = torch.where(common_mask, _blend(finite_policy, finite_target, exponent), -torch.inf)
+        unnormalized = torch.where(common_mask, _blend(finite_policy, finite_target, exponent), -torch.inf)
     else:
-        unnormalised = _blend(policy, target, exponent)
+        unnormalized = _blend(policy, target, exponent)
     if not inner:
         end = torch.where((alpha == 1).unsqueeze(-1), policy, target)
-        unnormalised = torch.where(inner_mask.unsqueeze(-1), unnormalised, end)
-    log_z = logsumexp(unnormalised)
+        unnormalized = torch.where(inner_mask.unsqueeze(-1), unnormalized, end)
+    log_z = logsumexp(unnormalized)
     if not inner:
         log_z = torch.where(inner_mask, log_z, 0.0)
     disjoint_mask = log_z == -torch.inf
     if bool(disjoint_mask.any()):
         raise DisjointSupportError.from_mask(disjoint_mask)
-    return Mixture(logprobs=unnormalised - log_z.unsqueeze(-1), log_z=log_z)
+    return Mixture(logprobs=unnormalized - log_z.unsqueeze(-1), log_z=log_z)
 
 
 def _blend(policy: Tensor, target: Tensor, exponent: Tensor) -> Tensor:

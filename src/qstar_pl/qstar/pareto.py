@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 
-def fit_generalised_pareto(excesses: Tensor) -> tuple[float, float]:
-    """Fit (k, σ) of a generalised Pareto law to sorted positive `excesses` [n] (Zhang & Stephens 2009).
+def fit_generalized_pareto(excesses: Tensor) -> tuple[float, float]:
+    """Fit (k, σ) of a generalized Pareto law to sorted positive `excesses` [n] (Zhang & Stephens 2009).
 
     k is their quasi-Bayesian estimate, then shrunk towards ½ by the weight of 10 observations as in the PSIS paper
     (appendix C), since tails are fitted to few points. k > 0 is a heavy tail; moments of order above 1/k are infinite.
@@ -46,7 +46,7 @@ def pareto_smooth(log_weights: Tensor) -> tuple[Tensor, float]:
     excesses = values[-tail:].exp() - cutoff.exp()
     if excesses[-1] - excesses[0] < torch.finfo(torch.float64).eps or excesses[0] <= 0:
         return log_weights, -math.inf if excesses[-1] - excesses[0] < torch.finfo(torch.float64).eps else math.inf
-    k, sigma = fit_generalised_pareto(excesses)
+    k, sigma = fit_generalized_pareto(excesses)
     quantile = (torch.arange(tail, dtype=torch.float64, device=values.device) + 0.5) / tail
     if abs(k) < torch.finfo(torch.float64).eps:
         smoothed = -sigma * torch.log1p(-quantile)

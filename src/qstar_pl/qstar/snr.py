@@ -1,4 +1,4 @@
-"""α that minimises the second moment of the importance-weighted policy gradient."""
+"""α that minimizes the second moment of the importance-weighted policy gradient."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SNRProblem(RootProblem):
             value=q.mean - r.mean,
             slope=q.variance + r.variance,
             curvature=q.third - r.third,
-            # Log-ratios carry the rounding of the normalisers, which are as large as the mode's log-probability.
+            # Log-ratios carry the rounding of the normalizers, which are as large as the mode's log-probability.
             noise=torch.finfo(alpha.dtype).eps * (4 * width * (1 + q.log_z.abs()) + 2 * (1 - q.mode.log())),
             blur=torch.zeros_like(alpha),
             log_z=q.log_z,
@@ -66,7 +66,7 @@ def solve_snr(
     on_disjoint: OnDisjoint = "raise",
     normalised: bool = False,
 ) -> AlphaSolution:
-    """Find α that minimises M(α) = Σ_y π_θ(y)² A(y)² ‖e_y − π_θ‖² / q_α(y) with A = log π_t − log π_θ.
+    """Find α that minimizes M(α) = Σ_y π_θ(y)² A(y)² ‖e_y − π_θ‖² / q_α(y) with A = log π_t − log π_θ.
 
     M is the second moment, under q_α, of the single-sample estimate (π_θ/q) A ∇_logits log π_θ(y) of the policy
     gradient with reward log π_t/π_θ (whose expected value is −D(π_θ‖π_t)). Its mean does not depend on α, so the α of
@@ -74,7 +74,7 @@ def solve_snr(
     of [0, 1] the end is returned with status BOUNDARY.
 
     Args:
-        policy_logprobs: [..., V] log π_θ, normalised log-probabilities (not raw logits); -inf means probability 0.
+        policy_logprobs: [..., V] log π_θ, normalized log-probabilities (not raw logits); -inf means probability 0.
         target_logprobs: [..., V] log π_t.
         tol: largest error of α.
         max_iter: most passes per row.

@@ -34,7 +34,7 @@ def solve(
 ) -> AlphaSolution:
     """Solve `problem_type` for every row of [..., V] log-probabilities; no gradient flows.
 
-    Rows are looked at for being normalised unless the caller knows that they are (`normalised`).
+    Rows are looked at for being normalized unless the caller knows that they are (`normalised`).
     """
     check(policy_logprobs, target_logprobs, tol, max_iter, normalised)
     blocks = solve_blocks(problem_type, policy_logprobs, target_logprobs, tol, max_iter, on_disjoint)
@@ -116,7 +116,7 @@ def _solve_full(problem: RootProblem, tol: float, max_iter: int) -> tuple[AlphaS
         log_z, kl_gap, rms = here.log_z, -here.mean, here.rms
     status = torch.where((rms <= rounding(rms.dtype)) & ~root.moved, int(AlphaStatus.IDENTICAL), int(AlphaStatus.OK))
     # An infinite log-probability anywhere makes 0 · inf = NaN of its row's mean: no pass is spent on looking for one.
-    # log Z > 0 shows that a row is not normalised.
+    # log Z > 0 shows that a row is not normalized.
     sound_mask = rms.isfinite() & root.last.value.isfinite() & (log_z < SLACK)
     return AlphaSolution(root.alpha, kl_gap, root.iterations, root.converged, status, log_z), ~sound_mask
 

@@ -59,6 +59,6 @@ def excess(exponents: Tensor) -> tuple[Tensor, Tensor]:
     """
     terms, top = exponents.softmax(-1), exponents.amax(-1)
     share = terms.amax(-1)
-    # hardshrink keeps what exceeds ½ and nothing else; it is vectorised where masks are not.
+    # hardshrink keeps what exceeds ½ and nothing else; it is vectorized where masks are not.
     others = terms.sub_(hardshrink(terms, 0.5)).sum(-1) * (top.exp() / share)
     return torch.where(share > 0.5, torch.expm1(top), -1.0) + others, others

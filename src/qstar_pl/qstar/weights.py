@@ -39,7 +39,7 @@ class WeightTreatment(ABC):
         Args:
             log_weights: [rows, time] raw log π_θ(y_t)/q(y_t), nats.
             mask: [rows, time] bool.
-            prompt_index: [rows] int64, the prompt of each row (treatments that normalise do so per prompt).
+            prompt_index: [rows] int64, the prompt of each row (treatments that normalize do so per prompt).
 
         """
         return self._at_level(self.treat, log_weights, mask, prompt_index)
@@ -134,7 +134,7 @@ class MeanNormalisedWeights(WeightTreatment):
 class SelfNormalisedWeights(WeightTreatment):
     """w divided by their mean over the samples of the same prompt.
 
-    The self-normalised estimator of E_πθ[·|x]: consistent, of bias O(1/n), bounded by n. Normalising per prompt keeps
+    The self-normalized estimator of E_πθ[·|x]: consistent, of bias O(1/n), bounded by n. Normalizing per prompt keeps
     it independent of how a batch is split into micro-batches or over ranks. With few answers the bias is large: share
     0.44 (error 0.56); q = π_t: -1.28 (2.48), pointing away from the true gradient.
     """

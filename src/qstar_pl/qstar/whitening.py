@@ -28,6 +28,6 @@ def whiten(
     total = all_sum(torch.stack([masked_sum(values, mask), mask.sum().to(values.dtype)]).double())
     mean = total[0] / total[1]
     # Centred before squaring: the difference of large sums would lose digits.
-    centred = torch.where(mask, values - mean.to(values.dtype), 0.0)
-    variance = all_sum(centred.double().square().sum().unsqueeze(0))[0] / total[1]
-    return centred / (variance + epsilon).sqrt().to(values.dtype)
+    centered = torch.where(mask, values - mean.to(values.dtype), 0.0)
+    variance = all_sum(centered.double().square().sum().unsqueeze(0))[0] / total[1]
+    return centered / (variance + epsilon).sqrt().to(values.dtype)

@@ -13,7 +13,7 @@ from qstar_pl.types import Example, Rollout
 
 
 class GoldReward(Reward):
-    """A programmatic reward in [0, 1]; `qstar_pl.tiny_world.gold_formula` and its neighbours state its formulas.
+    """A programmatic reward in [0, 1]; `qstar_pl.tiny_world.gold_formula` and its neighbors state its formulas.
 
     For rows of the tiny world it knows the facts, the story or the tests. For any other dialogue or post it is a stated
     heuristic of the text alone (on topic, complete, polite, neither repetitive nor copied, of a sensible length): good

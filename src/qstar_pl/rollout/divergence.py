@@ -38,7 +38,7 @@ def divergence(model_logprobs: Tensor, law_logprobs: Tensor, law_probs: Tensor) 
     # A −inf anywhere, which full supports never have, shows here: −inf + inf and 0 · inf are NaN, q · inf is inf.
     if not math.isfinite(float(kl.sum())):
         return _restricted(model_logprobs, law_logprobs, law_probs)
-    # Σ q (p/q)². On a CPU exp2 is vectorised and takes a third of exp's time; 1e-6 relative is what it costs.
+    # Σ q (p/q)². On a CPU exp2 is vectorized and takes a third of exp's time; 1e-6 relative is what it costs.
     second_moment = torch.sub(law_logprobs, log_ratio, alpha=2).mul_(math.log2(math.e)).exp2_().sum(-1)
     return Divergence(kl.clamp_min_(0.0), second_moment.reciprocal_(), torch.zeros_like(kl))
 

@@ -27,9 +27,9 @@ class Truncation:
         return self.cuts or self.temperature != 1
 
     def __call__(self, logprobs: Tensor) -> Tensor:
-        """Return the renormalised log-probabilities of the law, −inf for tokens that were cut.
+        """Return the renormalized log-probabilities of the law, −inf for tokens that were cut.
 
-        In this order: q^(1/temperature) is renormalised, the `top_k` most probable tokens are kept and renormalised,
+        In this order: q^(1/temperature) is renormalized, the `top_k` most probable tokens are kept and renormalized,
         then the smallest set of the most probable tokens whose mass reaches `top_p`.
 
         Args:
@@ -46,13 +46,13 @@ class Truncation:
 
 
 def keep_top_k(logprobs: Tensor, k: int) -> Tensor:
-    """Keep exactly k tokens (of equally probable ones at the edge, some) and renormalise."""
+    """Keep exactly k tokens (of equally probable ones at the edge, some) and renormalize."""
     kept, ids = logprobs.topk(k, dim=-1)
     return torch.full_like(logprobs, -torch.inf).scatter(-1, ids, kept.log_softmax(-1))
 
 
 def keep_top_p(logprobs: Tensor, p: float) -> Tensor:
-    """Keep the most probable tokens until their mass reaches p, the one that reaches it included, and renormalise."""
+    """Keep the most probable tokens until their mass reaches p, the one that reaches it included, and renormalize."""
     ordered, ids = logprobs.sort(dim=-1, descending=True, stable=True)
     probs = ordered.exp()
     before = probs.cumsum(-1, dtype=torch.float64) - probs  # mass of the tokens that come first

@@ -34,7 +34,7 @@ from qstar_pl.types import PromptBatch, Rollout, SamplerInfo
 class CandidateSetSampler(Sampler):
     """Draws N candidates per prompt, forms q_α over them and resamples answers from it, with replacement.
 
-    q_α ∝ π_θ(y|x)^α π_t(y|x)^(1−α) over whole answers, self-normalised over the candidates with respect to the law
+    q_α ∝ π_θ(y|x)^α π_t(y|x)^(1−α) over whole answers, self-normalized over the candidates with respect to the law
     they were drawn from (see `normalise_candidates`). As N grows that is the *sequence-level* mixture, which no
     token-wise sampler draws from, and α its sequence-level exponent.
 

@@ -27,7 +27,7 @@ class Sampler(ABC):
     max_new_tokens: int = 48
     """Longest answer, in tokens, EOS included."""
     temperature: float = 1.0
-    """q is raised to 1/temperature and renormalised; 1 leaves it as it is. Must be positive."""
+    """q is raised to 1/temperature and renormalized; 1 leaves it as it is. Must be positive."""
     top_k: int | None = None
     """Keep only the k most probable tokens of q. Truncation biases importance weights: see weights/uncovered_mass."""
     top_p: float | None = None

@@ -29,7 +29,7 @@ class CandidateTarget(Target):
 
         Args:
             law: BestOfN or HighRewardConditional.
-            reward: what the answers are ranked by, its own model even where it is the one that the method maximises.
+            reward: what the answers are ranked by, its own model even where it is the one that the method maximizes.
 
         """
         super().__init__()

@@ -10,7 +10,7 @@ from qstar_pl.models.freeze import freeze
 from qstar_pl.models.language_model import LanguageModel
 from qstar_pl.models.next_token import DecodeSession, NextToken
 from qstar_pl.models.pretrained import Pretrained
-from qstar_pl.models.relabelled import Relabelled
+from qstar_pl.models.relabeled import Relabeled
 from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
 from qstar_pl.targets.prompt_template import PromptTemplate
@@ -54,7 +54,7 @@ class Expert(TokenTarget):
         if own_ids is None:
             self._tokens = LanguageModel(self.expert, tokenizer)
         else:
-            self._tokens = Relabelled(LanguageModel(self.expert, self.model.tokenizer()), torch.tensor(own_ids))
+            self._tokens = Relabeled(LanguageModel(self.expert, self.model.tokenizer()), torch.tensor(own_ids))
 
     @property
     def tokens(self) -> NextToken:

@@ -21,7 +21,7 @@ PLACE = "{prompt}"
 class PromptTemplate:
     """A text around the policy's prompt, or a chat template for the dialogue's turns.
 
-    The text is encoded anew as a whole, so that it is tokenised as the model met such texts in training. Names of
+    The text is encoded anew as a whole, so that it is tokenized as the model met such texts in training. Names of
     special tokens stand for the tokens in the template's part; in the prompt's, the tokens that the policy reads stay
     tokens, and names that somebody wrote stay text.
     """

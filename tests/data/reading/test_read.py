@@ -84,7 +84,7 @@ def test_one_bad_row_costs_no_other(tmp_path, bad, reason):
     assert where == f"{file}:2"
     assert isinstance(row, Unreadable)
     assert reason in row.reason
-    if bad != '{"a": ':  # it would swallow its neighbours
+    if bad != '{"a": ':  # it would swallow its neighbors
         listed = tmp_path / "x.json"
         listed.write_text(f'[{{"a": 1}}, {bad},\n{{"a": 2}}]')
         (_, first), (where, row), (_, last) = read_rows(str(listed))

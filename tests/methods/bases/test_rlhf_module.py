@@ -23,8 +23,8 @@ def test_frozen_models_come_from_their_source_and_never_train(fit, small_data, r
     module = QStar(**rollout_options)
     module.configure_model()
     before = {name: value.clone() for name, value in module.reference.state_dict().items()}
-    optimised = module.configure_optimizers().param_groups[0]["params"]
-    assert {id(p) for p in optimised} == {id(p) for p in module.policy.parameters()}
+    optimized = module.configure_optimizers().param_groups[0]["params"]
+    assert {id(p) for p in optimized} == {id(p) for p in module.policy.parameters()}
     fit(module, small_data(), max_steps=2)
     assert all(torch.equal(value, before[name]) for name, value in module.reference.state_dict().items())
     assert not module.reference.training
@@ -71,7 +71,7 @@ def test_a_checkpoint_of_another_shape_is_refused(rollout_options):
         module.load_state_dict(state)
 
 
-def test_the_schedule_is_stepped_once_per_optimiser_step(fit, small_data, policy_options):
+def test_the_schedule_is_stepped_once_per_optimizer_step(fit, small_data, policy_options):
     policy_options["optimizer"] = lambda p: torch.optim.SGD(p, lr=1.0)
     policy_options["lr_scheduler"] = lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
     trainer = fit(SFT(**policy_options), small_data(batch_size=2), max_steps=3, accumulate_grad_batches=2)

@@ -19,7 +19,7 @@ _COMPARISON = ("info", "summaries", "choice")
 
 
 def post_prompt(subreddit: str, title: str, post: str) -> str:
-    """Return a post in the form that summarisation policies are trained on, open for the summary.
+    """Return a post in the form that summarization policies are trained on, open for the summary.
 
     Source: Stiennon et al. 2020, "Learning to summarize from human feedback", arXiv 2009.01325, appendix C.
     """
@@ -28,7 +28,7 @@ def post_prompt(subreddit: str, title: str, post: str) -> str:
 
 @dataclass(frozen=True)
 class TLDR(Adapter):
-    """Rows in one of four schemas, recognised by their columns.
+    """Rows in one of four schemas, recognized by their columns.
 
     Posts: `subreddit`, `title`, `post`, `summary` (OpenAI's tldr_3_filtered). Ready prompts: `prompt`, `completion`
     (trl-lib/tldr). Comparisons: `info`, `summaries`, `choice` (openai/summarize_from_feedback; `summaries[choice]` is

@@ -70,14 +70,14 @@ class PolicyModule(RLHFModule):
 
         Args:
             policy: where π_θ starts; the frozen reference π_init is the same model.
-            reward: the learned ("proxy") reward. RL methods maximise it; others only report it, and need none. By
+            reward: the learned ("proxy") reward. RL methods maximize it; others only report it, and need none. By
                 default the tiny world's in the tiny world, elsewhere the one that the data's adapter suggests; without
                 one, methods that need a reward ask for it.
-            gold: the true reward, only ever reported, so that over-optimisation of the proxy can be seen; None: none.
+            gold: the true reward, only ever reported, so that over-optimization of the proxy can be seen; None: none.
                 By default the tiny world's, in the tiny world alone.
             evaluation_sampler: how `validate`, `test` and `predict` draw answers; PolicySampler where there is no π_t.
-            optimizer: torch optimiser.
-            lr_scheduler: torch schedule, stepped once per optimiser step.
+            optimizer: torch optimizer.
+            lr_scheduler: torch schedule, stepped once per optimizer step.
             on_non_finite: Stop at the first step whose rewards, loss or gradient are not finite, or Skip such steps.
             metrics: what `validate` and `test` report; `metrics+=` adds to it.
 

@@ -1,4 +1,4 @@
-"""What every method shares: optimiser, checkpoints without frozen weights, and the seed of its samples."""
+"""What every method shares: optimizer, checkpoints without frozen weights, and the seed of its samples."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -107,7 +107,7 @@ class RLHFModule(LightningModule):
         return {} if longest is None else {"data.max_completion_tokens": longest}
 
     def parameter_groups(self) -> list[Any]:
-        """Return what the optimiser is built over: parameters that train, or torch's dicts of them with options."""
+        """Return what the optimizer is built over: parameters that train, or torch's dicts of them with options."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def configure_optimizers(self) -> Any:

@@ -138,7 +138,7 @@ class RolloutModule(PolicyModule):
         return (self.sampling_seed << 32) + self.global_step
 
     def draw(self, prompts: PromptBatch) -> Rollout:
-        """Sample from q. The seed follows the optimiser step, so micro-batches of one step split the same draw.
+        """Sample from q. The seed follows the optimizer step, so micro-batches of one step split the same draw.
 
         Raises:
             NonFiniteError: if a model gives no distribution, which no other batch would mend.
@@ -159,7 +159,7 @@ class RolloutModule(PolicyModule):
 
     @torch.no_grad()
     def score(self, rollout: Rollout, completions: list[str]) -> ScoredRollout:
-        """Judge the answers by the proxy, which is maximised, and by the gold reward, which is only watched."""
+        """Judge the answers by the proxy, which is maximized, and by the gold reward, which is only watched."""
         components = self.score_answers(rollout, completions)
         rewards, judge = components["proxy"], type(self.reward).__name__
         self.watch.note(rewards, lambda: describe_rewards(rewards, judge, rollout), REWARDS, of_batch=True)

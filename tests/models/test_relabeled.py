@@ -3,17 +3,17 @@ import torch
 from reference.sessions import walk
 from reference.tiny_models import TableModel, prompt_batch
 
-from qstar_pl.models.relabelled import Relabelled
+from qstar_pl.models.relabeled import Relabeled
 
 OWN = torch.tensor([3, 0, 4, 1, 2])
 
 
-def models(eos: tuple[int, ...] = (1,)) -> tuple[TableModel, Relabelled]:
+def models(eos: tuple[int, ...] = (1,)) -> tuple[TableModel, Relabeled]:
     """A model in the policy's ids, and the same one in its own ids behind a translation."""
     table = torch.randn(5, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     own = torch.empty_like(table)
     own[OWN.unsqueeze(-1), OWN] = table
-    return TableModel(table, eos), Relabelled(TableModel(own, tuple(int(OWN[i]) for i in eos)), OWN)
+    return TableModel(table, eos), Relabeled(TableModel(own, tuple(int(OWN[i]) for i in eos)), OWN)
 
 
 def test_decoding_and_reading_are_those_of_the_model_in_the_policys_ids():

@@ -11,7 +11,7 @@ from qstar_pl.models.next_token import DecodeSession, NextToken
 from qstar_pl.types import PromptBatch
 
 
-class Relabelled(NextToken):
+class Relabeled(NextToken):
     """Speaks the policy's ids on the outside and its own on the inside.
 
     Token i of the policy is token `own_ids[i]` of the model. Both ways of asking translate what goes in and reorder
@@ -74,7 +74,7 @@ class Relabelled(NextToken):
 
 
 class _Session(DecodeSession):
-    def __init__(self, owner: Relabelled, session: DecodeSession) -> None:
+    def __init__(self, owner: Relabeled, session: DecodeSession) -> None:
         self._owner, self._session = owner, session
 
     @property
