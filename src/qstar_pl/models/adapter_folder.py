@@ -40,6 +40,7 @@ def write_adapter(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fo
     config = LoraConfig(
         r=layer.r[_OURS],
         lora_alpha=layer.lora_alpha[_OURS],
+        # peft puts an Identity where dropout is 0.
         lora_dropout=getattr(layer.lora_dropout[_OURS], "p", 0.0),
         fan_in_fan_out=layer.fan_in_fan_out,
         target_modules=sorted(layers),

@@ -62,12 +62,14 @@ class Alignment:
     @cached_property
     def source(self) -> Tensor:
         """[rows, kept] int64: the column that each column was before; any, where a pad comes to stand."""
+        # A row's last kept token stood in column columns − counts − 1 and comes to stand in kept − 1.
         first = self.columns - self.counts - self.kept
         return (first.unsqueeze(-1) + torch.arange(self.kept, device=first.device)).clamp_min_(0)
 
     def apply(self, values: Tensor, dim: int = 1) -> Tensor:
         """Return `values` [rows, …, columns, …] with the columns of `dim` as they stand afterwards."""
         if self.even:
+            # A view: caches and ids of many rows are not copied when all rows give back as many.
             return values.narrow(dim, 0, self.kept)
         shape = [1] * values.dim()
         shape[0], shape[dim] = self.source.shape

@@ -13,7 +13,7 @@ from qstar_pl.models.alignment import Alignment
 
 
 def repeat_cache(cache: Any, rows: int, samples: int) -> Any:
-    """Return a cache of `rows` sequences with each of them `samples` times, copies adjacent.
+    """Return a cache of `rows` sequences, each repeated `samples` times, copies adjacent.
 
     Raises:
         AttributeError: if it cannot be repeated.
@@ -54,6 +54,7 @@ def cut_cache(cache: Any, alignment: Alignment) -> None:
         UserError: if a sliding window has moved on and forgotten what would be seen again.
 
     """
+    # All layers are checked before the first one is changed.
     for layer in cache.layers:
         window = getattr(layer, "sliding_window", None)
         if window is not None and alignment.columns >= window:
@@ -62,7 +63,9 @@ def cut_cache(cache: Any, alignment: Alignment) -> None:
                 f"got {alignment.columns} columns and a window of {window}"
             )
     for layer in cache.layers:
+        # [rows, heads, columns, width]
         layer.keys, layer.values = alignment.apply(layer.keys, -2), alignment.apply(layer.values, -2)
+        # Layers with a sliding window count their columns themselves.
         if hasattr(layer, "cumulative_length"):
             layer.cumulative_length = alignment.kept
 

@@ -1,4 +1,4 @@
-"""What a model and its tokenizer can do, asked once: loading, encoding, decoding, scoring and export read it."""
+"""What a model and its tokenizer can do, found once, for loading, encoding, decoding, scoring and export."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Capabilities:
     rows: int
     """Rows of the embedding."""
     vocab_size: int
-    """Ids below this can be read and sampled, but for `absent_ids`; rows behind them are padding of the embedding."""
+    """Ids below this can be read and sampled, but for `absent_ids`; rows beyond them pad the embedding."""
     absent_ids: tuple[int, ...]
     """Ids below `vocab_size` that the tokenizer has no token for: they have no probability."""
     eos_id: int | None
@@ -75,7 +75,7 @@ class Capabilities:
 
     @classmethod
     def of(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None = None) -> Capabilities:
-        """Return what a loaded model can do; asked again only once something has changed.
+        """Return what a loaded model can do; worked out again only when something has changed.
 
         Raises:
             UserError: as `declared` does.
@@ -85,6 +85,7 @@ class Capabilities:
         key = _state(model.config, generation, tokenizer)
         known = _KNOWN.get(model)
         if known is None or known[0] != key:
+            # Only the loaded model shows how many rows of a table of positions are kept for pads.
             found = replace(cls.declared(model.config, generation, tokenizer), context=context_of(model))
             _KNOWN[model] = known = key, found
         return known[1]
@@ -95,6 +96,7 @@ class Capabilities:
         if tokenizer is not None:
             special |= set(tokenizer.convert_tokens_to_ids(sorted(control_tokens(tokenizer))))
         found = [i for i in range(self.vocab_size) if i not in special] or list(range(self.vocab_size))
+        # Spread out: the first ids of a vocabulary are often bytes and single signs.
         return found[:: max(1, len(found) // count)][:count]
 
     @property
@@ -113,6 +115,7 @@ def _state(config: PretrainedConfig, generation: Any, tokenizer: PreTrainedToken
         return ends
     return (
         *ends,
+        # Weak, so that what is known of a model does not keep a tokenizer alive.
         ref(tokenizer),
         len(tokenizer),
         tokenizer.eos_token_id,

@@ -1,4 +1,4 @@
-"""How many tokens a model can read: its learnt positions, or those that its rotary angles were made for."""
+"""How many tokens a model can read: its learned positions, or those that its rotary angles were made for."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def declared_context(config: PretrainedConfig) -> Context:
     for angles in _rotary(config):
         kind = angles.get("rope_type", angles.get("type"))
         if kind in _GROWING:
+            # Phi-3 states it beside the angles, not among them.
             own = angles.get("original_max_position_embeddings") or getattr(
                 config, "original_max_position_embeddings", None
             )
@@ -72,6 +73,7 @@ def context_of(model: PreTrainedModel) -> Context:
         if isinstance(table, nn.Embedding) and table is not words and table.padding_idx is not None:
             rows = table.num_embeddings
             if abs(rows - declared.limit) <= _NEARLY:
+                # These models count positions from padding_idx + 1.
                 limit = min(limit, rows - table.padding_idx - 1)
     return Context(limit, declared.reason)
 

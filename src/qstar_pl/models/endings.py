@@ -10,7 +10,7 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 from qstar_pl.models.templates import bounded
 
 ANSWER = "answer"
-"""A text that no template changes, to see what it writes behind it."""
+"""A text that no template changes, so that what the template writes behind it can be found."""
 
 
 def turn_end_id(tokenizer: PreTrainedTokenizerBase, chat_template: str | None = None) -> int | None:
@@ -31,6 +31,7 @@ def turn_end_id(tokenizer: PreTrainedTokenizerBase, chat_template: str | None = 
         return None
     behind = text.rpartition(ANSWER)[2].lstrip()
     tokens = [token for token in control_tokens(tokenizer) if behind.startswith(token)]
+    # One control token's text may begin another's: the longest is the one that was written.
     return int(tokenizer.convert_tokens_to_ids(max(tokens, key=len))) if tokens else None
 
 

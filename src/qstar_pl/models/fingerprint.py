@@ -54,6 +54,7 @@ def _sum(tensor: Tensor, offset: int) -> Tensor:
     total = torch.zeros((), dtype=torch.int64, device=bits.device)
     for start in range(0, bits.numel(), _CHUNK):
         chunk = bits[start : start + _CHUNK].to(torch.int64)
+        # int64 wraps around, which is the sum modulo 2^64.
         total += (chunk * (places[: len(chunk)] + 2 * (offset + start))).sum()
     return total * _FACTOR
 

@@ -21,6 +21,7 @@ _COUNTED = re.compile(r"layer|block|head|expert|depth|stack")
 """In the names of numbers of parts: each part is built, whatever the weights say."""
 MOST_PARTS = 65_536
 _LARGEST = 2**40
+"""No dimension of a real model comes near it."""
 
 
 def check_model_folder(folder: Path, argument: str = "name", *, trusted: bool = False) -> None:
@@ -51,7 +52,7 @@ def check_model_folder(folder: Path, argument: str = "name", *, trusted: bool = 
     _check_index(folder, read.get(INDEX), argument)
 
 
-@lru_cache
+@lru_cache  # said once per folder
 def _say_ignored(place: Path, folder: Path) -> None:
     print(
         f"notice: {folder} brings code of its own, which is not run; trust_remote_code=true would run it",
@@ -92,6 +93,7 @@ def _fault(key: str, value: Any) -> str | None:
 
 def _is_token(value: Any) -> bool:
     several = isinstance(value, list)
+    # `type`, not isinstance: true is an int to Python.
     return value is None or all(type(one) is int for one in (value if several else [value]))
 
 

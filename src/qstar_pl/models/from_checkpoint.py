@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from qstar_pl.models.reward_parametrisation import TokenwiseReward
 
 CONFIG_KEY = "qstar_config"
-"""Under this `qstar fit` stores the run's resolved configuration in its checkpoints."""
+"""Key under which `qstar fit` stores the run's resolved configuration in its checkpoints."""
 FROZEN = "qstar_models"
-"""Under this stand fingerprints of what a checkpoint does not hold; see `methods.frozen_models`."""
+"""Key of the fingerprints of models that a checkpoint does not hold; see `training.frozen_models`."""
 ENDS_KEY = "qstar_answer_ends"
-"""Under this every method stores the tokens that ended the answers of its data."""
+"""Key under which every method stores the tokens that ended the answers of its data."""
 PLACES = {"policy.": "policy", "model.model.": "model"}
 """Prefix of the model's weights in a checkpoint → argument of the method that says where the model came from: of a
 policy, and of a reward model (a classifier, or a causal language model if its rewards are token-wise)."""
@@ -39,20 +39,20 @@ policy, and of a reward model (a classifier, or a causal language model if its r
 
 @dataclass(frozen=True)
 class FromCheckpoint(ModelSource):
-    """The policy of a checkpoint of any method, or the model of a reward model's; no code in it is run.
+    """The policy of any method's checkpoint, or the model of a reward model's; no code in it is run.
 
-    The architecture, its options (dtype, dropout, …) and the tokenizer come from the source that the run itself had,
-    which is stored in the checkpoint and must still be there; the weights are then replaced by the checkpoint's.
+    The architecture, its options (dtype, dropout, …) and the tokenizer come from the source that the run itself used,
+    which the checkpoint names and which must still be there; the weights are then replaced by the checkpoint's.
     """
 
     path: str
     """A checkpoint: a .ckpt file, or the folder that sharded training wrote."""
     base: ModelSource | None = None
-    """Where architecture and tokenizer come from; null: from where the run had them."""
+    """Where architecture and tokenizer come from; null: from where the run got them."""
     trust_remote_code: bool = False
     """Run Python code that comes with the run's model; a checkpoint cannot ask for it."""
     accept_changed_models: bool = False
-    """Of a run with adapters: take another model under them than they were trained on."""
+    """For a run with adapters: put them on another model than they were trained on."""
     _behind: tuple[Path, ...] = field(default=(), init=False, repr=False, compare=False)
     """Checkpoints that led to this one."""
 
@@ -71,6 +71,7 @@ class FromCheckpoint(ModelSource):
             )
         with unplaced():
             model = self._source(contents).load()
+        # Still whole: the weights go in before a strategy shards the model.
         self._fill(model, self._weights(contents), optional=())
         self._check_base(model, contents)
         add_ends(model, contents.get(ENDS_KEY) or ())
@@ -98,6 +99,7 @@ class FromCheckpoint(ModelSource):
             model.config.architectures = [type(model).__name__]  # its head is trained, whatever the source's was
             self._check_base(model, contents)
         else:
+            # A source of random weights names no architecture; by this one `RewardModel.load` refuses its head.
             model.config.architectures = model.config.architectures or ["a language model"]
             heads = [key for key in model.state_dict() if not key.startswith(backbone)]
             self._fill(model, {k: v for k, v in state.items() if k.startswith(backbone)}, optional=heads)
@@ -116,7 +118,7 @@ class FromCheckpoint(ModelSource):
         return self._source(self._contents()).in_tiny_world()
 
     def source(self) -> ModelSource:
-        """Return where the run had its model from, and through which adapters, if any."""
+        """Return where the run got its model from, and through which adapters, if any."""
         return self._source(self._contents())
 
     def token_reward(self) -> TokenwiseReward | None:
@@ -160,7 +162,7 @@ class FromCheckpoint(ModelSource):
         return source
 
     def _lead_on(self, source: Any) -> None:
-        """Tell the checkpoints that lie behind this one that they do: a circle of them would have no end."""
+        """Tell the checkpoints behind this one which lead to them: a circle of them would have no end."""
         behind = (*self._behind, Path(self.path).resolve())
         while source is not None:
             if isinstance(source, FromCheckpoint):
@@ -213,6 +215,7 @@ class FromCheckpoint(ModelSource):
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise UserError(f"path must hold weights of the shape of its source, got {self.path}: {reason}") from error
+        # Not `strict`: what lies under adapters is in no checkpoint, it comes from its own source.
         missing = sorted(set(result.missing_keys) - set(optional) - names_of_bases(model))
         if missing or result.unexpected_keys:
             raise UserError(

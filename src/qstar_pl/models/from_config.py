@@ -32,7 +32,7 @@ class FromConfig(ModelSource):
     overrides: dict[str, Any] = field(default_factory=dict)
     """Fields of its configuration to set, e.g. {n_layer: 2, n_embd: 64, n_head: 2}; the rest keep their defaults."""
     seed: int = 0
-    """Of the weights; the global random state is not touched."""
+    """Seed of the weights; the global random state is not touched."""
     tokenizer_name: str = "tiny"
     """"tiny" (comes with the package), a local folder or a hub id; may have fewer tokens than the embedding."""
     dtype: str = "float32"
@@ -68,11 +68,13 @@ class FromConfig(ModelSource):
 
     def _config(self, **options: Any) -> PretrainedConfig:
         try:
+            # A configuration takes any field and keeps it, so a misspelled one would go unnoticed.
             default = AutoConfig.for_model(self.model_type)
             unknown = [name for name in self.overrides if not hasattr(default, name)]
             if unknown:
                 raise UserError(f"overrides must name fields of a {self.model_type} configuration, got {unknown[0]!r}")
             return AutoConfig.for_model(self.model_type, **{**self.overrides, **options})
+        # It is a ValueError too, and already says what is wrong.
         except UserError:
             raise
         except (ValueError, KeyError, TypeError) as error:

@@ -43,6 +43,7 @@ def last_position(mask: Tensor) -> Tensor:
 
 def pack(ids: Tensor, mask: Tensor) -> Tensor:
     """Return the tokens of every row shifted to its beginning [rows, longest], zeros behind them."""
+    # Stable: tokens (0) come before pads (1), each in the order in which they stood.
     order = (~mask).long().argsort(dim=-1, stable=True)
     longest = int(mask.sum(-1).max())
     return fill_masked(ids, mask).gather(-1, order)[:, :longest]
@@ -60,6 +61,7 @@ def unpack(values: Tensor, mask: Tensor, last: int | None = None) -> Tensor:
         [rows, last, …]; where `mask` is False, what belongs to the token before.
 
     """
+    # Packing moved a row's n-th token to column n, which is its position.
     index = position_ids(mask)[:, -(last or mask.shape[1]) :]
     return values[torch.arange(len(index), device=index.device).unsqueeze(-1), index]
 

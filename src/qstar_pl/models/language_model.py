@@ -25,8 +25,8 @@ class LanguageModel(NextToken):
     Embeddings are often padded to a round number of rows; the rows beyond the tokenizer's ids are cut off before
     anything is normalized, so that two models with one vocabulary have distributions over the same set.
 
-    Every row gets what it would get alone, without padding: on first use the model is asked how that is to be had
-    (see `Reading`), and refused if it is not.
+    Every row gets what it would get alone, without padding: on first use the model is tried out to see how
+    that can be had (see `Reading`), and refused if it cannot.
 
     Without gradients, dropout is off whatever the model's mode, and the mode is left as it was found.
     """
@@ -121,6 +121,7 @@ class LanguageModel(NextToken):
 
     def logits(self, logits: Tensor) -> Tensor:
         """Return logits over the tokenizer's ids [..., vocab], float32 at least, from the model's own."""
+        # Cut before anything is converted: the padding rows of an embedding would be copied for nothing.
         logits = logits[..., : self.vocab_size].to(torch.promote_types(logits.dtype, torch.float32))
         return logits if self._absent is None else logits.index_fill(-1, self._absent.to(logits.device), -torch.inf)
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class LastLogits:
-    """Keeps what the last pass said, so that taking back some of its tokens costs no other."""
+    """Keeps what the last pass said, so that taking back some of its tokens costs no other pass."""
 
     def __init__(self, block: Tensor) -> None:
         """Remember the logits [rows, k, vocab] behind the last k tokens of every row."""

@@ -24,6 +24,7 @@ def completion_logprobs(
 
     """
     logits = model.completion_logits(prompts, prompt_index, completion_ids, completion_mask)
+    # log π(y) = logit(y) − logsumexp: unlike log_softmax, no second tensor [rows, time, vocab].
     return _picked(logits, logits.logsumexp(-1), completion_ids, completion_mask)
 
 
@@ -63,5 +64,6 @@ def _picked(logits: Tensor, log_normalizer: Tensor, ids: Tensor, mask: Tensor) -
 
 def _entropy(logits: Tensor, log_normalizer: Tensor, mask: Tensor) -> Tensor:
     probs = (logits - log_normalizer.unsqueeze(-1)).exp()
+    # H = log Z − Σ p · logit; a logit of −inf has p = 0, and 0 · −inf would be NaN.
     mean_logit = (probs * logits.masked_fill(logits == -torch.inf, 0.0)).sum(-1)
     return torch.where(mask, log_normalizer - mean_logit, 0.0)

@@ -1,4 +1,4 @@
-"""Low-rank adapters on another source's model (Hu et al. 2021), by peft: trained, stored and written apart from it."""
+"""Low-rank adapters on another source's model (Hu et al. 2021), by peft: trained, stored and exported apart from it."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class LoRA(ModelSource):
     dropout: float = 0.0
     """Dropout before A, in train mode; 0 keeps π_θ the policy that was sampled from."""
     target_modules: list[str] | None = None
-    """Ends of the names of the layers that are adapted; null: those that peft knows for the architecture."""
+    """Layers that are adapted, by the ends of their names; null: those that peft knows for the architecture."""
     seed: int = 0
-    """Of A's first values."""
+    """Seed of A's first values."""
     earlier: Literal["merge", "continue"] = "merge"
     """What becomes of adapters that the base brings: merge: they are added to its weights, beside which new ones start;
     continue: they train on, and rank, alpha, dropout, target_modules and seed, which are theirs, mean nothing here."""
@@ -66,6 +66,7 @@ class LoRA(ModelSource):
         with unplaced():
             model = self.base.load_reward()
         adapted = self._adapt(model, "SEQ_CLS")
+        # peft has frozen all that is no adapter, the new head too.
         adapted.get_submodule("score").requires_grad_(True)
         return place(adapted)
 
@@ -98,6 +99,7 @@ class LoRA(ModelSource):
         )
         try:
             with quiet(), parameters_on_meta() if empty() else seeded(self.seed):
+                # Not get_peft_model, whose wrapper would change the model's class and the names of its weights.
                 inject_adapter_in_model(config, model)
         except ValueError as error:
             raise UserError(

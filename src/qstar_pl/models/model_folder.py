@@ -29,9 +29,8 @@ def export(
     """Write the model as safetensors, and its tokenizer.
 
     A policy (and a token-wise reward) is written for `AutoModelForCausalLM`, a reward model with a scalar head for
-    `AutoModelForSequenceClassification`; each gives the logits that it had in training, and reads padded
-    batches (see `models.exporting`). Critics and β's head have no
-    place in either and are left out.
+    `AutoModelForSequenceClassification`; each gives the logits that it had in training, and reads padded batches (see
+    `models.exporting`). Critics and β's head have no place in either and are left out.
 
     Args:
         checkpoint: a .ckpt file of any method.

@@ -87,5 +87,5 @@ def parameters_on_meta() -> Iterator[None]:
 
 def _on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
     if parameter is None or parameter.is_meta:
-        return None
+        return None  # to torch: as it is
     return nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)

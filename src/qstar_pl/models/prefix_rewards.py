@@ -32,11 +32,11 @@ class PrefixRewards:
             scorer: a model with key-value cache.
 
         Raises:
-            UserError: if its weights, asked once, give extended prefixes other rewards than they get alone.
+            UserError: if its weights, tried out once, give extended prefixes other rewards than they get alone.
 
         """
         if scorer.reads_prefixes is None:
-            scorer.reads_prefixes = True  # not asked again by the question itself
+            scorer.reads_prefixes = True  # for the trial itself, which makes a PrefixRewards of its own
             scorer.reads_prefixes = _agrees(scorer)
         if not scorer.reads_prefixes:
             raise UserError(
@@ -67,6 +67,7 @@ class PrefixRewards:
         before = self.length
         columns_mask = mask if self._mask is None else torch.cat([self._mask, mask], dim=1)
         model, (rows, count) = self._scorer.model, candidates.shape
+        # One more: each candidate is alone behind its prefix, however many there are.
         check_length(self._context, torch.cat([columns_mask, columns_mask.new_ones(rows, 1)], dim=1))
         if self._window is not None and columns_mask.shape[1] + count >= self._window:
             raise UserError(
@@ -74,10 +75,13 @@ class PrefixRewards:
                 f"columns, got {columns_mask.shape[1]} + {count}"
             )
         columns = torch.arange(columns_mask.shape[1], device=ids.device)
+        # Queries are the new tokens, then the candidates: `ends` [queries] is the last column that each sees.
         ends = torch.cat([columns[before:], prefix_ends])
         seen = (columns <= ends.unsqueeze(-1)) & columns_mask.unsqueeze(1)
+        # Keys of candidates lie behind all columns, and each is seen by its own candidate alone: [queries, candidates].
         own = torch.eye(len(ends), dtype=torch.bool, device=ids.device)[:, len(ends) - count :]
         seen = torch.cat([seen, own.expand(rows, -1, -1)], dim=-1)
+        # A candidate's position is the number of tokens in its prefix, wherever its key lies.
         tokens_so_far = columns_mask.long().cumsum(-1)
         positions = torch.cat([tokens_so_far[:, before:] - 1, tokens_so_far[:, prefix_ends]], dim=1).clamp_min_(0)
         # Finite, since a pad's query sees nothing and softmax of −inf alone is NaN; still finite in the float32 that
@@ -94,6 +98,7 @@ class PrefixRewards:
                 use_cache=True,
             )
         self._cache, self._mask = output.past_key_values, columns_mask
+        # The last `count` entries are the candidates': the cache holds the shared sequence alone again.
         self._cache.crop(-count)
         return values[:, -count:]
 
@@ -124,6 +129,7 @@ def _agrees(scorer: RewardModel) -> bool:
     device = scorer.model.get_input_embeddings().weight.device
     known = scorer.capabilities.ordinary_ids(TOKENS)
     ids = torch.tensor([known[i % len(known)] for i in range(TOKENS)], device=device)
+    # Prefixes of three and of four tokens, each extended by the tokens 4 and 5.
     candidates, ends = ids[None, 4:6], ids.new_tensor([2, 2])
     sequences = [ids[[0, 1, 2, 4]], ids[[0, 1, 2, 5]], ids[[0, 1, 2, 3, 4]], ids[[0, 1, 2, 3, 5]]]
 

@@ -89,10 +89,12 @@ class Pretrained(ModelSource):
     def _load(self, auto_class: Any, **config_options: Any) -> PreTrainedModel:
         path, config = resolve(self.name), self._config()
         check_decoder(config)
+        # num_labels of a classifier; the dropouts must be in the configuration before the layers are built.
         config.update(config_options)
         set_dropout(config, self.dropout)
         drop_bad_pad(config)
         try:
+            # A head that the weights lack is drawn while loading: seeded, it is the same in every process and run.
             with quiet(), seeded(0):
                 load = self._without_weights if empty() else self._weights
                 model = load(auto_class, config, path)
@@ -126,6 +128,7 @@ class Pretrained(ModelSource):
         missing = sorted(
             key
             for key in report["missing_keys"]
+            # GenerationMixin marks a language model, all of whose weights must be there.
             if key.startswith(body) or isinstance(model, GenerationMixin)  # a classifier's head may be new
         )
         if missing:
@@ -146,6 +149,7 @@ class Pretrained(ModelSource):
         return {"dtype": DTYPES[self.dtype], "attn_implementation": self.attn_implementation}
 
     def _failure(self, path: str, error: BaseException) -> str:
+        # A tiny name that became a folder, or a folder: then no hub was asked.
         if path != self.name or Path(path).is_dir():
             return (
                 f"name must be a folder with a model that transformers can load, got {self.name!r}: {first_line(error)}"

@@ -1,4 +1,4 @@
-"""What a model does with pads, with what follows a token, and with its cache, asked of its weights once."""
+"""What a model does with pads, with what follows a token, and with its cache: its weights are tried out once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _READINGS: WeakKeyDictionary[PreTrainedModel, Reading] = WeakKeyDictionary()
 
 
 def reading_of(model: PreTrainedModel, token_ids: Callable[[], Sequence[int]]) -> Reading:
-    """Return how a language model's batches are read; its weights are asked on the first call.
+    """Return how a language model's batches are read; its weights are tried out on the first call.
 
     Args:
         model: the language model, where its weights will be used.
@@ -55,6 +55,7 @@ def reading_of(model: PreTrainedModel, token_ids: Callable[[], Sequence[int]]) -
             rows = sample_rows(model, token_ids())
             _check_causal(model, reader, rows)
             padding = padding_of(model, logits, rows)
+            # A shared cache needs all rows to end in its last column, which only pads on the left allow.
             _READINGS[model] = Reading(padding, padding == "left" and _caches(reader, rows))
     return _READINGS[model]
 
@@ -66,6 +67,7 @@ def padding_of(model: PreTrainedModel, values: Values, rows: Sequence[Tensor]) -
         UserError: if on neither.
 
     """
+    # Without a pad, "right" is the plain call: no mask and no positions.
     alone = [values(row.unsqueeze(0), torch.ones_like(row, dtype=torch.bool).unsqueeze(0), "right")[0] for row in rows]
     ids, mask = _left_padded(rows)
 
@@ -83,6 +85,7 @@ def padding_of(model: PreTrainedModel, values: Values, rows: Sequence[Tensor]) -
 def _check_causal(model: PreTrainedModel, reader: Reader, rows: Sequence[Tensor]) -> None:
     """Raise UserError if other tokens at the end of a sequence change what is said before them."""
     row = rows[-1].unsqueeze(0)
+    # The same row with its last two tokens replaced.
     other = torch.cat([row[:, :-2], row[:, :2]], dim=1)
     try:
         said, instead = (model(**reader.inputs(ids, None, None)).logits[0, :-2] for ids in (row, other))
@@ -159,7 +162,7 @@ def sample_rows(model: PreTrainedModel, token_ids: Sequence[int]) -> list[Tensor
 
 
 def _left_padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    longest = max(map(len, rows)) + 1
+    longest = max(map(len, rows)) + 1  # even the longest row gets a pad
     ids = rows[0].new_zeros(len(rows), longest)
     mask = torch.zeros_like(ids, dtype=torch.bool)
     for number, row in enumerate(rows):

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from qstar_pl.models.inputs import fill_masked, pack, position_ids
 
 CACHES = ("past_key_values", "cache_params", "state")
-"""What models call that which they keep of the tokens read so far: attention's keys, Mamba's and RWKV's state."""
+"""What models call their memory of the tokens read so far: attention's keys and values, Mamba's and RWKV's state."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Reading:
 
 
 class Reader:
-    """Calls one model by those of its arguments that it has."""
+    """Calls one model with those arguments that its forward takes."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         """Look at the model's signature.
@@ -53,6 +53,7 @@ class Reader:
         """
         if padding == "left":
             return self.inputs(fill_masked(ids, mask), mask, position_ids(mask))
+        # Behind the tokens, pads need no mask, and plain positions are right.
         return self.inputs(pack(ids, mask), None, None)
 
     def last(self, count: int) -> dict[str, int]:

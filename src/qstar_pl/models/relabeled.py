@@ -1,4 +1,4 @@
-"""A model whose tokenizer numbers the policy's tokens otherwise."""
+"""A model whose tokenizer gives the policy's tokens other ids."""
 
 from __future__ import annotations
 

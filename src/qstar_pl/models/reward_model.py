@@ -46,7 +46,7 @@ class RewardModel(nn.Module):
         self.capabilities = Capabilities.of(model)
         self.reader = Reader(model)
         self.reads_prefixes: bool | None = None
-        """Whether `PrefixRewards` gives what whole sequences get; None: not asked yet."""
+        """Whether `PrefixRewards` gives what whole sequences get; None: not tried yet."""
         self._side: Literal["left", "right"] | None = None
 
     @classmethod
@@ -85,7 +85,7 @@ class RewardModel(nn.Module):
         return values if padding == "left" else unpack(values, mask)
 
     def _padding(self) -> Literal["left", "right"]:
-        """Return on which side pads may stand, asked of the weights on the first call."""
+        """Return on which side pads may stand; the weights are tried out on the first call."""
         if self._side is None:
             with undisturbed(self.model):
                 rows = sample_rows(self.model, self.capabilities.ordinary_ids(TOKENS))

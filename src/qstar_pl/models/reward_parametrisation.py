@@ -57,7 +57,7 @@ class Autoregressive(TokenwiseReward):
     """r(x, y) = scale · Σ_t log π_r(y_t|x, y_<t) (GenARM, arXiv 2410.08193): the reward that `RewardTilted` needs.
 
     Next-token rewards over the whole vocabulary cost one forward pass. Normalization over each next token fixes the
-    mean reward, so there is nothing to centre.
+    mean reward, so there is nothing to center.
     """
 
     centring: ClassVar[float] = 0.0

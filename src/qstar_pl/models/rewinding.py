@@ -1,6 +1,6 @@
-"""Whether a language model can read several tokens at once behind its cache and give some back, asked of its weights.
+"""Whether a language model can read several tokens at once behind its cache and give some back.
 
-Asked on first use, by samplers that need it: those that draw one token at a time never pay for the question.
+Its weights are tried out on first use, by samplers that need it: those that draw one token at a time never pay for it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def rewinds(owner: LanguageModel) -> bool:
     if not owner.reading.cache:
         return True  # whole sequences are read anew anyway
     if owner.model not in _KNOWN:
-        _KNOWN[owner.model] = True  # not asked again by the question itself
+        _KNOWN[owner.model] = True  # for the trial itself, whose session asks this very question
         try:
             _KNOWN[owner.model] = _agrees(owner)
         except BaseException:
@@ -43,6 +43,7 @@ def _agrees(owner: LanguageModel) -> bool:
     def compare() -> bool:
         short, long = rows
         pad = short.new_zeros(len(long) - len(short))
+        # Two rows, the short one padded on the left; all but their last two tokens are the prompts.
         ids, mask = torch.stack([torch.cat([pad, short]), long]), torch.ones(2, len(long), dtype=torch.bool)
         mask = mask.to(ids.device)
         mask[0, : len(pad)] = False
@@ -54,6 +55,7 @@ def _agrees(owner: LanguageModel) -> bool:
         first = session.extend(torch.cat([ids[:, -2:], ids[:, -1:]], dim=1))
         session.rewind(torch.tensor([2, 1], device=ids.device))
         second = session.extend(torch.stack([short[[-1, 0]], long[[0, 1]]]))
+        # What stands in the rows after the second block, read without a cache.
         whole = [torch.cat([short, short[:1]]), torch.cat([long, long[:2]])]
         expected = [
             owner.read(row[None], torch.ones_like(row[None], dtype=torch.bool), 4)["logits"][0] for row in whole

@@ -60,8 +60,9 @@ def dated(chat_template: str) -> tuple[str, dict[str, Any]]:
 
 
 CLOCK = "strftime_now"
-"""What templates ask for the date."""
+"""The function that templates call for the date."""
 _DIRECTIVES = tuple(f"%{flag}{letter}" for flag in ("", "-") for letter in "aAbBdHIjmMpSUwWyYcxXe")
+# The empty expression at the end keeps trim_blocks from eating a newline with which the template begins.
 _MACRO = (
     "{% macro strftime_now(form) %}{% set said = namespace(text=form) %}{% for directive, text in qstar_date.items() %}"
     "{% set said.text = said.text | replace(directive, text) %}{% endfor %}{{ said.text }}{% endmacro %}{{ '' }}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Session(DecodeSession):
-    """What both kinds share: which tokens the rows consist of, and what was said behind the last of them."""
+    """What both kinds share: the tokens of the rows, and the logits behind the last of them."""
 
     def __init__(self, owner: LanguageModel, prompts: PromptBatch, samples: int) -> None:
         """Read the prompts.
@@ -36,6 +36,7 @@ class _Session(DecodeSession):
         self._owner = owner
         mask = prompts.prompt_mask
         ids = fill_masked(prompts.prompt_ids, mask)
+        # [prompts, 1]: the number of tokens so far, which is also the position of the next one.
         positions = mask.long().sum(-1, keepdim=True)
         with torch.no_grad():
             logits = self._begin(ids, mask, samples)
@@ -53,6 +54,7 @@ class _Session(DecodeSession):
         """See `DecodeSession.logits`."""
         if (known := self._last.known) is not None:
             return known
+        # They were not kept: the last token is taken out and read once more.
         last = self._ids[:, -1:]
         self._keep(Alignment(self._columns, self._lengths - 1, torch.ones_like(self._lengths)))
         return self._append(last)[:, -1]
@@ -96,6 +98,7 @@ class _Session(DecodeSession):
         check_tokens(self._owner.capabilities.context, self._length)
         self._pieces.append(token_ids.clone())  # the caller may write the next tokens into its tensor
         if self._mask is not None:
+            # Before the pass: the mask covers what the cache holds and the new columns.
             self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), count)], dim=1)
         with torch.no_grad():
             logits = self._owner.logits(self._read(token_ids))
@@ -165,12 +168,12 @@ class CachedSession(_Session):
         return logits
 
     def _keep(self, alignment: Alignment) -> None:
-        cut_cache(self._cache, alignment)
+        cut_cache(self._cache, alignment)  # first: it may refuse, and then the session is as it was
         super()._keep(alignment)
 
 
 class RereadingSession(_Session):
-    """One growing batch of a model that keeps nothing that could be repeated: every token costs a reading of it all."""
+    """One growing batch of a model without a usable cache: every token costs a pass over the whole sequences."""
 
     def _begin(self, ids: Tensor, mask: Tensor, samples: int) -> Tensor:
         rows, rows_mask = ids.repeat_interleave(samples, dim=0), mask.repeat_interleave(samples, dim=0)

@@ -14,7 +14,7 @@ def check_vocabulary(source: ModelSource, tokenizer: PreTrainedTokenizerBase, ar
     difference = vocabulary_difference(tokenizer, source.tokenizer())
     if difference is not None:
         raise UserError(f"{argument} must share the policy's vocabulary, got {difference}")
-    source.capabilities(tokenizer)
+    source.capabilities(tokenizer)  # raises if a token has no row in the embedding
 
 
 def own_token_ids(source: ModelSource, tokenizer: PreTrainedTokenizerBase, argument: str) -> list[int] | None:
@@ -25,7 +25,7 @@ def own_token_ids(source: ModelSource, tokenizer: PreTrainedTokenizerBase, argum
 
     """
     own = source.tokenizer()
-    source.capabilities(own)
+    source.capabilities(own)  # raises if a token has no row in the embedding
     difference = vocabulary_difference(tokenizer, own)
     if difference is None:
         return None

@@ -47,6 +47,7 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16)
 def _special_tokens(tokenizer: PreTrainedTokenizerBase, *_state: object) -> tuple[str, ...]:
+    # The state is only part of the cache's key, so that tokens added later are seen.
     added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
     found = {*map(str, tokenizer.all_special_tokens), *added} - {""}
     return tuple(sorted(found, key=lambda token: (-len(token), token)))
@@ -66,6 +67,7 @@ class Guard:
     def hide(self, text: str) -> str:
         """Return a text without any name of a control token; a character that stands for one becomes U+FFFD."""
         text = _PLACE.sub("\ufffd", text)
+        # Longest first, or a name inside a longer one would be taken out of it.
         for number, token in enumerate(special_tokens(self.tokenizer)):
             if token in text:
                 text = text.replace(token, chr(_PRIVATE + number))

@@ -41,6 +41,7 @@ class TokenRewardModel(nn.Module):
         """Return the rewards [rows] of the answers; row i answers prompt `prompt_index[i]`."""
         tokens = LanguageModel(self.model, self.tokenizer)
         logits = tokens.completion_logits(prompts, prompt_index, completion_ids, completion_mask)
+        # [rows, time]: the logit of each sampled token.
         values = logits.gather(-1, fill_masked(completion_ids, completion_mask).unsqueeze(-1)).squeeze(-1)
         if self.normalised:
             values = values - logits.logsumexp(-1)

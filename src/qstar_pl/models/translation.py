@@ -20,9 +20,9 @@ class Translation:
 
     Two tokenizers with the same ordinary tokens, but for a few, are one with other control tokens or ids: each id is
     then translated by its token's text, so that the model reads the very tokens that were sampled. Between others, and
-    around a token that the other lacks, the text is encoded anew, stretch by stretch between control tokens. These
-    keep their place in either case: one becomes the other's of
-    the same name; BOS, EOS and an end of turn the other's of the same role; any other is spelled out, as text.
+    around a token that the other lacks, the text is encoded anew, stretch by stretch between control tokens. Control
+    tokens keep their place in either case: a token becomes its namesake; BOS, EOS and an end of turn become the token
+    of the same role; any other is spelled out, as text.
     """
 
     source: PreTrainedTokenizerBase
@@ -36,6 +36,7 @@ class Translation:
     def between(cls, source: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase) -> Translation:
         """Compare two tokenizers, once."""
         mine, theirs = (_ordinary(tokenizer) for tokenizer in (source, target))
+        # Token texts, not ids, tell whether two tokenizers are one.
         alike = len(mine.keys() ^ theirs.keys()) <= max(FEW, len(mine) // 100)
         ordinary = {mine[token]: theirs[token] for token in mine if token in theirs} if alike else None
         return cls(source, target, ordinary, _control(source, target))
@@ -52,6 +53,7 @@ class Translation:
                 stretch.append(token)
         found += self._text(stretch)
         bos = self.target.bos_token_id
+        # Whether the target's own texts begin with BOS is seen in what it makes of one.
         begins = bos is not None and list(self.target("a")["input_ids"])[:1] == [bos]
         return [bos, *found] if begins and found[:1] != [bos] else found
 
@@ -88,6 +90,7 @@ def _control(source: PreTrainedTokenizerBase, target: PreTrainedTokenizerBase) -
         (turn_end_id(source), target.eos_token_id if end is None else end),
         (source.eos_token_id, target.eos_token_id),
     )
+    # Names come first, roles fill in what has no namesake; the end of a turn before EOS, which may be the same token.
     for mine, theirs in roles:
         if mine is not None and found.get(mine) is None:
             found[int(mine)] = theirs
