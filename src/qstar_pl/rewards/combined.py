@@ -32,6 +32,7 @@ class WeightedSum(Reward):
     def build(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """See `Reward.build`."""
         for reward in self.rewards:
+            # For the type checker: a ModuleList holds modules of any kind.
             assert isinstance(reward, Reward)
             reward.build(tokenizer)
 
@@ -47,6 +48,7 @@ class WeightedSum(Reward):
         """See `Reward.unknown`."""
         for reward in self.rewards:
             assert isinstance(reward, Reward)
+            # One that gives 0 for unknown rows leaves them to the other terms.
             if not reward.some_unknown and (reason := reward.unknown(example)) is not None:
                 return f"{type(reward).__name__}: {reason}"
         return None

@@ -21,11 +21,11 @@ class FinalAnswerReward(Reward):
 
     The final answer stands in the last \\boxed{}, else behind "####", else behind "the answer is"; without such a mark
     it is the last number or formula, or the whole text if it is short (see `find_answers`). What counts as the same is
-    said in `same_answer`: numbers by value, LaTeX by what it means, choices by their letter, words as in SQuAD.
+    stated in `same_answer`: numbers by value, LaTeX by what it means, choices by their letter, words as in SQuAD.
 
     The comparison is the project's own. Its arithmetic is exact or to 35 digits, bounded in time and memory, and the
     same in every thread and process; computer algebra (math-verify, sympy) is none of that on a stranger's text:
-    9**9**9 ends there by a signal that only a main thread can set.
+    there, 9**9**9 is ended by a signal that only a main thread can set.
     """
 
     some_unknown: ClassVar[bool] = True
@@ -48,6 +48,7 @@ class FinalAnswerReward(Reward):
     def references(self, example: Example) -> list[str]:
         """Return the right answers of an example; none if it has none."""
         row = example.metadata.get("row")
+        # What an adapter has made of a row comes before the row itself.
         for place in (example.metadata, row if isinstance(row, dict) else {}):
             for name in self.fields:
                 found = _texts(place.get(name))
@@ -75,6 +76,7 @@ class FinalAnswerReward(Reward):
 def _texts(value: object) -> list[str]:
     if isinstance(value, list | tuple):
         return [text for item in value for text in _texts(item)]
+    # A bool is an int to Python, and no answer.
     if isinstance(value, bool) or value is None:
         return []
     return [str(value).strip()] if isinstance(value, str | int | float) and str(value).strip() else []

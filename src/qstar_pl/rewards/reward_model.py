@@ -97,6 +97,6 @@ class RewardModelReward(Reward):
         rows = [translation.ids([*prompts[index], *ids[mask].tolist()]) for index, ids, mask in answers]
         device = rollout.completion_ids.device
         lengths = torch.tensor([len(row) for row in rows], device=device)
-        # Any id will do where the mask is False.
+        # Padded with id 0: any id will do where the mask is False.
         ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row, dtype=torch.int64) for row in rows], batch_first=True)
         return ids.to(device), torch.arange(ids.shape[1], device=device) < lengths.unsqueeze(-1)

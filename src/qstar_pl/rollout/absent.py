@@ -38,14 +38,17 @@ def fill_absent(
     Both models read the answers once (the deciding one again, since its logits at every position are too many to
     keep), in chunks of rows. On 48 tokens that is far cheaper than running both in lockstep.
     """
+    # A law with both roles leaves no model absent.
     (leader,) = law.roles
     size = chunk_rows(len(trace.ids), trace.ids.shape[1], models[role].vocab_size)
     for rows in torch.arange(len(trace.ids), device=trace.ids.device).split(size):
         mask = trace.mask[rows]
         answers = (prompts, prompt_index[rows], trace.ids[rows], mask)
+        # [tokens, vocab]: pads are dropped before anything is normalized.
         law_logprobs = truncation(models[leader].completion_logits(*answers)[mask].log_softmax(-1))
         logprobs = models[role].completion_logits(*answers)[mask].log_softmax(-1)
         row, time = mask.nonzero(as_tuple=True)
+        # Places in the whole trace of the tokens that `[mask]` picked, in the same order.
         where = (rows[row], time)
         trace.write(f"{role}_logprobs", where, logprobs.gather(-1, trace.ids[where].unsqueeze(-1)).squeeze(-1))
         trace.write_divergence(role, where, divergence(logprobs, law_logprobs, law_logprobs.exp()))
@@ -64,5 +67,6 @@ def divergence_along(rollout: Rollout, model: NextToken, other: NextToken) -> Te
         answers = (rollout.prompts, rollout.prompt_index[rows], rollout.completion_ids[rows], mask)
         logprobs, others = (one.completion_logits(*answers)[mask].log_softmax(-1) for one in (model, other))
         row, time = mask.nonzero(as_tuple=True)
+        # `divergence` takes the law second: here `model` is q and `other` is p.
         found[rows[row], time] = divergence(others, logprobs, logprobs.exp()).kl.to(found.dtype)
     return found

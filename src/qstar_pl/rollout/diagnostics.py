@@ -85,6 +85,7 @@ def row_diagnostics(
     if target:
         ratio = masked_sum(columns["ess_theta"], mask, dim=-1) / masked_sum(columns["ess_t"], mask, dim=-1)
         numbers["ess_ratio"] = ratio.tolist()
+    # Rows of one prompt are adjacent, so row % samples numbers a prompt's answers.
     keys = rollout.prompts.keys[rollout.prompt_index].tolist()
     tokens, ended = mask.sum(-1).tolist(), rollout.ended_mask.tolist()
     return [

@@ -50,7 +50,7 @@ def decode(
         seed: of the draw; another step needs another seed.
         max_new_tokens: longest answer, EOS included.
         truncation: temperature, top-k and top-p of q.
-        pace: when the loop ends, with processes that decode at the same time; see `distributed.generating`.
+        pace: when the loop ends, with processes that decode at the same time; see `distributed.generation`.
 
     """
     if policy.vocab_size != target.vocab_size:
@@ -63,6 +63,7 @@ def decode(
     like = sessions[law.roles[0]].logits
     uniforms = row_uniforms(prompts.keys, samples, max_new_tokens, seed=seed).to(like.device)
     trace = Trace(len(like), max_new_tokens, like)
+    # May be empty: isin is then False everywhere, and answers end at max_new_tokens.
     eos = torch.tensor(policy.eos_token_ids, dtype=torch.int64, device=like.device)
     ended = torch.zeros(len(like), dtype=torch.bool, device=like.device)
     live = torch.arange(len(like), device=like.device)
@@ -73,9 +74,11 @@ def decode(
             token = _draw(trace, time, live, logprobs, law, truncation, uniforms[live, time])
             ended[live] = torch.isin(token, eos)
             live = (~ended).nonzero().squeeze(-1)
+        # The last step needs no question, since every process ends there.
         if time + 1 == max_new_tokens or clock.over(len(live) == 0, time + 1):
             break
         for session in sessions.values():
+            # Ended rows go on with token 0: a cache is a rectangle, and nothing more is written of them.
             session.advance(trace.ids[:, time])
     trace.cut(max(1, int(trace.mask.sum(-1).max())))
     prompt_index = torch.arange(len(prompts), device=like.device).repeat_interleave(samples)
@@ -110,6 +113,7 @@ def _draw(
     uniforms: Tensor,
 ) -> Tensor:
     """Draw one token for every live row, write all that is known of it, and return the tokens [live]."""
+    # Row numbers and one column: the tensors of this function have a row for each live answer only.
     where = (live, time)
     mixed = law(logprobs)
     law_logprobs = truncation(mixed.logprobs)

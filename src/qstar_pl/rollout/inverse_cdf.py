@@ -28,10 +28,13 @@ def inverse_cdf(probs: Tensor, uniforms: Tensor) -> Tensor:
     sums = probs[:, :whole].unflatten(-1, (-1, BLOCK)).sum(-1) if whole else probs[:, :0]
     if whole < vocab:
         sums = torch.cat([sums, probs[:, whole:].sum(-1, keepdim=True)], dim=-1)
+    # Given the block, what is left of the uniform number is uniform again and picks the token in it.
     block, rest = _search(sums.double(), uniforms)
+    # [rows, BLOCK]; the last block may reach beyond the vocabulary, where masses are 0.
     positions = block.unsqueeze(-1) * BLOCK + torch.arange(min(BLOCK, vocab), device=probs.device)
     inside = probs.gather(-1, positions.clamp_max(vocab - 1)).double().masked_fill_(positions >= vocab, 0.0)
     token, _ = _search(inside, rest)
+    # Only a row with NaN can point beyond the vocabulary.
     return (block * BLOCK + token).clamp_max(vocab - 1)
 
 
@@ -43,6 +46,7 @@ def _search(masses: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     # it), and a parallel running sum need not be monotone to the last digit.
     beyond = (cumulative > point.unsqueeze(-1)) & (masses > 0)
     first = beyond.int().argmax(-1)
+    # Where no mass lies beyond, the last positive one is taken.
     last = masses.shape[-1] - 1 - (masses > 0).int().flip(-1).argmax(-1)
     index = torch.where(beyond.any(-1), first, last)
     mass = masses.gather(-1, index.unsqueeze(-1)).squeeze(-1)

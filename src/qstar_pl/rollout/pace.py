@@ -15,7 +15,8 @@ class Pace:
 
     everyone: Callable[[bool], bool] = bool
     """Asked after every token with "all my answers have ended"; True ends the loop. Under streamed parameters every
-    forward pass is a meeting of all processes, so none may stop before the last one has ended."""
+    forward pass is a meeting of all processes, so none may stop before the last one has ended. The default, bool, asks
+    this process alone."""
     limit_s: float | None = None
     """Longest time of one rollout, s; None: none."""
 

@@ -32,7 +32,7 @@ def row_uniforms(keys: Tensor, samples: int, count: int, *, seed: int, purpose: 
         [prompts × samples, count] float64 on the CPU; float32 has too few digits to reach improbable tokens.
 
     """
-    generator = torch.Generator()
+    generator = torch.Generator()  # seeded anew for each row; always of the CPU, so that every device draws the same
     rows = [
         torch.rand(count, generator=generator.manual_seed(row_seed(seed, key, sample, purpose)), dtype=torch.float64)
         for key in keys.tolist()

@@ -55,6 +55,6 @@ class Trace:
             self.columns[name] = self.columns[name.replace("target", "policy")].clone()
 
     def cut(self, time: int) -> None:
-        """Drop the columns from `time` on."""
+        """Drop everything from `time` on."""
         self.columns = {name: column[:, :time] for name, column in self.columns.items()}
         self.ids, self.mask = self.ids[:, :time], self.mask[:, :time]

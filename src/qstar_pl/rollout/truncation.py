@@ -38,6 +38,7 @@ class Truncation:
         """
         if self.temperature != 1:
             logprobs = (logprobs / self.temperature).log_softmax(-1)
+        # A k that keeps everything must change nothing, not even by rounding.
         if self.top_k is not None and self.top_k < logprobs.shape[-1]:
             logprobs = keep_top_k(logprobs, self.top_k)
         if self.top_p is not None and self.top_p < 1:
@@ -48,6 +49,7 @@ class Truncation:
 def keep_top_k(logprobs: Tensor, k: int) -> Tensor:
     """Keep exactly k tokens (of equally probable ones at the edge, some) and renormalize."""
     kept, ids = logprobs.topk(k, dim=-1)
+    # By place and not by a threshold, which equally probable tokens would pass together.
     return torch.full_like(logprobs, -torch.inf).scatter(-1, ids, kept.log_softmax(-1))
 
 
@@ -55,6 +57,7 @@ def keep_top_p(logprobs: Tensor, p: float) -> Tensor:
     """Keep the most probable tokens until their mass reaches p, the one that reaches it included, and renormalize."""
     ordered, ids = logprobs.sort(dim=-1, descending=True, stable=True)
     probs = ordered.exp()
+    # float64: near the end of a large vocabulary single tokens vanish in a float32 running sum.
     before = probs.cumsum(-1, dtype=torch.float64) - probs  # mass of the tokens that come first
     before[..., 0] = 0.0  # the most probable token stays, whatever rounding says
     kept = ordered.masked_fill(before >= p, -torch.inf).log_softmax(-1)

@@ -76,10 +76,12 @@ class CandidateSetSampler(Sampler):
             self.next_tokens(target)
 
     def _whole(self, target: NextToken | Target) -> CandidateTarget | None:
+        # Any other proposal would ask the target for next tokens, which it does not have.
         return target if isinstance(target, CandidateTarget) and self.proposal.roles == (POLICY,) else None
 
     def independent_draws(self, samples: int) -> int:
         """See `Sampler.independent_draws`: one per set."""
+        # Rounded up: the last set may give fewer answers.
         return -(-samples // self.answers_per_set)
 
     def draw(
@@ -106,16 +108,20 @@ class CandidateSetSampler(Sampler):
             max_new_tokens=self.max_new_tokens,
             pace=pace,
         )
+        # From here on a row is a set: [prompts · sets, candidates].
         proposals = self._sums(pool, pool.behavior_logprobs)
         policy_law = normalise_candidates(self._sums(pool, pool.policy_logprobs), proposals)
         if whole is None:
             target_law = normalise_candidates(self._sums(pool, pool.target_logprobs), proposals)
         else:
             target_law = whole.candidate_logprobs(pool, policy_law)
+            # log π_t of an answer is known up to a constant of its set only, through its ratio to π_θ.
             estimate = pool.policy_logprobs + _spread((target_law - policy_law).flatten(), pool.completion_mask)
             pool = replace(pool, target_logprobs=estimate)
         mixture = mix_candidates(policy_law, target_law, self.alpha)
+        # Truncated, so that `log_weights` are those of the law that is drawn from.
         drawn = replace(mixture, logprobs=Truncation(self.temperature, self.top_k, self.top_p)(mixture.logprobs))
+        # A stream of its own: the candidates' numbers would make the choice depend on what they are.
         uniforms = row_uniforms(prompts.keys, samples, 1, seed=seed, purpose="resample").squeeze(-1)
         sets = self._sets(len(prompts), samples).to(drawn.logprobs.device)
         chosen = inverse_cdf(drawn.logprobs.exp()[sets], uniforms.to(drawn.logprobs.device))
@@ -124,7 +130,8 @@ class CandidateSetSampler(Sampler):
         return replace(rollout, info=info)
 
     def _sets(self, prompts: int, samples: int) -> Tensor:
-        """Return the number of the set [prompts × samples] that each answer is taken from."""
+        """Return, for each answer [prompts × samples], the number of the set that it is taken from."""
+        # Answers [0, answers_per_set) come from a prompt's first set, the next ones from its second, and so on.
         of_prompt = torch.arange(samples) // self.answers_per_set
         return (torch.arange(prompts).unsqueeze(-1) * self.independent_draws(samples) + of_prompt).flatten()
 
@@ -146,6 +153,7 @@ def _spread(values: Tensor, mask: Tensor) -> Tensor:
 def _resample(pool: Rollout, drawn: CandidateMixture, sets: Tensor, rows: Tensor, uncovered: Tensor) -> Rollout:
     """Return the rollout of the candidates `rows` of the pool, each taken from the set that `sets` [rows] says."""
     mask = pool.completion_mask[rows]
+    # The longest candidate may not have been chosen.
     mask = mask[:, : int(mask.sum(-1).max())]
     time = mask.shape[1]
 
@@ -162,6 +170,7 @@ def _resample(pool: Rollout, drawn: CandidateMixture, sets: Tensor, rows: Tensor
         completion_ids=pool.completion_ids[rows, :time],
         completion_mask=mask,
         ended_mask=pool.ended_mask[rows],
+        # log q = log π_θ − log w, along the whole answer.
         behavior_logprobs=policy - _spread(drawn.log_weights.flatten()[rows], mask),
         policy_logprobs=policy,
         target_logprobs=pool.target_logprobs[rows, :time],

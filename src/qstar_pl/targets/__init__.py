@@ -1,4 +1,4 @@
-"""Targets π_t: the behaviour we want, as a strategy."""
+"""Targets π_t: the behavior we want, as a strategy."""
 
 from qstar_pl.targets.candidate_target import CandidateTarget as CandidateTarget
 from qstar_pl.targets.expert import Expert as Expert

@@ -48,6 +48,7 @@ class Expert(TokenTarget):
 
     def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """See `Target.build`."""
+        # Before the weights are loaded: a vocabulary that does not fit costs no model load.
         own_ids = own_token_ids(self.model, tokenizer, "target.model")
         self.expert = freeze(self.model.load())
         self._tokenizer = tokenizer

@@ -62,6 +62,7 @@ class PromptTemplate:
         return replace(prompts, prompt_ids=ids, prompt_mask=mask)
 
     def _around(self, ids: list[int], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+        # BOS must stay the first token, before the template's own text.
         bos = ids[:1] if tokenizer.bos_token_id is not None and ids[:1] == [tokenizer.bos_token_id] else []
         return bos + self._encode(self.text.replace(PLACE, _read(ids[len(bos) :], tokenizer)), tokenizer)
 
@@ -94,9 +95,11 @@ def _read(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
     guard = Guard(tokenizer)
     control = set(tokenizer.convert_tokens_to_ids(list(special_tokens(tokenizer))))
     whole = decode_exactly(tokenizer, ids)
+    # As many names in the text as control tokens among the ids: then no name was written by a user.
     if sum(whole.count(token) for token in special_tokens(tokenizer)) == sum(i in control for i in ids):
         return whole  # all names are the tokens; as one text, so that no stretch of it loses a space at its start
     stretches = [list(group) for _, group in groupby(ids, key=control.__contains__)]
+    # Control tokens and what lies between them apart, so that names in the latter can be hidden.
     texts = [decode_exactly(tokenizer, stretch) for stretch in stretches]
     return "".join(
         text if stretch[0] in control else guard.hide(text) for text, stretch in zip(texts, stretches, strict=True)

@@ -96,7 +96,7 @@ class RewardTilted(TokenTarget):
 
     def tilt(self, base_logits: Tensor | None, reward_logits: Tensor) -> Tensor:
         """Return logits [..., vocab] of π_t from those of the base (None: uniform) and of π_r."""
-        # Normalised first: the tokens that matter are then near 0, where dividing by a small β loses no digits.
+        # Normalized first: the tokens that matter are then near 0, where dividing by a small β loses no digits.
         tilt = reward_logits.log_softmax(-1) / self.beta
         return tilt if base_logits is None else tilt + base_logits.log_softmax(-1)
 
@@ -146,6 +146,7 @@ class TiltedSession(DecodeSession):
         """See `DecodeSession.rewind`."""
         for session in self._sessions:
             session.rewind(counts)
+        # Not worked out before it is asked for: the models may have to read a token again.
         self._logits = None
 
     def select(self, rows: Tensor) -> None:

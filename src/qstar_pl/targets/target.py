@@ -1,4 +1,4 @@
-"""π_t, the behaviour we want, as a strategy."""
+"""π_t, the behavior we want, as a strategy."""
 
 from __future__ import annotations
 

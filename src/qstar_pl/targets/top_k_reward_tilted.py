@@ -103,6 +103,7 @@ class TopKRewardTilted(TokenTarget):
         """Return log π_t [..., vocab] from the base's logits and the `rewards` [..., k] of `candidates` [..., k]."""
         logprobs = base_logits.log_softmax(-1)
         inside = logprobs.gather(-1, candidates)
+        # π_init · exp(r/β), normalized over the candidates; times their mass under π_init, log Z is 0.
         shares = (inside + rewards.to(inside.dtype) / self.beta).log_softmax(-1)
         return logprobs.scatter(-1, candidates, shares + inside.logsumexp(-1, keepdim=True))
 
@@ -137,6 +138,7 @@ def read_candidates(prefixes: PrefixRewards, ids: Tensor, mask: Tensor, candidat
     queries = min(length, MAX_ATTENTION // (2 * rows * length))  # no more than columns: at most 2 × length in all
     pieces: list[Tensor] = []
     for chunk in torch.arange(time, device=ids.device).split(max(1, queries // k)):
+        # The tokens are read with the first chunk; later chunks bring candidates alone.
         new = slice(0) if pieces else slice(None)
         tokens = candidates[:, chunk].flatten(1)
         rewards = prefixes.read(ids[:, new], mask[:, new], tokens, ends[chunk].repeat_interleave(k))
@@ -151,6 +153,7 @@ class TopKSession(DecodeSession):
         self._owner = owner
         self._base = owner.base.start(prompts, samples)
         self._prefixes = PrefixRewards(owner.scorer)
+        # All rows of a prompt are still alike: its candidates are scored once, then the cache is repeated.
         per_prompt = self._base.logits[::samples]
         logits = self._tilted(per_prompt, prompts.prompt_ids, prompts.prompt_mask)
         self._prefixes.repeat(samples)
@@ -161,6 +164,7 @@ class TopKSession(DecodeSession):
         """See `DecodeSession.logits`."""
         if (known := self._last.known) is None:
             base_logits = self._base.logits
+            # After a rewind: the candidates are read behind the cached tokens, without a new one.
             nothing = torch.empty(len(base_logits), 0, dtype=torch.int64, device=base_logits.device)
             known = self._tilted(base_logits, nothing, nothing.bool())
             self._last = LastLogits(known.unsqueeze(1))
@@ -196,5 +200,6 @@ class TopKSession(DecodeSession):
 
     def _tilted(self, base_logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         candidates = self._owner.candidates(base_logits)
+        # All candidates extend the last column, the tokens read now included.
         end = ids.new_full((candidates.shape[1],), self._prefixes.length + ids.shape[1] - 1)
         return self._owner.tilt(base_logits, candidates, self._prefixes.read(ids, mask, candidates, end))
