@@ -1,4 +1,4 @@
-"""DPO with a learnt β."""
+"""DPO with a learned β."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,7 +16,7 @@ from qstar_pl.types import LossReport, PreferenceBatch, PromptBatch
 
 
 class LEDPO(PreferenceModule):
-    """DPO whose β is learnt, for every prompt on its own: β(x) = beta_min + beta_scale · act(w·ĥ(x) + b).
+    """DPO whose β is learned, one for each prompt: β(x) = beta_min + beta_scale · act(w·ĥ(x) + b).
 
     h is the policy's last hidden state at the prompt's last token, before any answer; ĥ has length 1.
 
@@ -24,7 +24,7 @@ class LEDPO(PreferenceModule):
 
         loss = objective + prior_weight · mean (log β − log initial_beta)²,
 
-    that is a log-normal prior whose standard deviation of log β is 1/√(2 prior_weight) if every pair is one
+    a log-normal prior on β: log β has the standard deviation 1/√(2 prior_weight) if every pair counts as one
     observation.
 
     - `Joint` (default): one preference loss ℓ(β m) for both, as LEDPO is usually written. Comparisons do not determine
@@ -58,11 +58,11 @@ class LEDPO(PreferenceModule):
             beta_min: smallest β, positive.
             beta_scale: factor of the activation, positive; 1 or 10 are usual.
             activation: Sigmoid, Softplus or ReLU.
-            dynamic: β depends on the prompt; false: it is one learnt number.
+            dynamic: β depends on the prompt; false: it is one learned number.
             detach_hidden: the policy does not learn to move β through the hidden state.
             prior_weight: pull of log β towards log initial_beta, at least 0; None: 0.1 for Joint, 0 for HeldOut.
             objective: Joint, or HeldOut, whose β the data determine.
-            beta_lr: learning rate of β's own parameters, which schedules scale like the policy's; never decayed.
+            beta_lr: learning rate of β's own parameters, scaled by the schedule like the policy's; no weight decay.
             metrics: what `validate` and `test` report; `metrics+=` adds to it.
             **kwargs: see `PreferenceModule`.
 
@@ -74,7 +74,7 @@ class LEDPO(PreferenceModule):
             prior_weight = objective.default_prior_weight
         at_least(0, prior_weight=prior_weight)
         objective.check(detach_hidden)
-        activation.inverse((initial_beta - beta_min) / beta_scale)  # a bad combination must not cost a model load
+        activation.inverse((initial_beta - beta_min) / beta_scale)  # raises before any model is loaded
         self.initial_beta = initial_beta
         self.beta_min = beta_min
         self.beta_scale = beta_scale
@@ -98,21 +98,22 @@ class LEDPO(PreferenceModule):
         )
 
     def parameter_groups(self) -> list[Any]:
-        """Return the policy's parameters, and β's with their own rate and without decay, a prior of its own."""
+        """Return two groups: the policy's, and β's with its own rate and no decay, which would be a second prior."""
         policy = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
         beta = {"params": list(self.beta_head.parameters()), "name": "beta", "lr": self.beta_lr, "weight_decay": 0.0}
         return [{"params": policy, "name": "policy"}, beta]
 
     def betas(self, prompts: PromptBatch) -> Tensor:
         """Return β(x) [prompts]."""
-        # Of an answer's first token nothing is read: the state that predicts it is the prompt's last one.
+        # A one-token answer whose content is never read: the state that predicts it is the prompt's last one.
         ids = prompts.prompt_ids.new_zeros(len(prompts), 1)
         index = torch.arange(len(prompts), device=ids.device)
+        # no_grad instead of detach: the pass then keeps no activations.
         with torch.no_grad() if self.detach_hidden else nullcontext():
             _, states = self.policy_tokens.completion_states(
                 prompts, index, ids, torch.ones_like(ids, dtype=torch.bool)
             )
-        betas: Tensor = self.beta_head(states[:, 0])
+        betas: Tensor = self.beta_head(states[:, 0])  # states: [prompts, 1, hidden]
         return betas
 
     def training_step(self, batch: PreferenceBatch, batch_idx: int) -> dict[str, Any]:

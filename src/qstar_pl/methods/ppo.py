@@ -1,4 +1,4 @@
-"""Proximal policy optimization with a learnt critic."""
+"""Proximal policy optimization with a learned critic."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -49,8 +49,8 @@ class PPO(RolloutModule):
 
     Terms, means over the optimizer steps: `loss/policy`, `loss/value` (reward²), `loss/entropy` (nats per token),
     `loss/clip_fraction` (share of tokens), `loss/approximate_kl` (k3 of π_old against π_θ, nats per token),
-    `loss/ratio_deviation` (mean |log ρ|), with InLoss `loss/kl` (the estimate of D(π_θ‖π_init), nats per token);
-    `loss/ratio_first`, the same in the first minibatch: 0 exactly; `loss/kl_coefficient`.
+    `loss/ratio_deviation` (mean |log ρ|), with InLoss `loss/kl` (the estimate of D(π_θ‖π_init), nats per token).
+    Besides: `loss/ratio_first`, the ratio_deviation of the first minibatch, exactly 0; `loss/kl_coefficient`.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class PPO(RolloutModule):
         for name, bound in (("clip", clip), ("value_clip", value_clip)):
             positive(**{name: bound})
         self.steps = SeveralSteps(epochs, minibatches, micro_batch_size, gradient_clip)
-        self.automatic_optimization = False
+        self.automatic_optimization = False  # one training_step takes several optimizer steps
         self.clip = clip
         self.value_clip = value_clip
         self.value_coefficient = value_coefficient
@@ -102,7 +102,7 @@ class PPO(RolloutModule):
         """Accept any: one that needs values gets a critic."""
 
     def configure_callbacks(self) -> Sequence[Callback]:
-        """Check the trainer; of Lightning's hooks this alone comes before its own words on the trainer's options."""
+        """Check the trainer's options here, in the one hook that comes before Lightning's own check of them."""
         self.steps.check(self.trainer, type(self).__name__)
         return super().configure_callbacks()
 
@@ -119,7 +119,7 @@ class PPO(RolloutModule):
         return ActorCritic(self.policy_tokens, critic, entropy_gradient=self.entropy_coefficient != 0)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip: after the loss scale of float16 was taken out and the diagnostics have seen the whole gradient."""
+        """Clip here: float16's loss scale has been taken out, and the diagnostics have seen the gradient unclipped."""
         if self.steps.gradient_clip is not None:
             clip_norm(self, optimizer, self.steps.gradient_clip)
 
@@ -129,9 +129,10 @@ class PPO(RolloutModule):
         completions = self.decode(rollout)
         reference_logprobs = self.reference_logprobs(rollout)
         epochs = self.steps.deal(rollout.completion_mask, seed=self.step_seed)
+        # In the first epoch's micro-batches, so that ρ = 1 to the last bit in the first minibatch (see `old_outputs`).
         old_logprobs, old_values = self.actor_critic.old_outputs(rollout, self.steps.split(epochs[0]))
         weighted = self.weigh(self.score(rollout, completions), reference_logprobs, old_values)
-        returns = weighted.advantages + old_values
+        returns = weighted.advantages + old_values  # before whitening: the critic learns in units of reward
         whitened = whiten(weighted.advantages, rollout.completion_mask, all_sum=sum_over_ranks)
         weighted = replace(weighted, advantages=whitened)
         experience = Experience.of(weighted, reference_logprobs, old_logprobs, old_values, returns)
@@ -149,6 +150,7 @@ class PPO(RolloutModule):
             "ratio_first": steps[0].terms["ratio_deviation"],
             "kl_coefficient": torch.tensor(self.kl_coefficient),
         }
+        # After the steps and the report: this rollout was priced at the old coefficient.
         self.kl_coefficient = self.kl_controller.next(
             self.kl_coefficient, *kl_of_answers(weighted, reference_logprobs, all_sum=sum_over_ranks)
         )
@@ -166,13 +168,14 @@ class PPO(RolloutModule):
             "policy": policy,
             "entropy": entropy,
             "clip_fraction": clipped_mask.to(policy.dtype),
-            "approximate_kl": K3()(-log_ratio),
+            "approximate_kl": K3()(-log_ratio),  # the tokens are π_old's, so k takes log π_old/π_θ
             "ratio_deviation": log_ratio.abs(),
         }
         if self.advantage.critic:
             parts["value"] = clipped_value_loss(values, rows.old_values, rows.returns, self.value_clip)
         sums = {name: masked_sum(part, mask) * scale for name, part in parts.items()}
         if self.kl_placement.in_loss:
+            # π_old/q · π_θ/π_old = π_θ/q: the price is that of the current policy.
             weights = rows.weights * self.moved_weights(log_ratio.detach(), mask)
             kl = self.kl_placement.loss(self.kl_estimator, logprobs, rows.reference_logprobs, weights, mask)
             sums["kl"] = kl.sum() * scale
@@ -182,17 +185,18 @@ class PPO(RolloutModule):
             "entropy": -self.entropy_coefficient,
             "kl": self.kl_coefficient,
         }
+        # A term without a price is left out and not multiplied by 0, which would let its NaN or inf into the loss.
         loss = torch.stack([price * sums[name] for name, price in prices.items() if price and name in sums]).sum()
         return LossReport(loss, {name: part.detach() for name, part in sums.items()})
 
     def moved_weights(self, log_ratio: Tensor, mask: Tensor) -> Tensor:
-        """Return π_θ/π_old [rows, time] at the level of the weights, which make the price that of the policy of now."""
+        """Return π_θ/π_old [rows, time], of tokens or whole answers as the weights are, to price the current policy."""
         if self.weights.level == "sequence":
             log_ratio = masked_sum(log_ratio, mask, dim=-1).unsqueeze(-1).expand_as(mask)
         return log_ratio.exp()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the coefficient: a buffer would be rounded under bf16-true, and then never move."""
+        """Save the coefficient as a number: a buffer would be rounded under bf16-true, where small changes get lost."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["kl_coefficient"] = self.kl_coefficient
 

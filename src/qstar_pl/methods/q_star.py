@@ -21,9 +21,10 @@ class QStar(RolloutModule):
     One gradient step per rollout: there is no trust region, and π_θ in the weights is the policy being differentiated.
 
     The default gradient is not exactly π_θ's: the weights are those of whole answers, Π_t π_θ/q, *clipped to [0.1, 10]*
-    (`ClippedWeights`). That keeps the variance finite, and gives answers that π_θ would hardly give a tenth of a vote
-    each; how many they are is logged as `weights/floor_fraction`, and on an enumerated pair with 38% of them the
-    expected gradient had 1.07 of the true one in it (error 0.09); see `qstar_pl.qstar.weights` for all treatments.
+    (`ClippedWeights`). That keeps the variance finite, and lets an answer that π_θ would hardly ever give
+    count one tenth; the share of such answers is logged as `weights/floor_fraction`. On an enumerated pair with 38% of
+    them the expected gradient had 1.07 of the true one in it (error 0.09); see `qstar_pl.qstar.weights` for all
+    treatments.
     With `weights` RawWeights the expected gradient is exactly that of E_πθ[r] − kl_coefficient · D(π_θ‖π_init).
     """
 
@@ -48,7 +49,7 @@ def policy_gradient(method: RolloutModule, weighted: WeightedRollout, reference_
     `loss/kl` is the estimate of D(π_θ‖π_init), nats per answer, before its coefficient.
     """
     rollout, mask = weighted.scored.rollout, weighted.scored.rollout.completion_mask
-    logprobs = rollout_logprobs(method.policy_tokens, rollout)
+    logprobs = rollout_logprobs(method.policy_tokens, rollout)  # once more, now with gradient
     loss = policy_gradient_loss(logprobs, weighted.weights, weighted.advantages, mask).mean()
     placement = method.kl_placement
     if not placement.in_loss:

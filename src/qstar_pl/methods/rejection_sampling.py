@@ -80,19 +80,19 @@ def imitation_step(method: RolloutModule, keep: Keep, prompts: PromptBatch) -> d
 def answer_weights(kept: Tensor, prompts: int) -> Tensor:
     """Return the weights [rows] whose mean over rows is the mean over prompts of the mean over kept answers."""
     by_prompt = kept.view(prompts, -1).float()
-    counts = by_prompt.sum(-1, keepdim=True).clamp_min(1.0)
+    counts = by_prompt.sum(-1, keepdim=True).clamp_min(1.0)  # a prompt with nothing kept: weights 0, not 0/0
     return (by_prompt * by_prompt.shape[1] / counts).flatten()
 
 
 def kept_likelihood(method: RolloutModule, weighted: WeightedRollout, kept: Kept) -> LossReport:
     """Return the negative log-likelihood of what was kept; only that is run through the model again."""
     rollout = weighted.scored.rollout
-    # With nothing kept the first answer is run at weight 0: the gradient is then 0 and not absent, as ranks that
-    # share a gradient need it.
+    # With nothing kept, the first answer is run at weight 0: ranks that share a gradient all need to have one.
     rows = kept.mask.nonzero().squeeze(-1) if bool(kept.mask.any()) else kept.mask.new_zeros(1, dtype=torch.long)
     mask = rollout.completion_mask[rows]
     logprobs = rollout_logprobs(method.policy_tokens, rollout, rows)
     nats = likelihood_loss(weighted.weights[rows] * logprobs, mask)
     by_prompt = kept.mask.view(len(rollout.prompts), -1)
     terms = {"acceptance": by_prompt.float().mean(), "prompts_kept": by_prompt.any(-1).float().mean()}
+    # Divided by all rows, kept or not, as `answer_weights` expects.
     return LossReport(loss=nats.sum() / len(kept.mask), terms={**terms, **kept.terms})

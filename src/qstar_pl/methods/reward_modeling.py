@@ -78,7 +78,7 @@ class RewardModeling(RLHFModule):
         self.model = self.parametrisation.build(self.model_source)
 
     def on_train_start(self) -> None:
-        """Hugging Face loads in eval mode and Lightning leaves it so: dropout that was asked for must be on."""
+        """Switch dropout on: Hugging Face loads models in eval mode, and Lightning keeps the mode that it finds."""
         self.model.train()
 
     def rewards(self, batch: PreferenceBatch) -> tuple[Tensor, Tensor]:
@@ -97,7 +97,7 @@ class RewardModeling(RLHFModule):
             loss=loss,
             terms={
                 "nats_per_pair": likelihood,
-                "accuracy": (((chosen - rejected).sign() + 1) / 2).mean(),
+                "accuracy": (((chosen - rejected).sign() + 1) / 2).mean(),  # a tie counts one half
                 "margin": (chosen - rejected).mean(),
             },
             samples=len(batch),

@@ -9,7 +9,7 @@ from qstar_pl.types import DemonstrationBatch, StepReport
 
 
 class SFT(PolicyModule):
-    """Maximise the likelihood of demonstrations: loss = mean over answers of −Σ_t log π_θ(y_t), in nats per answer.
+    """Maximize the likelihood of demonstrations: loss = mean over answers of −Σ_t log π_θ(y_t), in nats per answer.
 
     Only answers (EOS included) are learned, never prompts. `loss/nats_per_token` is the same quantity per token.
     """

@@ -45,7 +45,7 @@ from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, Rol
 
 
 class PolicyModule(RLHFModule):
-    """A policy π_θ, its frozen start π_init and the rewards of its answers, measured alike whatever method trains it.
+    """A policy π_θ, its frozen start π_init and the rewards of its answers, measured alike by every method.
 
     `validate` and `test` report its `metrics` under `val/` or `test/`. Answers are drawn with fixed seeds, from π_θ
     unless `evaluation_sampler` says otherwise; a pair's margin is how much more log-probability over π_init its
@@ -137,7 +137,7 @@ class PolicyModule(RLHFModule):
             if judge is not None:
                 judge.build(self.tokenizer)
         owned = [model for sampler in self.samplers() for model in built(sampler, self.reference, self.tokenizer)]
-        if owned:
+        if owned:  # registered, so that they move to the module's device; samplers are plain dataclasses
             self.sampler_models = nn.ModuleList(owned)
 
     def samplers(self) -> list[Sampler]:
@@ -145,7 +145,8 @@ class PolicyModule(RLHFModule):
         return [self.evaluation_sampler]
 
     def settle_judges(self) -> None:
-        """Choose the rewards that were left to defaults, once the data are there; see `settle`."""
+        """Choose the rewards that were left to their defaults, now that the data is known; see `settle`."""
+        # `_trainer`, since Lightning's property `trainer` raises where there is none.
         training = type(self).__name__ if self._trainer is not None and self.trainer.training else None
         if self._settled_for == (training, self.data):
             return
@@ -171,7 +172,7 @@ class PolicyModule(RLHFModule):
         return {name: judge.score(rollout, completions) for name, judge in judges.items() if judge is not None}
 
     def on_train_start(self) -> None:
-        """Hugging Face loads in eval mode and Lightning leaves it so: dropout that was asked for must be on."""
+        """Switch dropout on: Hugging Face loads models in eval mode, and Lightning keeps the mode that it finds."""
         self.policy.train()
 
     @property
@@ -205,7 +206,7 @@ class PolicyModule(RLHFModule):
                 self._measure_answers(batch)
             case DemonstrationBatch():
                 of_data = [metric for metric in self.wanted() if isinstance(metric, DemonstrationMetric)]
-                if of_data:
+                if of_data:  # no forward pass that no metric reads
                     demonstrations = Demonstrations(batch, demonstration_logprobs(self.policy_tokens, batch))
                     for metric in of_data:
                         self.metrics.add(metric, metric.sums(demonstrations))
@@ -217,7 +218,7 @@ class PolicyModule(RLHFModule):
                         self.metrics.add(of_pair, of_pair.sums(comparisons))
 
     def _measure_answers(self, prompts: PromptBatch) -> None:
-        answered: dict[Drawing, Answers] = {}
+        answered: dict[Drawing, Answers] = {}  # one rollout per distinct drawing, for all its metrics
         for metric in self.wanted():
             if isinstance(metric, AnswerMetric):
                 drawing = metric.drawing
@@ -246,10 +247,11 @@ class PolicyModule(RLHFModule):
     def draw_for_evaluation(self, prompts: PromptBatch, drawing: Drawing = Drawing()) -> Rollout:
         """Draw answers to every prompt, always with the same seed.
 
-        Where π_θ alone is sampled, the rollout's "target" is π_init, which then reads the answers in the same pass.
+        Two validations therefore differ by the policy, not by sampling noise. Where π_θ alone is sampled, the rollout's
+        "target" is π_init, which then reads the answers in the same pass.
         """
         target = self.evaluation_target()
-        # The same seed at every validation: differences between two of them are the policy's, not the noise's.
+        # Every model that runs inside the block is named: sharded ones are gathered for it.
         asked = [self.reference] if target is None else target.decoding_models()
         with sampling_from(self, [self.policy, *asked, *self.evaluation_sampler.models()]) as pace:
             return drawing.sampler(self.evaluation_sampler).draw(
@@ -268,7 +270,7 @@ class PolicyModule(RLHFModule):
     def _divergences(self, rollout: Rollout, drawing: Drawing) -> Tensor:
         """Return D(π_θ‖π_init) [rows, time] at every token of the answers."""
         if self.evaluation_target() is None and not drawing.greedy:
-            # With π_init as its target and q = π_θ, the sampler's exact D(q‖π_t) is D(π_θ‖π_init).
+            # With q = π_θ and π_init in the target's place, the sampler's exact D(q‖π_t) is D(π_θ‖π_init).
             return rollout.kl_behavior_target
         return divergence_along(rollout, self.policy_tokens, self.reference_tokens)
 

@@ -37,7 +37,7 @@ class PreferenceModule(PolicyModule):
         self, batch: PreferenceBatch, loss: LossReport, margins: Tensor, beta: Tensor | float
     ) -> StepReport:
         """Collect what the diagnostics read; `margins` and `beta` as they entered the loss."""
-        accuracy = ((margins.sign() + 1) / 2).mean()
+        accuracy = ((margins.sign() + 1) / 2).mean()  # a tie counts one half
         return StepReport(
             loss=loss.loss,
             terms={"margin": (beta * margins).mean(), "accuracy": accuracy, **loss.terms},

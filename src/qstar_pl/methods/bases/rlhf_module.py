@@ -57,7 +57,7 @@ class RLHFModule(LightningModule):
         self.window = AccumulationWindow()
         self.watch = FiniteWatch(on_non_finite)
         self.resume = ExactResume(self.watch, self.plateau)
-        # Frozen weights are absent from checkpoints on purpose; load_state_dict checks the rest.
+        # Checkpoints lack the frozen weights on purpose; `load_state_dict` checks all others itself.
         self.strict_loading = False
 
     def configure_callbacks(self) -> Sequence[Callback]:
@@ -65,11 +65,11 @@ class RLHFModule(LightningModule):
         return [] if self.resume in self.trainer.callbacks else [self.resume]  # type: ignore[attr-defined]
 
     def setup(self, stage: str) -> None:
-        """Begin a run, with the seed that was set for it by now."""
+        """Take the run's seed again: it may have been set after this module was made."""
         self.sampling_seed = run_seed()
 
     def configure_model(self) -> None:
-        """Build the models, sharded if the strategy shards; a second call, one per stage, does nothing."""
+        """Build the models, sharded if the strategy shards; Lightning calls this in every stage, the first call builds."""
         if not self._built:
             if self._trainer is not None:
                 check_answers_fit(self.trainer, self.sources(), self.answer_lengths)
@@ -78,6 +78,7 @@ class RLHFModule(LightningModule):
                 self.metrics.build(self.tokenizer)
             self._built = True
             if self._trainer is not None and self.trainer.training:
+                # Now, before a strategy or a callback changes them.
                 self.resume.note_frozen(self, self.frozen_parts())
 
     def build_models(self) -> None:
@@ -89,11 +90,11 @@ class RLHFModule(LightningModule):
         return ()
 
     def never_saved(self) -> tuple[str, ...]:
-        """Return the frozen parts, and the models that metrics bring, which no run is trained beside."""
+        """Return the frozen parts and the metrics, whose models have no part in training."""
         return (*self.frozen_parts(), "metrics")
 
     def answer_ends(self) -> list[int]:
-        """Return the tokens that end the answers of the data: where training ends them, sampling must stop."""
+        """Return the tokens that end the answers of the data: what ends an answer in training must stop sampling."""
         data = None if self._trainer is None else getattr(self.trainer, "datamodule", None)
         return list(getattr(data, "end_ids", ()))
 
@@ -115,6 +116,7 @@ class RLHFModule(LightningModule):
         self.resume.fresh = fresh = Fresh.of(self.optimizer, self.lr_scheduler, self.parameter_groups())
         if fresh.scheduler is None:
             return fresh.optimizer
+        # Lightning's default interval is an epoch.
         config: dict[str, Any] = {"scheduler": fresh.scheduler, "interval": "step"}
         return {"optimizer": fresh.optimizer, "lr_scheduler": config | self.plateau.config(fresh.scheduler)}
 
@@ -124,7 +126,7 @@ class RLHFModule(LightningModule):
 
     def step_output(self, report: StepReport, loss: Tensor) -> dict[str, Any]:
         """Return what `training_step` must: the loss, and the report cut from the graph."""
-        if self.automatic_optimization:
+        if self.automatic_optimization:  # otherwise each of several steps notes its own loss (see `SeveralSteps`)
             self.watch.note_loss(loss, report.terms)
         return {"loss": loss, "report": report.detach()}
 
@@ -138,7 +140,7 @@ class RLHFModule(LightningModule):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_after_backward(self) -> None:
-        """See `AccumulationWindow`; then `FiniteWatch`: the gradient is whole, and nothing has been made of it yet."""
+        """Average the window, then judge the gradient: it is complete, and neither clipped nor used yet."""
         if self.automatic_optimization:
             self.window.average(self.trainer)
             if self.window.is_last(self.trainer):
@@ -147,7 +149,7 @@ class RLHFModule(LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take the step of automatic optimization, and see `FiniteWatch.after_step`."""
         super().optimizer_step(*args, **kwargs)
-        self.watch.after_step(self, self.global_step + 1)  # it is counted after this
+        self.watch.after_step(self, self.global_step + 1)  # Lightning counts the step after this hook
 
     @property
     def spoiled(self) -> bool:
@@ -203,5 +205,6 @@ class RLHFModule(LightningModule):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load what trains; see `load_trained_weights`."""
+        # Never torch's strict, which would object to the frozen weights: what is missing is judged afterwards.
         load = partial(super().load_state_dict, strict=False, assign=assign)
         return load_trained_weights(self, state_dict, self.never_saved(), load)

@@ -48,7 +48,7 @@ class RolloutModule(PolicyModule):
         """Describe the method.
 
         Args:
-            target: π_t, the behaviour we want.
+            target: π_t, the behavior we want.
             sampler: q, the distribution that answers are drawn from.
             weights: what is done to the raw weights π_θ/q before they enter the loss.
             advantage: the baseline.
@@ -134,14 +134,15 @@ class RolloutModule(PolicyModule):
 
     @property
     def step_seed(self) -> int:
-        """Seed of all that is drawn for the optimizer step at hand."""
+        """Seed of all that is drawn for the current optimizer step."""
+        # The run's seed above, the step in the 32 bits below.
         return (self.sampling_seed << 32) + self.global_step
 
     def draw(self, prompts: PromptBatch) -> Rollout:
-        """Sample from q. The seed follows the optimizer step, so micro-batches of one step split the same draw.
+        """Sample from q. The seed follows the optimizer step, so the micro-batches of a step are parts of one draw.
 
         Raises:
-            NonFiniteError: if a model gives no distribution, which no other batch would mend.
+            NonFiniteError: if a model gives no distribution, which another batch would not mend.
 
         """
         try:
@@ -203,7 +204,7 @@ class RolloutModule(PolicyModule):
         completions: list[str],
         passes: int = 1,
     ) -> RolloutReport:
-        """Collect what the diagnostics read; every one of the `passes` over the rollout counts its tokens."""
+        """Collect what the diagnostics read; each of the `passes` over the rollout counts its tokens again."""
         generated = int(weighted.scored.rollout.completion_mask.sum())
         return RolloutReport(
             loss=loss.loss,

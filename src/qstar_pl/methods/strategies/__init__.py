@@ -1,1 +1,1 @@
-"""Choices within a method: which answers are kept, how the price of a nat moves, how β is learnt."""
+"""Choices within a method: which answers are kept, how the price of a nat moves, how β is learned."""

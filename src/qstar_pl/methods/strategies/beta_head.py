@@ -1,4 +1,4 @@
-"""β of DPO as something that is learnt: one number, or a function of what the policy makes of the prompt."""
+"""A learned β for DPO: one number, or a function of what the policy makes of the prompt."""
 
 import math
 from abc import ABC, abstractmethod
@@ -44,7 +44,7 @@ class Sigmoid(BetaActivation):
                 f"initial_beta must lie between beta_min and beta_min + beta_scale for Sigmoid, "
                 f"got (initial_beta − beta_min) / beta_scale = {activation:.4g}"
             )
-        return math.log(activation / (1 - activation))
+        return math.log(activation / (1 - activation))  # the logit
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Softplus(BetaActivation):
     def inverse(self, activation: float) -> float:
         """See `BetaActivation.inverse`."""
         _check_above(activation)
+        # log(eᵃ − 1) as a + log(1 − e⁻ᵃ): no overflow for a large a, no cancellation for a small one.
         return activation + math.log(-math.expm1(-activation))
 
 
@@ -76,7 +77,7 @@ class ReLU(BetaActivation):
 
 
 def _check_above(activation: float) -> None:
-    if not activation > 0:
+    if not activation > 0:  # also refuses NaN
         raise UserError(
             f"initial_beta must be above beta_min, got (initial_beta − beta_min) / beta_scale = {activation:.4g}"
         )
@@ -97,7 +98,7 @@ class BetaHead(nn.Module):
         self.minimum = minimum
         self.scale = scale
         self.bias = nn.Parameter(torch.tensor([activation.inverse((initial - minimum) / scale)]))
-        self.weight = None if fixed else nn.Parameter(torch.zeros(hidden_size))
+        self.weight = None if fixed else nn.Parameter(torch.zeros(hidden_size))  # 0: every prompt starts at `initial`
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Return β [pairs] of `hidden_states` [pairs, hidden_size], in the head's dtype."""

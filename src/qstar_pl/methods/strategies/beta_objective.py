@@ -73,7 +73,7 @@ class HeldOut(BetaObjective):
     regression with one slope (or one for every prompt): β is determined by the data, and consistent, wherever margins
     differ from 0. It answers what the margins are worth on new pairs: P(chosen is preferred) = σ(β m). Below
     initial_beta the policy claims more than it knows (it has overfitted its pairs), above it could go further, and a
-    policy that has learnt the truth with initial_beta has β = initial_beta.
+    policy that has learned the truth with initial_beta has β = initial_beta.
 
     It does not tell which initial_beta to train with: β m is all that comparisons see, so no comparison can.
     """
@@ -93,14 +93,14 @@ class HeldOut(BetaObjective):
     def held_out(self, keys: Tensor) -> Tensor:
         """Return [pairs] bool: the same pairs in every epoch, and in every run on the same data."""
         uniforms = row_uniforms(keys, 1, 1, seed=0, purpose="held-out pairs").squeeze(-1)
-        return (uniforms < self.share).to(keys.device)
+        return (uniforms < self.share).to(keys.device)  # uniforms are drawn on the CPU, the same for every device
 
     def __call__(
         self, loss: PreferenceLoss, margins: Tensor, betas: Tensor, keys: Tensor, initial_beta: float
     ) -> LossReport:
         """See `BetaObjective.__call__`; terms `policy` and `held_out`, each per pair of its own kind."""
         held_out = self.held_out(keys)
-        # Divided by the expected and not by the actual number, so that micro-batches of any size add up to one batch.
+        # Divided by the expected number of pairs, not by the actual one, so that micro-batches add up to one batch.
         policy = torch.where(held_out, 0.0, loss(margins, initial_beta)).mean() / (1 - self.share)
         calibration = torch.where(held_out, -F.logsigmoid(betas * margins.detach()), 0.0).mean() / self.share
         return LossReport(policy + calibration, {"policy": policy.detach(), "held_out": calibration.detach()})

@@ -28,7 +28,7 @@ class Keep(ABC):
 
     @abstractmethod
     def __call__(self, scored: ScoredRollout) -> Kept:
-        """Return the choice; with the rollout's own seed, if it needs chance."""
+        """Return the choice, drawn with the rollout's own seed where it is random."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class KeepAll(Keep):
 
 @dataclass(frozen=True)
 class KeepBest(Keep):
-    """Of each prompt the answer with the highest reward, the first one of those that tie (best-of-n)."""
+    """Of each prompt's answers the one with the highest reward, the first of a tie (best-of-n)."""
 
     def __call__(self, scored: ScoredRollout) -> Kept:
         """See `Keep`."""
         rewards = scored.rewards.view(len(scored.rollout.prompts), -1)
-        # argmax may return any of several; the first one must not depend on the device.
+        # Not argmax, which may return any of several maxima. The running count is 1 from the first one to the second.
         best = (rewards == rewards.amax(-1, keepdim=True)).int().cumsum(-1)
         return Kept(((best == 1) & (rewards == rewards.amax(-1, keepdim=True))).flatten())
 
@@ -79,11 +79,11 @@ class AcceptReject(Keep):
             bounds = by_prompt.amax(-1, keepdim=True)
         else:
             bounds = torch.full_like(by_prompt[:, :1], self.log_bound)
-        # float64, as the uniforms: with float32 a ratio just below the bound could round up to it.
+        # float64 like the uniforms: in float32 a ratio just below the bound could round up to it.
         excess = (by_prompt.double() - bounds.double()).flatten()
         uniforms = row_uniforms(
             prompts.keys, by_prompt.shape[1], 1, seed=rollout.info.seed, purpose="accept-reject"
         ).squeeze(-1)
-        # u < exp(excess) for u in [0, 1): a ratio at the bound is always accepted, one of 0 never.
+        # u < exp(excess) with u in [0, 1): a ratio at the bound is always accepted, a ratio of 0 never.
         kept = uniforms.to(excess.device) < excess.exp()
         return Kept(kept, {"log_bound": bounds.mean(), "over_bound": (excess > 0).float().mean()})
