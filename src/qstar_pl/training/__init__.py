@@ -1,1 +1,1 @@
-"""What every method needs around a step: accumulation, the watch over what is finite, plateaus, lengths, judges."""
+"""What every method needs around a step: accumulation, finite numbers, plateaus, lengths, judges, resuming."""

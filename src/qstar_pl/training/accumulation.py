@@ -9,8 +9,8 @@ from lightning.pytorch import Trainer
 class AccumulationWindow:
     """Makes the accumulated gradient the mean over the micro-batches that there were.
 
-    Lightning divides every loss by accumulate_grad_batches. Where an epoch ends before so many, or a run goes on within
-    a window, fewer add up to a gradient that is too small by just the share of those that are missing.
+    Lightning divides every loss by accumulate_grad_batches. Where an epoch ends within a window, or a run is resumed
+    within one, fewer losses add up, and the gradient is too small by the share of those that are missing.
     """
 
     def __init__(self) -> None:
@@ -30,10 +30,10 @@ class AccumulationWindow:
 
     @torch.no_grad()
     def average(self, trainer: Trainer) -> None:
-        """After the backward pass of a window's last micro-batch, make up for those that are missing.
+        """Scale the gradient up for the micro-batches that are missing; called after every backward pass.
 
-        Before anything reads the gradient (loss scales are multiplied through, so it does not matter that they are
-        still in it), and after the ranks have shared it.
+        By then the ranks have shared the gradient, and nothing has read it yet. Float16's loss scale is still in it,
+        which a common factor does not disturb.
         """
         if self.is_last(trainer) and trainer.accumulate_grad_batches != self._count:
             factor = trainer.accumulate_grad_batches / self._count

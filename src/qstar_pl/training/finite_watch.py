@@ -22,9 +22,9 @@ from qstar_pl.types import Rollout
 SHOWN = 60
 """Characters of a prompt that a message shows."""
 KEY = "qstar_skipped_steps"
-"""Under this stands in a checkpoint how many steps had been left out by then."""
+"""Checkpoint key of the number of steps that had been left out by then."""
 OVERFLOWS = 1.0
-"""A loss scale below this was not lowered for float16's sake."""
+"""Below this loss scale it is the gradient itself that overflows, and no longer its scaled-up copy."""
 REWARDS = "the reward must give every answer a number"
 SKIP = "--model.on_non_finite=Skip leaves such steps out"
 TAMER = "a lower learning rate, gradient clipping or clipped importance weights may help"
@@ -32,7 +32,7 @@ TAMER = "a lower learning rate, gradient clipping or clipped importance weights 
 
 @dataclass(frozen=True)
 class Note:
-    """Something that a step rests on."""
+    """Values that must be finite for a step to be taken."""
 
     values: Tensor
     """Any shape; every entry must be finite."""
@@ -40,18 +40,18 @@ class Note:
     """Says what is wrong with the values, in a few words; called only if something is."""
     advice: str
     of_batch: bool
-    """Whether all optimizer steps that are taken on the batch rest on it."""
+    """Whether it counts for all optimizer steps that are taken on the batch, and not for the next one alone."""
 
 
 class FiniteWatch:
     """Decides, on every process alike, whether the optimizer may take a step, and looks at what it made of the weights.
 
-    A step that is not taken leaves the parameters without gradients, which optimizers pass over: weights and moments
-    stay, and Lightning counts the step. Under float16 the loss scaler does it, whose own way of finding a scale (steps
-    left out because the scaled gradient overflowed) is nobody's fault. After a step the weights are looked at, since an
-    update too large cannot be taken back.
+    A step is left out by taking the gradients away: optimizers pass over parameters that have none, so weights and
+    moments stay, while Lightning still counts the step. Under float16 the loss scaler leaves the step out; that it also
+    does so while it looks for a scale (the scaled gradient overflowed) is no fault. The weights are checked after each
+    step, since an update that was too large cannot be taken back.
 
-    It costs two sums over what trains per optimizer step, and waits for the device as often.
+    Each optimizer step costs two reductions over what trains, and waits for the device twice.
     """
 
     def __init__(self, strategy: NonFinite) -> None:
@@ -79,11 +79,11 @@ class FiniteWatch:
                 raise NonFiniteError(f"{said}, before the first step", everywhere=True)
 
     def note(self, values: Tensor, describe: Callable[[], str], advice: str, *, of_batch: bool = False) -> None:
-        """Let the step rest on `values`; see `Note`."""
+        """Take the next step only if `values` are finite; see `Note`."""
         self._notes.append(Note(values.detach(), describe, advice, of_batch))
 
     def note_loss(self, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
-        """Let the step wait until `loss` is known to be finite; `terms` say which part of it is not."""
+        """Take the next step only if `loss` is finite; `terms` say which part of it is not."""
         loss, terms = loss.detach(), {name: term.detach() for name, term in terms.items()}
 
         def describe() -> str:
@@ -95,7 +95,7 @@ class FiniteWatch:
     def spoiled(self) -> bool:
         """Return whether what the batch reported is not worth logging: not finite here, or its step was left out.
 
-        Only where the run goes on after that: elsewhere the answer is no, and the device is not waited for.
+        Under a strategy that stops at the first such step the answer is no, without waiting for the device.
         """
         return self.strategy.goes_on(0) and (self._left_out or any(map(_is_wrong, self._notes)))
 
@@ -108,20 +108,21 @@ class FiniteWatch:
         """
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         scaler = getattr(module.trainer.precision_plugin, "scaler", None)
+        # At a larger loss scale the scaled gradient's overflow is the scaler's business: it lowers the scale.
         judged = parameters if scaler is None or scaler.get_scale() < OVERFLOWS else []
         sound = [*(note.values.isfinite().all() for note in self._notes), all_finite(p.grad for p in judged)]
         if anywhere(_none(sound, module)):
             names = {parameter: name for name, parameter in module.named_parameters()}
             own = self._describe((names.get(p, "a parameter"), p.grad) for p in judged)
-            # A gradient that the ranks share is spoiled on all of them: a note of one of them says more.
+            # A gradient that the ranks share is spoiled on all of them; the earliest note says where it began.
             _, said, advice = min(said_by_ranks(own), key=lambda one: one[0])
             self._leave_out(module, said, advice)
             for parameter in parameters:
                 if scaler is None:
                     parameter.grad = None
-                else:  # it wants gradients to judge, and passes over all for the sake of one that is not finite
+                else:  # the scaler wants gradients to look at, and leaves the step out if one is not finite
                     parameter.grad.fill_(torch.nan)
-        # Where several steps are taken on a batch, the next one has a loss of its own.
+        # In manual optimization the next step on the batch has a loss of its own, but the same rewards.
         self._notes = [note for note in self._notes if note.of_batch or module.automatic_optimization]
 
     def after_step(self, module: LightningModule, step: int) -> None:
@@ -148,7 +149,7 @@ class FiniteWatch:
 
         """
         trainer = module.trainer
-        if self._ruined is None:
+        if self._ruined is None:  # else this is a checkpoint on the way out of an error, and nothing need be read
             trained = _trained(module)
             states = states_of(trainer.optimizers, {parameter: name for name, parameter in trained})
             said = _wrong(module, "what is saved", [*trained, *states])
@@ -156,7 +157,7 @@ class FiniteWatch:
                 return
             self._ruined = f"{said}, at step {trainer.global_step}: nothing was saved, {last_checkpoint(trainer)}"
         for logger in trainer.loggers:
-            logger.save()  # an error while another one is handled leaves Lightning no time for it
+            logger.save()  # Lightning does not get to it when an error is raised while another one is handled
         raise NonFiniteError(self._ruined, everywhere=True)
 
     def stopped(self, module: LightningModule, said: str, advice: str, *, everywhere: bool = False) -> NonFiniteError:
@@ -199,7 +200,8 @@ def describe_rewards(rewards: Tensor, judge: str, rollout: Rollout) -> str:
 def last_checkpoint(trainer: Trainer) -> str:
     """Say which checkpoint a run can go on from: the newest that it wrote, else the one that it began with."""
     writers = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
-    writers = [one for one in writers if one._last_global_step_saved > 0]  # what it knows of earlier runs may be old
+    # Those that have saved in this run: what they know of earlier ones may be out of date.
+    writers = [one for one in writers if one._last_global_step_saved > 0]
     for writer in sorted(writers, key=lambda one: one._last_global_step_saved, reverse=True):
         for path in (writer._last_checkpoint_saved, writer.last_model_path, writer.best_model_path):
             if path and Path(path).exists():
@@ -223,7 +225,7 @@ def _trained(module: LightningModule) -> list[tuple[str, Tensor]]:
 
 
 def _none(sound: Iterable[Tensor], module: LightningModule) -> Tensor:
-    device = module.trainer.strategy.root_device
+    device = module.trainer.strategy.root_device  # where the ranks' reduction of the flag works
     return ~torch.stack([one.to(device) for one in sound]).all()
 
 

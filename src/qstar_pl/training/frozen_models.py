@@ -1,4 +1,4 @@
-"""Models that a checkpoint does not hold, since they never train: which they were, so that a change is noticed."""
+"""Fingerprints of the models that a checkpoint does not hold, since they never train, so that a change is noticed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qstar_pl.models.fingerprint import fingerprint_of
 from qstar_pl.models.lora import names_of_bases
 
 KEY = "qstar_models"
-"""Under this stand their fingerprints by name."""
+"""Checkpoint key of their fingerprints by name."""
 OPTION = "accept_changed_models"
 _NAMES = {
     "reference": "the reference (model.policy)",
@@ -34,7 +34,7 @@ def fingerprints(module: nn.Module, frozen: Iterable[str]) -> dict[str, str]:
         tensors = list(part.state_dict().items()) if isinstance(part, nn.Module) else []
         if tensors:
             found[name] = fingerprint_of(tensors)
-    for place in ("policy", "model.model"):
+    for place in ("policy", "model.model"):  # models that train; under adapters their bases do not
         try:
             part = module.get_submodule(place)
         except AttributeError:
@@ -54,7 +54,7 @@ def check_unchanged(stored: Mapping[str, str], now: Mapping[str, str], accepted:
     """Do nothing if every model that both know is the same, or changes are accepted.
 
     Raises:
-        UserError: which is not.
+        UserError: naming those that are not.
 
     """
     changed = [name for name in stored if name in now and now[name] != stored[name]]

@@ -22,7 +22,7 @@ class Judges:
 def settle(
     judges: Judges, policy: ModelSource, data: RLHFDataModule | None, *, training: str | None, optional: bool
 ) -> Judges:
-    """Return the judges with nothing left to defaults that this run's policy or data do not belong to.
+    """Return the judges, without defaults that do not belong to this run's policy or data.
 
     Args:
         judges: as the user gave them, or left them.
@@ -74,6 +74,7 @@ def _without_defaults(
     if not own_policy and not own_data:
         return judges
     whose = " and ".join(["a policy"] * own_policy + ["data"] * own_data) + " of your own"
+    # Gold is only reported, so a default that knows nothing of these data just falls away.
     gold = None if judges.gold is not None and judges.gold.left_to_default() else judges.gold
     reward = judges.reward
     if reward is not None and (option := reward.left_to_default()) is not None:
@@ -91,10 +92,10 @@ def _without_defaults(
 
 
 def check_target(option: str | None, policy: ModelSource, data: RLHFDataModule | None) -> None:
-    """Do nothing unless a target was left with a reward of the tiny world (`option`) outside of it.
+    """Check that no target is left with its default reward (`option`), the tiny world's, outside of the tiny world.
 
     Raises:
-        UserError: if it was.
+        UserError: if it is.
 
     """
     if option is not None and not (policy.in_tiny_world() and (data is None or data.in_tiny_world)):

@@ -1,4 +1,4 @@
-"""Whether prompts and answers fit into the models, asked before anything runs."""
+"""Whether prompts and answers fit into the models, checked before anything runs."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Experience(TensorFields):
 def deal(rows: int, minibatches: int, *, seed: int, epoch: int, device: torch.device | str) -> list[Tensor]:
     """Return the shuffled row numbers of each minibatch, whose sizes differ by one at most.
 
-    The order follows from (seed, epoch) alone, so a resumed run deals as the uninterrupted one.
+    The order follows from (seed, epoch) alone, so a resumed run deals as the uninterrupted one would have.
 
     Raises:
         UserError: if there are fewer rows than minibatches.
@@ -72,5 +72,6 @@ def deal(rows: int, minibatches: int, *, seed: int, epoch: int, device: torch.de
     """
     if rows < minibatches:
         raise UserError(f"minibatches must be at most the {rows} answers of a rollout, got {minibatches}")
+    # On the CPU, whatever `device` is: an accelerator's generator would give another order.
     generator = torch.Generator().manual_seed(row_seed(seed, epoch, 0, purpose="minibatches"))
     return list(torch.randperm(rows, generator=generator).to(device).tensor_split(minibatches))

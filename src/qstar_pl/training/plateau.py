@@ -13,10 +13,10 @@ from qstar_pl.errors import UserError
 
 
 class Plateau:
-    """Tells a ReduceLROnPlateau of its metric, once for each time that it was measured.
+    """Tells a ReduceLROnPlateau its metric, once per measurement.
 
     A metric of validation is measured once per validation, one of training whenever it is logged; `patience` counts
-    these. Without any, the rate stays.
+    these. Until the first one the rate stays.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Plateau:
         self._told: Any = None
 
     def config(self, scheduler: Any) -> dict[str, Any]:
-        """Return what Lightning is told of such a schedule, nothing of another one.
+        """Return Lightning's options for a ReduceLROnPlateau, none for another schedule.
 
         Raises:
             UserError: if it does not say what it watches.
@@ -39,6 +39,7 @@ class Plateau:
                 "lr_scheduler.monitor must be given for ReduceLROnPlateau, e.g. val/perplexity "
                 "(lightning.pytorch.cli.ReduceLROnPlateau has it), got none"
             )
+        # Before its first measurement the metric is absent, of which Lightning warns, or with strict makes an error.
         warnings.filterwarnings("ignore", message="ReduceLROnPlateau conditioned on metric .* which is not available")
         return {"monitor": self._monitor, "strict": False, "reduce_on_plateau": True}
 
@@ -47,7 +48,7 @@ class Plateau:
 
         Args:
             scheduler: of torch.
-            metric: as it was last measured; None before.
+            metric: its last measurement; None before the first.
             taken: optimizer steps so far.
 
         Raises:
@@ -59,7 +60,7 @@ class Plateau:
                 scheduler.step()
             elif self._is_new(metric):
                 scheduler.step(metric)
-        except (ArithmeticError, ValueError, LookupError) as error:  # torch checks few of a schedule's options before
+        except (ArithmeticError, ValueError, LookupError) as error:  # torch checks few of a schedule's options earlier
             raise UserError(
                 f"lr_scheduler must suit the length of the run and its own options, got {type(scheduler).__name__}, "
                 f"which fails after step {taken}: {error}"
@@ -72,25 +73,25 @@ class Plateau:
                 trainer.lightning_module.lr_scheduler_step(config.scheduler, self.measured(trainer))
 
     def _is_new(self, metric: Any) -> bool:
-        # Each measurement is a tensor of its own; two of the same value are two.
+        # By identity: each measurement is a tensor of its own, and two of equal value are still two.
         new = metric is not None and metric is not self._told
         self._told = metric
         return new
 
     def measured(self, trainer: Trainer) -> Any:
-        """Return the metric as it was last measured, None before."""
+        """Return the metric's last measurement, None before the first."""
         return None if self._monitor is None else trainer.callback_metrics.get(self._monitor)
 
     def due(self, trainer: Trainer) -> float | None:
-        """Return a measurement that the schedule has not been told of yet, None if there is none."""
+        """Return a measurement that the schedule has not been told yet, None if there is none."""
         metric = self.measured(trainer)
         return None if metric is None or metric is self._told else float(metric)
 
     def check(self, metrics: Mapping[str, Any]) -> None:
-        """Do nothing if a validation has measured what is watched (or that is a metric of training).
+        """Check that a validation has measured what is watched, unless that is a metric of training.
 
         Raises:
-            UserError: if not: the rate would never fall.
+            UserError: if it has not: the rate would never fall.
 
         """
         if self._monitor is not None and self._monitor.startswith("val/") and self._monitor not in metrics:

@@ -24,15 +24,15 @@ from qstar_pl.training.frozen_models import check_unchanged, fingerprints
 from qstar_pl.training.plateau import Plateau
 
 VALIDATED = "qstar_validated_step"
-"""Under this stands in a checkpoint after which step the last validation was."""
+"""Checkpoint key of the step after which the last validation was."""
 
 
 class ExactResume(Callback):
     """Keeps what a run needs to go on to the bit, and puts it back in the order that Lightning needs.
 
     - The optimizer's state goes on with the options given now; the schedule is taken to the checkpoint's step.
-    - The random states of all processes are restored just before the first batch: what is set up until then may draw.
-    - A validation that was due when the checkpoint was written is made up for before that.
+    - A validation that was due when the checkpoint was written is made up for, before the first batch.
+    - The random states of all processes are restored after that, last of all: anything set up until then may draw.
     - The frozen models, which no checkpoint holds, must be those that it was trained beside.
 
     Every method returns one from `configure_callbacks`; a method with callbacks of its own adds them to that list. All
@@ -44,7 +44,7 @@ class ExactResume(Callback):
 
         Args:
             watch: the method's, whose count of skipped steps goes on.
-            plateau: the method's, whose last measurement a schedule may not have been told of.
+            plateau: the method's, whose last measurement a schedule may not have been told.
 
         """
         self.watch = watch
@@ -63,18 +63,18 @@ class ExactResume(Callback):
 
     @staticmethod
     def of(trainer: Trainer) -> ExactResume:
-        """Return the one of a trainer that runs a method."""
+        """Return the callback of a trainer that runs a method."""
         found: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         return next(callback for callback in found if isinstance(callback, ExactResume))
 
     def note_frozen(self, module: LightningModule, frozen: Iterable[str]) -> None:
-        """Note which weights the frozen submodules have, before a strategy or a callback changes anything."""
+        """Note which weights the frozen submodules have, before a strategy or a callback changes them."""
         self.fingerprints = fingerprints(module, frozen)
 
     def describe_weights(self, trainer: Trainer, checkpoint: dict[str, Any], answer_ends: list[int]) -> None:
-        """Say in a checkpoint what its weights belong to, also where they are saved alone.
+        """Say in a checkpoint what its weights belong to, even where they are saved alone.
 
-        Callbacks are not asked then, so the method calls this.
+        Lightning asks no callback then, so the method calls this.
 
         Args:
             trainer: of the run.
@@ -106,13 +106,13 @@ class ExactResume(Callback):
             self.fresh.go_on(checkpoint, loaded=False)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take what stands in the checkpoint; `validate` and `test` read weights, nothing else."""
+        """Take over what the checkpoint holds; `validate` and `test` read its weights alone."""
         if not trainer.training:
             return
         check_has_state(checkpoint)
         check_unchanged(checkpoint.get(MODELS) or {}, self.fingerprints, self.accept_changed_models)
         if not trainer.strategy.restore_checkpoint_after_setup:
-            self._to_load = checkpoint
+            self._to_load = checkpoint  # the optimizer is built later, in strategy.setup: see `on_fit_start`
         elif self.fresh is not None:  # the optimizer's state came with the weights
             self.fresh.go_on(checkpoint, loaded=True)
         self._random_states = checkpoint.get(RANDOM_STATES)
@@ -121,7 +121,7 @@ class ExactResume(Callback):
         self.watch.skipped = checkpoint.get(SKIPPED, 0)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep it; Lightning calls this on every process."""
+        """Store it; Lightning calls this on every process, as the gathering of random states needs."""
         checkpoint[SKIPPED] = self.watch.skipped
         checkpoint[RATES] = None if self.fresh is None else self.fresh.rates
         checkpoint[DUE] = self.plateau.due(trainer)
@@ -139,10 +139,11 @@ class ExactResume(Callback):
         self.take_up(trainer)
 
     def take_up(self, trainer: Trainer) -> None:
-        """Go on with the random states of a checkpoint, after a validation that it was written just before."""
+        """Run the validation that the checkpoint was written just before, then restore its random states."""
         if self._validation_due_after is not None:
             make_up_for_validation(trainer, self._validation_due_after)
             self._validation_due_after = None
+            # Lightning steps them after each validation of its own, of which this is none.
             self.plateau.step_schedules(trainer, only_plateaus=True)
         if self._random_states is not None:
             restore_random_states(self._random_states, trainer.global_rank, trainer.world_size)

@@ -23,8 +23,8 @@ from qstar_pl.types import LossReport
 class SeveralSteps:
     """Epochs, minibatches and micro-batches over one rollout, by manual optimization.
 
-    The trainer's own clipping and accumulation know one backward pass per optimizer step, so they give way to
-    `gradient_clip` and `micro_batch_size`.
+    Lightning refuses its own clipping and accumulation under manual optimization: `gradient_clip` and
+    `micro_batch_size` take their place.
     """
 
     epochs: int
@@ -91,8 +91,8 @@ class SeveralSteps:
 
         Args:
             module: the method, with manual optimization.
-            watch: its own.
-            plateau: its own.
+            watch: the method's.
+            plateau: the method's.
             minibatches: from `deal`, one epoch after the other.
             mask: [rows, time] bool, the tokens that losses are means over.
             loss: (row numbers of a micro-batch, scale) → the sum over these rows' tokens, times scale. Scale makes the
@@ -109,6 +109,7 @@ class SeveralSteps:
             of_parts: list[LossReport] = []
             optimizer.zero_grad()
             for number, rows in enumerate(parts, start=1):
+                # Gradients add up locally; the last backward pass shares them between ranks.
                 with optimizer.toggle_model(sync_grad=number == len(parts)):
                     report = loss(rows, scale)
                     watch.note_loss(report.loss, report.terms)
@@ -117,6 +118,6 @@ class SeveralSteps:
             reports.append(sum_of(of_parts))
             watch.before_step(module, optimizer.optimizer)
             optimizer.step()
-            watch.after_step(module, module.global_step)
-            plateau.step_schedules(module.trainer)
+            watch.after_step(module, module.global_step)  # which counts this step by now
+            plateau.step_schedules(module.trainer)  # Lightning does so in automatic optimization alone
         return reports

@@ -32,7 +32,7 @@ def trained_weights(
 def load_trained_weights(
     module: nn.Module, state: Mapping[str, Any], frozen: Iterable[str], load: Callable[[Mapping[str, Any]], Any]
 ) -> Any:
-    """Load what trains, and return torch's account of it.
+    """Load what trains, and return torch's report of missing and unexpected keys.
 
     Args:
         module: which loads.
@@ -50,12 +50,12 @@ def load_trained_weights(
         raise NonFiniteError(f"ckpt_path must hold finite weights, got one with {found[1]} in {found[0]}")
     try:
         result = load(state)
-    except RuntimeError as error:
+    except RuntimeError as error:  # another shape, which torch refuses also where it is not strict
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"ckpt_path must hold weights of this model's shape: {reason}") from error
     absent, bases = tuple(f"{name}." for name in frozen), names_of_bases(module)
     missing = [key for key in result.missing_keys if not key.startswith(absent) and key not in bases]
-    result.missing_keys[:] = missing  # what is absent on purpose is nothing to warn of
+    result.missing_keys[:] = missing  # load_from_checkpoint warns of what is left in it
     if missing or result.unexpected_keys:
         unknown = result.unexpected_keys
         raise UserError(

@@ -69,7 +69,7 @@ class RLHFModule(LightningModule):
         self.sampling_seed = run_seed()
 
     def configure_model(self) -> None:
-        """Build the models, sharded if the strategy shards; Lightning calls this in every stage, the first call builds."""
+        """Build the models, sharded if the strategy shards; of Lightning's calls, one per stage, the first builds."""
         if not self._built:
             if self._trainer is not None:
                 check_answers_fit(self.trainer, self.sources(), self.answer_lengths)
