@@ -81,6 +81,7 @@ def whole_number(digits: str) -> int:
     """
     if len(digits) > MAX_DIGITS:
         raise ValueError(f"a whole number must have at most {MAX_DIGITS} digits, got {len(digits)}")
+    # Decimal has no such limit, nor has int of a Decimal.
     return int(digits) if len(digits) < 4000 else int(Decimal(digits))
 
 

@@ -21,8 +21,8 @@ def same_output(printed: bytes, expected: bytes) -> bool:
 
     Words agree if they are equal, or if both are numbers, one of them a decimal fraction, and within tolerance; a whole
     number is the expected one only if it is so exactly, also where one of them is written as 4.0. Blanks and the ends
-    of lines are those of ASCII: a control character or another sign of Unicode's is part of a word. Other than APPS's
-    harness, which also accepts lines in any order, order counts.
+    of lines are those of ASCII: any other character is part of a word. Unlike APPS's harness, which also accepts lines
+    in any order, order counts.
     """
     mine, other = _words(printed), _words(expected)
     if len(mine) != len(other):
@@ -80,6 +80,7 @@ def _close(mine: float | Fraction | Decimal, other: float) -> bool:
         number = float(mine)
         if not (math.isfinite(number) and math.isfinite(other)):
             return False
+        # Both are whole and differ: the tolerance is for fractions.
         if other.is_integer() and abs(other) < _EXACT and mine == int(mine):
             return False
         return abs(number - other) <= ABSOLUTE + RELATIVE * abs(other)
@@ -88,7 +89,7 @@ def _close(mine: float | Fraction | Decimal, other: float) -> bool:
 
 
 def shortened(value: Any) -> str:
-    """Return the beginning of how a value is written; of whole numbers without end, their size."""
+    """Return the beginning of a value's repr; for numbers too long to print, only that they are."""
     try:
         return f"{value!r:.80}"
     except ValueError:  # more digits than Python writes

@@ -13,6 +13,7 @@ _THREADS = 64
 _OWN_HELPERS = 16
 """Processes of the launcher that count against a limit per user where the program shares its user id."""
 _COUNTED_PER_NAMESPACE = (5, 14)
+"""The first Linux that counts a user's processes in each user namespace apart."""
 
 
 def enter_own(walls: Isolation, limits: Limits) -> None:
@@ -29,13 +30,13 @@ def confine(walls: Isolation, limits: Limits, own_id: int | None) -> None:
     os.setsid()
     syscalls.die_with_parent()
     _set_limits(walls, limits, own_id)
-    if own_id is not None:
+    if own_id is not None:  # groups before the user: with its new id the process may not change them
         os.setgroups([])
         os.setresgid(own_id, own_id, own_id)
         os.setresuid(own_id, own_id, own_id)
     syscalls.drop_capabilities()
     syscalls.no_new_privileges()
-    if walls.seccomp:
+    if walls.seccomp:  # last, since it refuses `die_with_parent`
         syscalls.install_filter(call_filter(walls, limits))
 
 
@@ -64,10 +65,10 @@ def _set_limits(walls: Isolation, limits: Limits, own_id: int | None) -> None:
     if own_id is not None:
         bounds[resource.RLIMIT_NPROC] = (limits.processes + _THREADS,) * 2
     elif walls.user and _kernel() >= _COUNTED_PER_NAMESPACE:
-        # Earlier kernels count what the user runs elsewhere, so that a limit would refuse at random.
+        # Earlier kernels also count what the user runs elsewhere: a limit would refuse at random.
         bounds[resource.RLIMIT_NPROC] = (limits.processes + _THREADS + _OWN_HELPERS,) * 2
     for kind, (soft, hard) in bounds.items():
-        ceiling = resource.getrlimit(kind)[1]
+        ceiling = resource.getrlimit(kind)[1]  # an ordinary process cannot raise it
         if ceiling != resource.RLIM_INFINITY:
             soft, hard = min(soft, ceiling), min(hard, ceiling)
         resource.setrlimit(kind, (soft, hard))

@@ -33,7 +33,7 @@ CHANGING: Mapping[str, Any] = {
 }
 """Made empty and filled later, so that they can hold each other and themselves."""
 HASHING = frozenset({"set", "dict", "Counter", "OrderedDict", "defaultdict"})
-"""Filled last, when objects that they hash hold what they hash by."""
+"""Filled last: objects in them may hash by their attributes, which must be there first."""
 _BUILTIN = (str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset, deque)
 
 
@@ -92,7 +92,7 @@ def empty(tag: str, extra: Any, classes: Classes) -> Any:
     """Return a container of a kind in `CHANGING` without its parts."""
     match tag:
         case "instance":
-            return object.__new__(classes[extra])
+            return object.__new__(classes[extra])  # without __init__, whose arguments nobody knows
         case "deque":
             return deque(maxlen=extra)
         case "defaultdict":

@@ -10,6 +10,7 @@ from qstar_pl.sandbox.shape import longest_start, parsed, parses, tidied
 
 _MAKING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign)
 _TOP_LEVEL = re.compile(r"(?:async\s+def|def|class|from)\s|@")
+# A line at the margin ends a body, unless it is a comment or closes a bracket or a string.
 _AFTER_A_BODY = re.compile(r"^(?=[^\s#)\]}\"'])", re.MULTILINE)
 
 

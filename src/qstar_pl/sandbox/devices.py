@@ -24,7 +24,7 @@ def make_known() -> None:
         number = _number(path)
         return open_number(path, flags, *arguments, **named) if number is None else os.dup(number)
 
-    # Where a name is looked up in a class, as pathlib does, they must be no methods.
+    # Programs call the one in `builtins`, pathlib the one in `io`.
     builtins.open = io.open = open_file
     os.open = open_descriptor
 

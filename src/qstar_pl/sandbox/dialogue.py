@@ -25,7 +25,7 @@ class Dialogue:
     caught: type[BaseException] = BaseException
     """What an operation that the other side has asked for may raise without ending this process."""
     forgets = False
-    """Whether it is this side that bounds what both sides know; one of them must."""
+    """Whether this side bounds what both sides know; one of them must."""
 
     def __init__(self, descriptors: tuple[int, int], first: int, limit: int) -> None:
         """Begin.
@@ -40,6 +40,7 @@ class Dialogue:
         self._limit = limit
         self._classes = stand_ins.kinds(self.asks_all)
         self.graph = Graph(first, self._stand_in)
+        # Reentrant: the thread that waits for an answer may be asked meanwhile, and ask again for that.
         self._turn, self._owner = threading.RLock(), os.getpid()
         self._asking = self._answering = 0
 
@@ -58,7 +59,7 @@ class Dialogue:
             codec.CodecError: if the answer is not well-formed, or too large.
 
         """
-        if os.getpid() != self._owner:
+        if os.getpid() != self._owner:  # a forked copy would talk into the same pipe
             raise RuntimeError("an object of the tests can be used in one process only")
         with self._turn:
             graph, nested = self.graph, self._answering > 0
@@ -112,7 +113,7 @@ class Dialogue:
 
     def described(self, error: BaseException) -> tuple[list[Any], str]:
         """Return the answer that an exception is, as `send` takes it."""
-        error.__traceback__ = None  # it would keep all that the function has had
+        error.__traceback__ = None  # it would keep all of the function's variables alive
         name, text = type(error).__name__, text_of(error)[:200]
         try:
             values = self.graph.pack([error], everything=True)

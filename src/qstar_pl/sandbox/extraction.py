@@ -75,7 +75,7 @@ def _answer_alone(answer: str) -> str:
     if end := _END_OF_TURN.search(text):
         text = text[: end.start()]
     spoken = _THOUGHT.sub("", text)
-    return spoken if spoken.strip() else text
+    return spoken if spoken.strip() else text  # where nothing follows the thoughts, the program may stand in them
 
 
 def _definer(answer: str, name: str) -> str | None:

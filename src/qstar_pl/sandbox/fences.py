@@ -26,7 +26,7 @@ _MOST_STARTS = 40
 _MOST_ENDS = 12
 _MOST_BLOCKS = 60
 _LONGEST_LINE = 2000
-"""Bounds on what is tried, so that no answer takes long."""
+"""Bounds on what is tried (starts, ends, blocks, characters of a line), so that no answer takes long."""
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,11 @@ def judge_calls(job: Mapping[str, Any], sandbox: Sandbox, limits: Limits) -> Ver
     with contextlib.ExitStack() as stack:
         to_program, from_program, to_tester, verdict = (_Pipe(stack) for _ in range(4))
         program = _start(stack, sandbox, "calls", limits, [to_program.read, from_program.write])
+        # The tester's own alarm rings GRACE_S before this deadline, and so GRACE_S after the program's.
         longer = replace(limits, wall_s=limits.wall_s + 2 * GRACE_S, cpu_s=limits.cpu_s + 1)
         channels = [to_tester.read, verdict.write, from_program.read, to_program.write]
         tester = _start(stack, sandbox, "tests", longer, channels)
+        # An end that is kept here would hold a pipe open after its process has gone.
         for pipe, mine in ((to_program, ""), (from_program, ""), (to_tester, "write"), (verdict, "read")):
             pipe.keep_only(mine)
         said = _hear(codec.to_bytes(dict(job)), to_tester, verdict, tester)
@@ -104,6 +106,7 @@ def understood(message: Any) -> Said | None:
 
 def _hear(job: bytes, to_tester: _Pipe, verdict: _Pipe, tester: Run) -> Said | None:
     """Send the job and return what the tester says, None if it ended without a word; it ends at its deadline."""
+    # A job may be larger than a pipe holds, and the tester may end without reading it.
     os.set_blocking(to_tester.write, False)
     os.set_blocking(verdict.read, False)
     left, received = memoryview(job), b""
@@ -130,7 +133,7 @@ def _hear(job: bytes, to_tester: _Pipe, verdict: _Pipe, tester: Run) -> Said | N
                 with contextlib.suppress(codec.CodecError):
                     return understood(codec.from_bytes(received[4:]))
                 break
-        elif tester.poll() is not None:
+        elif tester.poll() is not None:  # nothing to read, and nobody left to write
             break
     return None
 
@@ -152,6 +155,7 @@ def _verdict(said: Said | None, program: Report, tester: Report, limits: Limits,
 
 def out_of_time(report: Report, limits: Limits) -> bool:
     """Return whether a run ended because of its deadline or its processor time."""
+    # SIGKILL alone tells nothing (the kernel also sends it when memory is short); the time used does.
     used_up = report.code in (-signal.SIGXCPU, -signal.SIGKILL) and report.cpu_s >= limits.cpu_s - 0.5
     return report.ended == "deadline" or used_up
 

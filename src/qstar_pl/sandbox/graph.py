@@ -27,12 +27,13 @@ MAX_OBJECTS = 1_000_000
 KEPT_PARTS = 5000
 """Containers with as many parts altogether are known beyond the call that they belong to."""
 FEW_PARTS = 200
+"""With no more parts altogether, changes are looked for at every step, not only at every call (`dialogue.py`)."""
 COMPARED_PARTS = 200_000
-"""So many parts are looked at for changes after their own call; then none is known beyond it."""
+"""After so many parts were looked at for changes, no container is known beyond its own call."""
 _PLAIN = (str, bool, type(None))
 """Types whose objects are their own words."""
 _FIXED = (tuple, frozenset)
-"""Types whose objects have the same parts for ever, so that only what those hold is looked at for changes."""
+"""Types whose objects never change, so that only what they hold is looked at for changes."""
 
 
 class Graph:
@@ -56,6 +57,7 @@ class Graph:
         self._theirs: dict[int, Any] = {}
         self._their_numbers: dict[int, int] = {}
         self._next, self._parity = first, first
+        # number → object and id(object) → number: an id stays its object's own as long as the object is held here.
         self._shared: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._sent: dict[int, str] = {}
@@ -142,7 +144,7 @@ class Graph:
             self._own_numbers[id(value)] = number
         try:
             code = hash(value)
-        except BaseException:
+        except BaseException:  # the object's own code, which may raise anything
             code = None
         return ["mine", number, kind_of(value), type(value).__name__, code]
 
@@ -154,6 +156,7 @@ class Graph:
 
         """
         try:
+            # New containers are made empty, then those that cannot change, from the inside out; then all are filled.
             words, nodes = message
             fresh: dict[int, tuple[str, Any, list[Any]]] = {}
             for tag, number, extra, parts in nodes:
@@ -189,6 +192,7 @@ class Graph:
 
     def _build(self, first: int, fresh: Mapping[int, tuple[str, Any, list[Any]]]) -> None:
         """Make a container that cannot change, after those in it."""
+        # No recursion: how deep it would go is for the sender to choose.
         stack, begun = [first], set[int]()
         while stack:
             number = stack[-1]
@@ -243,7 +247,7 @@ class Graph:
         """Return the numbers of the oldest containers that both sides should forget for the bound on their parts."""
         bound = KEPT_PARTS if self._compared < COMPARED_PARTS else 0
         left, numbers = self.parts, []
-        for number, size in self._sizes.items():
+        for number, size in self._sizes.items():  # in the order in which they became known
             if left <= bound:
                 break
             numbers.append(number)
@@ -263,7 +267,7 @@ class Graph:
 
 
 def kind_of(value: Any) -> str:
-    """Return as what an object is to be represented on the other side."""
+    """Return which kind of stand-in an object gets on the other side."""
     if type(value).__name__ == "generator":
         return "generator"
     if hasattr(type(value), "__next__"):
@@ -272,7 +276,7 @@ def kind_of(value: Any) -> str:
 
 
 def pack_once(value: Any) -> str:
-    """Return JSON that holds one value, for a side that shall know nothing but it."""
+    """Return JSON that holds one value, for a side that knows nothing else."""
     return Graph(0, _nothing).pack([value], everything=False)
 
 

@@ -22,6 +22,7 @@ from qstar_pl.sandbox.limits import MIB, Limits
 from qstar_pl.sandbox.running import FILE, compiled, end_as_interpreter
 
 MAX_SOURCE = 8 * MIB
+# Descriptors, in the order in which `script_tests.py` and `function_tests.py` hand over their channels.
 NOTES, SOURCE, CALLS_IN, CALLS_OUT = 3, 4, 3, 4
 _SEED = 0
 
@@ -39,7 +40,7 @@ def run_script(limits: Limits) -> None:
     try:
         exec(compiled(text), module.__dict__)  # nosec B102 - this is the sandbox's guest
         code = 0
-    except SystemExit as stop:
+    except SystemExit as stop:  # as in Python: None is 0, and anything but an int is 1
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException as error:
         failure = error
@@ -64,7 +65,7 @@ def run_calls(limits: Limits) -> None:
         codec.send(CALLS_OUT, _describe(error))
         os._exit(1)
     dialogue = Dialogue((CALLS_IN, CALLS_OUT), 1, MAX_SOURCE)
-    dialogue.graph.own.append(function)
+    dialogue.graph.own.append(function)  # becomes object 0, by which the tester knows it
     dialogue.graph.classes = {name: kind for name in names if isinstance(kind := module.__dict__.get(name), type)}
     codec.send(CALLS_OUT, ["ready"])
     while True:
@@ -88,10 +89,10 @@ def _fresh_module(name: str, text: str) -> types.ModuleType:
     linecache.cache[FILE] = (len(text), None, text.splitlines(keepends=True), FILE)  # for inspect and tracebacks
     sys.modules[name] = module
     sys.argv = [FILE]
-    atexit._clear()
+    atexit._clear()  # those of modules that were loaded beforehand are not the program's
     for name in ("exit", "quit"):  # what `site` would have brought
         setattr(builtins, name, _sitebuiltins.Quitter(name, ""))
-    sys.set_int_max_str_digits(0)  # a time limit stands already
+    sys.set_int_max_str_digits(0)  # Python's guard against slow conversions; the time limit is one already
     random.seed(_SEED)  # the same answer gets the same verdict, whatever ran before
     for number, (stream, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         opened = _open_text(number, mode)
@@ -112,6 +113,7 @@ def _describe(error: BaseException) -> list[Any]:
     except BaseException:
         text = ""
     kind = type(error).__name__
+    # Of the program's own text, not of what it compiles itself.
     if isinstance(error, SyntaxError) and error.filename == FILE:
         return ["syntax", kind, text]
     return ["raised", kind, text]

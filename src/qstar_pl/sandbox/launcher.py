@@ -37,13 +37,14 @@ ROLES = {
 }
 """Role → (what the process does, how many of its channels are its standard input and output)."""
 _CHECK_PARENT_MS = 1000
+"""How often the launcher looks whether its caller is still there."""
 
 
 def serve(connection: socket.socket, walls: Isolation, own_id: int | None, parent: int, proc: int | None) -> None:
     """Start what is asked for until the caller goes away; `proc` is a descriptor of /proc, for supervisors."""
     poll = select.poll()
     poll.register(connection, select.POLLIN)
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # a caller that was killed leaves its launcher to another parent
         ready = poll.poll(_CHECK_PARENT_MS)
         _reap()
         if not ready:
@@ -54,6 +55,7 @@ def serve(connection: socket.socket, walls: Isolation, own_id: int | None, paren
         request = json.loads(data)
         body, standard = ROLES[request["role"]]
         status, leash, *channels = descriptors
+        # The role's standard streams come first, with /dev/null for those it has none of; the others follow from 3 on.
         inherited = [*channels[:standard], *[None] * (3 - standard), *channels[standard:]]
         run_apart(Assignment(body, Limits(**request["limits"]), inherited, status, leash, proc), walls, own_id)
         for descriptor in descriptors:
@@ -74,16 +76,18 @@ def main() -> None:
     parent = int(sys.argv[2])
     layers = Layers(**json.loads(sys.argv[3]))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Every run closes all numbers up to this limit, which may be a million elsewhere.
     resource.setrlimit(resource.RLIMIT_NOFILE, (256 if hard == resource.RLIM_INFINITY else min(256, hard), hard))
     preload.load_common_modules()
-    syscalls.adopt_orphans()
-    try:
+    syscalls.adopt_orphans()  # what a supervisor leaves behind is reaped here
+    try:  # before `settle`: a private root has no /proc
         proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         proc = None
     walls, own_id = settle(layers)
     syscalls.drop_bounding_set()  # what is gone here need not be dropped for each program
     connection.send(json.dumps(walls.as_dict()).encode())
+    # Forked processes share this one's memory; their garbage collectors leave what is frozen, and so its pages, alone.
     gc.collect()
     gc.freeze()
     serve(connection, walls, own_id, parent, proc)

@@ -20,7 +20,7 @@ class Limits:
     memory_mib: int = 1024
     """Address space of a process in MiB, at least 64."""
     files_mib: int = 64
-    """What a file, and all files together where the file system is private, may hold in MiB, at least 1."""
+    """Size of a file in MiB, at least 1; where the file system is private, of all files together, too."""
     output_mib: int = 4
     """What a program may print, and what a function may return in one call, in MiB, at least 1."""
     processes: int = 1
@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Layers:
-    """Which walls to build where the kernel allows them; all of them, unless a test wants to see one alone."""
+    """Which walls to build where the kernel allows them; all of them, unless a test is about one alone."""
 
     namespaces: bool = True
     """Own users, processes, network, IPC and host name."""

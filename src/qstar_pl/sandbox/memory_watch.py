@@ -14,13 +14,14 @@ _COUNTED = (b"RssAnon:", b"RssShmem:")
 class MemoryWatch:
     """Looks at a process and its descendants through a descriptor of /proc, which programs do not have.
 
-    A cgroup would count exactly, and is seldom delegated to an ordinary process; this is the same bound, but for what
-    is taken and used within `INTERVAL_S`. Pages of a shared mapping count for each process that holds them, those that
-    a fork of the launcher has brought along do not.
+    A cgroup would count exactly, but is seldom delegated to an ordinary process; this is the same bound except for what
+    is taken and given back within `INTERVAL_S`. Pages of a shared mapping count once for each process that holds them;
+    those that a fork of the launcher starts with do not count.
     """
 
     def __init__(self, proc: int, limit_mib: int) -> None:
         self._proc, self._limit = proc, limit_mib * MIB
+        # This process is a fork of the launcher too: what it holds is what every program starts with.
         self._base = self._resident(os.getpid())
 
     def over(self, process: int) -> bool:

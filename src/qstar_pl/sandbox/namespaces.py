@@ -21,6 +21,7 @@ from qstar_pl.sandbox.private_root import PROGRAM_ID, enter_private_root
 NONE = Isolation(user=False, processes=False, network=False, files=False, seccomp=False, other_user=False)
 _SPACES = syscalls.NEWNS | syscalls.NEWNET | syscalls.NEWIPC | syscalls.NEWUTS
 _UNUSED_IDS = range(61_184, 65_520)
+"""systemd's range for dynamic users: ids that are never given out for good."""
 
 
 def plan(layers: Layers) -> list[Isolation]:
@@ -46,6 +47,7 @@ def settle(layers: Layers) -> tuple[Isolation, int | None]:
     refused = ""
     for walls in plan(layers):
         own = (PROGRAM_ID if walls.user else other) if walls.other_user else None
+        # In a copy of this process, for nothing that it enters can be left again.
         reason = _refusal(partial(_rehearse, walls, own))
         if reason is None:
             vsock = not walls.seccomp and _refusal(_try_vsock) is None
@@ -59,7 +61,7 @@ def enter(walls: Isolation) -> None:
     """Move this process behind the walls that all its programs share."""
     if walls.processes:
         if walls.user:
-            _enter_user_namespace(two_ids=walls.other_user)
+            _enter_user_namespace(two_ids=walls.other_user)  # first: it brings the rights to make the others
         syscalls.unshare(_SPACES)
         socket.sethostname("sandbox")
     if walls.files:
@@ -100,7 +102,7 @@ def _enter_user_namespace(*, two_ids: bool) -> None:
     uid, gid, other = os.geteuid(), os.getegid(), unused_id()
     if not two_ids or other is None:
         syscalls.unshare(syscalls.NEWUSER)
-        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/setgroups", "deny")  # without it the kernel refuses an ordinary user's gid_map
         _write("/proc/self/gid_map", f"{PROGRAM_ID} {gid} 1")
         _write("/proc/self/uid_map", f"{PROGRAM_ID} {uid} 1")
         return
@@ -112,7 +114,7 @@ def _enter_user_namespace(*, two_ids: bool) -> None:
         os.close(go_write)
         code = 1
         try:
-            if os.read(go_read, 1):
+            if os.read(go_read, 1):  # empty if unshare has failed
                 _write(f"/proc/{parent}/gid_map", f"0 {gid} 1\n{PROGRAM_ID} {other} 1")
                 _write(f"/proc/{parent}/uid_map", f"0 {uid} 1\n{PROGRAM_ID} {other} 1")
                 code = 0
@@ -179,6 +181,7 @@ def _confined_child(walls: Isolation, own_id: int | None) -> int:
 
 
 def _try_vsock() -> None:
+    # 40: Linux's number, for a Python that was built without the name.
     socket.socket(getattr(socket, "AF_VSOCK", 40), socket.SOCK_STREAM).close()
 
 

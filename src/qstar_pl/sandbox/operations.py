@@ -50,12 +50,13 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "setattr": setattr,
     "delattr": delattr,
     "setitem": operator.setitem,
+    # Looked up in the class, as `with` does.
     "enter": lambda manager: type(manager).__enter__(manager),
     "exit": lambda manager: type(manager).__exit__(manager, None, None, None),
     **{name: getattr(operator, name) for name in (*BINARY, *UNARY)},
 }
 ENDS = frozenset({"next", "send"})
-"""Of an iterator: StopIteration is no failure there."""
+"""Operations of iterators, where StopIteration is no failure."""
 
 _CHANGES_OR_LOOKS_UP = """
 add append appendleft clear copy discard extend extendleft get insert items keys pop popleft popitem remove reverse

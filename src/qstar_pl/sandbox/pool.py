@@ -61,7 +61,7 @@ class ExecutionPool:
         self._lock = threading.Lock()
         self._closed = False
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="qstar-sandbox")
-        # Also at the end of the interpreter, and when nobody holds the pool any more.
+        # Also at the end of the interpreter, and when nobody holds the pool any more: `self` must not be an argument.
         self._finalizer = weakref.finalize(self, _close_sandboxes, self._all)
         try:
             first = self._start()
@@ -87,7 +87,7 @@ class ExecutionPool:
             else:
                 self._idle.put(sandbox)
                 return verdict
-        # Where one program does this and others do not, it is the program's fault.
+        # Three sandboxes lost with the same program: the fault is the program's.
         return Verdict(Outcome.EXCEPTION, f"its sandbox was lost {_ATTEMPTS} times", 0, 1, 0.0)
 
     def _take(self) -> Sandbox:
@@ -102,7 +102,7 @@ class ExecutionPool:
             if not self._closed:
                 self._all.add(sandbox)
                 return sandbox
-        sandbox.close()
+        sandbox.close()  # the pool was closed while this one started
         raise RuntimeError("the pool is closed")
 
     def _discard(self, sandbox: Sandbox) -> None:

@@ -25,6 +25,7 @@ PROGRAM_ID = 1000
 _OLD = "/old"
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
+# The last one is Debian's.
 _HIDDEN = ("site-packages", "dist-packages", "python3/dist-packages")
 
 
@@ -37,6 +38,8 @@ def enter_private_root() -> None:
     """
     base = tempfile.gettempdir()
     libraries, standard = _libraries(), [path for path in sys.path if os.path.isdir(path)]  # noqa: PTH112
+    # Private, so that no mount made here shows outside; then a file system in memory becomes the root, and the former
+    # one lies at /old, from where folders are mounted, until it is detached.
     syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
     syscalls.mount("tmpfs", base, "tmpfs", syscalls.MS_NOSUID, "size=1m,mode=755")
     os.chdir(base)
@@ -45,11 +48,13 @@ def enter_private_root() -> None:
     os.chdir("/")
     for folder in libraries:
         _show(folder)
+    # Installed packages lie below the standard library: an empty folder is mounted over each place.
     for path in {f"{folder}/{name}" for folder in [*libraries, *standard] for name in _HIDDEN}:
         if os.path.isdir(path):  # noqa: PTH112
             syscalls.mount("tmpfs", path, "tmpfs", syscalls.MS_NOSUID, "size=4k,mode=555")
     for device in _DEVICES:
         _show_device(f"/dev/{device}")
+    # Mount points for `mount_work_folder`: none can be made once the root is read-only.
     os.makedirs(_SHARED_MEMORY)  # noqa: PTH103
     os.makedirs(WORK, exist_ok=True)  # noqa: PTH103
     if _below_own_folders():
@@ -71,6 +76,7 @@ def mount_work_folder(size_mib: int, owner: int, *, shared_memory: bool) -> None
     Where Python itself lies below one of them, they are two folders of one file system, and the libraries stand in
     their place among what the program writes. With `shared_memory`, /dev/shm is there, which pools of processes need.
     """
+    # tmpfs's size counts the pages of files; their number needs a bound of its own.
     mine = f"nr_inodes=4096,mode=700,uid={owner},gid={owner}"
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
     if shared_memory:
@@ -114,6 +120,7 @@ def _outermost(paths: list[str]) -> list[str]:
 
 def _show(folder: str) -> None:
     if os.path.islink(_OLD + folder):  # noqa: PTH114
+        # /lib is usr/lib on most distributions.
         os.symlink(os.readlink(_OLD + folder), folder)  # noqa: PTH115, PTH211
         return
     os.makedirs(folder, exist_ok=True)  # noqa: PTH103
@@ -123,5 +130,6 @@ def _show(folder: str) -> None:
 def _show_device(path: str) -> None:
     os.makedirs("/dev", exist_ok=True)  # noqa: PTH103
     if os.path.exists(_OLD + path):  # noqa: PTH110
+        # A file can be mounted on a file only.
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
         syscalls.mount(_OLD + path, path, "", syscalls.MS_BIND)

@@ -38,7 +38,7 @@ class Problem(ABC):
     key: str
     """The dataset's own id of the problem, as text."""
     references: tuple[str, ...]
-    """Programs that solve it, whole; may be empty."""
+    """Whole programs that solve it; may be empty."""
 
     @abstractmethod
     def program(self, answer: str) -> str:
@@ -49,7 +49,7 @@ class Problem(ABC):
         """Run the tests on a program.
 
         Args:
-            program: whole.
+            program: a whole one.
             sandbox: where it runs; no other thread may use it meanwhile.
             limits: of each run.
             every_test: go on after the first failure, for `Verdict.share`.

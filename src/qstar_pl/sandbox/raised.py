@@ -34,7 +34,7 @@ def described(error: BaseException, classes: Mapping[str, type]) -> Described:
 
 
 def arguments_of(error: BaseException) -> tuple[Any, ...]:
-    """Return what an exception is made of; one of the system's keeps the file's name elsewhere."""
+    """Return what an exception is made of; an OSError keeps the file's name apart from its `args`."""
     if isinstance(error, OSError) and error.filename is not None and len(error.args) == 2:
         return (*error.args, error.filename)
     return error.args
@@ -58,6 +58,7 @@ def rebuilt(
     well, become a `ProgramError`.
     """
     base = _nearest(what.bases, classes)
+    # Whether the class itself is there on both sides, and not only one above it.
     own = bool(what.bases) and what.bases[0] == what.name and base.__name__ == what.name
     if base is ProgramError:
         return ProgramError(f"{what.name}: {what.text}")

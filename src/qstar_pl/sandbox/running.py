@@ -32,7 +32,7 @@ def compiled(text: str, script: bool = True) -> types.CodeType:
     """
     text = text.removeprefix("\ufeff")  # a byte order mark
     tree: ast.Module | None = None
-    while True:
+    while True:  # each pass mends one `nonlocal`: the compiler names no more than the first
         try:
             return compile(text if tree is None else tree, FILE, "exec")
         except SyntaxError as error:
@@ -71,6 +71,7 @@ def _as_function(tree: ast.Module) -> ast.Module:
     function = wrapped.body[0]
     assert isinstance(function, ast.FunctionDef)
     declared = {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
+    # `import *` is an error inside a function, so it stays outside.
     stars = [
         node for node in tree.body if isinstance(node, ast.ImportFrom) and any(one.name == "*" for one in node.names)
     ]
@@ -84,7 +85,7 @@ def end_as_interpreter(code: int) -> int:
     """Do what the interpreter does at its end: threads, exit functions, buffers. Return the exit code, 0 to 255."""
     shutdown: Any = getattr(threading, "_shutdown", None)
     run_exit_functions: Any = getattr(atexit, "_run_exitfuncs", None)
-    for step in (shutdown, run_exit_functions):
+    for step in (shutdown, run_exit_functions):  # in the order of Py_FinalizeEx
         if step is not None:
             with contextlib.suppress(Exception):  # Python prints what these raise, and goes on
                 step()

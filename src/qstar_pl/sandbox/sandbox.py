@@ -21,7 +21,7 @@ from qstar_pl.sandbox.limits import Isolation, Layers, Limits
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _START_S = 60.0
 _END_S = 30.0
-"""How long after its deadline a run may still be clearing up before its launcher is given up."""
+"""How long a run may still be clearing up after its deadline before its launcher is given up."""
 
 
 class SandboxLost(Exception):  # noqa: N818 (a state of the sandbox that the pool mends, not a mistake)
@@ -51,6 +51,7 @@ def understood(line: bytes) -> Report | None:
         fields = json.loads(line)
     except (ValueError, RecursionError):
         return None
+    # `type(…) is`, since True is an int to isinstance; NaN, which json.loads accepts, fails the comparisons.
     if not isinstance(fields, dict) or fields.keys() != {"ended", "code", "cpu_s", "peak_mib"}:
         return None
     measured = [fields["cpu_s"], fields["peak_mib"]]
@@ -74,7 +75,7 @@ class Run:
 
     def stop(self) -> None:
         """End the run if it has not ended yet."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # nobody reads any more: the run has ended
             os.write(self._leash, b"x")
 
     def poll(self) -> Report | None:
@@ -124,6 +125,7 @@ class Sandbox:
         if sys.platform != "linux":
             raise SandboxError(f"programs can be run on Linux only, got {sys.platform}")
         self._owner = os.getpid()
+        # SEQPACKET keeps messages apart, each with its descriptors, and tells each side when the other has gone.
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = [str(theirs.fileno()), str(os.getpid()), json.dumps(asdict(layers))]
         with theirs:
@@ -137,7 +139,7 @@ class Sandbox:
                 # One order of sets in every launcher: the same program gets the same verdict.
                 env={"PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "PATH": "/nonexistent", "HOME": "/work"},
                 cwd="/",
-                start_new_session=True,
+                start_new_session=True,  # Ctrl-C in a terminal is for the caller, which closes the launcher
             )
         self._connection = mine
         mine.settimeout(_START_S)
@@ -168,6 +170,7 @@ class Sandbox:
                 os.close(descriptor)
             raise SandboxLost("the launcher has gone") from error
         finally:
+            # Only the supervisor keeps the writing end: its end of file tells `poll` that the supervisor has gone.
             for descriptor in (status_write, leash_read):
                 os.close(descriptor)
         return Run(status_read, leash_write, time.monotonic() + limits.wall_s)

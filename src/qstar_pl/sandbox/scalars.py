@@ -18,7 +18,7 @@ from uuid import UUID
 from qstar_pl.sandbox.codec import CodecError
 
 MAX_EXPONENT = 20_000
-"""Of a Decimal: arithmetic with a larger one would take for ever."""
+"""Of a Decimal: arithmetic with a larger one could take forever."""
 NO_SCALAR = object()
 TYPES: dict[str, Any] = {
     **{kind.__name__: kind for kind in (bool, bytearray, bytes, complex, dict, float, frozenset, int, list, object)},
@@ -40,7 +40,7 @@ def scalar_word(value: Any) -> Any:
         return NO_SCALAR
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, int):
+    if isinstance(value, int):  # hex has no limit on digits, and is linear in them
         return int(value) if -_EXACT <= value <= _EXACT else ["int", hex(value)]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else ["float", repr(float(value))]

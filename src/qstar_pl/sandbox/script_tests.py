@@ -26,7 +26,7 @@ class Printed:
 
     output: bytes
     note: bytes
-    """What the program's process says of its failure; not to be trusted with more than a name for it."""
+    """What the program's process says of its failure: good for a name, not for a verdict."""
     too_much: bool
     """It printed more than it may."""
     report: Report
@@ -98,6 +98,7 @@ def _encoded(text: str) -> bytes:
 
 def _file(content: bytes, stack: contextlib.ExitStack) -> int:
     """Return a descriptor, for reading only, of a file without a name that holds `content` and nobody can change."""
+    # Sealed, then opened anew through /proc: a descriptor of memfd_create could write.
     writable = os.memfd_create("input", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         codec.write_all(writable, content)
@@ -176,7 +177,7 @@ def _failure(printed: Printed) -> tuple[Outcome, str]:
 def _understood(note: bytes) -> list[str] | None:
     """Return the three words of a note, None if it says something else, as a program may have it say."""
     try:
-        message = codec.from_bytes(note[4:])
+        message = codec.from_bytes(note[4:])  # behind the length
     except codec.CodecError:
         return None
     well_formed = isinstance(message, list) and len(message) == 3 and all(isinstance(word, str) for word in message)

@@ -17,15 +17,19 @@ from functools import lru_cache
 
 from qstar_pl.sandbox import syscall_numbers as numbers
 
+# <linux/bpf_common.h>: LD|W|ABS, JMP|JEQ|K, JMP|JGE|K, JMP|JSET|K, RET|K.
 _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+# <linux/seccomp.h>: what a filter returns (with ERRNO the code in the low 16 bits), and offsets in struct seccomp_data.
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLONE_THREAD, _CLONE_NAMESPACES = 0x00010000, 0x7E020000
 _PR_SET_PDEATHSIG = 1
 _SUPERVISOR = 1
+"""Process id of a pid namespace's first process."""
 
 Instruction = tuple[int, int, int, int]
+"""(operation, instructions to skip if true, if false, operand)."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,12 @@ def build_filter(options: FilterOptions, machine: str) -> bytes:
     tables += [] if options.new_processes else [numbers.NEW_PROCESSES]
     tables += [] if options.open_files else [numbers.FILES]
     program: list[Instruction] = [
+        # Numbers mean something else in another architecture, such as 32-bit calls on x86_64.
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_JUMP_EQUAL, 1, 0, _AUDIT[machine]),
         _give(_KILL),
         (_LOAD, 0, 0, _NUMBER),
-        # Also catches the x32 calls of x86_64, whose numbers have bit 30 set.
+        # ENOSYS makes libc fall back on older calls. Also catches x32's calls, whose numbers have bit 30 set.
         (_JUMP_AT_LEAST, 0, 1, numbers.NEWEST + 1),
         _refuse(errno.ENOSYS),
     ]
@@ -77,6 +82,7 @@ def _by_argument(options: FilterOptions) -> dict[str, list[Instruction]]:
     """Return for each call what decides it; such a body always returns."""
     load = (_LOAD, 0, 0, _FIRST_ARGUMENT)  # the low half: process ids and clone's flags have 32 bits
     allow, refuse = _give(_ALLOW), _refuse(errno.EPERM)
+    # EAGAIN is what fork says at a limit on processes.
     no_fork = [] if options.new_processes else [(_JUMP_SET, 1, 0, _CLONE_THREAD), _refuse(errno.EAGAIN)]
     bodies = {
         # glibc falls back to clone, whose flags a filter can read.
@@ -85,12 +91,13 @@ def _by_argument(options: FilterOptions) -> dict[str, list[Instruction]]:
         "prctl": [load, (_JUMP_EQUAL, 0, 1, _PR_SET_PDEATHSIG), refuse, allow],
     }
     if options.own_pid is None:
-        # The namespace's first process is the supervisor, which an ordinary user's program shares its user id with.
+        # The first process is the supervisor; an ordinary user's program has the same user id and could signal it.
         others = [load, (_JUMP_EQUAL, 0, 1, _SUPERVISOR), refuse, allow]
         bodies["kill"] = bodies["tgkill"] = bodies["prlimit64"] = others
     else:
         mine = [load, (_JUMP_EQUAL, 0, 1, options.own_pid), allow]
         bodies["kill"] = bodies["tgkill"] = [*mine, refuse]
+        # 0 is the process itself.
         bodies["prlimit64"] = [*mine, (_JUMP_EQUAL, 0, 1, 0), allow, refuse]
     return bodies
 

@@ -118,7 +118,7 @@ def parses(text: str) -> bool:
 def _tree(text: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # odd escapes in a stranger's text are no news
             return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
@@ -144,7 +144,7 @@ def longest_start(lines: list[str]) -> int:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 ast.parse(text)
-        except SyntaxError as error:
+        except SyntaxError as error:  # cut before the line at which the parser gives up, which may lie behind the fault
             size = min(size - 1, max((error.lineno or size) - 1, 0))
         except (ValueError, RecursionError, MemoryError):
             return 0
@@ -157,7 +157,7 @@ def without_prose(program: Program) -> Program:
     """Return a program without the statements at its end that read names which nothing makes: words that parse."""
     body = list(program.tree.body)
     while len(body) > 1 and isinstance(body[-1], ast.Expr | ast.AnnAssign):
-        last = body[-1]
+        last = body[-1]  # "Complexity: linear" parses, as an annotation without a value
         names = {node.id for node in ast.walk(last) if isinstance(node, ast.Name)}
         if not (names & program.missing or (isinstance(last, ast.AnnAssign) and last.value is None)):
             break

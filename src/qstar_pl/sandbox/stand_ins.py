@@ -22,6 +22,7 @@ class StandIn:
     """
 
     def __init__(self, ask: Ask, number: int, type_name: str, code: int | None) -> None:
+        # Not by assignment: `__setattr__` asks the other side.
         self.__dict__.update(_ask=ask, _number=number, _type_name=type_name, _hash=code)
 
     def __getattr__(self, name: str) -> Any:
@@ -57,6 +58,7 @@ class StandIn:
         return iter(self._ask("iter", self._number))
 
     def __contains__(self, item: Any) -> bool:
+        # Compared here: `item` may be what the tests expect, and must not go there.
         return any(one is item or one == item for one in self)
 
     def __getitem__(self, key: Any) -> Any:

@@ -1,7 +1,7 @@
-"""One run: a supervisor that the program cannot reach forks it, waits for its end or its deadline, and leaves nothing.
+"""One run: a supervisor out of the program's reach forks it, waits for its end or its deadline, and leaves nothing.
 
 With a pid namespace the supervisor is the namespace's first process: when it ends, the kernel kills all others in it
-and only then lets its parent's wait return. Without one the supervisor adopts what the program leaves behind, and kills
+and only then lets its parent's wait return. Without one the supervisor adopts what the program leaves behind and kills
 it.
 """
 
@@ -53,7 +53,7 @@ class Assignment:
 def run_apart(assignment: Assignment, walls: Isolation, own_id: int | None) -> int:
     """Fork the supervisor and return its process id; it ends by itself."""
     if walls.seccomp and walls.processes:
-        call_filter(walls, assignment.limits)  # kept from here on, for this run and those to come
+        call_filter(walls, assignment.limits)  # cached before the fork, for this run and later ones
     process = os.fork()
     if process:
         return process
@@ -67,7 +67,7 @@ def run_apart(assignment: Assignment, walls: Isolation, own_id: int | None) -> i
             _kill_descendants()
             os.write(assignment.status, json.dumps(report).encode() + b"\n")
     finally:
-        os._exit(0)
+        os._exit(0)  # never back into the launcher's loop, whatever was raised
 
 
 def _in_namespace(assignment: Assignment, walls: Isolation, own_id: int | None) -> None:
@@ -78,18 +78,19 @@ def _in_namespace(assignment: Assignment, walls: Isolation, own_id: int | None) 
     if first == 0:
         try:
             syscalls.die_with_parent()
-            # The kernel keeps a namespace's signals from its first process, but for those that Python has asked for.
+            # From inside, a namespace's first process gets only signals that it handles; Python handles SIGINT.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             report = _supervise(assignment, walls, own_id, said)
             os.write(said, json.dumps(report).encode())
         finally:
             os._exit(0)
+    # `said` goes too, so that `heard` ends when the first process does.
     _close_all_but([assignment.status, heard, *([] if assignment.proc is None else [assignment.proc])])
     too_much = watch is not None and _outgrows(first, watch)
     if too_much:
         os.kill(first, signal.SIGKILL)
-    os.waitpid(first, 0)
-    # Whatever a program has done to the supervisor beside it, there is a report.
+    os.waitpid(first, 0)  # returns when nothing in the namespace is left
+    # There is a report even if the program has managed to end the supervisor beside it.
     lost = {"ended": "memory" if too_much else "exit", "code": -signal.SIGKILL, "cpu_s": 0.0, "peak_mib": 0.0}
     os.write(assignment.status, (os.read(heard, 4096) or json.dumps(lost).encode()) + b"\n")
 
@@ -104,6 +105,7 @@ def _outgrows(process: int, watch: MemoryWatch) -> bool:
 
 
 def _supervise(assignment: Assignment, walls: Isolation, own_id: int | None, report_to: int) -> dict[str, Any]:
+    # With a pid namespace the process outside watches (`_in_namespace`): the ids in its /proc are those outside.
     watch = None if walls.processes else assignment.watch()
     program = os.fork()
     if program == 0:
@@ -112,13 +114,13 @@ def _supervise(assignment: Assignment, walls: Isolation, own_id: int | None, rep
             confine(walls, assignment.limits, own_id)
             assignment.body(assignment.limits)
         finally:
-            os._exit(70)
+            os._exit(70)  # EX_SOFTWARE: a body ends the process itself, unless it or a wall fails
     kept = [report_to, assignment.leash, *([assignment.proc] if watch and assignment.proc else [])]
     _close_all_but(kept)
     syscalls.hide_from_tracers()
     ended = _wait(program, assignment.leash, time.monotonic() + assignment.limits.wall_s, watch)
     if ended != "exit":
-        os.kill(program, signal.SIGKILL)
+        os.kill(program, signal.SIGKILL)  # not reaped yet, so the id is still the program's
     _, status, usage = os.wait4(program, 0)
     return {
         "ended": ended,
@@ -139,6 +141,7 @@ def _wait(program: int, leash: int, deadline: float, watch: MemoryWatch | None) 
     while (left := deadline - time.monotonic()) > 0:
         tick = min(left, INTERVAL_S) if watch else left
         ready = {descriptor for descriptor, _ in poll.poll(1000 * (tick if watched else min(left, _TICK_S)) + 1)}
+        # WNOWAIT leaves the program to `wait4`, which also returns what it has used.
         if watched in ready or os.waitid(os.P_PID, program, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             return "exit"
         if leash in ready:
@@ -149,8 +152,9 @@ def _wait(program: int, leash: int, deadline: float, watch: MemoryWatch | None) 
 
 
 def _take_descriptors(descriptors: Sequence[int | None]) -> None:
-    # Flags belong to what was opened: no two programs share it.
+    # Status flags (O_NONBLOCK, …) belong to the open file, not to the descriptor: no two programs share one.
     opened = [os.open("/dev/null", os.O_RDWR) if one is None else one for one in descriptors]
+    # Out of the way first: dup2 onto 0, 1, … would close a descriptor that has yet to be moved.
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _FIRST_FREE) for descriptor in opened]
     for number, descriptor in enumerate(high):
         os.dup2(descriptor, number)
@@ -164,7 +168,7 @@ def _close_all_but(kept: Sequence[int]) -> None:
 
 
 def _kill_descendants() -> None:
-    for _ in range(1000):
+    for _ in range(1000):  # what forks while it is looked for is found the next time
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -177,6 +181,7 @@ def _kill_descendants() -> None:
 
 def _descendants() -> list[int]:
     parents: dict[int, int] = {}
+    # stat reads "pid (name) state parent …"; a name may hold blanks and brackets, so the last bracket counts.
     for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
         with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat") as file:  # noqa: PTH123
             parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])

@@ -26,9 +26,10 @@ _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _SIGKILL = 9
 
 _libc = ctypes.CDLL(None, use_errno=True)
+# A variadic function: without types ctypes would pass ints of 32 bits where the kernel reads 64.
 _libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 _NUMBERS = {"x86_64": (155, 442, 126), "aarch64": (41, 442, 91)}
-# Falls on numbers that no kernel has, so that an unknown machine gets ENOSYS.
+# Numbers that no kernel has: an unknown machine gets ENOSYS.
 _PIVOT_ROOT, _MOUNT_SETATTR, _CAPSET = _NUMBERS.get(platform.machine(), (99_999, 99_999, 99_999))
 
 
@@ -101,7 +102,7 @@ def no_new_privileges() -> None:
 def drop_bounding_set() -> None:
     """Let no later execve bring a capability; those that this process has stay."""
     for capability in range(64):
-        # To read is cheap, and says no beyond the last one; to drop is refused without CAP_SETPCAP.
+        # Reading fails beyond the last capability; dropping is refused without CAP_SETPCAP.
         if _prctl(_PR_CAPBSET_READ, capability) == 1:
             _prctl(_PR_CAPBSET_DROP, capability)
 
@@ -110,6 +111,7 @@ def drop_capabilities() -> None:
     """Give up every capability, also those that an execve could bring."""
     drop_bounding_set()
     version_3 = 0x20080522
+    # Two halves of (effective, permitted, inheritable), 32 capabilities each, all empty.
     _check(_syscall(_CAPSET, struct.pack("Ii", version_3, 0), bytes(24)), "capset")
 
 
@@ -117,6 +119,7 @@ def install_filter(program: bytes) -> None:
     """Install a seccomp filter, given as its classic BPF instructions."""
     set_seccomp, mode_filter = 22, 2
     instructions = ctypes.create_string_buffer(program, len(program))
+    # struct sock_fprog: the number of instructions, padding, a pointer to them.
     header = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(instructions))
     buffer = ctypes.create_string_buffer(header, len(header))
     _check(_prctl(set_seccomp, mode_filter, ctypes.addressof(buffer)), "seccomp")

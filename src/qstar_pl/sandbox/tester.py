@@ -29,13 +29,13 @@ from qstar_pl.sandbox.raised import text_of
 JOB, VERDICT, FROM_PROGRAM, TO_PROGRAM = 3, 4, 5, 6
 MAX_JOB = 256 * MIB
 MAX_DIGITS = 100_000
-"""Of numbers as text, in tests: Python's own limit of 4,300 is too low for some, and none at all would cost hours."""
+"""Of numbers as text, in tests: Python's own limit of 4,300 is too low for some, and no limit could cost hours."""
 GRACE_S = 1.0
 """How much longer than the program this process may take, to say that time is up."""
 
 
 class _Ended(BaseException):
-    """There is nothing more to learn; not an `Exception`, so that tests do not catch it by chance."""
+    """The verdict is fixed; not an `Exception`, so that tests do not catch it by chance."""
 
 
 class Program(Dialogue):
@@ -153,6 +153,7 @@ def check(job: dict[str, Any], program: Program, tally: Tally) -> None:
     With "every_test" the asserts are counted one by one, which can change what a `try` around one of them does: whether
     a program passes is known from a run without.
     """
+    # Its name becomes `__module__` of classes defined here, by which `operations.permitted` knows them.
     module = sys.modules["tests"] = types.ModuleType("tests")
     space = module.__dict__
     space["__tally__"] = tally
@@ -166,7 +167,7 @@ def check(job: dict[str, Any], program: Program, tally: Tally) -> None:
         except SyntaxError:  # a prompt may end with the function's head
             exec(compile(job["prompt"] + "\n    pass\n", "prompt.py", "exec"), space)  # nosec B102 - this is the sandbox's guest
         classes = {name: one for name, one in space.items() if isinstance(one, type) and one.__module__ == "tests"}
-        space[job["entry_point"]] = program
+        space[job["entry_point"]] = program  # in place of the prompt's own stub, and before tests bind it
         exec(compile(tests, "tests.py", "exec"), space)  # nosec B102 - this is the sandbox's guest
         function = space["check"]
     except Exception as error:
@@ -178,6 +179,7 @@ def check(job: dict[str, Any], program: Program, tally: Tally) -> None:
         ended = True
     finally:
         if job["every_test"]:
+            # Asserts that were not reached count as failed, except `assert False`, which had to stay out of reach.
             reached = tally.total
             tally.total = max(reached, counter.found)
             tally.passed += min(counter.traps, tally.total - reached) if ended else 0
@@ -219,6 +221,7 @@ def run_tests(limits: Limits) -> None:
         program.end("timeout", "out of time")
 
     signal.signal(signal.SIGALRM, out_of_time)
+    # 0 would switch the timer off.
     signal.setitimer(signal.ITIMER_REAL, max(limits.wall_s - GRACE_S, 0.001))
     failure: BaseException | None = None
     try:

@@ -41,7 +41,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The judgement of one program."""
+    """The judgment of one program."""
 
     outcome: Outcome
     detail: str
