@@ -88,7 +88,7 @@ def _rambling(rng: random.Random, subject: str, attribute: str) -> str:
 
 def _cut_off(rng: random.Random, subject: str, attribute: str) -> str:
     tokens = good_answer(rng, subject, attribute).rstrip(".!").split(" ")
-    # At least two words are left and the last is lost, or the cut would leave nothing or nothing would be cut.
+    # At least two words stay, so that something is left, and at least the last one goes, so that something is cut.
     return " ".join(tokens[: rng.randint(2, len(tokens) - 1)]).rstrip(".!?,")
 
 

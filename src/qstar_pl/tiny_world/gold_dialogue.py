@@ -44,6 +44,7 @@ def _rightness(answer: str, subject: str, attribute: str, value: str) -> float:
     said = set(words(answer))
     named = said & set(CREATURES)
     candidates = said & set(VALUES[attribute])
+    # Values of other attributes: off the point, even where they are true.
     besides = said & {item for other in ATTRIBUTES if other != attribute for item in VALUES[other]}
     share = (1.0 if value in candidates else 0.15) / max(1, len(candidates)) if candidates else 0.0
     share /= 1.0 + 0.25 * len(besides)

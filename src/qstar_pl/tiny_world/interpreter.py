@@ -144,12 +144,13 @@ def _arithmetic(op: ast.operator, left: Value, right: Value) -> Value:
         if len(str(text)) * max(0, _integer(times)) > MAX_TEXT:
             raise ProgramError("a string that is too long")
     elif not (isinstance(op, ast.Add) and both_text):
-        # Also keeps out '%999999999d' % 1, which formats.
+        # Also keeps out '%999999999d' % 1, where % formats a string.
         left, right = _integer(left), _integer(right)
     return _bounded(function(left, right))
 
 
 def _first(op: ast.boolop, parts: list[ast.expr], visit: Callable[[ast.expr], Value]) -> Value:
+    # As in Python: the value is that of the part that decides, and no part behind it is visited.
     stop_at = isinstance(op, ast.Or)
     for part in parts[:-1]:
         if bool(value := visit(part)) is stop_at:
@@ -158,7 +159,7 @@ def _first(op: ast.boolop, parts: list[ast.expr], visit: Callable[[ast.expr], Va
 
 
 def _compare(left: ast.expr, ops: list[ast.cmpop], parts: list[ast.expr], visit: Callable[[ast.expr], Value]) -> Value:
-    value = visit(left)
+    value = visit(left)  # a < b < c visits b once, and c only if a < b
     for op, part in zip(ops, parts, strict=True):
         function = _COMPARISONS.get(type(op))
         if function is None:

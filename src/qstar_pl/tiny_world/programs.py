@@ -78,7 +78,7 @@ FAMILIES: tuple[Family, ...] = tuple(
 
 
 def _arguments(rng: random.Random, kinds: str, near: int) -> list[Value]:
-    """Draw arguments; integers are often around the problem's constant, where its cases part."""
+    """Draw arguments; integers are often near the problem's constant, where its cases part."""
 
     def integer() -> int:
         return rng.choice((rng.randint(-20, 20), near + rng.randint(-1, 1), rng.randint(-5, 5)))
@@ -87,6 +87,7 @@ def _arguments(rng: random.Random, kinds: str, near: int) -> list[Value]:
         return "".join(rng.choice(_LETTERS) for _ in range(rng.choice((1, 2, 3, 5, near, near + 1))))
 
     drawn: list[Value] = [integer() if kind == "i" else text() for kind in kinds]
+    # By chance, one text is seldom in another and two integers are seldom equal: both cases need their tests.
     if kinds == "tt" and rng.random() < 0.5:
         drawn[1] = str(drawn[0])[: rng.randint(1, 3)]
     elif kinds == "ii" and rng.random() < 0.2:
@@ -156,7 +157,7 @@ FLAWS: Mapping[str, Callable[[random.Random, Family, list[list[Any]], list[str],
 
 
 def _values(names: list[str], k: int) -> dict[str, Any]:
-    return {"a": names[0], "b": names[-1], "k": k}
+    return {"a": names[0], "b": names[-1], "k": k}  # of a single argument both, whose families have no {b}
 
 
 def _fill(template: str, names: list[str], k: int) -> str:

@@ -16,6 +16,7 @@ from qstar_pl.tiny_world.programs import program
 
 Row = dict[str, Any]
 _PATIENCE = 2000
+"""Rows in succession without a new prompt after which a task counts as exhausted."""
 
 MAKERS: Mapping[str, Callable[[random.Random], Row]] = {"dialogue": dialogue, "summary": post, "code": program}
 """Task → maker of one row."""
@@ -24,7 +25,7 @@ MAKERS: Mapping[str, Callable[[random.Random], Row]] = {"dialogue": dialogue, "s
 def stream(task: str, seed: int) -> Iterator[Row]:
     """Yield rows of one task whose prompts are all different, for as long as there are new ones.
 
-    It ends when 2000 rows in a row brought no new prompt.
+    It ends when 2000 rows in succession have brought no new prompt.
     """
     # Seeded by a string: Python hashes it with SHA-512, not with its per-process hash.
     rng = random.Random(f"tiny world/{task}/{seed}")
@@ -65,10 +66,11 @@ def programs(count: int, seed: int) -> list[Row]:
 
 
 def shows_good_answer(prompt: str, quality: float) -> bool:
-    """Decide whether the demonstration for a prompt is the good answer, as it is for a share `quality` of prompts.
+    """Decide whether the demonstration for a prompt is the good answer; it is for a share `quality` of all prompts.
 
     It depends on the prompt alone: a higher quality keeps every good answer of a lower one.
     """
+    # A number uniform on [0, 2⁶⁴) against a threshold that grows with `quality`.
     return hashed_number(f"demonstration/{prompt}", bits=64) < quality * 2**64
 
 

@@ -37,7 +37,7 @@ def sentences(text: str) -> list[str]:
 
 def stem(word: str) -> str:
     """Return a word without a common English ending, so that "lives" and "living" meet; crude, but symmetric."""
-    for suffix in _SUFFIXES:
+    for suffix in _SUFFIXES:  # "lives" and "living" become "liv", as does "live" below
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
             word = word[: -len(suffix)]
             break

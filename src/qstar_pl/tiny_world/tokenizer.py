@@ -49,7 +49,7 @@ def _corpus() -> Iterator[str]:
     for rows in (posts(600, seed=0), programs(600, seed=0)):
         for row in rows:
             yield row["prompt"]
-            yield " " + row["chosen"]
+            yield " " + row["chosen"]  # as behind "Assistant:" in the chat template
             yield " " + row["rejected"]
 
 
@@ -62,6 +62,7 @@ def build_tokenizer(folder: str | Path) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(_PIECES), behavior="isolated"),
+            # Maps bytes to characters alone: the text is cut already.
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -69,6 +70,7 @@ def build_tokenizer(folder: str | Path) -> PreTrainedTokenizerFast:
     trainer = trainers.BpeTrainer(
         vocab_size=VOCAB_SIZE,
         show_progress=False,
+        # All 256 bytes, in the corpus or not; sorted, for their order differs between calls.
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         special_tokens=[AddedToken(PAD, special=True), AddedToken(EOS, special=True)],
     )
