@@ -1,4 +1,4 @@
-"""The parts of a run, built from the words of a command line: for experiments that drive the trainer themselves."""
+"""The parts of a run, built from a command line, for experiments that drive the trainer themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qstar_pl.experiments.run import Run
 
 
 def build(words: Sequence[str]) -> Run:
-    """Return the trainer, method and data that `qstar fit <words>` would run, and run nothing.
+    """Return the trainer, method and data that `qstar fit <words>` would run, without running them.
 
     Raises:
         SystemExit: with code 2, after one line on stderr, if the words make no valid configuration.

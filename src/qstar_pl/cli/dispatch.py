@@ -1,4 +1,4 @@
-"""The `qstar` command: finds the command that is asked for, and runs it.
+"""The `qstar` command: finds the requested command and runs it.
 
 Nothing heavy is imported here, so that `qstar --help` answers at once; each command imports what it needs.
 """
@@ -17,11 +17,11 @@ from qstar_pl.cli.errors import one_line_errors
 from qstar_pl.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[1] / "commands"
-"""A command is a file in it, with `main(argv: Sequence[str]) -> int`, whose first line says what the command does."""
+"""Every file in it is a command: its first line says what it does, its `main(argv: Sequence[str]) -> int` does it."""
 GROUP = "qstar_pl.commands"
-"""Entry points of other packages whose names are commands and whose values are such a `main`."""
+"""Entry point group through which other packages add commands: the name of the command → its `main`."""
 TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
-"""Those of Lightning's command line."""
+"""The commands of Lightning's own command line."""
 
 
 def commands() -> dict[str, str]:
@@ -31,7 +31,7 @@ def commands() -> dict[str, str]:
 
 
 def others() -> dict[str, EntryPoint]:
-    """Return the commands that other installed packages bring; a name of this package's own is not theirs to take."""
+    """Return the commands that other installed packages bring; they cannot replace one of this package."""
     return {point.name: point for point in entry_points(group=GROUP) if point.name not in commands()}
 
 
@@ -41,7 +41,8 @@ def module_of(command: str) -> str:
 
 
 def _summary(file: Path) -> str:
-    """Return what the first line of a file says behind the command's name."""
+    """Return what the first line of a file says after the command's name."""
+    # Read as text, since importing a command may import torch.
     with file.open(encoding="utf-8") as lines:
         return lines.readline().strip().strip('"').partition(": ")[2].removesuffix(".")
 
@@ -86,6 +87,7 @@ def _dispatch(argv: Sequence[str]) -> int:
         run_trainer(argv)
         return 0
     if (theirs := others().get(argv[0])) is not None:
+        # A `main` that returns nothing counts as successful.
         return int(theirs.load()(argv[1:]) or 0)
     known = [*TRAINER_COMMANDS, *(name for name in (*commands(), *others()) if name not in TRAINER_COMMANDS)]
     near = difflib.get_close_matches(argv[0], known, n=1)
@@ -94,10 +96,10 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 a mistake of the user's, 130 interrupted.
+    """Run one command and return its exit code: 0 for success, 2 for a mistake of the user, 130 if interrupted.
 
     Args:
-        argv: the words after `qstar`; None takes them from the process.
+        argv: the words after `qstar`; None: those of this process.
 
     """
     words = list(sys.argv[1:] if argv is None else argv)

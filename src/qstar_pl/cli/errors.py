@@ -16,15 +16,17 @@ MISTAKE = 2
 INTERRUPTED = 130
 TERMINATED = 143
 EXTRAS = {"wandb": "wandb", "tensorboard": "tensorboard", "sentencepiece": "sentencepiece", "protobuf": "sentencepiece"}
-"""What a user may ask for without having it → the extra of this project that brings it."""
+"""Module that may be missing → the extra of this project that installs it."""
 
 _PEER_IS_GONE = ("Connection closed by peer", "Connection reset by peer", "Timed out waiting", "Broken pipe")
-"""What torch's backends say when a collective call fails for the sake of another process."""
+"""What torch's backends say when a collective call fails because of another process."""
 _OF_CALLBACKS = ("When using the learning rate finder",)
-"""How Lightning's callbacks begin to say that they do not suit the method."""
+"""How errors of Lightning's callbacks begin that say that a callback does not suit the method."""
+# Lightning on a metric that was never logged: EarlyStopping, then ModelCheckpoint.
 _UNKNOWN_METRIC = re.compile(r"^Early stopping conditioned on metric `(?P<monitor>.*?)` .* following: (?P<known>.*)$")
 _UNSEEN = re.compile(r"^`ModelCheckpoint\(monitor='(?P<monitor>.*?)'\)` could not find .* metrics: \[(?P<known>.*?)\]")
 _REQUIREMENT = re.compile(r"Requirement '(?P<package>[^']+)'|No module named|is available\. Try `pip install`")
+# Part of the path of every file of Lightning, by which a traceback tells whose code raised an error.
 _LIGHTNING = f"{os.sep}lightning{os.sep}pytorch{os.sep}"
 
 
@@ -34,14 +36,14 @@ def debugging() -> bool:
 
 
 def say(message: str) -> None:
-    """Print one line on stderr, whatever the message looked like before."""
+    """Print a message as one line on stderr, with its white space joined."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
 
 
 def one_line_errors(run: Callable[[], int]) -> int:
-    """Call `run` and return its exit code; a mistake that the user can mend becomes one line and exit code 2.
+    """Call `run` and return its exit code; a mistake that the user can fix becomes one line and exit code 2.
 
-    Anything else is a bug of ours and keeps its traceback.
+    Anything else is a bug in this project and keeps its traceback.
     """
     try:
         return run()
@@ -68,7 +70,8 @@ def one_line_errors(run: Callable[[], int]) -> int:
 
 
 def _is_said_by_the_first(error: Exception) -> bool:
-    """Return whether another process of this machine, which is the first, prints the same line."""
+    """Return whether the first process of this machine prints the same line."""
+    # Only an error that every process raises (`everywhere`) is sure to be printed by the first.
     everywhere = any(isinstance(link, NonFiniteError) and link.everywhere for link in _chain(error))
     return everywhere and os.environ.get("LOCAL_RANK", "0") != "0"
 
@@ -81,23 +84,23 @@ def _interrupted() -> int:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
+    seen: set[int] = set()  # `raise … from …` can make a chain a cycle
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        current = current.__cause__ or current.__context__
+        current = current.__cause__ or current.__context__  # `raise … from …`, else what was being handled
 
 
 def user_error(error: BaseException) -> str | None:
-    """Return the message of the first `UserError`, or error of the sandbox's, among the causes of an exception."""
-    from qstar_pl.sandbox import SandboxError  # which knows nothing of the rest of this project
+    """Return the message of the first `UserError` or `SandboxError` among the causes of an exception."""
+    from qstar_pl.sandbox import SandboxError  # no UserError, since the sandbox imports nothing of this project
 
     return next((str(link) for link in _chain(error) if isinstance(link, UserError | SandboxError)), None)
 
 
 def explain(error: BaseException) -> str | None:
-    """Return the one line for a mistake that the user can mend, None for anything else.
+    """Return the one line for a mistake that the user can fix, None for anything else.
 
     A `UserError` counts wherever it stands in the chain of causes: jsonargparse and Lightning wrap what they catch.
     """
@@ -113,7 +116,8 @@ def explain(error: BaseException) -> str | None:
 
 
 def _while_restoring(error: BaseException) -> bool:
-    """Return whether an exception came up while Lightning took up what a checkpoint holds."""
+    """Return whether an exception arose while Lightning restored a checkpoint."""
+    # Such errors are of any type (KeyError, RuntimeError of a state dict, …): only the place tells them apart.
     frames = traceback.walk_tb(error.__traceback__)
     return any(frame.f_code.co_filename.endswith("checkpoint_connector.py") for frame, _ in frames if _restores(frame))
 
@@ -151,7 +155,7 @@ def _explain_one(error: BaseException) -> str | None:
     if kind == "ValueError" and "Does not validate against any of the Union subtypes" in text:
         from qstar_pl.cli.messages import essence
 
-        # In a list of loggers what is missing stands deep among reasons why the list is not something else.
+        # For a list of loggers, the missing package is named deep among the reasons why each other type does not fit.
         missing = next((_missing(line) for line in text.splitlines() if _REQUIREMENT.search(line)), None)
         return missing or essence(text)
     if type(error).__module__.startswith("wandb.errors"):
@@ -160,7 +164,7 @@ def _explain_one(error: BaseException) -> str | None:
 
 
 def _is_an_option_lightning_refuses(error: BaseException) -> bool:
-    """Return whether Lightning's own code raised a ValueError: some options it checks once it knows model and data."""
+    """Return whether Lightning raised a ValueError: some options it checks only once it knows model and data."""
     files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
     return type(error) is ValueError and bool(files) and _LIGHTNING in files[-1]
 
@@ -177,7 +181,7 @@ def _explain_os(error: OSError) -> str | None:
 
 
 def _missing(line: str) -> str | None:
-    """Return what a line about something that is not installed asks for."""
+    """Return how to install what a line says is missing, None if it names nothing."""
     match = _REQUIREMENT.search(line)
     package = match["package"] if match else None
     return _missing_extra(line) or (package and f"{package} is not installed: pip install '{package}'")

@@ -1,4 +1,4 @@
-"""jsonargparse explains a mistake in many nested lines; the user needs which option, what is wrong, what is near."""
+"""From jsonargparse's many nested lines about a mistake to one: which option, what is wrong, what is close to it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from qstar_pl.cli.signatures import classes_in, imported, leaves, parameters
 
+# Each of these reads one line of such a message, without its indentation and its leading dash.
 _KEY = re.compile(r'^Parser key "(?P<key>[^"]+)":\s*(?P<rest>.*)$')
 _CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']+)':$")
 _NO_OPTION = re.compile(r"^(?:Option|Key) '(?P<name>[^']+)' is not (?:accepted|expected)")
@@ -26,14 +27,14 @@ _OF_CALLABLE = re.compile(r"\. Got value: Namespace\(class_path='(?P<path>[^']+)
 _NESTED = re.compile(r"^NestedArg\(key=.*, val=(?P<value>.*)\)$")
 _NO_KEY = re.compile(r"^Subcommand '[^']+' does not accept option '(?P<name>[^']+)'")
 _UNKNOWN = re.compile(r"^[Uu]nrecognized arguments: (?P<words>.*)$")
-# What frames the leaves and says nothing by itself.
+# Headings of nested reasons, which say nothing by themselves.
 _FRAME = re.compile(
     r"^(Does not validate against any|Subtypes:|Errors:|Given value|Subclass types expect"
     r"|a class path|a dict with|Expected a path but )"
 )
 
 
-# One way to read a value that has others: they say something only together, and only if nothing else does.
+# One of several types that a value could be of: worth saying only all together, and only if no other line explains it.
 _KIND = re.compile(r"^Expected an? <class '(?P<kind>[^']+)'>$")
 
 
@@ -44,16 +45,19 @@ class _Mistake:
     keys: tuple[str, ...]
     """From the outermost option to the innermost."""
     classes: tuple[str, ...]
-    """Class paths that were understood on the way."""
+    """Class paths that were resolved on the way, the outermost first."""
     leaf: str
+    """The first line that explains something; empty if there is none."""
     missing_file: str | None
+    """A value that was read as a path where there is no file."""
     given: str | None
+    """The innermost value that was refused."""
     kinds: tuple[str, ...] = ()
-    """Types that the value could have been of."""
+    """Types that the value could have had."""
     choices: tuple[str, ...] = ()
-    """Values that it could have been."""
+    """Values that it could have had."""
     owner: str = ""
-    """The class that the leaf is about, if the message says so right before it."""
+    """The class that the leaf is about, if the line right before it names one."""
 
     @property
     def option(self) -> str:
@@ -65,7 +69,7 @@ def essence(message: str, options: Iterable[str] = ()) -> str:
 
     Args:
         message: jsonargparse's own, of any number of lines.
-        options: names of the parser's options, to suggest one for a misspelt one.
+        options: names of the parser's options, among which close ones are suggested for a misspelled one.
 
     """
     mistake = _read(message)
@@ -86,7 +90,7 @@ def essence(message: str, options: Iterable[str] = ()) -> str:
     if match := _VALUE.match(mistake.leaf):
         return f"{where}expected {_plain(match['what'])}, got {_null(match['value'])}"
     if _NO_CLASS.search(mistake.leaf) and {"int", "float"} & set(mistake.kinds):
-        # A number, or a tensor, which nobody writes on a command line.
+        # The type is a number or a tensor; nobody writes a tensor on a command line.
         return f"{where}expected {' or '.join(mistake.kinds)}, got {_null(mistake.given)}"
     if _NO_CLASS.search(mistake.leaf) or (mistake.missing_file and not mistake.leaf):
         return _no_class_or_file(mistake, where)
@@ -105,6 +109,7 @@ def _read(message: str) -> _Mistake:
     choices: list[str] = []
     about = ""
     leaf, missing, given, last = "", None, None, ""
+    # Lines go from the outermost option to the innermost, where a union adds a reason per type that does not fit.
     for raw in message.splitlines():
         line = _CALLABLE.sub("", raw.strip().removeprefix("- "))
         owner = _OF_CALLABLE.search(line)
@@ -119,7 +124,7 @@ def _read(message: str) -> _Mistake:
         elif line.startswith("Given value: "):
             given = given or _NESTED.sub(r"\g<value>", line.removeprefix("Given value: "))  # of the innermost
         elif match := _KIND.match(line):
-            kinds += [match["kind"]] * (match["kind"] != "NoneType")
+            kinds += [match["kind"]] * (match["kind"] != "NoneType")  # nobody tried to write null
         elif match := _LITERAL.match(line):
             choices.append(match["choices"])
         elif line and not leaf and not _FRAME.match(line):
@@ -129,7 +134,7 @@ def _read(message: str) -> _Mistake:
         if owner:
             classes.append(owner["path"])
         last = match["path"].rpartition(".")[2] if (match := _CLASS.match(line)) else ""
-    ways = tuple(dict.fromkeys(kinds)), tuple(dict.fromkeys(choices))
+    ways = tuple(dict.fromkeys(kinds)), tuple(dict.fromkeys(choices))  # without repetitions, in their order
     return _Mistake(tuple(keys), tuple(classes), leaf, missing, given, *ways, about)
 
 
@@ -155,7 +160,7 @@ def _no_class_or_file(mistake: _Mistake, where: str) -> str:
     if mistake.keys[-1:] == ("config",) or re.search(r"[/\\]|\.(ya?ml|json)$", unresolved):
         return f"{where}no such file: {unresolved}"
     unresolved = _null(unresolved)
-    # A class path that failed to import is no owner of the option it was given for.
+    # A class path that could not be imported does not own the option that it was given for.
     owners = tuple(path for path in mistake.classes if path != unresolved)
     known = sorted({cls.__name__ for base in _expected(mistake.keys, owners) for cls in leaves(base)})
     if unresolved == "null":
@@ -168,7 +173,7 @@ def _no_class_or_file(mistake: _Mistake, where: str) -> str:
 
 
 def _null(value: str | None) -> str:
-    """Return a value as YAML has it."""
+    """Return a value as YAML writes it."""
     return "null" if value in (None, "None", "null") else str(value)
 
 
@@ -196,7 +201,7 @@ def _expected(keys: tuple[str, ...], classes: tuple[str, ...]) -> list[type]:
         "model": "qstar_pl.methods.RLHFModule",
         "data": "qstar_pl.data.RLHFDataModule",
         "adapter": "qstar_pl.data.RowSource",
-        # Of the commands whose options have no prefix.
+        # Commands other than Lightning's, whose options have no prefix.
         "policy": "qstar_pl.models.ModelSource",
         "sampler": "qstar_pl.samplers.Sampler",
         "target": "qstar_pl.targets.Target",

@@ -1,4 +1,4 @@
-"""YAML's null where an option does not take it: jsonargparse lets it through, and something fails later."""
+"""YAML's null for an option that cannot be null: jsonargparse lets it through, and something fails later."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from qstar_pl.errors import UserError
 
 _WORDS = {int: "an integer", float: "a number", str: "a text", bool: "true or false", list: "a list", dict: "a mapping"}
 _MOST = 8
-"""Most classes of a kind that a message lists."""
+"""How many classes of a kind a message lists at most."""
 
 
 def check_nulls(option: str, value: Any, owner: str | None = None) -> None:
-    """Do nothing if no argument in a configuration is null against its type.
+    """Check that no argument in a configuration is null where its type does not allow it.
 
     Args:
         option: what the value is called on the command line, without dashes; "" for the whole of it.
         value: a parsed configuration, or a part of it.
-        owner: path of the class whose arguments a mapping holds, where it does not say that itself.
+        owner: path of the class whose arguments a mapping holds, if it has no class_path.
 
     Raises:
-        UserError: for the first that is.
+        UserError: for the first such argument.
 
     """
     if isinstance(value, list):
@@ -41,6 +41,7 @@ def check_nulls(option: str, value: Any, owner: str | None = None) -> None:
         known = parameters(owner)
     elif isinstance(path := value.get("class_path"), str):
         known, value = parameters(path), value.get("init_args") or {}
+    # `vars`, since a Namespace's own `items` flattens nested options to dotted names.
     items = vars(value) if isinstance(value, Namespace) else value
     for name, one in items.items():
         full = f"{option}.{name}" if option else str(name)
@@ -50,7 +51,7 @@ def check_nulls(option: str, value: Any, owner: str | None = None) -> None:
 
 
 def described(hint: Any) -> str:
-    """Return a type in the words of a user's, e.g. "an integer" or "a Sampler (PolicySampler, TargetSampler)"."""
+    """Return a type in plain words, e.g. "an integer" or "a Sampler (PolicySampler, TargetSampler)"."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return f"one of {', '.join(map(str, parts))}"

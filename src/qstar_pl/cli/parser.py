@@ -1,4 +1,4 @@
-"""The parser of Lightning's commands, which says in one line what is wrong."""
+"""The parser of Lightning's commands, which reports a mistake in one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qstar_pl.errors import UserError
 
 PRINT = "--print_config"
 PRINT_FLAGS = {"": "", "comments": "with_comments", "skip_default": "skip_default", "skip_unset": "skip_unset"}
-"""What may stand behind `--print_config=` → argument of the parser's `dump`."""
+"""Value of `--print_config=` → argument of the parser's `dump`."""
 
 
 def is_print_config(word: str) -> bool:
@@ -41,7 +41,7 @@ def print_flags(word: str) -> dict[str, bool]:
 
 
 class OneLineParser(LightningArgumentParser):
-    """A parser that takes options by their whole names, and says in one line what is wrong."""
+    """A parser that takes options by their whole names only, and reports a mistake in one line."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
@@ -62,5 +62,6 @@ class OneLineParser(LightningArgumentParser):
 
     def _parsers(self) -> list[argparse.ArgumentParser]:
         action = self._subcommands_action
+        # The subcommand's parser knows its options. `args` are the words being parsed; jsonargparse sets them.
         used = [word for word in getattr(self, "args", None) or [] if word in TRAINER_COMMANDS]
         return [self, *([action.choices[used[0]]] if action and used else [])]

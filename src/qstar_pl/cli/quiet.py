@@ -1,4 +1,4 @@
-"""What libraries print on every run, and our user can do nothing about."""
+"""Silences what libraries print on every run and the user can do nothing about."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 
 def quieten() -> None:
-    """Hide it, from here on in this process."""
+    """Hide such warnings and advertisements, from here on in this process."""
     from jsonargparse._deprecated import JsonargparseDeprecationWarning
 
     warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)  # LightningCLI's own calls
@@ -15,7 +15,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")  # on purpose, see RLHFModule
     warnings.filterwarnings("ignore", message=".*returned a view tensor")  # FSDP2 on models that slice their logits
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged is of all ranks already
-    warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")  # we keep them
+    warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")  # `MetricsFile` keeps its rows
     warnings.filterwarnings(
         "ignore", message="Using ModelCheckpoint with manual optimization"
     )  # after a step, as meant

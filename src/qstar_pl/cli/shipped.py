@@ -1,4 +1,4 @@
-"""The configurations that come with the package, found by their names."""
+"""The configurations that come with the package, found by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qstar_pl.cli.words import with_values
 from qstar_pl.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
-"""One folder per replaceable thing; `experiment` puts them together."""
+"""One folder per replaceable part; those in `experiment` put parts together."""
 PREFIX, SUFFIX = "configs/", ".yaml"
 CONFIG = ("-c", "--config")
 
@@ -24,10 +24,10 @@ def configuration(value: str | Path) -> Path:
     """Return the file that `value` names: a file of the user's, or a configuration of the package.
 
     Args:
-        value: a path, which comes first, or a name with or without "configs/" and ".yaml".
+        value: a path, which takes precedence, or a name with or without "configs/" and ".yaml".
 
     Raises:
-        UserError: if there is neither; says which name is near.
+        UserError: if there is neither; names the closest configuration.
 
     """
     path = Path(value)
@@ -44,10 +44,10 @@ def with_configurations(words: Sequence[str]) -> list[str]:
     """Return a command line with names of the package's configurations replaced by their files.
 
     After `--config` the name is enough; elsewhere (`--trainer configs/trainer/ddp.yaml`) it must end in .yaml, since a
-    name without could mean something else. What is a file, or is nothing of the package's, is left alone.
+    name without could mean something else. A value that is a file, or no configuration of the package, is left alone.
 
     Raises:
-        UserError: if what stands behind `--config` is neither, and the name of one is near.
+        UserError: if the value of `--config` is neither, and resembles the name of a configuration.
 
     """
     return with_values(words, _resolved)
@@ -58,7 +58,7 @@ def _resolved(option: str, value: str) -> str:
         return value
     shipped = _shipped(value)
     if shipped is None and option in CONFIG and _near(value):
-        configuration(value)  # which says what is near
+        configuration(value)  # raises, and names the closest one
     return value if shipped is None else str(shipped)
 
 

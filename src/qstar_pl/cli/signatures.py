@@ -1,4 +1,4 @@
-"""What the classes of a configuration take: names, types and defaults of arguments, and who can stand for whom."""
+"""What the classes of a configuration accept: names, types and defaults of arguments, and which classes fit where."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Parameter:
     """An argument of a class."""
 
     hint: Any
-    """Its type; Any where it states none that can be read."""
+    """Its type; Any if it has no annotation that can be evaluated."""
     default: Any
-    """`inspect.Parameter.empty` if it must be given."""
+    """`inspect.Parameter.empty` if it is required."""
 
     def admits_null(self) -> bool:
-        """Return whether YAML's null is a value of it; a default of None says so whatever the type says."""
+        """Return whether YAML's null is allowed; a default of None allows it whatever the type says."""
         return self.default is None or admits_none(self.hint)
 
 
@@ -37,12 +37,13 @@ def imported(path: str) -> Any:
 def parameters(path: str) -> dict[str, Parameter]:
     """Return the arguments of the class at a path, through the `**kwargs` of its bases."""
     cls, found = imported(path), dict[str, Parameter]()
+    # From the most basic class on, so that an argument that a subclass declares again replaces that of its base.
     for base in reversed(inspect.getmro(cls) if inspect.isclass(cls) else ()):
         if "__init__" not in vars(base) or base is object:
             continue
         try:
             hints = typing.get_type_hints(vars(base)["__init__"])
-        except (NameError, TypeError):
+        except (NameError, TypeError):  # an annotation that exists only for type checkers
             continue
         for one in list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]:  # without self
             if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL):
@@ -51,29 +52,30 @@ def parameters(path: str) -> dict[str, Parameter]:
 
 
 def admits_none(hint: Any) -> bool:
-    """Return whether None is of a type."""
+    """Return whether a type admits None."""
     if typing.get_origin(hint) in (typing.Union, UnionType):
         return any(admits_none(part) for part in typing.get_args(hint))
     if typing.get_origin(hint) is typing.Annotated:
         return admits_none(typing.get_args(hint)[0])
+    # A type variable stands for whatever it is bound to, which may be None.
     return hint in (None, NoneType, Any, object) or isinstance(hint, typing.TypeVar)
 
 
 def classes_in(hint: Any) -> Iterator[type]:
-    """Yield the classes that a type is made of, without Python's own."""
+    """Yield the classes that a type is made of, except Python's own."""
     if inspect.isclass(hint) and not typing.get_args(hint):
         if hint.__module__ not in ("builtins", "types", "collections.abc"):
             yield hint
         return
     for part in typing.get_args(hint):
         if isinstance(part, list):
-            continue  # the arguments of a Callable; its result is what is configured
+            continue  # the arguments of a Callable: only its result is configured
         yield from classes_in(part)
 
 
 def leaves(base: type) -> Iterator[type]:
-    """Yield what a configuration can name where `base` is wanted."""
-    # jsonargparse derives a class from each default that it builds late.
+    """Yield the classes that a configuration can name where `base` is expected."""
+    # jsonargparse derives a LazyInstance_ class for each default that it instantiates lazily.
     if not (inspect.isabstract(base) or base.__name__.startswith(("_", "LazyInstance_")) or _lacks_training(base)):
         yield base
     children: list[type] = base.__subclasses__()

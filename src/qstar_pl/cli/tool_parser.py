@@ -1,4 +1,4 @@
-"""The parser of the commands that are not Lightning's."""
+"""The parser of all commands except Lightning's."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _CHOICE = re.compile(r"^argument (?P<name>\S+): invalid choice: '(?P<value>[^']*
 
 
 def place(text: str) -> Path:
-    """Return the path that an option names; nothing at all would be the working folder, which nobody means by it."""
+    """Return the path that an option names; refuses an empty one, which `Path` would take for the working folder."""
     if not text.strip():
         raise argparse.ArgumentTypeError("must name a file or a folder, got nothing")
     return Path(text)
 
 
 class ToolParser(argparse.ArgumentParser):
-    """An ArgumentParser that takes options by their whole names, and says in one line what is wrong."""
+    """An ArgumentParser that takes options by their whole names only, and reports a mistake in one line."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """Parse all words; a misspelt option is named as such, before the one that it leaves missing."""
-        # (typeshed has an overload per kind of namespace, for which there is no use here)
+        """Parse all words; a misspelled option is reported before the required one that it leaves missing."""
+        # (typeshed has an overload per kind of namespace, which is of no use here)
         words = list(sys.argv[1:] if args is None else args)
         known = {option for action in self._actions for option in action.option_strings}
         for word in words:
-            if word == "--":
+            if word == "--":  # what follows are values, whatever they look like
                 break
             if word.startswith("--") and word.partition("=")[0] not in known:
                 self.error(f"unrecognized arguments: {word}")

@@ -1,4 +1,4 @@
-"""`fit`, `validate`, `test`, `predict`: Lightning's command line with the layers in the right order."""
+"""`fit`, `validate`, `test`, `predict`: Lightning's command line, with layers of configuration in the right order."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TrainerCLI(LightningCLI):
         self.continued: Path | None = None
         """The checkpoint of a run that goes on in its own folder."""
         self.claimed: Sequence[Path] = ()
-        """Folders that were made for this run."""
+        """Folders that were created for this run."""
         super().__init__(
             RLHFModule,
             RLHFDataModule,
@@ -66,13 +66,13 @@ class TrainerCLI(LightningCLI):
             parser_class=OneLineParser,
             subclass_mode_model=True,
             subclass_mode_data=True,
-            auto_configure_optimizers=False,
+            auto_configure_optimizers=False,  # methods take their optimizer and schedule as arguments
             parser_kwargs={"prog": "qstar"},
             args=list(args),
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what is ours."""
+        """Add this project's own options."""
         parser.add_argument(
             "--name", type=str | None, default=None, help="Run folder under runs/; default: the method."
         )
@@ -92,6 +92,7 @@ class TrainerCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the user's words above the checkpoint's layer and the defaults."""
         command = next(word for word in args if word in TRAINER_COMMANDS)
+        # Not given to the parser, which would print before names, loggers and callbacks are settled.
         self.typed = [word for word in args if not is_print_config(word)]
         self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
         layers = Layers.of(command, self.typed)
@@ -107,22 +108,23 @@ class TrainerCLI(LightningCLI):
             raise UserError(f"seed_everything must be a seed: {error}") from error
 
     def _parse_ckpt_path(self) -> None:
-        """Do nothing: `checkpoint_layer` has been there, on the right level."""
+        """Do nothing: `checkpoint_layer` has taken the checkpoint's configuration in, below the user's words."""
 
     def before_instantiate_classes(self) -> None:
-        """Name the run, bound its length if nothing else does, and find what it goes on from; then all is resolved."""
+        """Name the run, bound its length if nothing else does, and find what it continues from."""
         command = self.config.subcommand
         if command != "fit":
-            # The folder of a validation is not that of the training; nothing is lost by that.
+            # A validation has a folder of its own, so the ModelCheckpoint that is restored finds another `dirpath`.
             warnings.filterwarnings("ignore", message="The dirpath has changed from")
         config = self.config[command]
+        # Resolved here, so that config.yaml and checkpoints hold the day and a later run reads the same prompts.
         config.date = begin_run(config.date).isoformat()
         trainer = config.trainer
         check_trainer_options(trainer)
         method = config.model.class_path.rpartition(".")[2]
-        check_name(config.name)  # a checkpoint's
+        check_name(config.name)  # again: this one may come from a checkpoint
         self.name = config.name or snake_case(method)
-        # A logger in a config.yaml of a run bears that run's name.
+        # A logger from an earlier run's config.yaml bears that run's name, which nobody gave it for this one.
         unnamed = {*UNNAMED, snake_case(method), *self.names}
         trainer.logger = resolve_loggers(trainer.logger, trainer.default_root_dir or RUNS, self.name, command, unnamed)
         if self.checkpoint is not None and isinstance(trainer.callbacks, list):
@@ -133,23 +135,23 @@ class TrainerCLI(LightningCLI):
         trainer.callbacks = wanted_callbacks(trainer)
         if command == "fit" and trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None:
             trainer.max_steps = MAX_STEPS
-        if self.checkpoint is not None and command == "fit":
+        if self.checkpoint is not None and command == "fit":  # the other commands only read weights
             check_same_method(method, self.checkpoint)
         if config.ckpt_path in (LAST, AUTO):
             self._continue_last(command, config)
-        if self.print_flags is not None:
+        if self.print_flags is not None:  # now that the configuration is what the run would use
             sys.stdout.write(self._parser(command).dump(config, **self.print_flags))
             raise SystemExit(0)
 
     def _continue_last(self, command: str, config: Any) -> None:
-        """Go on where the last run of this name stopped, in its folder."""
+        """Continue where the last run of this name stopped, in its folder."""
         config.ckpt_path = None if self.checkpoint is None else str(self.checkpoint)
         if self.checkpoint is not None and command == "fit":
             self.continued = self.checkpoint
             stay_in_folder(config.trainer.logger, self.checkpoint, wandb_id_of(self.checkpoint))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Build the trainer; nothing that an earlier run left in its folder is deleted."""
+        """Build the trainer; nothing is deleted that an earlier run left in its folder."""
         try:
             trainer = super().instantiate_trainer(**{**self._plugins(), **kwargs})
         except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
@@ -176,7 +178,7 @@ class TrainerCLI(LightningCLI):
         return trainer
 
     def _see_to_the_end(self, trainer: Trainer) -> None:
-        """Add the callback that ends the run, behind those that watch and before those that write checkpoints."""
+        """Add the callback that ends the run, after those that watch and before those that write checkpoints."""
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         self.ending = EndOfRun(
             self.typed,
@@ -188,11 +190,12 @@ class TrainerCLI(LightningCLI):
         )
         if self.continued is not None:
             ClosingFitLoop.replace(trainer)
+        # Lightning calls callbacks in this order, and moves those that write checkpoints to the end.
         first = next((index for index, one in enumerate(callbacks) if isinstance(one, Checkpoint)), len(callbacks))
         callbacks.insert(first, self.ending)
 
     def _plugins(self) -> dict[str, Any]:
-        """Return the trainer's plugins with our way to write checkpoints, unless the user brings one."""
+        """Return the trainer's plugins with atomic checkpoint writing, unless the user brings a CheckpointIO."""
         given = self._get(self.config_init, "trainer")["plugins"] or []
         given = given if isinstance(given, list) else [given]
         if any(isinstance(plugin, CheckpointIO) for plugin in given):
@@ -200,7 +203,7 @@ class TrainerCLI(LightningCLI):
         return {"plugins": [*given, AtomicCheckpointIO()]}
 
     def _run_subcommand(self, subcommand: str) -> None:
-        if not self.execute:
+        if not self.execute:  # an experiment drives the trainer, see `build`
             return
         folders = [one for one in self.trainer.callbacks if isinstance(one, RunConfig)]  # type: ignore[attr-defined]
         try:
@@ -217,7 +220,7 @@ class TrainerCLI(LightningCLI):
             give_back(self.claimed)
 
     def fit(self, **kwargs: Any) -> None:
-        """Train, and say where the run is and how to go on; a run that is complete is left as it is."""
+        """Train, then print where the run is and how to continue it; a run that is complete is left as it is."""
         before = self.ending.before(self.trainer)
         if before is None:
             self.trainer.fit(**kwargs)
@@ -229,7 +232,7 @@ class TrainerCLI(LightningCLI):
             check_monitors(self.trainer)
 
     def validate(self, **kwargs: Any) -> None:
-        """Measure, and print every metric on a line of its own: Lightning's table cuts their names."""
+        """Measure, and print every metric on a line of its own, since Lightning's table truncates their names."""
         self._measure(self.trainer.validate, kwargs)
 
     def test(self, **kwargs: Any) -> None:
@@ -238,7 +241,7 @@ class TrainerCLI(LightningCLI):
 
     def _measure(self, run: Callable[..., Sequence[Mapping[str, float]]], kwargs: dict[str, Any]) -> None:
         if self.checkpoint is not None:
-            # Under which step the metrics are logged: that of the weights.
+            # Loggers take the step from here; it is to be that of the weights, not 0.
             self.trainer.fit_loop.epoch_loop._batches_that_stepped = logged_step(self.checkpoint)
         print(metric_lines(run(**{**kwargs, "verbose": False})), flush=True)
         logs = metrics_files(self.trainer.loggers)
@@ -246,7 +249,7 @@ class TrainerCLI(LightningCLI):
             print("\n".join(f"results: {path}" for path in logs), flush=True)
 
     def predict(self, **kwargs: Any) -> None:
-        """Write the answers: a terminal has no use for what Lightning would return."""
+        """Predict, and write the answers to files."""
         batches = self.trainer.predict(**{**kwargs, "return_predictions": True})
         if getattr(self.trainer, "fast_dev_run", False):
             return
@@ -256,21 +259,21 @@ class TrainerCLI(LightningCLI):
 
     def _print_summary(self, subcommand: str) -> None:
         self._dump_config()
-        folder = self.trainer.log_dir  # on every rank: it is broadcast
+        folder = self.trainer.log_dir  # read on every rank, since this property broadcasts
         if self.trainer.is_global_zero:
             written = None if getattr(self.trainer, "fast_dev_run", False) else folder
             print(run_summary(subcommand, self.config_dump, written), flush=True)
 
 
 def run_trainer(argv: Sequence[str]) -> None:
-    """Run one of Lightning's commands with `argv`, the words after `qstar`."""
+    """Run one of Lightning's commands; `argv` are the words after `qstar`."""
     quieten()
-    # The line under each field of a strategy is what its help says; reading them takes longer than a run has use for.
+    # The help of a strategy's field is the docstring under it, which jsonargparse parses source files for: slow.
     helping = any(word == "-h" or word.partition("=")[0].endswith("help") for word in argv)
-    # Naming a list makes the parser refuse what is on its own: functions that would run whatever they are given.
+    # Setting a denylist also turns on the parser's own one, of functions that would run whatever they are given.
     set_parsing_settings(docstring_parse_attribute_docstrings=helping, import_path_denylist=["os"])
     signals = StopSignals()
-    signals.catch()
+    signals.catch()  # before the models are loaded, which may take long
     try:
         TrainerCLI(argv, signals=signals)
     finally:
@@ -278,5 +281,5 @@ def run_trainer(argv: Sequence[str]) -> None:
 
 
 def _without_repetitions(entries: list[Any]) -> list[Any]:
-    """Return the first of equal entries: the same command again adds (`callbacks+`) what the checkpoint has already."""
+    """Drop later ones of equal entries: a repeated command appends (`callbacks+`) what the checkpoint already holds."""
     return [one for i, one in enumerate(entries) if one not in entries[:i]]

@@ -1,4 +1,4 @@
-"""Values of the trainer's options that Lightning takes, and fails with later, or never mentions."""
+"""Checks of trainer options that Lightning accepts, and then fails on later or silently ignores."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ AT_LEAST = {
     "min_steps": 0,
     "min_epochs": 0,
 }
-"""Option → its smallest value."""
+"""Option → its smallest value; −1 means unlimited or all."""
 ABOVE_ZERO = ("val_check_interval",)
+# auto, all (-1), a number, or a list of indices such as 0,1 or 0, (the first one).
 _DEVICES = re.compile(r"auto|-1|\d+(,\s*\d+)*,?")
 PLATEAU = "ReduceLROnPlateau"
 MEANT = f"lightning.pytorch.cli.{PLATEAU}"
-"""Two classes have this name; Lightning's knows what it watches."""
+"""torch has a class of this name too; only Lightning's says which metric it monitors."""
 
 
 def check_trainer_options(trainer: Any) -> None:
-    """Do nothing if the numbers among a trainer's options mean something.
+    """Check that numeric options of a trainer are within their ranges.
 
     Args:
         trainer: the options, by name.
 
     Raises:
-        UserError: for the first that does not.
+        UserError: for the first that is not.
 
     """
     for name, least in AT_LEAST.items():
@@ -54,7 +55,7 @@ def check_trainer_options(trainer: Any) -> None:
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
-    """Return the words with the name of a class that stands for two as the one that is meant."""
+    """Return the words with the ambiguous class name `ReduceLROnPlateau` as the path of the class that is meant."""
     return with_values(words, lambda name, value: MEANT if value == PLATEAU and _asks_for_schedule(name) else value)
 
 

@@ -1,4 +1,4 @@
-"""The words of a command line as options with values, read before a parser is there that knows the options."""
+"""A command line as options with values, read before there is a parser that knows the options."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 _OPTION = re.compile(r"-(?![.\d]).*", re.DOTALL)
-"""What begins with a dash and is no number."""
+"""A word that begins with a dash and is not a negative number."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option, or a word that stands for itself."""
+    """An option, or a word that is none."""
 
     name: str
-    """With its dashes; empty for a word that is neither an option nor the value of one."""
+    """With its dashes; empty for a word that is neither an option nor an option's value."""
     value: str | None
-    """Behind "=", or in the next word; None if there is none."""
+    """After "=", or in the next word; None if there is none."""
     words: tuple[str, ...]
     """As they were typed."""
 
     def with_value(self, value: str) -> tuple[str, ...]:
         """Return the words with another value."""
+        # One word was --name=value, two were --name value: the form stays as it was typed.
         return (f"{self.name}={value}",) if len(self.words) == 1 else (self.words[0], value)
 
 
 def options(words: Sequence[str]) -> Iterator[Option]:
-    """Yield the options of a command line in their order; together their words are the line."""
+    """Yield the options of a command line in order; their words, joined, are the line again."""
     position = 0
     while position < len(words):
         word = words[position]
@@ -46,7 +47,7 @@ def options(words: Sequence[str]) -> Iterator[Option]:
 
 
 def with_values(words: Sequence[str], change: Callable[[str, str], str]) -> list[str]:
-    """Return a command line in which `change(name, value)` stands for the value of every option."""
+    """Return a command line with the value of every option replaced by `change(name, value)`."""
     made = list[str]()
     for one in options(words):
         made += one.words if one.value is None else one.with_value(change(one.name, one.value))

@@ -1,8 +1,8 @@
 """What a checkpoint says about the run that wrote it: the lowest layer of CLI > YAML > checkpoint.
 
-Lightning parses a checkpoint's hyper-parameters *over* the command line, only for checkpoints that are files, and only
-for the model. Here the configuration that the run was started with, its name and its trainer included, is stored in the
-checkpoint and comes back below everything that the user gives, for files and for (sharded) folders alike.
+Lightning parses a checkpoint's hyperparameters *over* the command line, only for checkpoints that are files, and only
+for the model. Here the configuration that the run was started with, name and trainer included, is stored in the
+checkpoint and comes back below everything that the user gives, from files and from (sharded) folders alike.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from qstar_pl.cli.layers.names import snake_case
 from qstar_pl.errors import UserError
 
 KEY = "qstar_config"
-"""Under this the resolved configuration stands in a checkpoint."""
+"""Key of the resolved configuration in a checkpoint."""
 ROWS = "qstar_metric_rows"
-"""Under this stands how many rows of metrics had been written by then."""
+"""Key of the number of metric rows written by then, per logger's folder."""
 WANDB_ID = "qstar_wandb_id"
-"""Under this stands which run of W&B's the checkpoint belongs to, if any."""
+"""Key of the id of the W&B run that the checkpoint belongs to, if any."""
 CONTENT = ("seed_everything", "date", "name", "model", "data")
-"""What a checkpoint determines beside its trainer: what the run is."""
+"""What a checkpoint determines besides its trainer: what the run is."""
 PLACE = ("accelerator", "devices", "num_nodes", "strategy")
-"""Options of the trainer that say on what it ran; they come back where the machine has it."""
+"""Trainer options that say what hardware the run had; they come back if this machine has it."""
 OF_THE_FIT = ("limit_val_batches", "limit_test_batches", "limit_predict_batches", "overfit_batches", *LENGTHS)
-"""Options of the trainer that only training takes back: `validate` and `test` measure their whole split."""
+"""Trainer options that come back only for training: `validate` and `test` measure their whole split."""
 LOGGED_AS = ("version", "id")
-"""Arguments of loggers that name the run that wrote the checkpoint, and no other."""
+"""Logger arguments that identify the run that wrote the checkpoint, and no other."""
 
 
 def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dict[str, Any]:
@@ -43,11 +43,11 @@ def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dic
     Args:
         command: "fit", "validate", "test" or "predict".
         given: what the user said.
-        checkpoint: a file, or the folder of a sharded one; None: there is none.
+        checkpoint: a file, or the folder of a sharded one; None if there is none.
 
     Raises:
         UserError: if the checkpoint does not exist or cannot be read, or if its configuration holds what is not taken
-            from a checkpoint (see `without_risks`) and the user does not say it either.
+            from a checkpoint (see `without_risks`) and the user does not give it either.
 
     """
     if checkpoint is None:
@@ -68,10 +68,10 @@ def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dic
 
 
 def check_same_method(method: str, checkpoint: Path) -> None:
-    """Do nothing if a run of this method can go on from the checkpoint (or it does not say whose it is).
+    """Check that a run of this method can continue from the checkpoint (one that names no method passes).
 
     Raises:
-        UserError: if it is of another method, which is a start, not a run to go on with.
+        UserError: if it is of another method: its weights can be a start, but the run cannot be continued.
 
     """
     stored = class_name(stored_config(checkpoint).get("model"))
@@ -87,6 +87,7 @@ def check_same_method(method: str, checkpoint: Path) -> None:
 
 def _trainer_layer(command: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in stored.items() if key != "fast_dev_run"}
+    # A group is taken whole or not at all: a new max_steps beside the old max_epochs would mean neither run.
     left_out: list[tuple[str, ...]] = [group for group in (LENGTHS, CADENCE) if set(group) & set(given)]
     if command != "fit":
         left_out.append(OF_THE_FIT)
@@ -96,7 +97,7 @@ def _trainer_layer(command: str, stored: Mapping[str, Any], given: Mapping[str, 
 
 
 def _is_here(stored: Mapping[str, Any]) -> bool:
-    """Return whether this machine has the devices that a trainer's configuration names."""
+    """Return whether this machine has the devices that a trainer's configuration asks for."""
     accelerator, devices = stored.get("accelerator"), stored.get("devices")
     if accelerator in ("gpu", "cuda"):
         count = torch.cuda.device_count()
@@ -105,13 +106,14 @@ def _is_here(stored: Mapping[str, Any]) -> bool:
 
 
 def _loggers(stored: Mapping[str, Any], name: str, root: str | None) -> Any:
-    """Return the loggers of a trainer's configuration without what followed from the run's name and root folder."""
+    """Return a trainer's loggers without what was derived from the run's name and root folder."""
     if isinstance(stored["logger"], list):
         return [_loggers({**stored, "logger": logger}, name, root) for logger in stored["logger"]]
     logger = stored["logger"]
     if not isinstance(logger, Mapping):
         return logger
     arguments = {key: None if key in LOGGED_AS else value for key, value in (logger.get("init_args") or {}).items()}
+    # Derived from the run's name, which this run may change: left empty, so that it is derived again.
     if arguments.get("name") == name:
         arguments["name"] = None
         if root is not None and arguments.get("save_dir") == stored.get("default_root_dir"):
@@ -120,7 +122,7 @@ def _loggers(stored: Mapping[str, Any], name: str, root: str | None) -> Any:
 
 
 def stored_config(path: Path) -> dict[str, Any]:
-    """Return the configuration in a checkpoint, else what Lightning's own command line stored in it and beside it.
+    """Return the configuration in a checkpoint, or else what Lightning's own command line stored in and beside it.
 
     Raises:
         UserError: if the checkpoint does not exist or cannot be read.
@@ -130,6 +132,7 @@ def stored_config(path: Path) -> dict[str, Any]:
     if KEY in contents:
         return _checked(dict(contents[KEY]), path)
     stored = _beside(path)
+    # `_instantiator` and `_class_path` are LightningCLI's own entries among the hyperparameters.
     hyperparameters = {k: v for k, v in contents.get("hyper_parameters", {}).items() if k != "_instantiator"}
     if class_path := hyperparameters.pop("_class_path", None):
         stored["model"] = {"class_path": class_path, "init_args": hyperparameters}
@@ -148,14 +151,14 @@ def _checked(stored: dict[str, Any], path: Path) -> dict[str, Any]:
 def rows_at(path: Path, folder: str) -> int | None:
     """Return how many rows the metrics.csv in a run's folder had when a checkpoint was written; None if unknown."""
     rows: Mapping[str, int] = _settings(path).get(ROWS, {})
-    # A folder that was moved, or is seen from another one, has another name.
+    # A folder that was moved, or a relative path from another working folder, differs; one entry is unambiguous.
     return rows.get(folder, next(iter(rows.values())) if len(rows) == 1 else None)
 
 
 def step_of(path: Path) -> int | None:
     """Return how many optimizer steps had been taken when a checkpoint was written.
 
-    None for a file of weights alone, and for one that is no checkpoint.
+    None for a file of weights only, and for one that is not a checkpoint.
 
     Raises:
         UserError: if it cannot be read.
@@ -163,7 +166,7 @@ def step_of(path: Path) -> int | None:
     """
     contents = read_settings(path, check=False)
     step = contents.get("global_step")
-    whole = path.is_dir() or "optimizer_states" in contents  # of a sharded one it is split over processes
+    whole = path.is_dir() or "optimizer_states" in contents  # the state of a sharded one lies in files of its own
     return step if isinstance(step, int) and whole else None
 
 
@@ -174,9 +177,9 @@ def wandb_id_of(path: Path) -> str | None:
 
 
 def logged_step(path: Path) -> int:
-    """Return the step under which what is measured of these weights is logged: how many had been taken.
+    """Return the step under which measurements of these weights are logged: how many had been taken.
 
-    Lightning counts batches that ended in a step; a checkpoint is written before the last one of them is counted.
+    Lightning counts batches that ended in a step, and writes a checkpoint before it counts the last of them.
     """
     loops = _settings(path).get("loops") or {}
     epoch = (loops.get("fit_loop") or {}).get("epoch_loop.state_dict") or {}
@@ -184,6 +187,7 @@ def logged_step(path: Path) -> int:
 
 
 def _beside(path: Path) -> dict[str, Any]:
+    # LightningCLI writes config.yaml into the run's folder, and checkpoints into its subfolder `checkpoints`.
     for folder in list(path.resolve().parents)[:2]:
         if (folder / "config.yaml").is_file():
             loaded = read_yaml(folder / "config.yaml")
@@ -193,5 +197,5 @@ def _beside(path: Path) -> dict[str, Any]:
 
 
 def _settings(path: Path) -> Mapping[str, Any]:
-    # Of the processes on a machine one reads the file from end to end; the others end with it.
+    # One process per machine checks the whole file; if it is damaged, the others end with that one.
     return read_settings(path, check=os.environ.get("LOCAL_RANK", "0") == "0")

@@ -1,4 +1,4 @@
-"""What `qstar fit` does when nothing else is said: q* on the tiny world with every diagnostic."""
+"""What `qstar fit` does by default: q* on the tiny world with every diagnostic."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 from jsonargparse import Namespace
 
 RUNS = "runs"
-"""The folder under which every run gets its own."""
+"""The folder in which every run gets one of its own."""
 DEFAULT_METHOD = "QStar"
-"""Trained where no method is named."""
+"""The method that is trained if none is named."""
 MAX_STEPS = 200
-"""Length of a run for which neither steps, epochs nor time were given."""
+"""Optimizer steps of a run for which neither steps, epochs nor time are given."""
 LENGTHS = ("max_steps", "max_epochs", "max_time", "min_steps", "min_epochs")
-"""Options of the trainer that say together how long a run is: whoever gives one means none of a lower layer."""
+"""Trainer options that together say how long a run is: whoever gives one wants none from a lower layer."""
 CADENCE = ("val_check_interval", "check_val_every_n_epoch")
-"""Options that say together when to validate."""
+"""Trainer options that together say when to validate."""
 VALIDATE_EVERY = 100
-"""Batches between validations where nothing is said; counted through epochs, so that it suits any number of rows."""
+"""Default number of batches between validations, counted across epochs, so that it suits any number of rows."""
 VALIDATION_BATCHES = 32
-"""Most batches of such a validation, per loader; `validate` and `test` measure their whole split."""
+"""Most batches of such a validation, per loader; `validate` and `test` measure the whole split."""
 SAVE_EVERY = 100
-"""Optimizer steps between checkpoints where nothing is said."""
+"""Default number of optimizer steps between checkpoints."""
 _WRITER = {
     "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-    # Lightning's own file name, spelt out: by it the built-in writer is told from one that the user adds.
+    # Lightning's own default, spelled out: by it `is_built_in` tells this writer from one that the user adds.
     "init_args": {"filename": "{epoch}-{step}", "save_last": True, "every_n_train_steps": SAVE_EVERY},
 }
 
@@ -34,16 +34,17 @@ _WRITER = {
 def defaults(command: str = "fit", given: Collection[str] = ()) -> dict[str, Any]:
     """Return the configuration below every other: class defaults only fill what is absent here.
 
-    It is given to the parser as a first `--config`, not as the parser's defaults: those would be completed with the
-    default class's own arguments, which a `--model=DPO` would then inherit.
+    The parser gets it as a first `--config`, not as its defaults: it would complete those with the default class's own
+    arguments, which a `--model=DPO` would then inherit.
 
     Args:
         command: "fit", "validate", "test" or "predict".
-        given: options of the trainer that a higher layer says.
+        given: trainer options that a higher layer gives.
 
     """
     trainer: dict[str, Any] = {}
     if command == "fit" and not {*CADENCE, "max_epochs"} & set(given):
+        # None makes Lightning count batches across epochs; else an interval longer than an epoch is an error.
         trainer = {"val_check_interval": VALIDATE_EVERY, "check_val_every_n_epoch": None}
         trainer["limit_val_batches"] = VALIDATION_BATCHES
     return {
@@ -65,23 +66,23 @@ def defaults(command: str = "fit", given: Collection[str] = ()) -> dict[str, Any
 
 
 def is_built_in(writer: Any) -> bool:
-    """Return whether the configuration of a callback is that of the ModelCheckpoint which comes by default."""
+    """Return whether a callback's configuration is that of the default ModelCheckpoint."""
     arguments = writer.get("init_args") or {}
     wanted = _WRITER["init_args"].items()  # type: ignore[attr-defined]
     return writer["class_path"] == _WRITER["class_path"] and all(arguments.get(key) == value for key, value in wanted)
 
 
 def has_default_cadence(trainer: Any) -> bool:
-    """Return whether a trainer's configuration validates when nobody said when."""
+    """Return whether a trainer's configuration validates at the default times."""
     return trainer["val_check_interval"] == VALIDATE_EVERY and trainer["check_val_every_n_epoch"] is None
 
 
 def wanted_callbacks(trainer: Any) -> Any:
-    """Return the callbacks of a trainer's configuration without those of ours that give way.
+    """Return the callbacks of a trainer's configuration without default ones that must give way.
 
-    Lightning refuses e.g. `enable_progress_bar: false` beside a progress bar; ours come by default, so they give way.
+    Lightning refuses e.g. `enable_progress_bar: false` beside a progress bar, and the default one was not asked for.
     Under `fast_dev_run` it lets an explicit ModelCheckpoint write, although it says that nothing is written. Beside a
-    ModelCheckpoint of the user's the built-in one would write every checkpoint a second time.
+    ModelCheckpoint of the user the built-in one would write every checkpoint a second time.
     """
     callbacks = trainer["callbacks"]
     if isinstance(callbacks, Namespace):
@@ -90,7 +91,7 @@ def wanted_callbacks(trainer: Any) -> Any:
         return callbacks
     off: list[str] = []
     if trainer["enable_progress_bar"] is False or trainer["barebones"]:
-        off.append("ProgressBar")
+        off.append("ProgressBar")  # RichProgressBar and TQDMProgressBar end in it
     if trainer["enable_checkpointing"] is False or trainer["barebones"] or trainer["fast_dev_run"]:
         off.append("ModelCheckpoint")
     wanted = [one for one in callbacks if not str(one["class_path"]).endswith(tuple(off))]

@@ -1,4 +1,4 @@
-"""What the user said, looked at before the parser does: it decides which lower layers there are."""
+"""What the user gave, read before the parser runs, since it decides which lower layers there are."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from qstar_pl.cli.words import options
 from qstar_pl.errors import UserError
 
 _GROUPS = (".yaml", ".yml", ".json")
+"""Suffixes of a file that can stand for the value of an option."""
 
 
 @dataclass
@@ -27,12 +28,12 @@ class Given:
     model: Any = None
     """A class, or a mapping with its class_path."""
     trainer: dict[str, Any] = field(default_factory=dict)
-    """Options of the trainer; those of nested classes under the outer name, with whatever value."""
+    """Trainer options; those of nested classes under the outer name, with any value: only the names matter there."""
 
     options: set[str] = field(default_factory=set)
-    """Every option that was given in whatever way, by its name on the command line without dashes."""
+    """Every option that was given in any way, by its name on the command line without dashes."""
     names: set[str] = field(default_factory=set)
-    """All that a run was called in some file; a higher layer may call it something else."""
+    """Every name that some file gives the run, also if a higher layer gives another one."""
 
     @property
     def method(self) -> str | None:
@@ -41,7 +42,7 @@ class Given:
 
     @property
     def run_name(self) -> str:
-        """The name of the run, unless a checkpoint brings another."""
+        """The name of the run, unless a checkpoint brings another one."""
         return self.name or snake_case(self.method or DEFAULT_METHOD)
 
     def take(self, settings: Mapping[str, Any], folder: Path) -> None:
@@ -59,14 +60,14 @@ class Given:
 
 
 def given_by(command: str, words: Sequence[str]) -> Given:
-    """Return what the words of a command line say, the later over the earlier.
+    """Return what the words of a command line say; later ones override earlier ones.
 
     Raises:
-        UserError: if a YAML file among them is none.
+        UserError: if a YAML file among them is not valid.
 
     """
     given = Given()
-    before = True
+    before = True  # in front of the command, where files hold a section per command
     for one in options(words):
         if one.name == "":
             before = before and one.words != (command,)
@@ -78,7 +79,7 @@ def given_by(command: str, words: Sequence[str]) -> Given:
             continue
         given.options.add(_option_name(one.name))
         if one.name == "--ckpt_path":
-            given.ckpt_path = None if value == "null" else value
+            given.ckpt_path = None if value == "null" else value  # YAML's null, as the parser reads it
         elif one.name == "--name":
             given.name = None if value == "null" else value
         elif one.name in ("--model", "--model.class_path"):
@@ -91,7 +92,7 @@ def given_by(command: str, words: Sequence[str]) -> Given:
 
 
 def _option_name(word: str) -> str:
-    """Return the name of an option as in `option_names`."""
+    """Return the name of an option as `option_names` writes it."""
     parts = word.removeprefix("--").split(".")
     return ".".join(part for part in parts if part not in ("class_path", "init_args")).removesuffix("+")
 
@@ -103,10 +104,10 @@ def class_name(spec: Any) -> str | None:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return a YAML file's mapping; empty where there is no such file, since the parser says what is wrong with it.
+    """Return a YAML file's mapping; empty if there is no such file, which the parser will report.
 
     Raises:
-        UserError: with file and line, if it is not valid; if it holds no mapping.
+        UserError: if it is not valid (with file and line), or holds no mapping.
 
     """
     try:
@@ -126,7 +127,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _settings(value: str) -> tuple[dict[str, Any], Path]:
-    """Return the mapping that an option's value is, or that the file of this name holds, and the file's folder."""
+    """Return the mapping that a value spells out, or that the file of this name holds, and the file's folder."""
     if value.lstrip().startswith("{"):
         try:
             loaded = yaml.safe_load(value)

@@ -1,4 +1,4 @@
-"""What a method measures by default, spelled out: `metrics+=` adds to a list only where a lower layer has one."""
+"""A method's default metrics, spelled out as a layer: `metrics+=` appends only to a list that a lower layer holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def default_metrics(model: Any) -> dict[str, Any]:
         model: a class, by its path or its name, or a mapping with its class_path.
 
     Returns:
-        {} where there is no such class, or it has no list of metrics: the parser says what is wrong, if anything is.
+        {} if there is no such class (which the parser will report), or it has no list of metrics.
 
     """
     from qstar_pl.methods import RLHFModule
@@ -40,13 +40,14 @@ def default_metrics(model: Any) -> dict[str, Any]:
 def _spelled(metrics: Sequence[Any]) -> list[dict[str, Any]]:
     specs: list[dict[str, Any]] = []
     for metric in metrics:
+        # Fields with init=False are no arguments, so a configuration cannot hold them.
         options = {one.name: getattr(metric, one.name) for one in fields(metric) if one.init}
         specs.append({"class_path": _path(type(metric)), **({"init_args": options} if options else {})})
     return specs
 
 
 def _path(cls: type) -> str:
-    """Return the shortest path that a class can be imported by: where it is exported, or else defined."""
+    """Return the shortest path by which a class can be imported: where it is exported, else where it is defined."""
     parts = cls.__module__.split(".")
     modules = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
     where = next((one for one in modules if getattr(sys.modules.get(one), cls.__name__, None) is cls), cls.__module__)

@@ -1,4 +1,4 @@
-"""What runs are called."""
+"""The names of runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from qstar_pl.errors import UserError
 
 def snake_case(name: str) -> str:
     """Return e.g. "q_star" for "QStar" and "dpo" for "DPO": the run folder of a method."""
+    # Before a capital after a small letter (q|Star), and before the last of several capitals (RLHF|Module).
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def check_name(name: str | None) -> None:
-    """Do nothing if the runs of a name lie in the folder of all runs.
+    """Check that the runs of this name lie inside the folder of all runs.
 
     Raises:
         UserError: if not, since other files would be written to, and `--ckpt_path last` would look there.

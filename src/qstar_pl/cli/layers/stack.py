@@ -1,4 +1,4 @@
-"""What a run is made of, lowest first: our defaults, its checkpoint's configuration, what the user gave."""
+"""What a run is made of, lowest first: defaults, its checkpoint's configuration, what the user gave."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class Layers:
     """The layers of one command line."""
 
     words: list[str]
-    """The user's, with what stands for a file or a class as that file or class."""
+    """The user's, with names of shipped configurations and ambiguous or old class names replaced by what they mean."""
     given: Given
-    """What they say, as far as lower layers depend on it."""
+    """What the words say, as far as lower layers depend on it."""
     checkpoint: Path | None
-    """What the run goes on from, or measures."""
+    """What the run continues from, or measures."""
     lower: list[dict[str, Any]]
     """Configurations below the user's, the lowest first."""
     paths: TypedPaths
 
     @classmethod
     def of(cls, command: str, typed: Sequence[str]) -> Layers:
-        """Look at a command line, at the YAML that it names, and at the checkpoint that it asks for.
+        """Read a command line, the YAML that it names, and the checkpoint that it asks for.
 
         Args:
             command: "fit", "validate", "test" or "predict".
-            typed: the words behind `qstar`.
+            typed: the words after `qstar`.
 
         Raises:
-            UserError: for what can be said before the words are parsed.
+            UserError: for mistakes that show before the words are parsed.
 
         """
         paths = TypedPaths()
@@ -59,8 +59,8 @@ class Layers:
         return cls(words, given, checkpoint, [{command: layer} for layer in (lowest, stored) if layer], paths)
 
     def parsed_by(self, parser: ArgumentParser) -> Namespace:
-        """Return the configuration that they make together."""
-        # As the content of --config on the level above the subcommand, which is read before the user's own files.
+        """Return the configuration that the layers make together."""
+        # As the content of --config in front of the subcommand, which is read before the user's own files.
         lower = [f"--config={_one_line_yaml(layer)}" for layer in self.lower]
         with self.paths.in_yaml():
             parsed: Namespace = parser.parse_args([*lower, *self.words])
@@ -68,4 +68,5 @@ class Layers:
 
 
 def _one_line_yaml(value: Any) -> str:
+    # In flow style, which begins with "{", the value of --config is a mapping, not the name of a file.
     return yaml.safe_dump(value, default_flow_style=True, width=float("inf")).strip()

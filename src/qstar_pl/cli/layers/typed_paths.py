@@ -1,4 +1,4 @@
-"""Class paths of earlier versions in what the user gives: they mean what they meant, and a line says the new path."""
+"""Class paths of earlier versions in what the user gives: they still work, and a note names the new path."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ class TypedPaths:
         self._said: set[str] = set()
 
     def words(self, words: Sequence[str]) -> list[str]:
-        """Return the words of a command line with every class path as it is now."""
+        """Return the words of a command line with every class path as it is today."""
         return [renamed.in_text(word, self._say) for word in words]
 
     @contextmanager
     def in_yaml(self) -> Iterator[None]:
-        """Let the parser read every class path in YAML as it is now, in files that name each other, too."""
+        """Let the parser read every class path in YAML as it is today, also in files that other files name."""
+        # The loader is a global setting of jsonargparse, so it is put back afterwards.
         load = get_loader("yaml")
 
         def load_current(text: str) -> Any:

@@ -1,1 +1,1 @@
-"""A run from its folder to its end: what is written, when it stops, how it goes on."""
+"""A run from its folder to its end: what is written, when it stops, how it continues."""

@@ -1,4 +1,4 @@
-"""How a training run ends, by itself or because it is told to: saved, validated, and with a word on what comes next."""
+"""How a training run ends, by itself or by a signal: saved, validated, and with a word on how to continue."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from qstar_pl.cli.runs.onward import longer, onward, short
 from qstar_pl.training.resume import ExactResume
 
 SAVE_AFTER_S = 600.0
-"""Where a `last` is kept, it is at most so old, though steps may take minutes and the best one be long found; s."""
+"""Longest time between two checkpoints of a run that keeps a `last`, in seconds; steps may take minutes."""
 _NO_WRITER = "no checkpoint was saved: trainer.enable_checkpointing is false"
 
 
 class EndOfRun(Callback):
-    """Saves the last step, validates it, and says where it is; stops after a signal, with the step at hand saved.
+    """Saves the last step, validates it, and says where it is; after a signal, saves the current step and stops.
 
     A checkpoint is written after a batch that took an optimizer step, by the run's own ModelCheckpoint, as during
-    training. The closing validation comes after it, so a run that goes on from there with more steps ends with the
-    metrics of one that had them from the beginning. A signal during a validation leaves it for the run that goes on.
+    training. The closing validation comes after it, so a run that continues from there with more steps ends with the
+    metrics of one that had them from the start. A signal during a validation leaves it to the run that continues.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class EndOfRun(Callback):
         """Describe the run.
 
         Args:
-            words: behind `qstar`.
+            words: the user's, after `qstar`.
             name: of the run.
-            signals: that end it.
-            validate: whether the last step is validated even if none is due.
-            save_after_s: save when so many seconds have passed since the last checkpoint; None: never for that.
-            continued: the checkpoint of a run that goes on in its own folder.
+            signals: those that end it.
+            validate: whether to validate the last step even if no validation is due.
+            save_after_s: save when so many seconds have passed since the last checkpoint; None: not by time.
+            continued: the checkpoint of a run that continues in its own folder.
 
         """
         self.words = tuple(words)
@@ -65,14 +65,15 @@ class EndOfRun(Callback):
         self._saved_step = 0
         self._saved_at = 0.0
         self._before_validation: dict[str, Any] | None = None
-        """The state of the loops after the last step, if a validation of it is due."""
+        """The state of the fit loop after the last step, if a validation of it is due."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have signals wait for a step; clear away what a killed process left half done."""
+        """Let signals wait for the end of a step; remove what a killed process left half done."""
         self.began = True
         self._step, self._saved_at = trainer.global_step, time.monotonic()
         if self.continued is not None:
             self._saved_step = trainer.global_step
+            # Lightning restores neither of these two: without them the step that was restored would be saved again.
             for writer in _writers(trainer):
                 writer._last_checkpoint_saved = str(self.continued)
                 if not _waits_for_the_epoch(writer):
@@ -84,9 +85,10 @@ class EndOfRun(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Save if this was the last step, or a signal makes it the last."""
         if trainer.global_step == self._step or not self.began:
-            return  # an accumulation window is under way, whose gradients no checkpoint holds
+            return  # inside an accumulation window, whose gradients no checkpoint holds
         self._step = trainer.global_step
         due = self.save_after_s is not None and time.monotonic() - self._saved_at >= self.save_after_s
+        # Clocks and signals differ between processes, but all must save, or stop, at the same step.
         number, due = self.signals.anywhere(due)
         if number or due or _is_done(trainer):
             self._save(trainer, always=bool(number))
@@ -96,18 +98,18 @@ class EndOfRun(Callback):
         self._before_validation = trainer.fit_loop.state_dict() if is_due else None
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Stop after a signal; the checkpoint is one from before the validation, which is made up for later."""
+        """Stop after a signal; the checkpoint is as of before the validation, which is made up for later."""
         if trainer.state.fn != "fit" or trainer.sanity_checking or self._step == 0:
             return
         number = self.signals.anywhere()[0]
         if number and self._before_validation is not None:
             self._save(trainer, always=True)
-        # Within an accumulation window there may be steps that no checkpoint has yet: it is finished first.
+        # In an accumulation window the last step may not be in any checkpoint yet: the window is finished first.
         if number and (self._saved_step == trainer.global_step or not _writers(trainer)):
             self._stop(trainer, number)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save if what was measured ends the run: after training its epoch would count as finished."""
+        """Save if what was measured ends the run: saved later, its epoch would count as finished."""
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         self._before_validation = None
@@ -122,26 +124,27 @@ class EndOfRun(Callback):
             make_up_for_validation(trainer, trainer.fit_loop.epoch_loop._batches_that_stepped)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Within a validation, let the run go on before it."""
+        """Inside a validation, store the loop as it was before, so that the run continues with that validation."""
         if self._before_validation is not None and not trainer.training:
             checkpoint["loops"] = {**checkpoint["loops"], "fit_loop": self._before_validation}
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """There is nothing more to wait for."""
+        """Let signals end the process at once: there is nothing left to save."""
         self.signals.saving = False
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """As `teardown`, which is not called then."""
+        """Do the same as `teardown`, which Lightning does not call then."""
         self.signals.saving = False
 
     def before(self, trainer: Trainer) -> Finished | None:
-        """Return what a run that goes on had done, if that was all that it is asked to do."""
+        """Return what a run that continues had done, if that is already all that it is asked to do."""
         found = None if self.continued is None else Finished.beside(self.continued)
         return found if found is not None and found.covers(trainer.max_steps, trainer.max_epochs) else None
 
     def mark(self, trainer: Trainer) -> None:
         """Write down that the run is complete, if it is and has a checkpoint that says so."""
         progress: Any = trainer.fit_loop.epoch_progress.current
+        # ":/" tells a remote path, since `Path` folds the "//" of its URL.
         if self.saved is None or not self.began or not trainer.is_global_zero or ":/" in str(self.saved):
             return
         done = Finished(self.saved.name, trainer.global_step, progress.processed)
@@ -149,11 +152,11 @@ class EndOfRun(Callback):
             done.write(self.saved.parent)
 
     def lines(self, trainer: Trainer, before: Finished | None = None) -> list[str]:
-        """Return what is to be said about a run that has ended by itself.
+        """Return the lines to print about a run that has ended by itself.
 
         Args:
             trainer: of the run.
-            before: what it had done before, if that was all; None: what the trainer says.
+            before: what it had done before, if that was everything; None: ask the trainer.
 
         """
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -182,7 +185,7 @@ class EndOfRun(Callback):
         ]
 
     def command(self, trainer: Trainer, *more: str) -> str:
-        """Return the command that goes on from the last checkpoint: the user's own words, and more."""
+        """Return the command that continues from the last checkpoint: the user's own words, and more."""
         started = Path(trainer.ckpt_path) if trainer.ckpt_path else None
         return onward(self.words, self.name, self.saved or self.continued or started, *more)
 
@@ -191,23 +194,25 @@ class EndOfRun(Callback):
 
         Args:
             trainer: in a run.
-            always: also where no writer keeps a `last`, and with all that a run needs to go on.
-            at_end: also where no writer has written anything.
+            always: also if no writer keeps a `last`, and with everything that a run needs to continue.
+            at_end: also if no writer keeps a `last` and none has written anything.
 
         """
+        # Preferably one that saves whole checkpoints, then one that keeps a `last`.
         writer = next(iter(sorted(_writers(trainer), key=lambda one: (one.save_weights_only, not one.save_last))), None)
         if writer is None or self._step == 0 or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         options = writer.save_last, writer.save_weights_only
         current = trainer.global_step in (writer._last_global_step_saved, self._saved_step)
-        current = current and not (always and options[1])
+        current = current and not (always and options[1])  # weights alone are not enough to continue from
         if not current and (always or writer.save_last or (at_end and not writer._last_checkpoint_saved)):
             own = writer._last_global_step_saved
+            # True also for "link", which would point to the last file that was saved, of an earlier step.
             writer.save_last, writer.save_weights_only = True, options[1] and not always
             writer._save_last_checkpoint(trainer, writer._monitor_candidates(trainer))
             writer.save_last, writer.save_weights_only = options
             if _waits_for_the_epoch(writer):
-                writer._last_global_step_saved = own  # what it saves by itself is still to come
+                writer._last_global_step_saved = own  # else it would skip its own save of this step
             self._saved_step = trainer.global_step
         elif writer._last_global_step_saved == trainer.global_step:
             self._saved_step = trainer.global_step
@@ -229,7 +234,7 @@ def _writers(trainer: Trainer) -> list[ModelCheckpoint]:
 
 
 def _waits_for_the_epoch(writer: ModelCheckpoint) -> bool:
-    """Return whether it saves after a validation or an epoch, when the last step has been saved as `last`."""
+    """Return whether it saves after a validation or an epoch, which is later than this callback saves `last`."""
     return writer.monitor is not None or writer._every_n_epochs >= 1
 
 
@@ -238,6 +243,7 @@ def _is_done(trainer: Trainer) -> bool:
     loop = trainer.fit_loop
     if (trainer.should_stop and loop._can_stop_early) or 0 <= trainer.max_steps <= trainer.global_step:
         return True
+    # `current_epoch` counts finished epochs, and this one is not finished yet.
     last_epoch = loop.max_epochs is not None and trainer.current_epoch + 1 == loop.max_epochs
     return last_epoch and loop.epoch_loop._num_ready_batches_reached()
 

@@ -1,4 +1,4 @@
-"""The folders of a run: numbered, locked, and with what an earlier run left there."""
+"""The folders of a run: numbered, locked, and without loss of what an earlier run left there."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from qstar_pl.errors import UserError
 from qstar_pl.locks import Lock, check_free
 
 LOCK = ".lock"
-"""In a folder that a run writes into, while it does."""
+"""Name of the file that locks a folder while a run writes into it."""
 
 
 def written_folders(trainer: Trainer, stage: str = "fit") -> list[Path]:
-    """Return where a run writes and no other may: what is numbered for it, and where its checkpoints go instead."""
+    """Return where only this run may write: its numbered folders, and where checkpoints go if not there."""
     folders = [Path(logger.log_dir) for logger in numbered(trainer.loggers)]
     if stage == "fit":
         places = [getattr(one, "dirpath", None) for one in trainer.checkpoint_callbacks]
@@ -32,14 +32,15 @@ def written_folders(trainer: Trainer, stage: str = "fit") -> list[Path]:
         folders += [place for place in given if not any(place.resolve().is_relative_to(outer) for outer in inside)]
         if not folders and trainer.checkpoint_callbacks:
             folders = [Path(trainer.default_root_dir) / "checkpoints"]
+    # Remote folders cannot be locked; `Path` has folded the "://" of their URLs.
     return [folder for folder in dict.fromkeys(folders) if ":/" not in str(folder)]
 
 
 def check_free_folders(trainer: Trainer, stage: str) -> None:
-    """Do nothing if no other run writes where this one would; asked before anything is loaded.
+    """Check that no other run writes where this one would, before anything is loaded.
 
     Raises:
-        UserError: if one does; on other processes than the first, a quiet end.
+        UserError: if one does; processes other than the first end quietly.
 
     """
     try:
@@ -52,7 +53,7 @@ def check_free_folders(trainer: Trainer, stage: str) -> None:
 
 
 def acquired(folder: Path) -> Lock:
-    """Lock a folder, and say so if its run has ended without giving it back; raises UserError if another has it."""
+    """Lock a folder, and say so if the lock was left by a run that died; raises UserError if another run has it."""
     lock = Lock.acquire(folder / LOCK, _what(folder))
     if lock.taken_from is not None:
         print(f"took over {folder} from {lock.taken_from}, which has ended in the middle", file=sys.stderr, flush=True)
@@ -64,18 +65,20 @@ def _what(folder: Path) -> str:
 
 
 def claim_folder(loggers: Iterable[Any]) -> list[Path]:
-    """Give loggers that number their runs the next number, and make that folder, so that no other run gets it too.
+    """Give loggers that number their runs the next number, and make that folder, so that no other run gets it.
 
     Returns:
-        The folders that were made for it, the outermost first; see `give_back`.
+        The folders that were created for it, the outermost first; see `give_back`.
 
     """
     unnumbered = [one for one in numbered(loggers) if one._version is None and ":/" not in str(one.root_dir)]
     made = list[Path]()
+    # Loggers with the same root share a number, so that their files lie in one folder.
     for root in {str(logger.root_dir) for logger in unnumbered}:
         together = [logger for logger in unnumbered if str(logger.root_dir) == root]
         number = max(logger._get_next_version() for logger in together)
         made += [one for one in reversed((Path(root), *Path(root).parents)) if not one.exists()]
+        # `mkdir` fails if the folder exists: of runs that start together, each gets another number.
         while True:
             try:
                 (folder := Path(root, f"version_{number}")).mkdir(parents=True)
@@ -89,9 +92,9 @@ def claim_folder(loggers: Iterable[Any]) -> list[Path]:
 
 
 def give_back(claimed: Sequence[Path]) -> None:
-    """Remove what `claim_folder` has made, as far as nothing is in it: a start that failed leaves no trace."""
+    """Remove folders that `claim_folder` has made, if they are empty: a failed start leaves no trace."""
     for folder in reversed(claimed):
-        with suppress(OSError):
+        with suppress(OSError):  # it is not empty
             folder.rmdir()
 
 
@@ -106,11 +109,11 @@ def keep_earlier(path: Path) -> Path | None:
 
 
 def keep_earlier_metrics(trainer: Trainer, continued: Path | None = None) -> None:
-    """Keep the metrics.csv of an earlier run into the same folder under another name.
+    """Keep the metrics.csv of an earlier run in the same folder, under another name.
 
     Args:
         trainer: whose loggers have written nothing yet.
-        continued: the checkpoint of a run that goes on in its own folder, and so in its own metrics.csv.
+        continued: the checkpoint of a run that continues in its own folder, and so in its own metrics.csv.
 
     """
     if not trainer.is_global_zero:

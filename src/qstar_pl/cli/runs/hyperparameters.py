@@ -1,4 +1,4 @@
-"""The configuration of a run as loggers filter by it: one flat table of plain values."""
+"""The configuration of a run as a flat table of plain values, by which loggers can filter runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ Plain = bool | int | float | str | None
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Plain]:
-    """Return a configuration with dots for nesting, as on the command line.
+    """Return a configuration with dotted names for nested options, as on the command line.
 
-    A class stands as its short name under its own key, its arguments behind it: `model.sampler.alpha` is
+    A class is given by its short name under its own key, and its arguments below it: `model.sampler.alpha` is
     "KLSymmetricAlpha" and `model.sampler.alpha.tol` its tolerance. Classes in a list are told apart by their names
     (`trainer.callbacks.Guards.action`); a list of plain values is written as one text.
 
@@ -21,7 +21,7 @@ def flat(config: Mapping[str, Any]) -> dict[str, Plain]:
     """
     found: dict[str, Plain] = {}
     for key, value in _walk("", config):
-        number = 2
+        number = 2  # of the second among equal keys, e.g. two callbacks of one class
         unique = key
         while unique in found:
             unique, number = f"{key}.{number}", number + 1

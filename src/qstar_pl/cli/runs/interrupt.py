@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, and the signal of a scheduler: the step at hand is finished and saved before a run ends."""
+"""Ctrl-C, SIGTERM, and a scheduler's signal: the current step is finished and saved before a run ends."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ SIGNALS = {
     signal.SIGHUP: "SIGHUP",
 }
 LAUNCHED_BY = "QSTAR_LAUNCHED_BY"
-"""Environment variable: the process that starts the others of its run."""
+"""Environment variable: id of the process that starts the others of its run."""
 AGAIN_S = 1.0
-"""The same signal may come twice, from a terminal and from a launcher that passes it on: within so many seconds."""
+"""Seconds within which a repeated signal counts once: a terminal sends it, and a launcher may pass it on."""
 PATIENCE_S = 10.0
-"""How long a signal that ends the process at once may wait for Python: the process may be inside a library."""
+"""Seconds that a process has to end after a signal that ends it at once; it may be inside a library."""
 
 
 class Quiet(SystemExit):
-    """The end of a process of a run, of which another one of its processes tells why."""
+    """The end of a process whose reason another process of the run reports."""
 
     def __init__(self, code: int, trainer: Trainer) -> None:
-        # Lightning's launcher kills the first process as soon as one that it started ends with another code than 0.
+        # Lightning's launcher kills the first process as soon as one that it started ends with a code other than 0.
         environment = getattr(trainer.strategy, "cluster_environment", None)
         launched = isinstance(environment, LightningEnvironment) and trainer.local_rank > 0
         super().__init__(0 if launched else code)
 
 
 class Stopped(SystemExit):
-    """A run was told to stop; its exit code is 128 + the signal's number, as a shell's would be."""
+    """A run was told to stop; its exit code is 128 + the signal's number, as shells have it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -52,10 +52,10 @@ class Stopped(SystemExit):
 
 @runtime_checkable
 class WritesAsItGoes(Protocol):
-    """A callback that has written whatever is finished, so that its run may be ended at any moment."""
+    """A callback that writes results as they are finished, so that its run may be ended at any moment."""
 
     def how_to_go_on(self) -> str:
-        """Return what is there, and what to do to go on from it."""
+        """Return what has been written, and how to continue from it."""
 
 
 def name_of(number: int) -> str:
@@ -64,18 +64,18 @@ def name_of(number: int) -> str:
 
 
 class StopSignals:
-    """What the signals do that this process gets, from `catch` to `release`.
+    """What signals do that this process gets, from `catch` to `release`.
 
-    While `saving` is set, the first one is noted, for whoever can save. Else it ends the process; so does a second
-    one. Where a callback `WritesAsItGoes`, there is nothing to wait for, and it says how to go on. If the process does
-    not end within `PATIENCE_S`, since a library does not return to Python (a collective that waits for another
-    process), a thread ends it.
+    While `saving` is set, the first one is only noted, for whoever can save. Otherwise it ends the process; so does a
+    second one. If a callback `WritesAsItGoes`, there is nothing to wait for, and it says how to continue. If the
+    process does not end within `PATIENCE_S`, because a library does not return to Python (a collective that waits for
+    another process), a thread ends it.
     """
 
     def __init__(self) -> None:
         self.trainer: Trainer | None = None
         self.received = 0
-        """The signal that came, 0 for none."""
+        """Number of the signal that came, 0 for none."""
         self.saving = False
         self._since = 0.0
         self._earlier: dict[int, Any] = {}
@@ -83,13 +83,13 @@ class StopSignals:
         self._process = os.getpid()
 
     def attach(self, trainer: Trainer) -> None:
-        """Take the place of Lightning's own handling, which saves in the middle of a step and may hang several ranks.
+        """Replace Lightning's own handling, which saves in the middle of a step and may hang with several processes.
 
         A scheduler's signal of its own choice (`SLURMEnvironment.requeue_signal`) is caught too.
         """
         self.trainer = trainer
         trainer._signal_connector = _LeftToUs(trainer)
-        if trainer.local_rank == 0:
+        if trainer.local_rank == 0:  # before the launcher starts the others, which inherit the environment
             os.environ[LAUNCHED_BY] = str(os.getpid())
         environment = trainer._accelerator_connector.cluster_environment
         number = getattr(environment, "requeue_signal", None)
@@ -97,21 +97,24 @@ class StopSignals:
             self._earlier[number] = signal.signal(number, self._note)
 
     def catch(self) -> None:
-        """Take the place of other handlers; in another thread than the main one nothing can be caught."""
+        """Install the handlers; does nothing outside the main thread, where Python allows no handlers."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in SIGNALS:
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # which `nohup` asks for
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` ignores it
                 self._earlier[number] = signal.signal(number, self._note)
+        # Python runs a handler only between two bytecodes of the main thread; the number of a signal is written to this
+        # descriptor at once, also while that thread is inside a library.
         self._pipe = os.pipe()
         os.set_blocking(self._pipe[1], False)
         signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         threading.Thread(target=self._watch, args=(self._pipe[0],), daemon=True, name="signals").start()
+        # A hook of fork cannot be removed again, so it must not keep this object alive.
         forked = weakref.WeakMethod(self._forked)
         os.register_at_fork(after_in_child=lambda: [act() for act in [forked()] if act is not None])
 
     def release(self) -> None:
-        """Put the other handlers back; where other processes pass on what this one has had already, ignore that."""
+        """Put the earlier handlers back; after a signal to several processes, ignore what others still pass on."""
         self.saving = False
         if self._pipe is None:
             return
@@ -124,9 +127,9 @@ class StopSignals:
         self._pipe = None
 
     def anywhere(self, also: bool = False) -> tuple[int, bool]:
-        """Return (number of a signal that any process got, else 0; whether `also` holds in any process).
+        """Return (number of a signal that any process got, or 0; whether `also` holds in any process).
 
-        Every process must call it.
+        A collective call: every process must make it.
         """
         trainer = self.trainer
         if trainer is None or trainer.world_size == 1 or not distributed.is_initialized():
@@ -164,22 +167,23 @@ class StopSignals:
         return next((callback for callback in callbacks if isinstance(callback, WritesAsItGoes)), None)
 
     def _pass_on(self, number: int, also_interrupts: bool = False) -> None:
-        """Tell the processes that this one has started, or the one that has started it, which would wait for it.
+        """Pass a signal on to the processes that this one started, or to the one that started it, which waits for it.
 
-        A terminal sends Ctrl-C to all of them, and Lightning ends the others after it; where the run is to end with a
-        line of its own, they are told of it too.
+        A terminal sends Ctrl-C to all of them, and Lightning then ends the others; it is passed on only if the run
+        is to end with a line of its own.
         """
         if number == signal.SIGINT and not also_interrupts:
             return
         launcher = None if self.trainer is None else self.trainer.strategy.launcher
         if launcher is not None and hasattr(launcher, "procs"):
             launcher.kill(signal.Signals(number))
+        # Only to a launcher of this run: torchrun and SLURM, as parents, see to their processes themselves.
         if os.environ.get(LAUNCHED_BY) == str(os.getppid()):
             with contextlib.suppress(OSError):  # it has just ended
                 os.kill(os.getppid(), number)
 
     def _watch(self, pipe: int) -> None:
-        """End the process if Python does not get to a signal that is to end it."""
+        """End the process if Python does not get to run the handler of a signal that is to end it."""
         last = 0.0
         with contextlib.suppress(OSError):
             while got := os.read(pipe, 1):
@@ -197,10 +201,10 @@ class StopSignals:
     def _end(self, number: int) -> None:
         if self._pipe is not None:
             self._say(number, f"stopped, since nothing has moved for {PATIENCE_S:g} s")
-            os._exit(128 + number)
+            os._exit(128 + number)  # sys.exit would end this thread only
 
     def _forked(self) -> None:
-        """Leave signals alone in a process forked from this one."""
+        """Leave signals alone in a process forked from this one, such as a worker of a DataLoader."""
         if self._pipe is not None:
             self.release()
 
@@ -212,4 +216,4 @@ class _LeftToUs(_SignalConnector):
     """Lightning's connector without its handlers."""
 
     def register_signal_handlers(self) -> None:
-        """Do nothing: what happens is said in `StopSignals`."""
+        """Do nothing: `StopSignals` has its own handlers."""

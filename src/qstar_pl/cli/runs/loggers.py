@@ -13,11 +13,12 @@ from qstar_pl.cli.layers.resume import NUMBERED
 from qstar_pl.cli.runs.metrics_file import METRICS, count_rows
 
 UNNAMED = (None, "lightning_logs")
-"""What the loggers call a run that has no name."""
+"""Names that loggers give to a run without a name."""
 
 
 def folder_name(name: str | None, command: str) -> str | None:
-    """Return the name of a run for a logger: what only measures never logs into the folders of training runs."""
+    """Return a run's name for a logger: commands that only measure never log into folders of training runs."""
+    # A name that ends in the command already has it, e.g. from the config.yaml of an earlier `qstar test`.
     if command == "fit" or name is None or name.rpartition("/")[2] == command:
         return name
     return f"{name}/{command}" if name else command
@@ -26,12 +27,12 @@ def folder_name(name: str | None, command: str) -> str | None:
 def resolve_loggers(
     loggers: Any, root: str, name: str, command: str = "fit", unnamed: Collection[str | None] = UNNAMED
 ) -> Any:
-    """Return the `trainer.logger` of a configuration, in which whoever had a name of `unnamed` has `name`.
+    """Return the `trainer.logger` of a configuration, with `name` in place of every name in `unnamed`.
 
-    For other commands than `fit` every name gets the command's behind it, see `folder_name`.
+    For commands other than `fit`, the command is appended to every name, see `folder_name`.
 
-    A CSVLogger stands for True, and before loggers that have no numbered folder (W&B's): the first one says where
-    checkpoints go, and a folder that is found again by the run's name is what `--ckpt_path last` needs.
+    A CSVLogger stands for True. It also comes before loggers without a numbered folder (such as W&B's): the first
+    logger decides where checkpoints go, and `--ckpt_path last` needs a folder that can be found by the run's name.
     """
     own = folder_name(name, command)
     arguments = Namespace(save_dir=root, name=own, version=None, prefix="", flush_logs_every_n_steps=100)
@@ -49,12 +50,12 @@ def resolve_loggers(
 
 
 def numbered(loggers: Iterable[Any]) -> list[Any]:
-    """Return those that give their runs numbered folders."""
+    """Return those loggers that give their runs numbered folders."""
     return [one for one in loggers if isinstance(one, (CSVLogger, TensorBoardLogger))]
 
 
 def metrics_files(loggers: Iterable[Any]) -> list[Path]:
-    """Return where what was measured is to be read: the metrics.csv of every CSVLogger."""
+    """Return where measurements can be read: the metrics.csv of every CSVLogger."""
     return [Path(logger.log_dir) / METRICS for logger in loggers if isinstance(logger, CSVLogger)]
 
 

@@ -1,4 +1,4 @@
-"""metrics.csv: rows are appended, a new column replaces the file in one step, and it is never gone in between."""
+"""metrics.csv: rows are appended; a new column replaces the file in one step, so that it is never missing."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ METRICS = ExperimentWriter.NAME_METRICS_FILE
 class MetricsFile(ExperimentWriter):
     """Lightning's writer deletes the file that it finds, and truncates it to write a new header; this one does not.
 
-    What is in the file when the first rows are saved stays, apart from a last line that a kill has cut.
+    What the file holds when the first rows are saved stays, except a last line that a kill has cut short.
     """
 
     def __init__(self, log_dir: str) -> None:
-        """Describe the file; nothing is touched before something is logged (the base class makes the folder)."""
+        """Describe the file; nothing is touched before something is logged."""
+        # The base class's __init__ is left out: it makes the folder and deletes a file that is there.
         self.path = Path(log_dir) / self.NAME_METRICS_FILE
         self.log_dir = log_dir
         self.metrics_file_path = str(self.path)
@@ -34,7 +35,7 @@ class MetricsFile(ExperimentWriter):
         self._rows: int | None = None
 
     def log_hparams(self, params: dict[str, Any]) -> None:
-        """See Lightning's."""
+        """Make the folder, then do as Lightning's."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         super().log_hparams(params)
 
@@ -43,13 +44,14 @@ class MetricsFile(ExperimentWriter):
         """How many whole rows the file has."""
         if self._rows is None:
             header, ends = _layout(self.path)
+            # Bytes after the last whole row are one that a kill has cut short.
             if ends and ends[-1] < self.path.stat().st_size:
                 os.truncate(self.path, ends[-1])
-            self.metrics_keys, self._rows = header, max(len(ends) - 1, 0)
+            self.metrics_keys, self._rows = header, max(len(ends) - 1, 0)  # without the header
         return self._rows
 
     def save(self) -> None:
-        """Append what was logged since the last call; on the disk when this returns."""
+        """Append what was logged since the last call; it is on disk when this returns."""
         if not self.metrics:
             return
         count = self.rows + len(self.metrics)
@@ -62,7 +64,7 @@ class MetricsFile(ExperimentWriter):
         self.metrics_keys, self._rows, self.metrics = columns, count, []
 
     def cut(self, count: int | None) -> None:
-        """Leave the first rows only.
+        """Keep only the first rows.
 
         Args:
             count: how many; None: all of them.
@@ -70,7 +72,7 @@ class MetricsFile(ExperimentWriter):
         """
         if count is None or count >= self.rows:
             return
-        os.truncate(self.path, _layout(self.path)[1][count])
+        os.truncate(self.path, _layout(self.path)[1][count])  # index 0 is the header, so this is the end of row `count`
         self._rows = count
 
     def _append(self) -> None:
@@ -81,12 +83,12 @@ class MetricsFile(ExperimentWriter):
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
-            os.truncate(self.path, before)  # a full disk: half a row must not be in the way of the next one
+            os.truncate(self.path, before)  # a full disk: the next row must not follow half a row
             raise
 
 
 def keep_rows(logger: CSVLogger) -> None:
-    """Let a logger that has written nothing yet write as `MetricsFile` does; called on rank zero."""
+    """Let a logger that has written nothing yet write through a `MetricsFile`; to be called on rank zero."""
     if "://" not in str(logger.log_dir):
         logger._experiment = MetricsFile(log_dir=logger.log_dir)
 
@@ -104,6 +106,8 @@ def _layout(path: Path) -> tuple[list[str], list[int]]:
     ends: list[int] = []
     with path.open("rb") as file:
         lines = _Lines(file)
+        # The reader takes lines only as a row needs them (a quoted cell may span several), so after each row the
+        # position is that row's end.
         for cells in csv.reader(lines):
             if not lines.whole:
                 break
@@ -113,7 +117,7 @@ def _layout(path: Path) -> tuple[list[str], list[int]]:
 
 
 class _Lines:
-    """The lines of a file, with how far they have been read."""
+    """The lines of a file, and how far it has been read, in bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file

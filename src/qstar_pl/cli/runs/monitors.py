@@ -1,4 +1,4 @@
-"""Callbacks that wait for a metric which never comes: what was asked of them has not been done."""
+"""Callbacks that wait for a metric that never comes, and so did not do what was asked of them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ NO_BEST = "no best checkpoint was kept"
 
 
 def check_monitors(trainer: Trainer) -> None:
-    """Do nothing if every metric that a callback of an ended run watches was logged.
+    """Check that every metric that a callback of an ended run monitors was logged.
 
-    Lightning says so itself where a callback looks after a validation; a short run, or one that saves between
-    validations, ends without.
+    Lightning checks this itself when a callback acts after a validation; a short run, or one that saves between
+    validations, ends without that check.
 
     Raises:
-        UserError: if one was not; the run itself is saved.
+        UserError: if one was not; the run itself is saved by then.
 
     """
     logged = trainer.callback_metrics
@@ -40,13 +40,13 @@ def check_monitors(trainer: Trainer) -> None:
 
 
 def unknown_monitor(option: str, monitor: str, missed: str, logged: Collection[str]) -> UserError:
-    """Return the error of a callback that watches what is not logged.
+    """Return the error of a callback that monitors what is not logged.
 
     Args:
-        option: what names the metric.
+        option: the option that names the metric.
         monitor: its name.
-        missed: what the callback has not done for want of it.
-        logged: the metrics that there are.
+        missed: what the callback did not do without it.
+        logged: the metrics that were logged.
 
     """
     near = difflib.get_close_matches(monitor, logged, n=1)

@@ -1,4 +1,4 @@
-"""The command with which a run that has ended goes on."""
+"""The command that continues a run that has ended."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from qstar_pl.cli.words import without
 
 
 def onward(typed: Sequence[str], name: str, checkpoint: Path | None, *more: str) -> str:
-    """Return the command that goes on from a checkpoint: the user's own words, and more.
+    """Return the command that continues from a checkpoint: the user's own words, and more.
 
     Args:
-        typed: behind `qstar`.
+        typed: the words after `qstar`.
         name: of the run.
-        checkpoint: its newest one; None: there is none, it begins anew.
+        checkpoint: its newest one; None if there is none, so that the run starts again.
         more: options and their values.
 
     """
-    words = without(typed, "--ckpt_path", *more[::2])
+    words = without(typed, "--ckpt_path", *more[::2])  # `more` alternates names and values
     if checkpoint is None:
         return shlex.join(["qstar", *words, *more])
     given = given_by("fit", with_configurations(words))
+    # `last` is shorter, and right as long as it would find this very checkpoint.
     newest = find_last(given.trainer.get("default_root_dir") or RUNS, name)
     if newest is None or newest.resolve() != checkpoint.resolve():
         return shlex.join(["qstar", *words, "--ckpt_path", str(checkpoint), *more])
@@ -39,7 +40,7 @@ def onward(typed: Sequence[str], name: str, checkpoint: Path | None, *more: str)
 
 
 def longer(trainer: Trainer, taken: int, epochs_taken: int) -> list[str]:
-    """Return the options with which a run that has ended by itself, after so many, would be twice as long as it is."""
+    """Return the options that make a run twice as long which has ended by itself after so many steps and epochs."""
     options = list[str]()
     if 0 <= trainer.max_steps <= taken:
         options += ["--trainer.max_steps", str(2 * taken or MAX_STEPS)]
@@ -52,13 +53,13 @@ def longer(trainer: Trainer, taken: int, epochs_taken: int) -> list[str]:
 
 
 def clock(seconds: float) -> str:
-    """Return a time as the option max_time has it: days, hours, minutes, seconds."""
+    """Return a time as max_time is written: days:hours:minutes:seconds."""
     minutes, rest = divmod(math.ceil(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return ":".join(f"{part:02d}" for part in (*divmod(hours, 24), minutes, rest))
 
 
 def short(path: str | Path) -> Path:
-    """Return a path relative to the current folder if it lies in it."""
+    """Return a path, relative to the current folder if it lies inside."""
     absolute = Path(path).absolute()
     return absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute

@@ -1,4 +1,4 @@
-"""The rewards of a run in its configuration, where they were left to the data."""
+"""Records in a run's configuration the rewards that it left to the data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from qstar_pl.rewards import Reward
 
 
 def record_judges(arguments: Namespace, module: PolicyModule) -> None:
-    """Let a method's arguments say which rewards it has, where they were left to the data (`settle_judges`)."""
+    """Write the rewards that `settle_judges` took from the data into a method's arguments."""
     for name in ("reward", "gold"):
         judge, said = getattr(module, name), arguments.get(name)
+        # Compared by short names, since a class may be given by the path of a package that exports it.
         if judge is None and said is not None:
             arguments[name] = None
         elif judge is not None and (said is None or _class_path(judge).rpartition(".")[2] != _short_name(said)):

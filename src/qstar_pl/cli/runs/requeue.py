@@ -1,4 +1,4 @@
-"""A job of SLURM's that was told by a signal to make way asks to be queued again, once it is saved."""
+"""Asks SLURM to queue a job again that a signal told to stop, once it is saved."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Trainer
 
 LIMIT_S = 60
-"""How long SLURM may take to answer."""
+"""Seconds that SLURM may take to answer."""
 
 
 def requeue(trainer: Trainer, number: int) -> None:
-    """Ask for it if the signal is that of the job's environment, `SIGUSR1` unless `SLURMEnvironment` says otherwise.
+    """Queue the job again if the signal is its environment's: `SIGUSR1`, unless `SLURMEnvironment` says otherwise.
 
-    `#SBATCH --signal=SIGUSR1@90` sends it 90 s before the job's time is over.
+    `#SBATCH --signal=SIGUSR1@90` sends it 90 s before the job's time limit.
     """
     environment = trainer._accelerator_connector.cluster_environment
     if not isinstance(environment, SLURMEnvironment) or not trainer.is_global_zero:
@@ -24,6 +24,7 @@ def requeue(trainer: Trainer, number: int) -> None:
     if not environment.auto_requeue or number != environment.requeue_signal or "SLURM_JOB_ID" not in os.environ:
         return
     job = os.environ["SLURM_JOB_ID"]
+    # In an array, only the pair of array and task names this job.
     if "SLURM_ARRAY_JOB_ID" in os.environ:
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     try:

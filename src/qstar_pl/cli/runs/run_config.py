@@ -1,4 +1,4 @@
-"""What a run was resolved to, written beside it: into its folder, its checkpoints and its loggers."""
+"""The resolved configuration of a run, written to its folder, its checkpoints and its loggers."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ class RunConfig(SaveConfigCallback):
     """Writes the resolved configuration as config.yaml into the run folder, into every checkpoint, and to loggers.
 
     Loggers get it as hyperparameters with flat keys, see `flat`, so that runs can be filtered. An earlier config.yaml
-    that says something else is kept as config.1.yaml, config.2.yaml, … Before anything is written, the run folder is
-    locked: a second run there ends with a message, and the first one does not notice.
+    that differs is kept as config.1.yaml, config.2.yaml, … Before anything is written, the run folder is locked: a
+    second run there ends with a message and does not disturb the first.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "overwrite": True})
         self.continued: Path | None = None
-        """The checkpoint of a run that goes on in its own folder, and so in its own metrics.csv."""
+        """The checkpoint of a run that continues in its own folder, and so in its own metrics.csv."""
         self.locks: list[Lock] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Lock, keep what is there, then write; what only measures, and logs nothing, leaves nothing."""
+        """Lock, keep what is there, then write; a command that only measures, and logs nothing, leaves nothing."""
         if stage != "fit" and not trainer.loggers:
             return
-        folder = trainer.log_dir  # on every rank: it is broadcast
+        folder = trainer.log_dir  # read on every rank, since this property broadcasts
         if not self.locks:
             self._lock(trainer, stage)
             keep_earlier_metrics(trainer, self.continued)
         if isinstance(pl_module, PolicyModule):
-            with suppress(UserError):  # raised again when models are built, behind what may be wrong with them
+            with suppress(UserError):  # raised again when models are built, after errors in those
                 pl_module.settle_judges()
                 record_judges(self.config.model.init_args, pl_module)
-        self.save_to_log_dir = "://" in str(folder)  # there, Lightning's own way is the one
+        self.save_to_log_dir = "://" in str(folder)  # remote folders are left to Lightning's own writing
         if folder is not None and trainer.is_global_zero and not (self.already_saved or self.save_to_log_dir):
             self._write(Path(folder) / self.config_filename)
         super().setup(trainer, pl_module, stage)
@@ -60,7 +60,7 @@ class RunConfig(SaveConfigCallback):
     def _write(self, path: Path) -> None:
         if path.exists() and path.read_text() == self._dumped():
             return
-        with replacing(path) as beside:  # a full disk leaves no half of it
+        with replacing(path) as beside:  # whole or not at all, also on a full disk
             beside.write_text(self._dumped())
             keep_earlier(path)
 
@@ -71,6 +71,7 @@ class RunConfig(SaveConfigCallback):
                 self.locks = [acquired(folder) for folder in written_folders(trainer, stage)]
         except UserError as error:
             refused = str(error)
+        # All processes must end, or the others would wait for the first one in the next collective call.
         refused = trainer.strategy.broadcast(refused)
         if refused is not None:
             if trainer.is_global_zero:
@@ -84,13 +85,13 @@ class RunConfig(SaveConfigCallback):
         self.locks = []
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Hand the configuration to the loggers; called on rank zero, once."""
+        """Hand the configuration to the loggers; Lightning calls this once, on rank zero."""
         hyperparameters = flat(yaml.safe_load(self._dumped()))
         for logger in trainer.loggers:
             logger.log_hyperparams(hyperparameters)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Drop the rows of metrics that are computed again; not before, since a run may have no step left to take."""
+        """Drop rows of metrics that will be computed again; not earlier, since a run may have no step left to take."""
         checkpoint = Path(trainer.ckpt_path) if isinstance(trainer.ckpt_path, str) else None
         if checkpoint is None or not checkpoint.exists() or not trainer.is_global_zero:
             return
@@ -106,7 +107,7 @@ class RunConfig(SaveConfigCallback):
             raise UserError(
                 f"another run has taken over {trainer.log_dir}, since this one gave no sign of life for {LIMIT_S:.0f} s"
             )
-        # What was logged up to here must outlive a kill, since the run goes on from here.
+        # What was logged up to here must survive a kill, since a run that continues does not log it again.
         for logger in trainer.loggers:
             logger.save()
         checkpoint[ROWS] = rows_of(trainer.loggers)

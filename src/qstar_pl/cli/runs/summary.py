@@ -1,4 +1,4 @@
-"""What a run was resolved to, printed once at its start; batch sizes and parameter counts are `RunReport`'s."""
+"""The summary of a run's configuration, printed at its start; `RunReport` adds batch sizes and parameter counts."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def run_summary(command: str, config: Mapping[str, Any], folder: str | None) -> 
 
 
 def metric_lines(results: Sequence[Mapping[str, float]]) -> str:
-    """Return the metrics of all loaders, one per line; a metric over several loaders stands in each of them."""
+    """Return the metrics of all loaders, one per line; a metric over several loaders is in each of their results."""
     merged = {key: value for result in results for key, value in result.items()}
     width = max((len(key) for key in merged), default=0)
     return "\n".join(f"  {key:<{width}}  {value:.6g}" for key, value in sorted(merged.items()))
 
 
 def compact(value: Any) -> str:
-    """Return a configuration value on one line, with classes by their short names and without what is null."""
+    """Return a configuration value on one line, with short class names and without null values."""
     if isinstance(value, Mapping):
         if "class_path" in value:
             inner = ", ".join(f"{key}={compact(item)}" for key, item in _given(value.get("init_args")))
