@@ -21,7 +21,7 @@ from qstar_pl.rewards.answers.expressions import (
 from qstar_pl.rewards.answers.reading import Answer, Quantity, Relation, Several, Words, read
 
 _POINTS = ((2, 7), (5, 3), (11, 13))
-"""Where expressions with variables are compared: at values made of these, positive, below and above 1."""
+"""Expressions with variables are compared at values made of these: positive, below and above 1."""
 _FLIPPED = {">": "<", r"\ge": r"\le"}
 _SCALES = {"%": "percent", "°": "degree"}
 _WHOLE = re.compile(r"[-+]?\d+")
@@ -31,16 +31,17 @@ def same_answer(answer: str, reference: str) -> bool:
     """Return whether an answer is the reference, whatever its form.
 
     - Numbers are equal if their values are: 1,250 = 1250.0 = 1.25e3 = 2500/2 = \\frac{2500}{2} = 1250 dollars. Decimals
-      are taken at their word: 0.33 is not 1/3. A unit counts where both have one; 80% is 0.8, and 80 where the other
+      are exact: 0.33 is not 1/3. A unit counts where both have one; 80% is 0.8, and 80 where the other
       has no unit.
     - Expressions are equal if their values are at three points (exact for rational ones, to 35 digits for others),
       equations if one is a multiple of the other, inequalities term by term or as intervals.
     - (a, b) has an order, {a, b} and "a and b" have none; (a, b), [a, b) and [a, b] are different.
-    - A choice such as (B) is compared as a letter if the reference is one, and is left away otherwise.
+    - A choice such as (B) is compared as a letter if the reference is one, and is ignored otherwise.
     - Words are compared as SQuAD does it: without case, articles and punctuation.
     """
     if max(len(answer), len(reference)) > MAX_LENGTH:
         return _same_text(answer, reference)
+    # The reference alone says that letters are meant: otherwise a (B) beside a value is ignored.
     wanted = choice_of(reference)
     if wanted is not None:
         return choice_of(answer, beside=True) == wanted or answer.strip() == reference.strip()
@@ -49,6 +50,7 @@ def same_answer(answer: str, reference: str) -> bool:
 
 
 def _same_text(answer: str, reference: str) -> bool:
+    # Too long to be read; long whole numbers may still differ in commas and leading zeros.
     texts = [re.sub(r"[\s,$]", "", text) for text in (answer, reference)]
     if all(_WHOLE.fullmatch(text) for text in texts):
         texts = [text.lstrip("+").lstrip("0") for text in texts]
@@ -82,6 +84,7 @@ def _same_quantity(mine: Quantity, other: Quantity) -> bool:
     marked = mine if mine.unit is not None else other
     scale = _SCALES.get(marked.unit or "")
     plain = other if marked is mine else mine
+    # 80% is 0.8, 180° is π.
     if scale is not None and same_expression(Apply(scale, (marked.expression,)), plain.expression):
         return True
     # A share without its sign would be read as it stands: 0.5% is not 0.5.
@@ -92,15 +95,17 @@ def _same_quantity(mine: Quantity, other: Quantity) -> bool:
 
 def _above_one(expression: Expression) -> bool:
     values = _values(expression, frozenset())
+    # Without a value nothing tells that it is a share.
     return not values or values[0] is None or bool(abs(values[0]) > 1)
 
 
 def same_expression(mine: Expression, other: Expression) -> bool:
-    """Return whether two expressions have the same value wherever both have one; False where that is not to be told."""
+    """Return whether two expressions have the same values at the same points; False if that cannot be told."""
     if mine == other:
         return True
     names = symbols(mine) | symbols(other)
     pairs = zip(_values(mine, names), _values(other, names), strict=True)
+    # Where neither has a value they agree; where only one has, they differ.
     known = [(one, two) for one, two in pairs if one is not None or two is not None]
     return bool(known) and all(one is not None and two is not None and same_value(one, two) for one, two in known)
 
@@ -108,7 +113,9 @@ def same_expression(mine: Expression, other: Expression) -> bool:
 def _values(expression: Expression, names: frozenset[str]) -> list[Value | None]:
     """Return the values at the points, None where there is none."""
     found: list[Value | None] = []
+    # Without variables all points are alike.
     for above, below in _POINTS if names else _POINTS[:1]:
+        # Different values for different variables, and the same ones whichever formula names them.
         at = {name: Fraction(above + 4 * number, below + number) for number, name in enumerate(sorted(names))}
         try:
             found.append(value(expression, at))
@@ -125,6 +132,7 @@ def _same_relation(mine: Relation, other: Relation) -> bool:
         return True
     if first.signs == ("=",):
         return _same_equation(first, second)
+    # These read the same from right to left.
     return set(first.signs) <= {"=", r"\ne"} and all(map(_same, first.terms, reversed(second.terms)))
 
 
@@ -140,12 +148,14 @@ def _same_equation(mine: Relation, other: Relation) -> bool:
     sides = [term.expression for term in (*mine.terms, *other.terms) if isinstance(term, Quantity)]
     if len(sides) != 4:
         return False
+    # left − right of each equation: a multiple has the same ratio everywhere.
     first, second = Apply("-", (sides[0], sides[1])), Apply("-", (sides[2], sides[3]))
     names = symbols(first) | symbols(second)
     if not names or symbols(first) != symbols(second):
         return False
     ratios = []
     for one, two in zip(_values(first, names), _values(second, names), strict=True):
+        # A point on one of the curves gives no ratio.
         if one is None or two is None or one == 0 or two == 0:
             return False
         ratios.append(_ratio(one, two))
@@ -166,6 +176,7 @@ def _is_solution(relation: Relation, other: Answer) -> bool:
         numbers = [term for term in relation.terms if isinstance(term, Quantity) and not symbols(term.expression)]
         consistent = relation.signs != ("=",) * len(relation.signs) or all(_same(term, end) for term in numbers)
         return consistent and _same(end, other)
+    # Inequalities from small to large, against intervals: a < x ≤ b is (a, b], x ≤ b is (−∞, b].
     chain = _ascending(relation)
     infinite = Quantity(Symbol("infty"), None)
     ends = {"<": "()", r"\le": "[]"}
@@ -214,6 +225,7 @@ def _same_in_order(mine: Sequence[Answer], other: Sequence[Answer]) -> bool:
 
 def _same_in_any_order(mine: Sequence[Answer], other: Sequence[Answer], *, once: bool) -> bool:
     if once:
+        # In a set, repetitions do not count.
         return all(any(_same(one, two) for two in other) for one in mine) and all(
             any(_same(one, two) for one in mine) for two in other
         )

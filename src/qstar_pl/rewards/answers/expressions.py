@@ -20,12 +20,14 @@ MAX_BITS = 20_000
 MAX_LOG = 1e5
 """Of the natural logarithm of a number that is not exact."""
 MAX_FACTORIAL = 1000
+# A context of its own: anybody may change the precision of mpmath's global one, from any thread.
 _real = MPContext()
 _real.dps = 60
+# Well short of 60 digits: rounding and differences of nearly equal terms use up the last ones.
 _SAME = _real.mpf(10) ** -35
 
 Value = Any
-"""A Fraction, or a real or complex number of mpmath's."""
+"""A Fraction, or a real or complex mpmath number."""
 
 
 class Undefined(ArithmeticError):  # noqa: N818 (a state of a formula)
@@ -101,6 +103,7 @@ def same_value(mine: Value, other: Value) -> bool:
         return mine == other
     first, second = _inexact(mine), _inexact(other)
     size = max(abs(first), abs(second))
+    # Relative to their size, or both as good as 0: rounding leaves sin π near 1e-60.
     return bool(abs(first - second) <= _SAME * size or size < _SAME)
 
 
@@ -134,9 +137,11 @@ def _arithmetic(operation: Callable[[Any, Any], Any]) -> Callable[[Value, Value]
 def _power(base: Value, exponent: Value) -> Value:
     if _exact(base, exponent) and exponent.denominator == 1:
         bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+        # Decided from the lengths, before the power is worked out.
         if abs(exponent) * bits > MAX_BITS and abs(base) not in (0, 1):
             return _large_power(base, exponent)
         return base**exponent.numerator
+    # 4^(3/2) stays exact: a rational root first, then a whole power.
     if _exact(base, exponent) and base > 0 and exponent.denominator <= MAX_FACTORIAL:
         root = _exact_root(base, exponent.denominator)
         if root is not None:
@@ -149,6 +154,7 @@ def _large_power(base: Value, exponent: Value) -> Value:
         if _exact(exponent) and exponent > 0:
             return Fraction(0)
         raise Undefined
+    # b^e = exp(e · log b); the logarithm of a negative base is complex, which gives the principal value.
     logarithm = _real.log(_inexact(base))
     if abs(logarithm * _inexact(exponent)) > MAX_LOG:
         raise Unbounded
@@ -160,6 +166,7 @@ def _root(degree: Value, number: Value) -> Value:
         raise Undefined
     if _exact(number):
         odd = degree.numerator % 2 == 1
+        # The real root, where the principal one would be complex: ∛(−8) is −2.
         if number < 0 and odd:
             return -_root(degree, -number)
         if number >= 0 and (exact := _exact_root(number, degree.numerator)) is not None:
@@ -178,6 +185,7 @@ def _whole_root(number: int, degree: int) -> int | None:
     elif number in (0, 1):
         root = number
     else:
+        # 60 digits may be too few for a large number: below, the root is raised again.
         root = int(_real.nint(_real.root(_real.mpf(number), degree)))
     return root if root**degree == number else None
 
@@ -197,6 +205,7 @@ def _count(number: Value) -> int:
 def _function(name: str) -> Callable[[Value], Value]:
     def apply(number: Value) -> Value:
         argument = _inexact(number)
+        # exp of it would be too large; logarithms take any size.
         if abs(argument) > MAX_LOG and name not in ("ln", "log10"):
             raise Unbounded
         return getattr(_real, name)(argument)
@@ -217,6 +226,7 @@ def _rounded(name: str) -> Callable[[Value], Value]:
 
 def _unknown_function(name: str, values: list[Value]) -> Value:
     """Return a number that depends on nothing but the function's name and where it is taken, as f(x) does."""
+    # 30 digits: two ways to the same argument may differ in the last of 60.
     where = [str(one) if isinstance(one, Fraction) else _real.nstr(one, 30) for one in values]
     digest = hashlib.blake2b(f"{name}:{where}".encode(), digest_size=6).digest()
     return Fraction(int.from_bytes(digest, "big") + 1, 2**40)
@@ -227,6 +237,7 @@ _EXACT: Mapping[str, Callable[[Fraction], Fraction]] = {
     "ceil": lambda number: Fraction(-(-number.numerator // number.denominator)),
 }
 _CONSTANTS: Mapping[str, Callable[[], Value]] = {
+    # mpmath's constants are lazy: the plus evaluates them at the context's precision.
     "pi": lambda: +_real.pi,
     "e": lambda: +_real.e,
     "i": lambda: _real.mpc(0, 1),
@@ -234,7 +245,7 @@ _CONSTANTS: Mapping[str, Callable[[], Value]] = {
 FUNCTIONS = {
     **{name: name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "exp", "ln")},
     **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan")},
-    "log": "log10",
+    "log": "log10",  # without a base; with one it is "log base"
     "lg": "log10",
 }
 """Names of functions in formulas, and mpmath's for them."""

@@ -41,7 +41,7 @@ class Token:
 
 
 def tokens(text: str) -> list[Token]:
-    """Return the pieces; runs of letters that are no function are a variable each."""
+    """Return the pieces; a run of letters that names no function is one variable per letter."""
     found: list[Token] = []
     spaced = False
     for match in _TOKEN.finditer(text):
@@ -49,6 +49,7 @@ def tokens(text: str) -> list[Token]:
         if kind == "space":
             spaced = True
             continue
+        # "xy" is x · y; "sin" is \sin without its backslash.
         if kind == "word" and piece not in _NAMED:
             found += [Token("symbol", letter, spaced and not number) for number, letter in enumerate(piece)]
         elif kind == "word":
@@ -60,7 +61,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def parsed_expression(text: str) -> Expression:
-    """Return the expression that a text is.
+    """Return the expression that a text stands for.
 
     Raises:
         NoFormulaError: if it is none, or nested deeper than `MAX_DEPTH`.
@@ -109,6 +110,7 @@ class _Reader:
             raise NoFormulaError("it is nested too deeply")
         sign = self.take("+", "-")
         total = self.product()
+        # The sign is that of the whole first term: −2^2 is −4.
         total = Apply("negative", (total,)) if sign == "-" else total
         while (sign := self.take("+", "-")) is not None:
             total = Apply(sign, (total, self.product()))
@@ -128,6 +130,7 @@ class _Reader:
                 result = Apply("percent", (result,))
             elif self.take("°"):
                 result = Apply("degree", (result,))
+            # No tighter than a sign: 1/2x is x/2.
             elif self.begins_factor():
                 result = Apply("*", (result, self.factor()))
             else:
@@ -153,6 +156,7 @@ class _Reader:
         while True:
             if self.take("^") or self.take("**"):
                 base = Apply("^", (base, self.exponent()))
+            # The pieces are single signs: 2**3 comes as two stars.
             elif self.here() == "*" and self._is_double_star():
                 self.place += 2
                 base = Apply("^", (base, self.exponent()))
@@ -166,7 +170,7 @@ class _Reader:
         return bool(following) and following[0].text == "*" and not following[0].spaced
 
     def mixed(self, whole: Fraction) -> Expression:
-        """Return 2 1/2 and 2\\frac{1}{2} as what they say; a fraction above 1 is a factor."""
+        """Return the value of 2 1/2 and 2\\frac{1}{2}; a fraction above 1 is a factor."""
         place = self.place
         if whole.denominator == 1:
             part: Fraction | None = None
@@ -182,23 +186,26 @@ class _Reader:
                         part = Fraction(int(above_text), int(below_text))
             if part is not None and 0 < part < 1:
                 return Number(whole + part)
+        # Not a mixed number: what was looked at is read again, as the next factor.
         self.place = place
         return Number(whole)
 
     def exponent(self) -> Expression:
-        """Read what is raised to: a group, or one thing with its sign."""
+        """Read an exponent: a group, or one thing with its sign."""
         if self.take("-"):
             return Apply("negative", (self.exponent(),))
         base = self.base()
+        # From the right: 2^3^2 is 2^9.
         return Apply("^", (base, self.exponent())) if self.take("^") else base
 
     def argument(self) -> Expression:
-        """Read a command's argument: a group or a single sign, of a number its first digit."""
+        """Read a command's argument: a group or a single sign; of a number, its first digit."""
         if self.take("{"):
             inner = self.sum()
             self.need("}")
             return inner
         token = self.token()
+        # \frac12 is 1/2: the digits behind the first are put back as a piece of their own.
         if token.kind == "number" and len(token.text) > 1 and token.text.isdigit():
             self.place -= 1
             self.pieces[self.place] = Token("number", token.text[1:], False)
@@ -284,10 +291,11 @@ class _Reader:
         raise NoFormulaError(f"{text} is not known here")
 
     def function(self, name: str) -> Expression:
-        """Read a function with its power or base, and what it is of."""
+        """Read a function with its power or base, and its argument."""
         power: Expression | None = None
         base: Expression | None = None
         if self.take("^"):
+            # sin^2 x: the power stands before the argument and applies to the value.
             power = self.exponent()
         if name == "log" and self.take("_"):
             base = self.argument()
@@ -296,12 +304,13 @@ class _Reader:
         return applied if power is None else Apply("^", (applied, power))
 
     def operand(self) -> Expression:
-        """Read what a function without brackets is of: factors side by side, up to the next function."""
+        """Read a function's argument: a bracketed factor, or factors side by side up to the next function."""
         if self.here() in ("(", "{", "["):
             return self.factor()
         operand = self.factor(first=True)
         if self.take("°"):
             return Apply("degree", (operand,))
+        # sin 2x cos x is sin(2x) · cos x.
         while self.begins_factor() and (self.here() or "").lstrip("\\") not in FUNCTIONS:
             operand = Apply("*", (operand, self.factor()))
         return operand

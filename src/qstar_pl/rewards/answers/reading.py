@@ -54,7 +54,7 @@ class Words:
     """Anything else."""
 
     text: str
-    """For exact match, see `words`."""
+    """For exact match; see `words`."""
     raw: str
     """Without white space, for formulas that cannot be read."""
 
@@ -64,7 +64,7 @@ Answer = Quantity | Several | Relation | Words
 
 @lru_cache(maxsize=4096)
 def read(text: str) -> Answer:
-    """Return what a text says; whatever cannot be read is `Words`."""
+    """Return what a text means; whatever cannot be read is `Words`."""
     return _read(cleaned(text), 0)
 
 
@@ -72,6 +72,7 @@ def _read(text: str, depth: int) -> Answer:
     text = _LEAD.sub("", text.strip()).strip().rstrip(",;").strip()
     if depth > 6 or not text or _is_prose(text):
         return _words(text)
+    # What binds loosest is split first.
     found = _relation(text, depth) or _several(text, depth) or _bracketed(text, depth)
     if found is not None:
         return found
@@ -87,10 +88,12 @@ def _is_prose(text: str) -> bool:
     if not _ONLY_WORDS.fullmatch(plain):
         return False
     runs = re.findall(r"[A-Za-z]+", plain)
+    # Two letters with a vowel are a word ("no"), without one a product ("xy").
     return any(len(run) >= 3 or (len(run) == 2 and re.search("[aeiou]", run, re.IGNORECASE)) for run in runs)
 
 
 def _relation(text: str, depth: int) -> Answer | None:
+    # x ∈ A says A.
     if len(membership := _split(text, (r"\in",))[0]) == 2 and re.fullmatch(r"[A-Za-z]", membership[0].strip()):
         return _read(membership[1], depth + 1)
     parts, signs = _split(text, _RELATIONS)
@@ -105,12 +108,14 @@ def _relation(text: str, depth: int) -> Answer | None:
 def _several(text: str, depth: int) -> Answer | None:
     if len(parts := _split(text, (r"\cup",))[0]) > 1:
         return Several("u", tuple(_read(part, depth + 1) for part in parts[:MAX_ITEMS]))
+    # "1, 2 and 3"; the comma of 1,234 separates nothing.
     listed = [part for part in _split(_AND.sub(";", text), (";", ","), thousands=True)[0] if part.strip()]
     if 1 < len(listed) <= MAX_ITEMS:
         return Several("", tuple(_flat(_read(part, depth + 1) for part in listed)))
     if len(parts := _split(text, (":",))[0]) > 1 and all(part.strip() for part in parts[:MAX_ITEMS]):
         return Several(":", tuple(_read(part, depth + 1) for part in parts))
     if text.count(r"\pm") + text.count(r"\mp") == 1:
+        # 1 ± √2 are two answers.
         first, second = (text.replace(r"\pm", one).replace(r"\mp", other) for one, other in ("+-", "-+"))
         return Several("", (_read(first, depth + 1), _read(second, depth + 1)))
     return None
@@ -133,12 +138,15 @@ def _bracketed(text: str, depth: int) -> Answer | None:
     inner = text[len(opening) : len(text) - len(closing)]
     if not is_set and (opening not in "([" or closing not in ")]" or not _balanced(inner)):
         return None
+    # {x | x > 3} says its condition.
     if is_set and len(parts := _split(inner, ("|", ":"))[0]) == 2:
         return _read(parts[1], depth + 1)
     items = [part for part in _split(_AND.sub(",", inner) if is_set else inner, (",",))[0] if part.strip()]
+    # Brackets around one thing are a group of a formula.
     if not is_set and len(items) < 2:
         return None
     kind = "{}" if is_set else opening + closing
+    # Only two ends make a closed interval; [1, 2, 3] is a tuple.
     if kind == "[]" and len(items) != 2:
         kind = "()"
     return Several(kind, tuple(_read(item, depth + 1) for item in items[:MAX_ITEMS]))
@@ -146,12 +154,14 @@ def _bracketed(text: str, depth: int) -> Answer | None:
 
 def _quantity(text: str) -> Answer:
     number, unit = without_unit(text)
+    # A long run of letters is a word, not a product of variables.
     if re.search(r"(?<![\\A-Za-z])[A-Za-z]{5,}", without_marks(number)) or OPEN_TEXT in number:
         return _words(text)
     try:
         expression = parsed_expression(number)
     except NoFormulaError:
         return _words(text)
+    # % and ° were read as operations; as units, the other side may lack them.
     if unit is None and isinstance(expression, Apply) and expression.operation in _SCALED:
         return Quantity(expression.arguments[0], _NAMES_OF_SCALED[expression.operation])
     return Quantity(expression, unit)
@@ -181,6 +191,7 @@ def _split(text: str, separators: tuple[str, ...], thousands: bool = False) -> t
         if separator == "," and thousands and re.match(r",\d{3}(?!\d)", here) and text[place - 1 : place].isdigit():
             separator = None
         if separator is None:
+            # A command is passed over as a whole.
             step = re.match(r"\\(?:[A-Za-z]+|.)|.", here, re.DOTALL)
             place += step.end() if step else 1
             continue
