@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 def clip_norm(module: LightningModule, optimizer: Optimizer, largest: float) -> None:
     """Scale the gradients that `optimizer` applies so that their norm over all processes is at most `largest`.
 
-    Under FSDP2 gradients are DTensors, whose norm is that of the whole. The first FSDP keeps plain tensors of which
-    each process has a part; only its own root can clip them (Lightning refuses to).
+    FSDP2's gradients are DTensors, whose norm torch takes over all processes. The first FSDP keeps plain tensors, of
+    which each process has a part; only its root module can clip them (Lightning refuses to).
     """
     root: Any = module.trainer.strategy.model
     if isinstance(root, FullyShardedDataParallel):

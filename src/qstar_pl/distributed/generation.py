@@ -27,12 +27,12 @@ def generating(
 ) -> Iterator[Pace]:
     """Make models fit for many short forward passes inside the block; every process must enter it.
 
-    Models that are not sharded need nothing, so that the same code runs on one process. Nothing that training reads is
+    Models that are not sharded are left alone, so the same code runs on one process. Nothing that training reads is
     changed: parameters are sharded again on the way out, whatever happened inside, and neither modes nor random states
     are touched (answers are drawn from streams of their own).
 
     Args:
-        models: what is asked for tokens.
+        models: those that are run in the block.
         sharding: how they were sharded.
         gathering: see `Gathering`. The memory that "gathered" costs is one whole copy of `models` in
             `sharding.param_dtype`, per process; what "streamed" costs is time, since weights travel for every token.
@@ -44,12 +44,12 @@ def generating(
     """
     parts = [part for model in models for part in sharded_parts(model)]
     if gathering == "streamed":
-        # Every process decodes as many tokens as the one with the longest answer, or the others' gathers would wait.
+        # Every process decodes as many tokens as the one with the longest answer, whose gathers need all of them.
         yield Pace(everyone=_everyone if parts else bool, limit_s=limit_s)
         return
     try:
         for part in parts:
-            part.set_reshard_after_forward(False, recurse=False)
+            part.set_reshard_after_forward(False, recurse=False)  # else the first forward pass would free it again
             part.unshard()
         yield Pace(limit_s=limit_s)
     finally:
@@ -61,6 +61,7 @@ def generating(
 def _everyone(flag: bool) -> bool:
     """Return whether the flag is set on every process."""
     group = torch.distributed
+    # nccl takes no CPU tensors. The minimum of flags is their "and".
     device = "cuda" if group.get_backend() == "nccl" else "cpu"
     flags = torch.tensor(float(flag), device=device)
     group.all_reduce(flags, op=group.ReduceOp.MIN)

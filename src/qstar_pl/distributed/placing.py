@@ -20,13 +20,13 @@ from qstar_pl.rollout.pace import Pace
 def placed(module: LightningModule) -> Iterator[None]:
     """Shard every model that is loaded inside the block, and at its end whatever else the module has parameters of.
 
-    To be entered by `configure_model`, on every process; without a sharding strategy the block is as any other.
+    To be entered in `configure_model`, on every process; without a sharding strategy it changes nothing.
 
     Raises:
         UserError: if the strategy asks for tensor parallelism.
 
     """
-    mesh = module.device_mesh
+    mesh = module.device_mesh  # set by Lightning's ModelParallelStrategy, before it calls configure_model
     if mesh is None:
         yield
         return
@@ -44,6 +44,7 @@ def placed(module: LightningModule) -> Iterator[None]:
 
 def options_of(module: LightningModule) -> tuple[Sharding, FSDP2Strategy | None]:
     """Return how the module's models are sharded, and the strategy if it is ours."""
+    # `_trainer`, since Lightning's property `trainer` raises where there is none.
     strategy = module.trainer.strategy if module._trainer is not None else None
     return (strategy.sharding, strategy) if isinstance(strategy, FSDP2Strategy) else (Sharding(), None)
 

@@ -1,4 +1,4 @@
-"""What the processes of a distributed run find out together; in a single process it is what that one knows."""
+"""What the processes of a distributed run find out together; a single process just gets its own answer."""
 
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     """Return the element-wise sum of `values` over all ranks, which must all call; no gradient flows."""
     if world_size() == 1:
         return values
-    total = values.detach().clone(memory_format=torch.contiguous_format)
+    total = values.detach().clone(memory_format=torch.contiguous_format)  # all_reduce works in place
     distributed.all_reduce(total)
     return total
 

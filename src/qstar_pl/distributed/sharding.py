@@ -23,19 +23,19 @@ DType = Literal["float32", "bfloat16", "float16"]
 
 
 def blocks_of(module: nn.Module) -> list[nn.Module]:
-    """Return the transformer blocks of a Hugging Face model, by the names that it gives itself."""
+    """Return the transformer blocks of a Hugging Face model, by the class names that it lists in _no_split_modules."""
     names = set(getattr(module, "_no_split_modules", None) or ())
     return [part for part in module.modules() if type(part).__name__ in names]
 
 
 @dataclass(frozen=True)
 class Sharding:
-    """What `fully_shard` is told. Parameters, gradients and optimizer state are split evenly over the processes."""
+    """Options of `fully_shard`. Parameters, gradients and optimizer state are split evenly over the processes."""
 
     param_dtype: DType | None = None
-    """In which parameters are gathered and computed with; null: in which they are kept. bfloat16 on GPUs."""
+    """Type in which parameters are gathered and computed with; null: the type they are kept in. bfloat16 on GPUs."""
     reduce_dtype: DType = "float32"
-    """In which gradients are summed over processes."""
+    """Type in which gradients are summed over processes."""
     reshard_after_forward: bool = True
     """Free a block's gathered parameters after its forward pass, and gather them again in the backward pass."""
     cpu_offload: bool = False
@@ -46,11 +46,11 @@ class Sharding:
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments of `fully_shard`."""
         param_dtype = None if self.param_dtype is None else DTYPES[self.param_dtype]
-        # Half precision reduces in itself unless told otherwise; full precision has nothing to be told.
+        # torch reduces gradients in param_dtype unless told otherwise, which only matters for half precision.
         reduce_dtype = None if param_dtype in (None, torch.float32) else DTYPES[self.reduce_dtype]
         return {
             "mp_policy": MixedPrecisionPolicy(param_dtype=param_dtype, reduce_dtype=reduce_dtype),
-            # Pinned memory is that of an accelerator; without one this is no more than a way to try the option.
+            # Memory can only be pinned for an accelerator; without one the option can still be tried out.
             "offload_policy": CPUOffloadPolicy(pin_memory=torch.accelerator.is_available())
             if self.cpu_offload
             else OffloadPolicy(),
@@ -63,12 +63,13 @@ class Sharding:
         if self.activation_checkpointing and blocks:
             inner = set(blocks)
             apply_activation_checkpointing(module, check_fn=lambda part: part in inner)
+            # Each block lies in a wrapper now, which is the unit to shard.
             blocks = [part for part in module.modules() if getattr(part, "_checkpoint_wrapped_module", None) in inner]
-        # `RewardModel` runs the head apart from the rest, so it must be gathered apart.
+        # `RewardModel` calls the head by itself, outside the model's forward pass: it must be gathered by itself.
         head = getattr(module, "score", None)
         for unit in (*blocks, *([head] if isinstance(head, nn.Module) else [])):
             fully_shard(unit, mesh=mesh, **self.options())
-        fully_shard(module, mesh=mesh, **self.options())
+        fully_shard(module, mesh=mesh, **self.options())  # last: it takes the parameters that no unit has yet
 
 
 class ShardedPlacement(Placement):
@@ -96,7 +97,7 @@ class ShardedPlacement(Placement):
         """See `Placement.place`."""
         weights = {} if self.empty else {key: value.detach() for key, value in model.state_dict().items()}
         self.sharding.shard(model, self.mesh)
-        if self.empty:
+        if self.empty:  # only now, so that memory is taken for this rank's part alone
             _materialise(model, self.device)
         # As one rank read the file, one rank sends it: parameters one after the other, so nothing is held twice.
         options = StateDictOptions(
@@ -107,7 +108,8 @@ class ShardedPlacement(Placement):
 
 
 def _materialise(module: nn.Module, device: torch.device) -> None:
-    """Give parameters on the meta device memory with any content; buffers are real already and stay."""
+    """Give parameters on the meta device memory, with any content; buffers are real already and keep theirs."""
+    # to_empty replaces buffers too, with memory of any content.
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     module.to_empty(device=device)
     for name, buffer in module.named_buffers():
@@ -133,5 +135,5 @@ def shard_rest(module: nn.Module, sharding: Sharding, mesh: DeviceMesh) -> None:
 
 
 def sharded_parts(module: nn.Module) -> list[FSDPModule]:
-    """Return the units of a model that are gathered and freed each on its own."""
+    """Return the units of a model, each of which is gathered and freed by itself."""
     return [part for part in module.modules() if isinstance(part, FSDPModule)]

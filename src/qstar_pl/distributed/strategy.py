@@ -1,4 +1,4 @@
-"""`trainer.strategy: fsdp2`, Lightning's strategy with all that this project needs of sharding."""
+"""`trainer.strategy: fsdp2`: Lightning's strategy with what this project needs of sharding."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FSDP2Strategy(ModelParallelStrategy):
         """Describe the strategy.
 
         Args:
-            sharding: how models are split, in which precision they compute, what is off-loaded or computed twice.
+            sharding: how models are split, in which precision they compute, what is offloaded or computed twice.
             gathering: gathered: sampling gathers each model once per rollout, at the price of one whole copy per
                 process meanwhile; streamed: once per token, for models that do not fit.
             rollout_limit_s: longest time of one rollout, s; null: none.
@@ -64,29 +64,30 @@ class FSDP2Strategy(ModelParallelStrategy):
 
     def setup_environment(self) -> None:
         """Share parameters over all processes of all nodes."""
+        # Lightning's "auto" would be the number of nodes: it leaves the processes of a node to tensor parallelism.
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: _PATH, storage_options: Any = None) -> None:
-        """Write so that a kill leaves the checkpoint that was there; a folder gets checksums (see `check_whole`)."""
+        """Write such that a kill leaves the old checkpoint in place; a folder gets checksums (see `check_whole`)."""
         if not self._save_distributed_checkpoint:
             super().save_checkpoint(checkpoint, filepath, storage_options)
             return
         path = Path(self.broadcast(filepath))
-        # The folder beside the final one is made, filled by all, and renamed by rank 0.
+        # All fill the folder beside the final one, under the name that `replacing` gives it; rank 0 renames it.
         writer = replacing(path) if self.is_global_zero else nullcontext(path.with_name(f".{path.name}.unfinished"))
         with writer as beside:
-            self.barrier()
+            self.barrier()  # rank 0 has cleared away what a kill left there
             super().save_checkpoint(checkpoint, beside, storage_options)
-            self.barrier()
+            self.barrier()  # all parts are written
             if self.is_global_zero:
                 write_manifest(beside)
         self.barrier()
 
     def load_checkpoint(self, checkpoint_path: _PATH, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read, after rank 0 has checked that all is as it was written."""
+        """Load, after rank 0 has checked that everything is as it was written."""
         damage = find_damage(Path(checkpoint_path)) if self.is_global_zero else None
-        if self.broadcast(damage) is not None:
+        if self.broadcast(damage) is not None:  # every rank raises: one that went on would wait for the others
             check_whole(Path(checkpoint_path))
         weights_only = weights_only is None or weights_only
         if is_sharded(Path(checkpoint_path)):
@@ -99,6 +100,7 @@ class FSDP2Strategy(ModelParallelStrategy):
             groups = _groups_without_state(stored)
         if groups is None:
             return super().load_checkpoint(checkpoint_path, weights_only=weights_only)
+        # Hidden from Lightning, which then loads no optimizer state; the options are put in below.
         optimizers, self.optimizers = self.optimizers, []
         try:
             checkpoint = super().load_checkpoint(checkpoint_path, weights_only=weights_only)
@@ -111,7 +113,7 @@ class FSDP2Strategy(ModelParallelStrategy):
 
 
 def _without_shards(path: Path, weights_only: bool | None) -> Mapping[str, Any]:
-    """Return what a checkpoint holds; of a folder what is not split over processes. Weights stay on disk (mmap)."""
+    """Return what a checkpoint holds, of a folder what is not split over processes; weights stay on disk (mmap)."""
     source = path / SHARDED_METADATA if path.is_dir() else path
     stored: Mapping[str, Any] = torch.load(source, map_location="cpu", mmap=True, weights_only=weights_only)  # nosec B614 - weights_only is true
     return stored
@@ -120,7 +122,7 @@ def _without_shards(path: Path, weights_only: bool | None) -> Mapping[str, Any]:
 def _groups_without_state(stored: Mapping[str, Any]) -> list[list[dict[str, Any]]] | None:
     """Return the options of optimizers none of which keeps anything per parameter (plain SGD), else None.
 
-    Lightning reads from the state in a file how the optimizer's parameters are named, and fails where there is none.
+    Lightning takes the names of the optimizer's parameters from the state in a file, and fails where there is none.
     """
     states = stored.get("optimizer_states")
     if not states or any(state["state"] for state in states):

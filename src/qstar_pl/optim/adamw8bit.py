@@ -9,7 +9,7 @@ from qstar_pl.errors import UserError
 
 
 class AdamW8bit(Optimizer):
-    """AdamW with block-wise quantised moments (Dettmers et al. 2022): 2 bytes of state per weight instead of 8.
+    """AdamW with block-wise quantized moments (Dettmers et al. 2022): 2 bytes of state per weight instead of 8.
 
     Making one returns bitsandbytes' own optimizer; this class only gives its options types, and says in one line what
     to install. Tensors below 4096 weights keep 32-bit moments.

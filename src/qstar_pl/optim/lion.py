@@ -60,7 +60,9 @@ class Lion(Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
                 momentum = state["momentum"]
+                # Decoupled decay, of the weights before the step.
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                # `lerp` makes a new tensor, so the momentum is still the old one below.
                 parameter.sub_(momentum.lerp(gradient, 1 - beta1).sign_(), alpha=group["lr"])
                 momentum.lerp_(gradient, 1 - beta2)
         return loss

@@ -23,7 +23,7 @@ class ConstantWithWarmup(LambdaLR):
 
         Args:
             optimizer: whose rate is scheduled.
-            warmup_steps: steps below the full rate, at least 0; the first one is not lost to a rate of 0.
+            warmup_steps: steps below the full rate, at least 0; the first one already has a rate above 0.
 
         """
         super().__init__(optimizer, _warmed(warmup_steps, lambda step: 1.0))
@@ -77,7 +77,7 @@ def _warmed(warmup_steps: int, after: Callable[[int], float]) -> Callable[[int],
 
 
 def _progress(total_steps: int, warmup_steps: int, final_fraction: float) -> Callable[[int], float]:
-    if total_steps <= max(warmup_steps, 0):
+    if total_steps <= max(warmup_steps, 0):  # the division below needs a step after the warm-up
         raise UserError(f"total_steps must be above warmup_steps ({warmup_steps}), got {total_steps}")
     within("[0, 1]", final_fraction=final_fraction)
     return lambda step: min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
