@@ -30,7 +30,7 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
         raise UserError(f"k must lie in [1, {samples}] for {samples} samples, got {k}")
     none_passes = 1.0
     for i in range(max(samples - passed + 1, 1), samples + 1):
-        if i <= k:
+        if i <= k:  # n − c < k: whichever k are chosen, one of them passes
             return 1.0
         none_passes *= 1.0 - k / i
     return 1.0 - none_passes

@@ -23,14 +23,14 @@ class Sample:
 
     problem: Problem
     program: str
-    """Whole."""
+    """Whole: a completion of HumanEval's with the prompt before it."""
     sample_idx: int
     """Counted per problem where the file does not say it."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A row that is no problem to judge by."""
+    """A row that no program can be judged by."""
 
     key: str
     """Its problem_id or task_id; "?" if it has none."""
@@ -50,7 +50,7 @@ class Problems:
     left_out: tuple[LeftOut, ...] = ()
 
     def complaints(self, most: int = 5) -> list[str]:
-        """Return what is to be said of the rows that were left out; the first of them by name."""
+        """Return lines about the rows that were left out, the first `most` of them by name."""
         if not self.left_out:
             return []
         rows = f"{len(self.left_out)} of {len(self.left_out) + len(self.by_key)} problems"
@@ -60,7 +60,7 @@ class Problems:
 
 
 def read_problems(path: Path) -> Problems:
-    """Return the problems of a file: the rows that the adapters `HumanEval` and `APPS` use, no more and no less.
+    """Return the problems of a file: exactly the rows that the adapters `HumanEval` and `APPS` use.
 
     Args:
         path: anything that `--data.path` takes, with HumanEval's rows (`task_id`, `prompt`, `entry_point`, `test`) or
@@ -89,7 +89,7 @@ def read_problems(path: Path) -> Problems:
 
 
 def _adapter(row: Row | Unreadable) -> Adapter:
-    if isinstance(row, Unreadable) or "input_output" in row:
+    if isinstance(row, Unreadable) or "input_output" in row:  # with an unreadable row `convert` asks no adapter
         return APPS()
     if "entry_point" in row and "test" in row:
         return HumanEval()
@@ -104,11 +104,11 @@ def _key(row: Row | Unreadable) -> str | None:
 
 
 def read_samples(path: Path, problems: Problems) -> list[Sample]:
-    """Return the sampled programs of a file; those of problems that were left out are left out, too.
+    """Return the sampled programs of a file, without those of problems that were left out.
 
     Args:
         path: JSON lines, also gzipped: rows of `qstar generate` (`messages`, the last one the answer, `sample_idx`, and
-            the data set's own `task_id` or `problem_id`), or the form of OpenAI's human-eval (`task_id`,
+            the dataset's own `task_id` or `problem_id`), or the form of OpenAI's human-eval (`task_id`,
             `completion`, which continues the prompt as it stands).
         problems: what the rows refer to.
 

@@ -1,4 +1,4 @@
-"""The β that a method has learnt."""
+"""The β that a method has learned."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from qstar_pl.samplers import Sampler
 
 @dataclass(frozen=True)
 class Drawing:
-    """How `validate` and `test` draw what a metric reads; metrics with equal ones are shown the same answers."""
+    """How `validate` and `test` draw what a metric reads; metrics with equal drawings read the same answers."""
 
     samples: int = 1
     """Answers to each prompt."""
@@ -23,5 +23,5 @@ class Drawing:
             return evaluation
         # A copy, and not `replace`, which would leave behind the models that a sampler has built.
         greedy = copy(evaluation)
-        object.__setattr__(greedy, "top_k", 1)
+        object.__setattr__(greedy, "top_k", 1)  # samplers are frozen
         return greedy

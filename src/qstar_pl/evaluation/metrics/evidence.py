@@ -14,7 +14,7 @@ from qstar_pl.types import DemonstrationBatch, Example, PreferenceBatch, Rollout
 class Answers:
     """What a policy has answered to prompts; `rows` = prompts × samples, those of one prompt side by side.
 
-    What costs something is computed when a metric first asks for it, and once.
+    What is expensive is computed when a metric first asks for it, and only once.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Answers:
 
     @property
     def references(self) -> list[str | None]:
-        """The data's own answer to each one's prompt [rows], the preferred one of a pair; None where it has none."""
+        """The data's own answer to each row's prompt [rows], of a pair the preferred one; None where it has none."""
         return [example.chosen for example in self.examples]
 
     @cached_property
@@ -86,4 +86,4 @@ class Comparisons:
     """[pairs]: by how much the model prefers the answer that was preferred: in nats (log π_θ/π_init of the one minus
     that of the other), or in units of reward."""
     quantities: Mapping[str, Tensor] = field(default_factory=dict)
-    """[pairs] each: what else the method has of a pair (a learnt β)."""
+    """[pairs] each: what else the method has of a pair (a learned β)."""

@@ -1,4 +1,4 @@
-"""The metrics of a method, and what was measured of them so far."""
+"""The metrics of a method, and what they have measured so far."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qstar_pl.models.freeze import freeze
 class Measurements(nn.Module):
     """Adds up the sums of metrics, over batches on the device and over ranks when they are reported.
 
-    A module, so that the models which a metric brings follow the method to its device; none of them is ever saved.
+    A module, so that the models of metrics move to the method's device with it; none of them is ever saved.
     """
 
     def __init__(self, metrics: Sequence[Metric]) -> None:
@@ -37,6 +37,7 @@ class Measurements(nn.Module):
 
     def add(self, metric: Metric, sums: Mapping[str, Tensor]) -> None:
         """Add the sums of a batch."""
+        # By identity: two equal metrics in the list keep sums of their own.
         so_far = next(own for one, own in zip(self.of_all, self._sums, strict=True) if one is metric)
         for name, value in sums.items():
             if value.numel() != 1:
@@ -65,12 +66,13 @@ class Measurements(nn.Module):
     def _over_ranks(self, device: torch.device) -> list[dict[str, Tensor]]:
         """Return the sums of each metric over all ranks: a rank may have measured what another one had no rows for."""
         own = [(index, name) for index, sums in enumerate(self._sums) for name in sums]
+        # The same slots in the same order on every rank, which `gathered` needs.
         slots = sorted(set().union(*said_by_ranks(own)))
         if not slots:
             return [{} for _ in self.of_all]
         zero = torch.zeros((), device=device)
         vector = torch.stack([self._sums[index].get(name, zero).to(device) for index, name in slots])
-        # Of each slot by itself, so that the last digit does not depend on what else is measured.
+        # Each slot is summed by itself, so that its last digit does not depend on what else is measured.
         totals = gathered(vector).T.contiguous().sum(-1)
         reduced: list[dict[str, Tensor]] = [{} for _ in self.of_all]
         for (index, name), value in zip(slots, totals.unbind(), strict=True):

@@ -15,7 +15,7 @@ from qstar_pl.evaluation.metrics.sums import Sums, means
 
 
 class Metric(ABC):
-    """A metric as sums over rows, which are added up over batches and ranks before anything is formed of them.
+    """A metric as sums over rows, which are added up over batches and ranks before `compute` makes numbers of them.
 
     Derive from `AnswerMetric`, `DemonstrationMetric` or `ComparisonMetric`, as a frozen dataclass whose fields are its
     options, or as an `nn.Module`. A mean is `return total("name", values)`, and nothing else.

@@ -1,4 +1,4 @@
-"""Whether a model ranks answers as people did."""
+"""Whether a model ranks answers as the data does."""
 
 from __future__ import annotations
 

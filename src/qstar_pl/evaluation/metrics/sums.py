@@ -1,4 +1,4 @@
-"""The sums that a metric is formed of: they add up over batches and ranks, as ratios do not."""
+"""The sums that a metric is computed from: unlike ratios, they add up over batches and ranks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def total(name: str, values: Tensor) -> dict[str, Tensor]:
     """
     if values.numel() == 0:
         return {}
-    values = values.detach().float()
+    values = values.detach().float()  # half precision would lose small values in a long sum
     missing = values.isnan()
     if missing.any():
         rank_zero_warn(f"{name}: values that are not a number are left out of the mean, here {int(missing.sum())}")
@@ -31,6 +31,6 @@ def total(name: str, values: Tensor) -> dict[str, Tensor]:
 
 
 def means(sums: Sums) -> dict[str, Tensor]:
-    """Return the mean of everything that `total` has counted; one of nothing is absent."""
+    """Return the mean of everything that `total` has counted; where it counted nothing, the mean is absent."""
     counted = [name for name in sums if name + _COUNT in sums and bool(sums[name + _COUNT] > 0)]
     return {name: sums[name] / sums[name + _COUNT] for name in counted}
