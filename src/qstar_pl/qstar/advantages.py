@@ -1,7 +1,7 @@
-"""Advantages: how much better an answer is than what was to be expected of its prompt.
+"""Advantages: how much better an answer is than expected for its prompt.
 
-Each strategy says how far the expected gradient is from the true one. Where no formula says it, the figures are those
-of a pair of small models of which every n-tuple of answers was enumerated (tests/invariant/test_bias.py), with raw
+Each strategy says how far the expected gradient is from the true one. Where there is no formula, the figures come from
+a pair of small models for which every n-tuple of answers was enumerated (tests/invariant/test_bias.py), with raw
 weights of whole answers: *share* is how much of the true gradient is in the expected one (1: all), *error* the length
 of their difference over that of the true one. Off policy means drawn from the KL-symmetric q.
 """
@@ -24,7 +24,7 @@ class Advantage(ABC):
     """Turns rewards into advantages."""
 
     critic: ClassVar[bool] = False
-    """Whether learnt values are needed."""
+    """Whether learned values are needed."""
 
     def check(self, samples_per_prompt: int, independent: int | None = None) -> None:  # noqa: B027 (most need nothing)
         """Raise a UserError if the baseline cannot be formed from so many answers to a prompt.
@@ -51,7 +51,7 @@ class Advantage(ABC):
             values: [rows, time] V(x, y_<t), for strategies with a critic.
             mask: [rows, time] bool.
             prompt_index: [rows] int64, which answers share a prompt.
-            set_index: [rows] int64, which of these were drawn from one candidate set; None: each on its own.
+            set_index: [rows] int64, which of them were drawn from the same candidate set; None: each on its own.
 
         """
 
@@ -79,12 +79,12 @@ class AnswerAdvantage(Advantage):
 
 @dataclass(frozen=True)
 class GAE(Advantage):
-    """Generalised advantage estimation from a learnt value of every prefix (Schulman et al. 2016).
+    """Generalized advantage estimation from a learned value of every prefix (Schulman et al. 2016).
 
     Unbiased on policy if λ = γ = 1, whatever the critic says, and with an exact critic for every λ. Otherwise biased:
     with a critic that says 0 everywhere the share is 0.94 (error 0.06) at λ = 0.95, 0.52 (0.49) at λ = 0.5, on
-    answers of up to three tokens. For longer answers the end's reward reaches token t times λ^(T−t) until the critic
-    has learnt.
+    answers of up to three tokens. In longer answers the reward at the end reaches token t scaled by λ^(T−t) until the
+    critic has learned.
     """
 
     critic: ClassVar[bool] = True
@@ -112,6 +112,7 @@ class GAE(Advantage):
 
 def _group_sums(values: Tensor, prompt_index: Tensor) -> tuple[Tensor, Tensor]:
     """Return, for every row, the sum of `values` over its prompt's rows and their number."""
+    # Any labels will do: the inverse of unique numbers the prompts 0, 1, …
     prompts, group = torch.unique(prompt_index, return_inverse=True)
     sums = values.new_zeros(len(prompts)).index_add(0, group, values)
     counts = values.new_zeros(len(prompts)).index_add(0, group, torch.ones_like(values))
@@ -131,8 +132,8 @@ class RawReward(AnswerAdvantage):
 class MeanBaseline(AnswerAdvantage):
     """A = r − mean over the prompt's n answers.
 
-    Biased in length only: the baseline holds the answer itself, so the expected gradient is (n−1)/n of the true one, on
-    and off policy.
+    Biased in length, not in direction: the baseline includes the answer itself, so the expected gradient is (n−1)/n of
+    the true one, on and off policy.
     """
 
     def check(self, samples_per_prompt: int, independent: int | None = None) -> None:
@@ -150,8 +151,8 @@ class LeaveOneOut(AnswerAdvantage):
     """A_i = r_i − mean of the other answers to the same prompt (RLOO; Kool et al. 2019, Ahmadian et al. 2024).
 
     The baseline does not depend on y_i, so the gradient stays unbiased under any q with raw weights. Answers that
-    share a candidate set do depend on each other, so there the mean is of the answers of the other sets. (With the
-    others of the same set the share would be 0.45, 0.63, 0.73 for sets of 2, 3, 4 candidates of the policy.)
+    share a candidate set do depend on each other, so the mean is then over the answers of the other sets. (With those
+    of the same set the share would be 0.45, 0.63, 0.73 for sets of 2, 3, 4 candidates of the policy.)
     """
 
     def check(self, samples_per_prompt: int, independent: int | None = None) -> None:
@@ -166,6 +167,7 @@ class LeaveOneOut(AnswerAdvantage):
     def __call__(self, rewards: Tensor, prompt_index: Tensor, set_index: Tensor | None = None) -> Tensor:
         """See `AnswerAdvantage.__call__`."""
         sums, counts = _group_sums(rewards, prompt_index)
+        # What the baseline must leave out: the answer, with all that share its candidate set.
         own, own_counts = (rewards, 1.0) if set_index is None else _group_sums(rewards, set_index)
         return rewards - (sums - own) / (counts - own_counts)
 
@@ -174,7 +176,7 @@ class LeaveOneOut(AnswerAdvantage):
 class GroupNormalised(AnswerAdvantage):
     """A = (r − mean)/(s.d. + epsilon) over the prompt's answers (GRPO; Shao et al. 2024), s.d. with n−1.
 
-    Biased: prompts are weighed by one over their spread, and the spread varies with the answer it divides. With n = 4
+    Biased: prompts are weighted by one over their spread, and the spread depends on the answer it divides. With n = 4
     the share is 0.85 (error 0.16) on policy and 0.64 (0.36) off policy. The advantage has no unit, so what a nat of
     KL costs beside it varies from prompt to prompt.
     """

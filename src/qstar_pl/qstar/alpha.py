@@ -30,8 +30,8 @@ class AlphaStrategy(ABC):
     def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
         """Return α [...] in [0, 1] (1: the policy, 0: the target) for log-probabilities [..., V]; no gradient flows.
 
-        Rows that are not normalized are a UserError where they change α; `normalised` spares the look where the caller
-        has just made them by log_softmax.
+        Rows that are not normalized are a UserError where they change α; `normalised` skips the check for rows that
+        come straight from log_softmax.
         """
 
     def mix(
@@ -73,7 +73,7 @@ class SolvedAlpha(AlphaStrategy, ABC):
     """An α that is the root of a criterion."""
 
     tol: float = 1e-3
-    """Largest error of α that is left. (Files that give 1e-4, the gap in nats that it once was, ask for a finer α.)"""
+    """Largest error of α that is left, by the solver's own estimate."""
     max_iter: int = 20
     """Most passes over the vocabulary per context; a warning tells of contexts that needed more."""
     on_disjoint: Literal["raise", "policy", "target"] = "raise"
@@ -107,7 +107,7 @@ class SolvedAlpha(AlphaStrategy, ABC):
                 f"{type(self).__name__}: {unfinished} of {solution.converged.numel()} contexts are not within "
                 f"tol={self.tol} after max_iter={self.max_iter} passes",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=3,  # whoever called the strategy
             )
         return solution.alpha
 
@@ -132,6 +132,7 @@ class KLSymmetricAlpha(SolvedAlpha):
         self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False
     ) -> tuple[Tensor, Mixture]:
         """See `AlphaStrategy.mix`; the solver's log Z saves a pass where no gradient is asked for."""
+        # α carries no gradient, but the mixture at it must: the solver's own one is detached.
         needs_grad = torch.is_grad_enabled() and (policy_logprobs.requires_grad or target_logprobs.requires_grad)
         if needs_grad or self.solver != "newton":
             return super().mix(policy_logprobs, target_logprobs, normalised=normalised)

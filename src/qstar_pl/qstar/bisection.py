@@ -51,7 +51,7 @@ def _bisect(
     fallback: float,
     dtype: torch.dtype,
 ) -> AlphaSolution:
-    # A disjoint row has no mixture; it is carried along as a pair of equal distributions and overwritten at the end.
+    # A disjoint row has no mixture: it is carried along as a pair of equal distributions, and overwritten at the end.
     substitute = disjoint_mask.unsqueeze(-1)
     left, right = torch.where(substitute, target, policy), target
     low, high = torch.zeros_like(left[..., 0]), torch.ones_like(left[..., 0])
@@ -60,6 +60,7 @@ def _bisect(
         mixture = geometric_mixture(left, right, alpha)
         to_left, to_right = (kl_divergence(mixture.logprobs, x, normalised=True) for x in (left, right))
         gap = to_left - to_right
+        # A larger α brings q closer to π_θ.
         low, high = torch.where(gap > 0, alpha, low), torch.where(gap > 0, high, alpha)
     # Only where the supports differ can the KL gap keep its sign up to an end.
     log_ratio = torch.where(common_mask, policy - target, 0.0)
@@ -83,5 +84,5 @@ def _bisect(
 
 
 def _mean(logprobs: Tensor, common_mask: Tensor, log_ratio: Tensor) -> Tensor:
-    """Return E[log π_θ/π_t] [...] under a law restricted to the common support, but for a positive factor."""
+    """Return E[log π_θ/π_t] [...] under a law restricted to the common support, up to a positive factor."""
     return (torch.where(common_mask, logprobs.exp(), 0.0) * log_ratio).sum(-1)

@@ -55,11 +55,12 @@ class BestOfN(CandidateLaw):
 
     def law(self, policy_logprobs: Tensor, rewards: Tensor) -> Tensor:
         """See `CandidateLaw.law`."""
-        mine, others = rewards.unsqueeze(-1), rewards.unsqueeze(-2)
+        mine, others = rewards.unsqueeze(-1), rewards.unsqueeze(-2)  # compared as [..., i, j]
         mass = policy_logprobs.exp().unsqueeze(-2)
         tied = torch.where(others == mine, mass, 0.0).sum(-1)
         below = torch.where(others < mine, mass, 0.0).sum(-1)
-        # F^n − F₋^n = F^n · (1 − (F₋/F)^n), with F₋/F = 1/(1 + tied/below): nothing cancels where ties are rare.
+        # F^n − F₋^n = F^n · (1 − (F₋/F)^n), with F₋/F = 1/(1 + tied/below): nothing cancels where ties are rare. At the
+        # lowest reward below is 0, log_ratio −inf and the last factor 1.
         log_ratio = -torch.log1p(tied / below)
         log_gain = self.n * (below + tied).log() + torch.log(-torch.expm1(self.n * log_ratio))
         log_law = log_gain + policy_logprobs - tied.log()
@@ -87,13 +88,14 @@ class HighRewardConditional(CandidateLaw):
         counts_mask = policy_logprobs > -torch.inf
         best = rewards.masked_fill(~counts_mask, -torch.inf).amax(-1, keepdim=True)
         bound = self._quantile(policy_logprobs, rewards, best) if self.threshold is None else self.threshold
+        # At most the best: a threshold that no candidate reaches must not leave the set empty.
         kept_mask = counts_mask & (rewards >= torch.minimum(torch.as_tensor(bound).to(best), best))
         return policy_logprobs.masked_fill(~kept_mask, -torch.inf).log_softmax(-1)
 
     def _quantile(self, policy_logprobs: Tensor, rewards: Tensor, best: Tensor) -> Tensor:
         at_most = rewards.unsqueeze(-2) <= rewards.unsqueeze(-1)
         distribution = torch.where(at_most, policy_logprobs.exp().unsqueeze(-2), 0.0).sum(-1)
-        # Sums of N equal shares come out a few units in the last place off; a whole share is far more.
+        # A sum of N equal shares is off by a few units in the last place; a whole share is far more.
         reached = distribution >= (self.quantile or 0.0) - 8 * torch.finfo(rewards.dtype).eps
         reached &= policy_logprobs > -torch.inf
         return torch.where(reached, rewards, best).amin(-1, keepdim=True)

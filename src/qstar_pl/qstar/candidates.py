@@ -93,13 +93,14 @@ def mix_candidates(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: Alph
 
 def first_copies(ids: Tensor, mask: Tensor) -> Tensor:
     """Return [..., N] bool: True for the first of each set of equal answers `ids` [..., N, time] under `mask`."""
+    # [..., i, j, time]: answers i and j are equal if their masks are, and their tokens wherever the mask is True.
     same_tokens = (ids.unsqueeze(-2) == ids.unsqueeze(-3)) | ~mask.unsqueeze(-2)
     same_mask = mask.unsqueeze(-2) == mask.unsqueeze(-3)
     equal = (same_tokens & same_mask).all(-1)
-    return ~equal.tril(-1).any(-1)
+    return ~equal.tril(-1).any(-1)  # below the diagonal: j comes before i
 
 
 def uncovered_by_candidates(sequence_logprobs: Tensor, first_copy_mask: Tensor) -> Tensor:
     """Return 1 − Σ π(y_i|x) over distinct candidates [...]: the mass of answers that are not in the set."""
     covered = torch.where(first_copy_mask, sequence_logprobs.exp(), 0.0).sum(-1)
-    return (1 - covered).clamp_min(0.0)
+    return (1 - covered).clamp_min(0.0)  # rounding may leave the sum above 1

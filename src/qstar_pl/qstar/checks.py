@@ -39,6 +39,7 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 def _log_total(logprobs: Tensor) -> Tensor:
-    """Return log Σ exp [...], NaN for a row of −inf; softmax is the fastest loop there is for it on a CPU."""
+    """Return log Σ exp [...], NaN for a row of −inf; softmax is the fastest loop for it on a CPU."""
     values = at_least_float32(logprobs)
+    # The largest softmax is exp(largest − log Σ exp).
     return values.amax(-1) - values.softmax(-1).amax(-1).log()

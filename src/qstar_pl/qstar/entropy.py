@@ -19,13 +19,14 @@ def entropy(logprobs: Tensor) -> Tensor:
 def _entropy(logprobs: Tensor) -> Tensor:
     # 0 · (-inf) is NaN, 0 · (lowest finite number) is 0.
     probs, finite = logprobs.exp(), logprobs.clamp_min(torch.finfo(logprobs.dtype).min)
+    # The correction is detached: rounding has no gradient.
     return -(probs * finite).sum(-1) + _rounding_at_mode(probs.detach(), logprobs.detach())
 
 
 def _rounding_at_mode(probs: Tensor, logprobs: Tensor) -> Tensor:
-    """Return what the rounding of the mode's log-probability adds to H, where the mode has nearly all probability.
+    """Return what H lacks because the mode's log-probability is rounded, where the mode has nearly all probability.
 
-    log_softmax rounds it to a multiple of eps; the other tokens, which are exact, leave it log(1 − their sum).
+    log_softmax rounds it to a multiple of eps; from the other tokens, which are exact, it is log(1 − their sum).
     """
     mode, index = probs.max(-1, keepdim=True)
     others = probs.scatter(-1, index, 0.0).sum(-1, keepdim=True)
@@ -38,8 +39,8 @@ def entropy_alpha(policy_logprobs: Tensor, target_logprobs: Tensor, *, normalise
     """Return α = H(π_θ) / (H(π_θ) + H(π_t)) [...]; 0.5 where both are deterministic.
 
     A closed-form stand-in for KL symmetry: it trusts the policy in proportion to its uncertainty, but does not look at
-    where the two distributions put their mass. Rows that are not normalized are a UserError; `normalised` spares the
-    look where the caller has just made them by log_softmax.
+    where the two distributions put their mass. Rows that are not normalized are a UserError; `normalised` skips the
+    check for rows that come straight from log_softmax.
     """
     if not normalised:
         check_logprobs(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)

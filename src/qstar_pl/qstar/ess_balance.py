@@ -22,8 +22,8 @@ class ESSBalanceProblem(RootProblem):
     sharp_mask: Tensor
     """[rows] bool: both values of Λ are summed without the rounding of log_softmax, see `_sharp_value`."""
 
+    # Λ is taken on both sides of [0, 1], where its cumulants change faster than inside.
     caution: ClassVar[float] = 1.0
-    # Λ is taken at both sides of [0, 1], where its cumulants change faster than within.
 
     @classmethod
     def build(cls, base: Tensor, direction: Tensor) -> Self:
@@ -45,13 +45,14 @@ class ESSBalanceProblem(RootProblem):
         target_side = cumulants(self.base, self.direction, -alpha)
         eps, nan = torch.finfo(alpha.dtype).eps, torch.full_like(alpha, torch.nan)
         size = policy_side.log_z.abs() + target_side.log_z.abs()
+        # d/dα [Λ(−α) − Λ(2−α)] = Λ'(2−α) − Λ'(−α), and d²/dα² = Λ''(−α) − Λ''(2−α).
         now = Evaluation(
             value=target_side.log_z - policy_side.log_z,
             slope=(policy_side.mean - target_side.mean).clamp_min(0),
             curvature=target_side.variance - policy_side.variance,
             noise=4 * eps * size,
             blur=4 * eps * (1 - target_side.mode.log() - policy_side.mode.log()),
-            log_z=nan,
+            log_z=nan,  # of the mixture: Λ(α) is in neither of the two evaluations
             rms=nan,
         )
         return self._sharpened(self.sharp_mask.nonzero().squeeze(-1), alpha, now)
@@ -63,7 +64,8 @@ class ESSBalanceProblem(RootProblem):
     def _sharpened(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> Evaluation:
         """Return `now` with the values of `rows` from sums that keep what is next to 1, see `excess`.
 
-        The laws as rounded sum to 1 + excess(1) and 1 + excess(0), each of which counts twice.
+        Where rounding shifts log π_θ by a and log π_t by b, Λ(s) shifts by b + s (a − b), and the difference of its two
+        values by −2 (a − b); `excess` at both ends gives a and b.
         """
         if rows.numel() == 0:
             return now
@@ -104,8 +106,7 @@ def solve_ess_balance(
         tol: largest error of α.
         max_iter: most passes per row.
         on_disjoint: as for `solve_kl_symmetry`.
-
-        normalised: the caller knows that every row sums to 1 (log_softmax has just made it), and spares the look.
+        normalised: the caller knows that every row sums to 1 (it comes straight from log_softmax): skip the check.
 
     Returns:
         `AlphaSolution`; `kl_gap` and `log_z` are those of the mixture at this α. Where the supports differ, both are

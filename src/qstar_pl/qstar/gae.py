@@ -1,4 +1,4 @@
-"""Generalised advantage estimation."""
+"""Generalized advantage estimation."""
 
 import torch
 from torch import Tensor
@@ -15,11 +15,12 @@ def generalized_advantages(
     Args:
         rewards: [rows, time] reward of each token.
         values: [rows, time] V(x, y_<t), before the token was chosen; no gradient flows into the result.
-        mask: [rows, time] bool; the Trues of a row are its first ones.
+        mask: [rows, time] bool; the Trues of a row come first.
         gamma: discount per token.
         lam: λ; 1 gives Monte-Carlo returns, 0 one-step differences.
 
     """
+    # 0 where nothing counts, so that V_{t+1} is 0 after the last counted token and A starts from 0 there.
     values = torch.where(mask, values.detach(), 0.0)
     rewards = torch.where(mask, rewards, 0.0)
     next_values = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], dim=1)

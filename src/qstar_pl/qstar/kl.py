@@ -12,11 +12,11 @@ def kl_divergence(p_logprobs: Tensor, q_logprobs: Tensor, *, normalised: bool = 
     Args:
         p_logprobs: [..., V] normalized log-probabilities; -inf means probability 0.
         q_logprobs: [..., V] likewise.
-        normalised: the caller knows that all rows sum to 1, and spares the look.
+        normalised: the caller knows that all rows sum to 1: skip the check.
 
     Returns:
-        [...]: ≥ 0 up to rounding; +inf where p has a token that q has not, 0 · log 0 counting as 0. Half precision is
-        computed in float32. Differentiable in both where finite.
+        [...]: ≥ 0 up to rounding; +inf where p has a token that q lacks; 0 · log 0 counts as 0. Half precision is
+        computed in float32. Differentiable in both arguments where finite.
 
     Raises:
         UserError: a row is not normalized, or holds NaN.

@@ -6,8 +6,8 @@ With r = log p(y) − log q(y) for y ~ p:
 - k2 = r²/2: biased, of low variance;
 - k3 = exp(−r) − 1 + r: unbiased and never negative.
 
-What an estimator is worth as a price of divergence is another question: it depends on whether it stands in the reward
-or in the loss, see `qstar_pl.qstar.kl_placement`.
+How good an estimator is as a price of divergence is another question: that depends on whether it enters the reward or
+the loss, see `qstar_pl.qstar.kl_placement`.
 """
 
 from abc import ABC, abstractmethod
@@ -69,7 +69,7 @@ class K2(KLEstimator):
         return log_ratio
 
     def check_in_loss(self, differentiate_weights: bool) -> None:
-        """See `KLEstimator.check_in_loss`: K2 does not average to the divergence, nor its whole gradient to its."""
+        """See `KLEstimator.check_in_loss`: neither K2's mean nor its full gradient is the divergence's."""
         if differentiate_weights:
             raise UserError(
                 "kl_estimator must be K1 or K3 for InLoss with differentiate_weights, got K2, whose gradient is the "

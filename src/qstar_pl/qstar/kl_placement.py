@@ -1,16 +1,16 @@
-"""Where the price of D(π_θ‖π_init) stands, which decides what an estimator of it pulls at.
+"""Where the price of D(π_θ‖π_init) enters training, which decides what the gradient of its estimator is.
 
-Answers are drawn from q and weighed by w = π_θ/q; r = log π_θ/π_init. In every place the gradient of the price is
+Answers are drawn from q and weighted by w = π_θ/q; r = log π_θ/π_init. In every place the gradient of the price is
 E_q[w c(r) ∇ log π_θ(y)], and the places differ in c:
 
 - in the reward (`InReward`), which is a constant of the loss, c = k(r);
 - in the loss with constant weights (`InLoss`), c = k′(r);
-- in the loss with weights that are differentiated too (`InLoss(differentiate_weights=True)`), c = k(r) + k′(r).
+- in the loss with weights that are differentiated as well (`InLoss(differentiate_weights=True)`), c = k(r) + k′(r).
 
-The divergence's own gradient has c = r (or r + 1: E[∇ log π_θ] = 0). The share of it that is in the expected gradient,
-and in brackets the error (the length of the difference over that of the true gradient), for a pair of small models that
-can be enumerated, with D(π_θ‖π_init) = 0.03 nats and raw weights of whole answers under any q (the test of these
-figures is tests/invariant/test_kl_pull.py):
+The divergence's own gradient has c = r (or r + 1, since E[∇ log π_θ] = 0). The table gives the share of it that is in
+the expected gradient, and in brackets the error (the length of the difference over that of the true gradient), for a
+pair of small models that can be enumerated, with D(π_θ‖π_init) = 0.03 nats and raw weights of whole answers under any q
+(tested in tests/invariant/test_kl_pull.py):
 
 | place | K1 | K2 | K3 |
 |---|---|---|---|
@@ -44,7 +44,7 @@ class KLPlacement(ABC):
     """The place of the price."""
 
     in_loss: ClassVar[bool] = False
-    """Whether the loss has a term of its own for it."""
+    """Whether the loss has a term of its own for the price."""
 
     def check(self, estimator: KLEstimator) -> None:  # noqa: B027 (in the reward each has a meaning)
         """Raise a UserError if the estimator has no divergence's gradient in this place."""
@@ -73,7 +73,7 @@ class KLPlacement(ABC):
 class InReward(KLPlacement):
     """Each token's reward is lowered by k(r_t), and goes through advantage, baseline and whitening as rewards do.
 
-    Exact with K1. With an advantage that is normalized or whitened, a nat has no fixed price beside the reward.
+    Exact with K1. With an advantage that is normalized or whitened, a nat has no fixed price in units of reward.
     """
 
     def token_prices(self, estimator: KLEstimator, log_ratio: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class InReward(KLPlacement):
 
 @dataclass(frozen=True)
 class InLoss(KLPlacement):
-    """The loss has a term w k(r), beside the advantages: no baseline is taken from it and nothing normalizes it.
+    """The loss has a term w k(r) beside that of the advantages: no baseline is subtracted, and nothing normalizes it.
 
     Exact for whole answers with K2, or with K1 or K3 and differentiated weights, under any q with raw weights; with
     clipped weights it shares their bias. The advantage's baseline keeps the noise of K1 in the reward lower.
@@ -115,14 +115,16 @@ class InLoss(KLPlacement):
         self, estimator: KLEstimator, logprobs: Tensor, reference_logprobs: Tensor, weights: Tensor, mask: Tensor
     ) -> Tensor:
         """See `KLPlacement.loss`."""
+        # Selected first: `estimator` must not see what stands where the mask is False.
         log_ratio = torch.where(mask, logprobs.detach() - reference_logprobs, 0.0)
         estimates = estimator(log_ratio)
         if self.level == "sequence":
             log_ratio = log_ratio.sum(-1, keepdim=True)
-            # One estimate per answer, spread over its tokens: weights may differ between them.
+            # One estimate per answer, spread evenly over its tokens, since each token has its own weight.
             estimates = estimator(log_ratio) / mask.sum(-1, keepdim=True).clamp_min(1)
         pull = estimator.slope(log_ratio)
         if self.differentiate_weights:
-            pull = pull + estimator(log_ratio)
+            pull = pull + estimator(log_ratio)  # ∇w = w ∇ log π_θ
         surrogate = masked_sum((weights * pull).detach() * logprobs, mask, dim=-1)
+        # The value of the estimates with the gradient of the surrogate, whose own value cancels.
         return masked_sum(weights * estimates, mask, dim=-1).detach() + surrogate - surrogate.detach()

@@ -14,11 +14,12 @@ from qstar_pl.qstar.solution import AlphaSolution
 from qstar_pl.qstar.solve import OnDisjoint, check, finish, solve, solve_blocks
 from qstar_pl.qstar.tilt import cumulants, excess
 
-# Below this |log Σπ_θ − log Σπ_t| is what rounding does. Beyond it rows are not normalized to float32, or the log-ratio
+# Below this, |log Σπ_θ − log Σπ_t| is due to rounding. Beyond it, rows are not normalized to float32, or the log-ratio
 # is so wide that its own rounding does not matter.
 SHIFT_LIMIT = 1e-3
 
-# The exponent of a token of log-probability −32 is rounded by 16 eps, and so is its term of a sum.
+# The exponent of a token of log-probability −32 is rounded by 16 eps, and so is its term of a sum: 4 times the 4 eps of
+# `KLSymmetryProblem._noise`.
 GRAIN_NOISE = 4.0
 
 
@@ -55,10 +56,10 @@ class KLSymmetryProblem(RootProblem):
         """See `RootProblem.evaluate`."""
         at = cumulants(self.base, self.direction, alpha)
         eps = torch.finfo(alpha.dtype).eps
-        # Rounded terms of the sum: the mode's is no larger than the mean, the others share 1 − q_mode.
+        # Rounded terms of the sum: the mode's is about the mean, the others come to √(1 − q_mode) · rms at most.
         terms = at.mean.abs() + (1 - at.mode + eps).sqrt() * at.rms
         noise = self._noise(terms, self.grain, at.log_z)
-        # The normalizers of both laws are about as large as the log-probability of a common mode.
+        # The normalizers that log_softmax rounded are about as large as the log-probability of a common mode.
         blur = 2 * eps * (1 + (at.log_z + at.mode.log()).abs())
         blur = torch.where(self.grain < torch.inf, 0.0, blur)
         return Evaluation(at.mean - self.shift, at.variance, at.third, noise, blur, at.log_z, at.rms)
@@ -97,11 +98,13 @@ class KLSymmetryProblem(RootProblem):
         conditions: the fourth and fifth, which the two-atom model takes for granted, are measured by the ends.
         """
         miss, value = super().foresee(alpha, now, step)
-        h = step.size.clamp(-0.5, 0.5)
+        h = step.size.clamp(-0.5, 0.5)  # a longer step would leave [0, 1], and is not taken
+        # The even and the odd part of Λ(½ ± ½) = 0: Λ + Λ''/8 + Λ⁗/384 = 0 and Λ'/2 + Λ'''/48 + Λ⁽⁵⁾/3840 = 0.
         fourth, fifth = -384 * now.log_z - 48 * now.slope, -1920 * now.value - 80 * now.curvature
         ahead = now.value + h * (now.slope + h * (now.curvature / 2 + h * (fourth / 6 + h * fifth / 24)))
         slope = now.slope + h * (now.curvature + h * (fourth / 2 + h * fifth / 6))
         middle_mask = alpha == 0.5
+        # ahead/slope is the step that Newton would still take there.
         miss = torch.where(middle_mask, torch.maximum((ahead / slope).abs(), 0.2 * miss), miss)
         return miss, torch.where(middle_mask, ahead, value)
 
@@ -130,8 +133,7 @@ def solve_kl_symmetry(
             limit: some 1e-4 in float32 for distributions that differ by 1e-3 nats; float64 is good for 1e-10.
         max_iter: most passes over the vocabulary per row.
         on_disjoint: for rows without a common token: raise, or let q be π_θ ("policy", α = 1) or π_t ("target", α = 0).
-
-        normalised: the caller knows that every row sums to 1 (log_softmax has just made it), and spares the look.
+        normalised: the caller knows that every row sums to 1 (it comes straight from log_softmax): skip the check.
 
     Returns:
         `AlphaSolution` with fields [...], in float32 (float64 for float64 arguments). Tokens that only one distribution
@@ -173,7 +175,7 @@ def mix_kl_symmetric(
         alpha, log_z, rows = block.solution.alpha, block.solution.log_z, block.restricted_rows
         exponents = torch.addcmul(block.target, alpha.unsqueeze(-1), block.direction)
         mixed = exponents.log_softmax(-1)
-        # Normalised to rounding, where the solver's log Z is carried over from its last evaluation.
+        # What log_softmax subtracted: log Z to rounding, where the solver's was carried along its last step.
         log_z = exponents.amax(-1) - mixed.amax(-1)
         if rows.numel() > 0:
             mended = geometric_mixture(block.policy[rows], block.target[rows], alpha[rows])

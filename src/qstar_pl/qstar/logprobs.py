@@ -10,7 +10,7 @@ def token_logprobs(logits: Tensor, token_ids: Tensor) -> Tensor:
     """Return log softmax(logits) at the given tokens, in nats.
 
     Args:
-        logits: [..., vocab]; normalized in float32 at least, since bfloat16 has two decimal digits.
+        logits: [..., vocab]; normalized in float32 at least, since bfloat16 has only two decimal digits.
         token_ids: [...] int64.
 
     Returns:

@@ -11,4 +11,5 @@ def logsumexp(values: Tensor) -> Tensor:
     the normalizer is what it subtracted from the largest entry.
     """
     top = values.amax(-1)
+    # An infinite top would give inf − inf = NaN.
     return torch.where(top.isinf(), top, top - values.log_softmax(-1).amax(-1))

@@ -26,10 +26,10 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
     """Return q_α(y) = π_θ(y)^α π_t(y)^(1−α) / Z_α.
 
     Args:
-        policy_logprobs: [..., V] log π_θ: normalized log-probabilities, not raw logits (with logits, log_z is the log
-            of another number). -inf means probability 0.
+        policy_logprobs: [..., V] log π_θ: normalized log-probabilities, not raw logits (log_z would be that of the
+            logits). -inf means probability 0.
         target_logprobs: [..., V] log π_t.
-        alpha: [...] (or anything that broadcasts to it) in [0, 1], the exponent of the policy.
+        alpha: [...] (or anything that can be expanded to it) in [0, 1], the exponent of the policy.
 
     Returns:
         `Mixture`; half precision is computed and returned in float32. Where alpha is exactly 0 or 1 the
@@ -50,12 +50,14 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
         raise UserError(f"alpha must lie in [0, 1], got {alpha[~((alpha >= 0) & (alpha <= 1))][0].item()}")
     exponent = alpha.unsqueeze(-1)
     if alpha.requires_grad:
-        # The derivative by α is log π_θ − log π_t, of which a token outside the common support must not get any.
+        # d/dα is log π_θ − log π_t, infinite outside the common support, where 0 · inf would make the gradient NaN: so
+        # the infinities are replaced before the product, and the result is masked.
         common_mask = (policy > -torch.inf) & (target > -torch.inf)
         finite_policy, finite_target = (torch.where(common_mask, x, 0.0) for x in (policy, target))
         unnormalized = torch.where(common_mask, _blend(finite_policy, finite_target, exponent), -torch.inf)
     else:
         unnormalized = _blend(policy, target, exponent)
+    # At 0 and 1 the law itself is taken: 0 · (-inf) in the blend is NaN.
     if not inner:
         end = torch.where((alpha == 1).unsqueeze(-1), policy, target)
         unnormalized = torch.where(inner_mask.unsqueeze(-1), unnormalized, end)
@@ -69,5 +71,5 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
 
 
 def _blend(policy: Tensor, target: Tensor, exponent: Tensor) -> Tensor:
-    # Two products instead of b + α(a − b): 0 < α < 1 times -inf stays -inf, where -inf − (-inf) would be NaN.
+    # Two products instead of b + α(a − b): for 0 < α < 1 a product with -inf is -inf, but -inf − (-inf) would be NaN.
     return torch.addcmul(policy * exponent, target, 1 - exponent)

@@ -9,20 +9,21 @@ from torch import Tensor
 def fit_generalized_pareto(excesses: Tensor) -> tuple[float, float]:
     """Fit (k, σ) of a generalized Pareto law to sorted positive `excesses` [n] (Zhang & Stephens 2009).
 
-    k is their quasi-Bayesian estimate, then shrunk towards ½ by the weight of 10 observations as in the PSIS paper
+    k is their quasi-Bayesian estimate, then shrunk toward ½ with the weight of 10 observations as in the PSIS paper
     (appendix C), since tails are fitted to few points. k > 0 is a heavy tail; moments of order above 1/k are infinite.
     """
     x = excesses.double()
     n = x.numel()
     candidates = 30 + int(math.sqrt(n))
     quartile = x[int(n / 4 + 0.5) - 1]
+    # Candidates for θ = −k/σ, as spread by the prior of Zhang & Stephens; given θ, the likelihood is greatest at one k.
     grid = torch.arange(1, candidates + 1, dtype=torch.float64, device=x.device)
     theta = 1 / x[-1] + (1 - torch.sqrt(candidates / (grid - 0.5))) / (3 * quartile)
     shape = torch.log1p(-theta.unsqueeze(1) * x).mean(1)
     profile = n * (torch.log(-theta / shape) - shape - 1)
-    theta_mean = (profile.softmax(0) * theta).sum()
+    theta_mean = (profile.softmax(0) * theta).sum()  # the mean of the posterior, which is the profile likelihood
     k = torch.log1p(-theta_mean * x).mean()
-    sigma = -k / theta_mean
+    sigma = -k / theta_mean  # before the shrinkage, which only k is subject to
     k = (k * n + 0.5 * 10) / (n + 10)
     return float(k), float(sigma)
 
@@ -41,18 +42,20 @@ def pareto_smooth(log_weights: Tensor) -> tuple[Tensor, float]:
         return log_weights, math.inf
     values, order = log_weights.double().sort()
     highest = values[-1]
-    values = values - highest
+    values = values - highest  # k does not depend on the scale, and exp cannot overflow
     cutoff = values[-tail - 1].clamp(min=math.log(torch.finfo(torch.float64).tiny))
     excesses = values[-tail:].exp() - cutoff.exp()
+    # Also given up where the smallest tail value equals the cutoff: its excess is 0, and the fit needs positive ones.
     if excesses[-1] - excesses[0] < torch.finfo(torch.float64).eps or excesses[0] <= 0:
         return log_weights, -math.inf if excesses[-1] - excesses[0] < torch.finfo(torch.float64).eps else math.inf
     k, sigma = fit_generalized_pareto(excesses)
     quantile = (torch.arange(tail, dtype=torch.float64, device=values.device) + 0.5) / tail
+    # The inverse distribution function, σ/k ((1−p)^−k − 1), and its limit for k → 0.
     if abs(k) < torch.finfo(torch.float64).eps:
         smoothed = -sigma * torch.log1p(-quantile)
     else:
         smoothed = sigma * torch.expm1(-k * torch.log1p(-quantile)) / k
     values[-tail:] = torch.log(smoothed + cutoff.exp()).clamp(max=0.0)
     result = torch.empty_like(values)
-    result[order] = values + highest
+    result[order] = values + highest  # back in the order of the argument
     return result.to(log_weights.dtype), k

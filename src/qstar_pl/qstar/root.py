@@ -100,7 +100,7 @@ class RootProblem(ABC):
         return replace(self, **{f.name: getattr(self, f.name).index_select(0, rows) for f in fields(self)})
 
     def guess(self, alpha: Tensor, now: Evaluation) -> Tensor:
-        """Return α for rows whose value is all rounding at `alpha`: that `alpha` is as good as any."""
+        """Return α for rows whose value at `alpha` is all rounding; unless a problem knows better, `alpha` will do."""
         return alpha
 
 
@@ -137,12 +137,13 @@ def two_point_step(now: Evaluation) -> Step:
     different tokens), which is where Newton needs its longest runs. Where both atoms have the same sign the model has
     no root: Newton's step is returned.
     """
-    skew = now.curvature / now.slope
+    skew = now.curvature / now.slope  # distance of the upper atom from the mean, minus that of the lower one
     width = (skew * skew + 4 * now.slope).sqrt()
     longer = 0.5 * (skew.abs() + width)  # distance of the farther atom from the mean
-    shorter = now.slope / longer
+    shorter = now.slope / longer  # the variance is the product of both distances; width − |skew| would cancel
     right = torch.where(skew > 0, longer, shorter)
     left = torch.where(skew > 0, shorter, longer)
+    # Solves Σ share · atom · exp(atom · size) = 0; the logarithm is NaN where both atoms have the same sign.
     size = ((right / left).log() - ((now.value + right) / (left - now.value)).log()) / width
     return Step(torch.where(size.isfinite(), size, -now.value / now.slope), width, left / width)
 
@@ -156,6 +157,7 @@ def carried_log_z(now: Evaluation, size: Tensor, model: Step) -> Tensor:
     """Return log Z after a step [rows] of this size, under the two-atom model."""
     reach = size * model.width
     # Around the mean the atoms lie (1 − s) and −s of the width away, s the share of the upper one.
+    # log E[exp(size · (atom − mean))]; 80, since expm1 overflows float32 near 89.
     tilt = torch.log1p(model.share * torch.expm1(reach.clamp_max(80))) - model.share * reach
     log_z = now.log_z + size * now.value + tilt
     return torch.where(log_z.isfinite(), log_z, now.log_z)
@@ -174,12 +176,13 @@ def find_root(problem: RootProblem, start: Tensor, *, tol: float, max_iter: int)
     A step that leaves the bracket, is NaN, or follows a step that did not halve the value is replaced by bisection.
     What is not finished after `max_iter` evaluations also takes its last step. A NaN ends a row unconverged.
     """
-    alpha, rows, root = start, None, None
+    alpha, rows, root = start, None, None  # rows: original indices of those still running; None: all
     low, high = torch.zeros_like(start), torch.ones_like(start)
-    previous = torch.full_like(start, torch.inf)
+    previous = torch.full_like(start, torch.inf)  # inf: the first step has no value to halve
     for iteration in range(1, max_iter + 1):
         now = problem.evaluate(alpha)
         problem, now = _sharpened(problem, alpha, now, tol, first=iteration == 1)
+        # Increasing functions: a value above 0 lies beyond the root. 0 and NaN leave the bracket as it is.
         high = torch.where(now.value > 0, alpha, high)
         low = torch.where(now.value < 0, alpha, low)
         found = _move(problem, alpha, now, (low, high), previous, tol, iteration)
@@ -211,10 +214,11 @@ def _move(
     low, high = bracket
     step = two_point_step(now)
     proposal = alpha + step.size
-    # A variance far below the squared mean is what rounding left of their difference.
+    # A variance far below the squared mean is only what rounding left of E[x²] − E[x]².
     sound_mask = now.slope > 32 * torch.finfo(alpha.dtype).eps * now.value.square()
     # Inclusive: a step below the resolution of α leads nowhere, and is the last.
     inside_mask = sound_mask & (proposal >= low) & (proposal <= high)
+    # An error of the value moves the root by error/slope; below `tol` that is no reason to stop.
     noise, size = now.noise + now.blur, now.value.abs()
     blurred_mask = (size <= noise) & ~(noise < tol * now.slope)
     miss, foreseen = problem.foresee(alpha, now, step)
@@ -239,7 +243,7 @@ def _sharpened(
 ) -> tuple[RootProblem, Evaluation]:
     """Sharpen the rows whose root is blurred by more than `tol`."""
     if alpha.device.type != "cpu":
-        # To ask the device which rows those are would cost more than to sharpen them all.
+        # Asking the device which rows those are costs more than sharpening all of them, once.
         rows = torch.arange(alpha.numel() if first else 0, device=alpha.device)
     else:
         rows = ((now.blur > 0) & (now.noise + now.blur > tol * now.slope)).nonzero().squeeze(-1)

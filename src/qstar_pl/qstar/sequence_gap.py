@@ -17,14 +17,14 @@ class SequenceGaps:
     jackknife: Tensor
     """The same without its bias of order 1/n (Quenouille 1956); never below `plug_in`, since log is concave."""
     counted_mask: Tensor
-    """[prompts] bool: prompts with two answers at least; of one nothing can be said."""
+    """[prompts] bool: prompts with at least two answers; a single one says nothing."""
 
 
 def log_densities(policy: Tensor, target: Tensor, behavior: Tensor, alpha: Tensor, mask: Tensor) -> Tensor:
     """Return S = Σ_t log [π_θ(y_t)^α π_t(y_t)^(1−α) / q(y_t)] of each answer [rows], nats.
 
-    e^S is the unnormalized mixture of whole answers over the law q that they were drawn from. Where q is the mixture
-    itself, normalized at every token, S = Σ_t log Z_t.
+    e^S is the unnormalized mixture of whole answers divided by the law q that they were drawn from. Where q is the
+    mixture itself, normalized at every token, S = Σ_t log Z_t.
 
     Args:
         policy: [rows, time] log π_θ(y_t).
@@ -34,7 +34,7 @@ def log_densities(policy: Tensor, target: Tensor, behavior: Tensor, alpha: Tenso
         mask: [rows, time] bool.
 
     """
-    # An exponent of 0 takes a model out, also where it gives the token no probability.
+    # An exponent of 0 takes a model out, even where its log-probability is −inf (0 · −inf is NaN).
     from_policy = torch.where(alpha == 0, 0.0, alpha * policy)
     from_target = torch.where(alpha == 1, 0.0, (1 - alpha) * target)
     return masked_sum(from_policy + from_target - behavior, mask, dim=-1)
@@ -62,10 +62,12 @@ def sequence_gaps(log_densities: Tensor, prompt_index: Tensor, prompts: int, mas
 
     counts = summed(torch.ones_like(log_densities))
     counted_mask = counts >= 2
-    safe = counts.clamp_min(2.0)
+    safe = counts.clamp_min(2.0)  # prompts with fewer are masked in the end
     mean = summed(log_densities) / safe
     total, others = _log_sums(torch.where(mask, log_densities, -torch.inf), prompt_index, prompts)
     log_mean = total - safe.log()
+    # The jackknife is n · (estimate from all) − (n − 1) · (mean of the estimates without one answer). The second needs
+    # log E[e^S] without answer i; the mean of S is linear, and stays itself.
     of_others = summed(others - (safe[prompt_index] - 1).log()) / safe
     estimates = (log_mean - mean, safe * log_mean - (safe - 1) * of_others - mean)
     plug_in, jackknife = (torch.where(counted_mask, estimate, 0.0).to(dtype) for estimate in estimates)
@@ -76,7 +78,8 @@ def _log_sums(values: Tensor, group: Tensor, groups: int) -> tuple[Tensor, Tenso
     """Return log Σ exp(values) of each group [groups], and for each row [rows] that of the other rows of its group."""
     none = values.new_full((groups,), -torch.inf)
     top = none.scatter_reduce(0, group, values, "amax")
-    # The first largest row of each group stands apart: to take it out of the sum would leave only rounding.
+    # The largest row of each group (the first, if tied) is kept apart: subtracting it from the sum could leave nothing
+    # but rounding.
     rows = torch.arange(len(values), device=values.device)
     is_top = values == top[group]
     first = torch.full((groups,), len(values), device=values.device).scatter_reduce(
@@ -87,7 +90,7 @@ def _log_sums(values: Tensor, group: Tensor, groups: int) -> tuple[Tensor, Tenso
     second = none.scatter_reduce(0, group, rest, "amax")
 
     def log_sum(terms: Tensor, highest: Tensor) -> Tensor:
-        shift = torch.where(highest.isfinite(), highest, 0.0)
+        shift = torch.where(highest.isfinite(), highest, 0.0)  # an empty group has −inf, and −inf − (−inf) is NaN
         sums = terms.new_zeros(groups).index_add(0, group, (terms - shift[group]).exp())
         return shift + sums.log()
 

@@ -12,8 +12,9 @@ def shape_rewards(rewards: Tensor, prices: Tensor, mask: Tensor) -> Tensor:
     Args:
         rewards: [rows], of whole answers.
         prices: [rows, time], e.g. the KL to the reference times its coefficient; may be anything where `mask` is False.
-        mask: [rows, time] bool; the Trues of a row are its first ones. A row without any loses its reward.
+        mask: [rows, time] bool; the Trues of a row come first. A row without any loses its reward.
 
     """
+    # Counted, and the next one is not.
     last = mask & ~torch.cat([mask[:, 1:], torch.zeros_like(mask[:, :1])], dim=1)
     return torch.where(mask, -prices, 0.0) + torch.where(last, rewards.unsqueeze(-1), 0.0)

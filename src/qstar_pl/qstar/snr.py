@@ -13,7 +13,7 @@ from qstar_pl.qstar.solution import AlphaSolution
 from qstar_pl.qstar.solve import OnDisjoint, solve
 from qstar_pl.qstar.tilt import cumulants
 
-# Less probability than this outside the common support is taken for rounding.
+# Probability outside the common support that is less than this is taken for rounding.
 OUTSIDE = 1e-4
 
 
@@ -21,7 +21,7 @@ OUTSIDE = 1e-4
 class SNRProblem(RootProblem):
     """d/dα log M(α) = Λ'(α) − E_r[ℓ], r ∝ κ e^(−αℓ): increasing, since log M is a sum of two convex functions."""
 
-    ends_known: ClassVar[bool] = False
+    ends_known: ClassVar[bool] = False  # M may fall or rise over all of [0, 1], also on full support
 
     squared_gradient: Tensor
     """log κ [rows, V]: π_θ² ℓ² ‖e_y − π_θ‖² / π_t."""
@@ -33,15 +33,17 @@ class SNRProblem(RootProblem):
         mode, index = policy.max(-1, keepdim=True)
         rest = policy.scatter(-1, index, 0.0)
         squares = (rest * rest).sum(-1, keepdim=True)
-        # ‖e_y − π‖² = (1 − π_y)² + Σ_{z≠y} π_z². Both cancel at the mode, where 1 − π_y is the sum of all others.
+        # ‖e_y − π‖² = (1 − π_y)² + Σ_{z≠y} π_z². Both cancel at the mode, so there 1 − π_y is summed from the others.
         distance = (1 - policy).square() + (squares + mode * mode - policy * policy).clamp_min(0)
         beyond = 1 - policy.sum(-1, keepdim=True)
         remainder = rest.sum(-1, keepdim=True) + torch.where(beyond > OUTSIDE, beyond, 0.0)
         distance = distance.scatter(-1, index, remainder.square() + squares)
+        # π_θ²/π_t = π_t e^{2ℓ}: base + 2 direction. A token with ℓ = 0 has log κ = −inf, and no weight in r.
         return cls(base, direction, base + 2 * direction + 2 * direction.abs().log() + distance.log())
 
     def evaluate(self, alpha: Tensor) -> Evaluation:
         """See `RootProblem.evaluate`."""
+        # M = e^Λ(α) Σ κ e^(−αℓ), so each derivative of log M is a cumulant of q plus or minus one of r.
         q = cumulants(self.base, self.direction, alpha)
         r = cumulants(self.squared_gradient, self.direction, -alpha)
         width = q.rms + r.rms
@@ -79,8 +81,7 @@ def solve_snr(
         tol: largest error of α.
         max_iter: most passes per row.
         on_disjoint: as for `solve_kl_symmetry`.
-
-        normalised: the caller knows that every row sums to 1 (log_softmax has just made it), and spares the look.
+        normalised: the caller knows that every row sums to 1 (it comes straight from log_softmax): skip the check.
 
     Returns:
         `AlphaSolution`; sums run over the common support.

@@ -55,10 +55,10 @@ class AlphaSolution:
     """D(q‖π_θ) − D(q‖π_t) = −Λ'(α) at `alpha`, nats; on the common support where the supports differ. The KL solver
     carries it along its last step: off by about what the error of α is worth, tol · Var_q(log π_θ/π_t)."""
     iterations: Tensor
-    """int64: passes over the vocabulary that the row took (not counting the look at both ends of a restricted row, nor
-    the look for what log_softmax rounded away)."""
+    """int64: passes over the vocabulary that the row took (the look at both ends of a restricted row and the search for
+    what log_softmax rounded away are not counted)."""
     converged: Tensor
-    """bool: False where `max_iter` ran out before α was known to the tolerance, or to what rounding leaves of it. True
+    """bool: False where `max_iter` ran out before α was known to the tolerance, or as well as rounding allows. True
     on BOUNDARY and DISJOINT rows: there is nothing left to iterate, and `status` says why `kl_gap` is not small."""
     status: Tensor
     """int64, an `AlphaStatus`."""

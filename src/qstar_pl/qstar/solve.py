@@ -18,7 +18,7 @@ from qstar_pl.qstar.tilt import cumulants
 
 OnDisjoint = Literal["raise", "policy", "target"]
 
-# Rows are solved in blocks whose few [rows, V] buffers stay in a CPU's cache: 10 rows of GPT-2's vocabulary.
+# Rows are solved in blocks so that their few [rows, V] buffers stay in a CPU's cache: 10 rows of GPT-2's vocabulary.
 BLOCK_ELEMENTS = 2**19
 
 
@@ -34,7 +34,7 @@ def solve(
 ) -> AlphaSolution:
     """Solve `problem_type` for every row of [..., V] log-probabilities; no gradient flows.
 
-    Rows are looked at for being normalized unless the caller knows that they are (`normalised`).
+    Rows are checked for being normalized unless the caller knows that they are (`normalised`).
     """
     check(policy_logprobs, target_logprobs, tol, max_iter, normalised)
     blocks = solve_blocks(problem_type, policy_logprobs, target_logprobs, tol, max_iter, on_disjoint)
@@ -67,11 +67,13 @@ def solve_blocks(
     dtype = torch.promote_types(torch.promote_types(policy_logprobs.dtype, target_logprobs.dtype), torch.float32)
     all_policy, all_target = policy_logprobs.detach().reshape(-1, vocab), target_logprobs.detach().reshape(-1, vocab)
     rows, fallback = all_policy.shape[0], 1.0 if on_disjoint == "policy" else 0.0
+    # An accelerator takes all rows at once: there every block would pay for the launches of its kernels again.
     size = max(1, BLOCK_ELEMENTS // vocab) if all_policy.device.type == "cpu" else max(1, rows)
-    for first in range(0, max(1, rows), size):
+    for first in range(0, max(1, rows), size):  # without rows one empty block, which carries dtype and device
         policy, target = (_at_least_float32(x[first : first + size], dtype) for x in (all_policy, all_target))
         direction = policy - target
         problem = problem_type.build(target, direction)
+        # Full support is the rule, so it is assumed; rows for which that was wrong are solved again, restricted.
         if problem_type.ends_known and rows > 0:
             solution, restricted_mask = _solve_full(problem, tol, max_iter)
         else:
@@ -115,8 +117,8 @@ def _solve_full(problem: RootProblem, tol: float, max_iter: int) -> tuple[AlphaS
         here = cumulants(problem.base, problem.direction, root.alpha)
         log_z, kl_gap, rms = here.log_z, -here.mean, here.rms
     status = torch.where((rms <= rounding(rms.dtype)) & ~root.moved, int(AlphaStatus.IDENTICAL), int(AlphaStatus.OK))
-    # An infinite log-probability anywhere makes 0 · inf = NaN of its row's mean: no pass is spent on looking for one.
-    # log Z > 0 shows that a row is not normalized.
+    # No pass is spent on looking for infinite log-probabilities: a single one makes its row's mean 0 · inf = NaN.
+    # log Z > 0 shows that a row is not normalized (Hölder: Z ≤ 1 for two distributions).
     sound_mask = rms.isfinite() & root.last.value.isfinite() & (log_z < SLACK)
     return AlphaSolution(root.alpha, kl_gap, root.iterations, root.converged, status, log_z), ~sound_mask
 
@@ -134,6 +136,8 @@ def _solve_restricted(
         empty = policy.new_empty(0)
         counts = torch.empty(0, dtype=torch.int64, device=policy.device)
         return AlphaSolution(empty, empty, counts, counts.bool(), counts, empty)
+    # The functions increase: one that is positive at 0, or negative at 1, has no root in between. Disjoint rows are NaN
+    # throughout; the iteration drops them after one pass, and they are overwritten below.
     zeros = torch.zeros_like(base[:, 0])
     every = torch.arange(zeros.numel(), device=zeros.device)
     problem, at_zero = problem.sharpen(every, zeros, problem.evaluate(zeros))
@@ -157,6 +161,7 @@ def _solve_restricted(
     status = status.masked_fill(disjoint_mask, int(AlphaStatus.DISJOINT))
     return AlphaSolution(
         alpha=alpha.masked_fill(disjoint_mask, fallback),
+        # q is then π_θ or π_t itself: one divergence is 0, the other infinite.
         kl_gap=(-here.mean).masked_fill(disjoint_mask, -torch.inf if fallback == 1.0 else torch.inf),
         iterations=iterations,
         converged=converged | (status != AlphaStatus.OK),
@@ -173,14 +178,14 @@ def _middle(problem: RootProblem) -> Tensor:
 def _at_least_float32(logprobs: Tensor, dtype: torch.dtype) -> Tensor:
     """Return the rows in the dtype of the computation.
 
-    Half precision rounds a whole row by up to 0.03 nats; what matters to α is that the rows sum to 1 again.
+    Half precision rounds log-probabilities by up to 0.03 nats; what matters to α is that the rows sum to 1 again.
     """
     half = logprobs.dtype in (torch.float16, torch.bfloat16)
     return logprobs.to(dtype).log_softmax(-1) if half else logprobs.to(dtype)
 
 
 def _check_restricted(policy: Tensor, target: Tensor, policy_logprobs: Tensor, target_logprobs: Tensor) -> None:
-    """Refuse rows that are no distributions, among the few that look wrong to the fast path, by their own index."""
+    """Refuse rows that are no distributions, among the few that looked wrong; the error has their original index."""
     try:
         check_logprobs(policy_logprobs=policy, target_logprobs=target)
     except UserError:

@@ -44,8 +44,8 @@ def cumulants(base: Tensor, direction: Tensor, alpha: Tensor) -> Cumulants:
     return Cumulants(
         log_z=log_z,
         mean=mean,
-        variance=(second - square).clamp_min(0),
-        third=third - mean * (3 * second - 2 * square),
+        variance=(second - square).clamp_min(0),  # rounding can make it negative
+        third=third - mean * (3 * second - 2 * square),  # E[(x − m)³] = E[x³] − 3 m E[x²] + 2 m³
         rms=second.sqrt(),
         mode=mode,
     )
@@ -54,11 +54,12 @@ def cumulants(base: Tensor, direction: Tensor, alpha: Tensor) -> Cumulants:
 def excess(exponents: Tensor) -> tuple[Tensor, Tensor]:
     """Return Σ exp(exponents) − 1 [rows], and the part of the sum that is not a dominant token's [rows].
 
-    Where one token has nearly all probability, log_softmax rounds its log-probability to a multiple of eps, and every
-    sum with it; the sum of the others, which are exact, is not lost in it here.
+    Where one token has nearly all probability, log_softmax rounds its log-probability to a multiple of eps, and with it
+    every sum. Here the other tokens, which are exact, are summed apart from it.
     """
     terms, top = exponents.softmax(-1), exponents.amax(-1)
     share = terms.amax(-1)
-    # hardshrink keeps what exceeds ½ and nothing else; it is vectorized where masks are not.
+    # hardshrink keeps what exceeds ½ and nothing else; it is vectorized where masks are not. The factor top.exp()/share
+    # is what softmax divided by.
     others = terms.sub_(hardshrink(terms, 0.5)).sum(-1) * (top.exp() / share)
     return torch.where(share > 0.5, torch.expm1(top), -1.0) + others, others

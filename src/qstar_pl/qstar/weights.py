@@ -3,8 +3,8 @@
 The raw log-weights always reach the diagnostics; a treatment only changes what the loss sees. Every weight is a
 constant of the loss (no gradient flows through it).
 
-Each treatment says how far the expected gradient is from the true one, on a pair of small models of which every 4-tuple
-of answers was enumerated (tests/invariant/test_bias.py), with `LeaveOneOut`: *share* is how much of the true gradient
+Each treatment says how far the expected gradient is from the true one, on a pair of small models whose 4-tuples of
+answers were all enumerated (tests/invariant/test_bias.py), with `LeaveOneOut`: *share* is how much of the true gradient
 is in the expected one (1: all), *error* the length of their difference over that of the true one; first for the
 KL-symmetric q, whose ESS is 0.36, then for q = π_t, whose ESS is 0.01. On policy all of them are exact.
 """
@@ -56,6 +56,7 @@ class WeightTreatment(ABC):
         if self.level == "sequence":
             of_rows = function(masked_sum(log_weights, mask, dim=-1), prompt_index)
             return torch.where(mask, of_rows.unsqueeze(-1), 0.0)
+        # Flattened to what counts [n], so that a treatment never sees a pad.
         of_tokens = torch.zeros_like(log_weights)
         of_tokens[mask] = function(log_weights[mask], prompt_index.unsqueeze(-1).expand_as(mask)[mask])
         return of_tokens
@@ -71,7 +72,7 @@ class WeightTreatment(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Unweighted(WeightTreatment):
-    """w = 1: the samples are taken as if they came from π_θ.
+    """w = 1: the samples are treated as if they came from π_θ.
 
     Biased unless they did: share 1.04 (error 0.85); q = π_t: 0.98 (0.83).
     """
@@ -92,7 +93,7 @@ class RawWeights(WeightTreatment):
 
 @dataclass(frozen=True, kw_only=True)
 class ClippedWeights(WeightTreatment):
-    """w clipped to [low, high]: biased towards q, of bounded variance.
+    """w clipped to [low, high]: biased toward q, of bounded variance.
 
     Share 1.07 (error 0.09), with 38% of the answers raised to the floor; q = π_t: -0.32 (1.33), with 91% at the floor
     and 2% at the cap: there the gradient points away from the true one. `weights/floor_fraction` says how many are
@@ -122,12 +123,12 @@ class ClippedWeights(WeightTreatment):
 class MeanNormalisedWeights(WeightTreatment):
     """w divided by the mean over the micro-batch, so that they average to 1; depends on what shares the batch.
 
-    With one prompt in the micro-batch the same as `SelfNormalisedWeights`, bias included; more prompts lessen it.
+    With one prompt in the micro-batch the same as `SelfNormalisedWeights`, bias included; more prompts reduce the bias.
     """
 
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
         """See `WeightTreatment.treat`."""
-        return log_weights.softmax(0) * log_weights.numel()
+        return log_weights.softmax(0) * log_weights.numel()  # n w/Σw, where exp alone could overflow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,7 @@ class TruncatedWeights(WeightTreatment):
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
         """See `WeightTreatment.treat`."""
         relative, counts = _relative_to_prompt(log_weights, prompt_index)
-        return log_weights.exp() * torch.clamp(counts.sqrt() / relative, max=1.0)
+        return log_weights.exp() * torch.clamp(counts.sqrt() / relative, max=1.0)  # min(w, √n · mean)
 
     def bound(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
         """See `WeightTreatment.bound`."""
@@ -181,6 +182,7 @@ class ParetoSmoothedWeights(WeightTreatment):
 def _relative_to_prompt(log_weights: Tensor, prompt_index: Tensor) -> tuple[Tensor, Tensor]:
     """Return each weight over the mean weight of its prompt, and the number of samples of that prompt."""
     prompts, group = torch.unique(prompt_index, return_inverse=True)
+    # Relative to the prompt's largest: the ratio is the same, and exp cannot overflow.
     highest = log_weights.new_full((len(prompts),), -torch.inf)
     highest = highest.scatter_reduce(0, group, log_weights, "amax")
     weights = (log_weights - highest[group]).exp()

@@ -29,4 +29,5 @@ def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip
     if clip is None:
         return plain / 2
     near = old_values + (values - old_values).clamp(-clip, clip)
+    # The larger loss, so that clipping never makes a value that moved away from its return look better.
     return torch.maximum(plain, (near - returns).square()) / 2

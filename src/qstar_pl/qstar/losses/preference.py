@@ -1,7 +1,7 @@
 """DPO's family of losses of the margin m = (log π_θ − log π_init)(chosen) − (log π_θ − log π_init)(rejected).
 
 Every loss is a function ℓ(m) of the preferred answer's margin. With label smoothing ε (the chance that a label is
-flipped) it becomes (1−ε) ℓ(m) + ε ℓ(−m), for each of them alike (conservative DPO; Mitchell 2023).
+flipped) each of them becomes (1−ε) ℓ(m) + ε ℓ(−m) (conservative DPO; Mitchell 2023).
 """
 
 from abc import ABC, abstractmethod
