@@ -168,9 +168,9 @@ class Cooled(Sampler):
     def needs_target(self):
         return False
 
-    def draw(self, prompts, policy, target, *, samples, seed):
+    def draw(self, prompts, policy, target, *, samples, seed, pace):
         inner = PolicySampler(max_new_tokens=self.max_new_tokens, temperature=self.temperature / self.factor)
-        return inner.draw(prompts, policy, target, samples=samples, seed=seed)
+        return inner.draw(prompts, policy, target, samples=samples, seed=seed, pace=pace)
 """
 
 

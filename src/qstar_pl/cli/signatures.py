@@ -35,20 +35,28 @@ def imported(path: str) -> Any:
 
 
 def parameters(path: str) -> dict[str, Parameter]:
-    """Return the arguments of the class at a path, through the `**kwargs` of its bases."""
+    """Return the arguments of the class at a path, those of its bases as far as `**kwargs` hand them on."""
     cls, found = imported(path), dict[str, Parameter]()
     # From the most basic class on, so that an argument that a subclass declares again replaces that of its base.
-    for base in reversed(inspect.getmro(cls) if inspect.isclass(cls) else ()):
-        if "__init__" not in vars(base) or base is object:
-            continue
+    for initialize in reversed(list(_initializers(cls)) if inspect.isclass(cls) else []):
         try:
-            hints = typing.get_type_hints(vars(base)["__init__"])
+            hints = typing.get_type_hints(initialize)
         except (NameError, TypeError):  # an annotation that exists only for type checkers
             continue
-        for one in list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]:  # without self
+        for one in list(inspect.signature(initialize).parameters.values())[1:]:  # without self
             if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL):
                 found[one.name] = Parameter(hints.get(one.name, Any), one.default)
     return found
+
+
+def _initializers(cls: type) -> Iterator[Any]:
+    """Yield `__init__` of a class, then of its bases until one takes no `**kwargs`."""
+    for base in inspect.getmro(cls):
+        if "__init__" in vars(base) and base is not object:
+            initialize = vars(base)["__init__"]
+            yield initialize
+            if all(one.kind is not one.VAR_KEYWORD for one in inspect.signature(initialize).parameters.values()):
+                return
 
 
 def admits_none(hint: Any) -> bool:
