@@ -40,7 +40,7 @@ def run_name(metrics_csv: Path) -> str:
 def read_curves(
     files: Sequence[Path], keys: Sequence[str], x: str
 ) -> dict[tuple[Path, str], list[tuple[float, float]]]:
-    """Return the curve of every run that logs a metric; a wildcard names runs of other methods too, which need not.
+    """Return the curve of every run that logs a metric; not every run must, since a wildcard may match other methods.
 
     Raises:
         UserError: if no run logs a metric, or a file is not there.
@@ -61,10 +61,10 @@ def read_curves(
 
 
 def save_curves(files: Sequence[Path], keys: Sequence[str], x: str, output: Path) -> list[tuple[Path, str]]:
-    """Draw a panel per metric with a line per run, and return which (run, metric) there are none of."""
+    """Draw a panel per metric with a line per run, and return the pairs (run, metric) that have no curve."""
     import matplotlib as mpl
 
-    mpl.use("Agg")
+    mpl.use("Agg")  # needs no display
     from matplotlib import pyplot as plt
 
     curves = read_curves(files, keys, x)
@@ -74,6 +74,7 @@ def save_curves(files: Sequence[Path], keys: Sequence[str], x: str, output: Path
         for number, file in enumerate(files):
             if (file, key) not in curves:
                 continue
+            # 20 colors; further runs repeat them with dashes.
             color, dashed = colors[number % len(colors)], number >= len(colors)
             points = zip(*curves[file, key], strict=True)
             axis.plot(*points, label=run_name(file), color=color, linestyle="--" if dashed else "-", linewidth=1.2)
@@ -81,6 +82,7 @@ def save_curves(files: Sequence[Path], keys: Sequence[str], x: str, output: Path
         axis.set_ylabel(key)
         axis.grid(alpha=0.25)
     drawn = [axis.get_legend_handles_labels() for axis in axes.flat]
+    # One legend for all panels: a run has the same line in each of them.
     lines = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
     figure.legend(list(lines.values()), list(lines), loc="outside right center", fontsize=8, frameon=False)
     output.parent.mkdir(parents=True, exist_ok=True)

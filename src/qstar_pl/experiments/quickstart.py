@@ -13,7 +13,7 @@ def save_figure(results: Sequence[SeedResult], path: Path) -> None:
     """Draw the training curves of all seeds: rewards, α, ESS ratio, weights."""
     import matplotlib as mpl
 
-    mpl.use("Agg")
+    mpl.use("Agg")  # needs no display
     from matplotlib import pyplot as plt
 
     panels = (
@@ -47,7 +47,7 @@ def save_figure(results: Sequence[SeedResult], path: Path) -> None:
                 )
         axis.set_ylabel(title, fontsize=9)
         if title == SIZES:
-            axis.set_yscale("log")  # where r and 1/r lie equally far from 1
+            axis.set_yscale("log")  # r and 1/r are equally far from 1
         axis.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
         axis.grid(alpha=0.25)
     for axis in axes[-1]:

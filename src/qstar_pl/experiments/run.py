@@ -21,4 +21,4 @@ class Run:
 
 
 Build = Callable[[Sequence[str]], Run]
-"""From the words that follow `qstar fit` to the run that they describe; see `cli.build`."""
+"""From the words after `qstar fit` to the run that they describe; see `cli.build`."""

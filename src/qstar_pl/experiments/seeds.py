@@ -14,7 +14,7 @@ Series = dict[str, list[tuple[int, float]]]
 
 @dataclass(frozen=True)
 class SeedResult:
-    """What one seed gave."""
+    """The results of one seed."""
 
     seed: int
     before: dict[str, float]
@@ -27,7 +27,7 @@ class SeedResult:
     """Wall time of this seed, evaluation included."""
 
     def points(self, key: str) -> list[tuple[int, float]]:
-        """(step, value) pairs in the order of steps; of a validation metric, those before and after training too."""
+        """Return (step, value) pairs in order; for a validation metric with the values before and after training."""
         points = dict(self.series.get(key, []))
         if key in self.before:
             points[0], points[self.last_step] = self.before[key], self.after[key]
@@ -58,11 +58,11 @@ def run_seed(build: Build, seed: int, config: Path, output: Path, overrides: Seq
     """Evaluate, train, evaluate.
 
     Args:
-        build: what makes a run of the words that follow `qstar fit`.
+        build: makes a run from the words after `qstar fit`.
         seed: of the run.
         config: its configuration, a YAML file.
-        output: its folder is seed_<seed> in this one.
-        overrides: words behind the configuration.
+        output: folder in which the run gets seed_<seed>.
+        overrides: words after the configuration.
 
     """
     started = time.perf_counter()

@@ -1,10 +1,10 @@
-"""Making the embedded tokenizer and models anew, from nothing but the project's own code and seeds.
+"""Rebuilds the embedded models from nothing but the project's own code and seeds.
 
 Three models are trained with the project's own methods on the tiny world's own text:
 
-- policy: a small GPT-2, by `SFT`, in the end on answers of which only some are good, so that something is left to do;
+- policy: a small GPT-2, by `SFT`, finally on answers of which only some are good, so that it can still improve;
 - expert: a larger one, by `SFT` on good answers only;
-- reward: the expert's backbone, by `RewardModeling` on comparisons: a proxy of the gold reward, fallible as they are.
+- reward: the expert's backbone, by `RewardModeling` on comparisons: a fallible proxy of the gold reward.
 """
 
 import shutil
@@ -29,7 +29,7 @@ Task = Literal["dialogue", "summary", "code"]
 
 @dataclass(frozen=True)
 class Course:
-    """One stretch of supervised training."""
+    """One stage of supervised training."""
 
     tasks: tuple[Task, ...]
     quality: float
@@ -48,8 +48,8 @@ class Recipe:
 
 
 TASKS: tuple[Task, ...] = ("dialogue", "summary", "code")
-# Dialogues first and alone: a model this small learns to answer about the creature that was asked for only after some
-# hundred steps, and never while two other tasks take most of its batches.
+# Dialogues first and alone: a model this small needs some hundred steps to learn to answer about the creature that was
+# asked for, and never learns it while two other tasks take most of its batches.
 POLICY = Recipe(64, 3, (Course(("dialogue",), 1.0, 1500, 3e-3), Course(TASKS, 0.4, 1800, 2e-3)))
 EXPERT = Recipe(96, 4, (Course(("dialogue",), 1.0, 1500, 3e-3), Course(TASKS, 1.0, 1500, 1e-3)))
 REWARD_STEPS = 800
@@ -88,7 +88,7 @@ def fit(module: LightningModule, adapter: TinyWorld, steps: int) -> None:
 
 
 def one_cycle(learning_rate: float, steps: int) -> tuple[OptimizerCallable, LRSchedulerCallable]:
-    """Return (optimizer, schedule) factories: AdamW, warm-up over 5% of the steps, then cosine to zero."""
+    """Return (optimizer, schedule) factories: AdamW, warmup over 5% of the steps, then cosine to almost zero."""
     return (
         lambda parameters: torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01),
         lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(
@@ -98,7 +98,7 @@ def one_cycle(learning_rate: float, steps: int) -> tuple[OptimizerCallable, LRSc
 
 
 def save(model: PreTrainedModel, folder: Path) -> None:
-    """Write a Hugging Face folder in half precision: the shipped assets must stay small."""
+    """Write a Hugging Face folder in half precision, since the shipped assets must stay small."""
     shutil.rmtree(folder, ignore_errors=True)
     model.half().save_pretrained(folder)
     open_weights(folder)
@@ -110,7 +110,7 @@ def train_language_model(recipe: Recipe, folder: Path) -> None:
     source: ModelSource = architecture(recipe)
     with tempfile.TemporaryDirectory() as work:
         for course in recipe.courses:
-            seed_everything(0)
+            seed_everything(0)  # so that a course gives the same whatever was drawn before it
             optimizer, schedule = one_cycle(course.learning_rate, course.steps)
             module = SFT(policy=source, reward=None, gold=None, optimizer=optimizer, lr_scheduler=schedule)
             fit(module, TinyWorld(tasks=course.tasks, size=SIZE, quality=course.quality), course.steps)

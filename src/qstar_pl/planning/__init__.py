@@ -1,4 +1,4 @@
-"""What a configuration would need and take on a cluster, from first principles."""
+"""The memory and time that a configuration would need on a cluster, from first principles."""
 
 from qstar_pl.planning.cluster import Cluster as Cluster
 from qstar_pl.planning.memory import plan_memory as plan_memory

@@ -10,7 +10,7 @@ from qstar_pl.errors import UserError
 
 @dataclass(frozen=True)
 class Cluster:
-    """Accelerators and what connects them; the defaults are one node of 8×A100-80GB (SXM)."""
+    """Accelerators and their links; the defaults are one node of 8×A100-80GB (SXM)."""
 
     nodes: int = 1
     """Machines."""
@@ -19,7 +19,7 @@ class Cluster:
     memory_gib: float = 80.0
     """Memory of one accelerator, GiB."""
     tflops: float = 312.0
-    """Peak of one accelerator's matrix products in the precision that is computed in, 10¹² per second."""
+    """Peak rate of one accelerator's matrix products in the precision of the computation, 10¹² operations/s."""
     memory_gbs: float = 2039.0
     """Peak rate at which one accelerator reads its memory, 10⁹ bytes/s."""
     link_gbs: float = 300.0
@@ -27,7 +27,7 @@ class Cluster:
     network_gbs: float = 25.0
     """The same between machines, per accelerator."""
     compute_efficiency: float = 0.4
-    """Share of the peak that training and scoring reach."""
+    """Share of the peak rate that training and scoring reach."""
     decode_efficiency: float = 0.6
     """Share of the memory's peak rate that decoding reaches."""
     link_efficiency: float = 0.7

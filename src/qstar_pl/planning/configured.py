@@ -1,4 +1,4 @@
-"""What a configured method and its trainer are to memory: which models, in which dtype, on how many devices."""
+"""What decides memory in a configuration: which models, in which dtype, on how many devices."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from qstar_pl.planning.footprint import language_models
 from qstar_pl.planning.memory import Models, Run
 
 HALF = {"bf16-mixed": "bfloat16", "16-mixed": "float16", "bf16-true": "bfloat16", "16-true": "float16"}
+"""Lightning's precision → the dtype of the computation, where it is not float32."""
 
 
 class _Hollow(Placement):
-    """Models as structures on the meta device."""
+    """Builds models as structures on the meta device, without weights."""
 
     @property
     def empty(self) -> bool:
@@ -40,7 +41,7 @@ def _hollow() -> Iterator[None]:
 
 
 def models_of(module: RLHFModule) -> Models:
-    """Build the module's models without their weights, and say which part each plays."""
+    """Build the module's models without their weights, and say which role each plays."""
     with _hollow():
         module.build_models()
     if isinstance(module, RewardModeling):
@@ -53,6 +54,7 @@ def models_of(module: RLHFModule) -> Models:
     }
     for model in frozen.values():
         model.requires_grad_(False)
+    # Only where answers are drawn does π_t run token by token, next to the policy.
     decoding: tuple[str, ...] = ()
     if isinstance(module, RolloutModule) and "target" in frozen:
         decoding = ("target",)
@@ -61,22 +63,24 @@ def models_of(module: RLHFModule) -> Models:
 
 
 def state_bytes(module: RLHFModule) -> float:
-    """Return bytes of the optimizer's state per parameter, by letting it take a step with a few."""
+    """Return bytes of the optimizer's state per parameter, measured by a step with a few parameters."""
+    # State is created by the first step, which needs a gradient.
     parameter = torch.nn.Parameter(torch.zeros(4096))
     parameter.grad = torch.zeros_like(parameter)
     optimizer = module.optimizer([parameter])
     optimizer.step()
     tensors = [value for value in optimizer.state[parameter].values() if isinstance(value, torch.Tensor)]
+    # Scalars, such as AdamW's step counter, do not grow with the parameters.
     return sum(value.untyped_storage().nbytes() for value in tensors if value.numel() > 1) / 4096
 
 
 def run_of(settings: Any, module: RLHFModule, cluster: Cluster) -> Run:
-    """Return how a configuration keeps and trains its models.
+    """Return how a configuration stores and trains its models.
 
     Args:
         settings: the options of the trainer, by name, with strategies as objects.
-        module: what is trained.
-        cluster: where.
+        module: the method.
+        cluster: where it is trained.
 
     """
     strategy, precision = settings.strategy, str(settings.precision or "32-true")

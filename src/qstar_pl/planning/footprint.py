@@ -1,4 +1,4 @@
-"""What one model is made of, and what a forward pass of it keeps, found without allocating any of it."""
+"""The sizes of one model, and what its forward pass keeps, found without allocating any of it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Footprint:
     """Sizes of one model."""
 
     parameters: int
-    """Numbers in it, tied ones once."""
+    """Number of parameters; tied ones count once."""
     parameter_bytes: int
-    """As they are kept."""
+    """Bytes of all parameters, as stored."""
     trainable_bytes: int
-    """Of those that learn, as they are kept."""
+    """Bytes of the parameters that train, as stored."""
     largest_bytes: int
-    """The largest single parameter, usually the embedding."""
+    """Bytes of the largest parameter that trains, usually the embedding; 0 if none does."""
     block_parameters: int
-    """Numbers in the largest unit that FSDP2 gathers at once."""
+    """Number of parameters in the largest unit that FSDP2 gathers at once."""
     layers: int
     hidden: int
     vocab: int
@@ -38,6 +38,7 @@ class Footprint:
 def footprint(model: PreTrainedModel) -> Footprint:
     """Return the sizes of a model, which may be on the meta device."""
     config = model.config.get_text_config()
+    # With grouped-query attention, fewer heads have keys and values; some models set a head's width independently.
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     parameters = list(model.parameters())
@@ -49,16 +50,18 @@ def footprint(model: PreTrainedModel) -> Footprint:
         parameter_bytes=sum(p.numel() * p.element_size() for p in parameters),
         trainable_bytes=sum(p.numel() * p.element_size() for p in parameters if p.requires_grad),
         largest_bytes=max(p.numel() * p.element_size() for p in parameters if p.requires_grad) if learns else 0,
+        # What lies outside of all blocks (embeddings, last norm, head) is one unit, the root.
         block_parameters=max([*blocks, total - sum(blocks)]),
         layers=int(config.num_hidden_layers),
         hidden=int(config.hidden_size),
         vocab=int(config.vocab_size),
+        # 2: keys and values.
         cache_bytes_per_token=2 * int(config.num_hidden_layers) * heads * width * parameters[0].element_size(),
     )
 
 
 def language_models(module: nn.Module) -> list[PreTrainedModel]:
-    """Return the Hugging Face models inside a module, none inside another."""
+    """Return the outermost Hugging Face models in a module."""
     if isinstance(module, PreTrainedModel):
         return [module]
     return [model for child in module.children() for model in language_models(child)]
@@ -71,25 +74,26 @@ class Activations:
     block: int
     """One transformer block, all that it keeps."""
     between: int
-    """What lies between two blocks: all that is kept per block if blocks are computed again."""
+    """The hidden states between two blocks: all that is kept per block under activation checkpointing."""
     rest: int
-    """Embeddings, the last norm and the output head without its logits."""
+    """Everything outside of the blocks: embeddings, the last norm and the output head, without its logits."""
 
 
 def activations(model: PreTrainedModel, rows: int, length: int, answer: int, dtype: torch.dtype) -> Activations:
     """Return what a pass over `rows` sequences keeps, by running the architecture with one and with two blocks.
 
-    torch's fake tensors have shapes and no memory, so the kernels that would be called are known, and what each of
-    them saves, for any architecture.
+    torch's fake tensors have shapes but no memory, so a pass over them shows which tensors autograd would save, for any
+    architecture.
 
     Args:
         model: a causal language model.
         rows: sequences.
         length: tokens of each, prompt and answer.
-        answer: tokens at whose positions logits are wanted.
-        dtype: what is computed in.
+        answer: number of positions at which logits are computed.
+        dtype: of the computation.
 
     """
+    # saved(n blocks) = rest + n · block, so block = saved(2) − saved(1) and rest = 2 · saved(1) − saved(2).
     one, two = (_saved_bytes(model, layers, rows, length, answer, dtype) for layers in (1, 2))
     hidden = int(model.config.get_text_config().hidden_size)
     return Activations(block=two - one, between=rows * length * hidden * dtype.itemsize, rest=2 * one - two)
@@ -99,13 +103,14 @@ def _saved_bytes(model: PreTrainedModel, layers: int, rows: int, length: int, an
     config = copy.deepcopy(model.config)
     text = config.get_text_config()
     text.num_hidden_layers = layers
-    if getattr(text, "layer_types", None):
+    if getattr(text, "layer_types", None):  # must be as long as there are layers
         text.layer_types = text.layer_types[:layers]
     make_room(text, length)
     with FakeTensorMode(allow_non_fake_inputs=True):
         small = AutoModelForCausalLM.from_config(
             config, dtype=dtype, attn_implementation=model.config._attn_implementation
         ).eval()
+        # By storage: autograd also saves weights, which are not activations, and views that share memory.
         own = {parameter.untyped_storage()._cdata for parameter in small.parameters()}
         kept: dict[int, torch.UntypedStorage] = {}
 

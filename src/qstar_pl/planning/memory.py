@@ -29,27 +29,27 @@ class Models:
     """The models of a run, by the part they play."""
 
     policy: PreTrainedModel
-    """What learns."""
+    """The model that learns."""
     frozen: Mapping[str, PreTrainedModel]
-    """What does not: reference, target, reward."""
+    """Models that do not learn: reference, target, reward."""
     decoding: tuple[str, ...]
-    """Which of the frozen ones answer token by token while answers are drawn."""
+    """Names of the frozen models that run token by token while answers are drawn."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """How the models are kept and trained."""
+    """How the models are stored and trained."""
 
     ranks: int
     sharding: Sharding | None
-    """None: every process holds everything (one process, DDP)."""
+    """None: every process holds everything (one process, or DDP)."""
     compute_dtype: torch.dtype
     gathered: bool
-    """Whole models are gathered for a rollout."""
+    """Whether whole models are gathered for a rollout."""
     state_bytes_per_parameter: float
-    """Of the optimizer."""
+    """Bytes of the optimizer's state."""
     on_cpu: bool = False
-    """Then torch updates one parameter at a time; an accelerator's optimizers keep a temporary copy of all."""
+    """Whether training runs on the CPU: torch then updates parameters one by one, without a temporary copy of all."""
 
 
 def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str, float]]:
@@ -64,6 +64,7 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
     always |= {name: one.parameter_bytes / shards for name, one in frozen.items()}
     always["gradients"] = policy.trainable_bytes / shards
     always["optimiser state"] = policy.parameters * run.state_bytes_per_parameter / shards
+    # Logits are at least float32 while distributions are formed from them.
     size, wide = run.compute_dtype.itemsize, max(4, run.compute_dtype.itemsize)
     phases: dict[str, dict[str, float]] = {"always": always}
     if work.drawn:
@@ -73,6 +74,7 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
             "logits": 8.0 * work.drawn * policy.vocab * wide,
         }
         if run.sharding is not None:
+            # Gathered once for the rollout, or unit by unit at every token: one in use, one on its way.
             whole = sum(one.parameters for one in decoding) if run.gathered else 2 * policy.block_parameters
             sampling["gathered parameters"] = whole * size
         phases["sampling"] = sampling
@@ -97,8 +99,9 @@ def _training(policy: PreTrainedModel, run: Run, work: Workload) -> dict[str, fl
     again = run.sharding is not None and run.sharding.activation_checkpointing
     blocks = sizes.layers * kept.between + kept.block if again else sizes.layers * kept.block
     logits = work.learned * work.answer * sizes.vocab
+    # In float32: the one that the forward pass keeps, and two in the backward pass; see ASSUMPTIONS.
     copies = 3.0 * 4 + (2.0 * run.compute_dtype.itemsize if run.compute_dtype.itemsize < 4 else 0.0)
-    # Of a tied embedding two gradients meet: the head's and the embedding's own. Under FSDP2 a whole unit's wait.
+    # A tied embedding gets two gradients, the head's and its own. Under FSDP2 a whole unit's wait, in float32.
     on_its_way = 2.0 * sizes.largest_bytes if run.sharding is None else 4.0 * sizes.block_parameters
     return {
         "activations": float(blocks + kept.rest),
@@ -108,7 +111,7 @@ def _training(policy: PreTrainedModel, run: Run, work: Workload) -> dict[str, fl
 
 
 def peak(phases: Mapping[str, Mapping[str, float]]) -> tuple[str, float]:
-    """Return the phase that needs most, and the bytes it needs."""
+    """Return the phase that needs the most memory, and the bytes that it needs."""
     always = sum(phases["always"].values())
     totals = {name: always + sum(items.values()) for name, items in phases.items() if name != "always"}
     name = max(totals, key=totals.__getitem__)

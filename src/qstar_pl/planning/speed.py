@@ -25,9 +25,9 @@ class Speed:
     """Seconds per optimizer step, and what follows."""
 
     phases: Mapping[str, float]
-    """s."""
+    """Phase → seconds."""
     tokens: int
-    """Tokens of answers per optimizer step over all processes, each counted once."""
+    """Answer tokens per optimizer step over all processes, each counted once."""
 
     @property
     def step_s(self) -> float:
@@ -36,7 +36,7 @@ class Speed:
 
     @property
     def tokens_per_s(self) -> float:
-        """Tokens of answers per second over all processes."""
+        """Answer tokens per second over all processes."""
         return self.tokens / self.step_s
 
 
@@ -50,11 +50,12 @@ def plan_speed(models: Models, run: Run, work: Workload, cluster: Cluster, accum
     if work.drawn:
         decoding = [policy, *(frozen[name] for name in models.decoding)]
         weights = sum(one.parameters for one in decoding) * size
-        # On average half of the answer is in the cache.
+        # Averaged over an answer, half of it is in the cache.
         caches = sum(one.cache_bytes_per_token for one in decoding) * work.drawn * (work.prompt + work.answer / 2)
         rate = cluster.memory_gbs * 1e9 * cluster.decode_efficiency
         computed = 2.0 * work.drawn * sum(one.parameters for one in decoding) / flops
         prefill = computed * work.prompt
+        # A token at a time is limited by reading weights and caches, or, with many rows, by computing.
         phases["sampling"] = prefill + work.answer * max((weights + caches) / rate, computed)
         scored = sum(one.parameters for name, one in frozen.items() if name not in models.decoding)
         phases["scoring"] = 2.0 * work.drawn * work.length * scored / flops
@@ -62,6 +63,7 @@ def plan_speed(models: Models, run: Run, work: Workload, cluster: Cluster, accum
         phases["scoring"] = 2.0 * work.learned * work.length * frozen["reference"].parameters / flops
     again = run.sharding is not None and run.sharding.activation_checkpointing
     trained = work.passes * work.learned * work.length
+    # 2 operations per parameter and token forwards, 4 backwards, and 2 if the forward pass is run again.
     phases["training"] = (8.0 if again else 6.0) * policy.parameters * trained / flops
     if run.ranks > 1:
         phases["exchange"] = _exchange(models, run, work, size) / (cluster.exchange_gbs * 1e9)
@@ -72,10 +74,12 @@ def plan_speed(models: Models, run: Run, work: Workload, cluster: Cluster, accum
 
 def _exchange(models: Models, run: Run, work: Workload, size: int) -> float:
     """Return the bytes that one process receives in a micro-step."""
+    # In ring algorithms a process receives (n − 1)/n of what is gathered or reduced.
     policy, part = footprint(models.policy), (run.ranks - 1) / run.ranks
     gradients = 4.0 * policy.parameters * part
     if run.sharding is None:
-        return 2.0 * gradients * work.passes  # all-reduce: reduce and scatter, then gather
+        return 2.0 * gradients * work.passes  # all-reduce = reduce-scatter + all-gather
+    # Gathered for the forward pass, and again for the backward pass if freed in between.
     gathers = 2.0 if run.sharding.reshard_after_forward else 1.0
     trained = (gathers * size * policy.parameters * part + gradients) * work.passes
     frozen = sum(footprint(model).parameters for model in models.frozen.values())

@@ -1,4 +1,4 @@
-"""How much one optimizer step of a method reads, draws and learns from, per process."""
+"""How much a method reads, draws and learns from in one micro-step, per process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Workload:
     drawn: int
     """Answers sampled; 0 for methods that learn from data."""
     learned: int
-    """Sequences in one backward pass (both answers of a pair)."""
+    """Sequences in one backward pass; a pair of answers counts twice."""
     passes: int
-    """Backward passes over as many sequences, until the next draw."""
+    """Backward passes of that size until the next draw."""
     prompt: int
     """Tokens of a prompt."""
     answer: int
@@ -41,6 +41,7 @@ def workload(module: RLHFModule, data: Any, prompt: int | None, answer: int | No
         if isinstance(module, PPO):
             steps = module.steps
             learned = min(steps.micro_batch_size or drawn, -(-drawn // steps.minibatches))
+            # ⌈drawn / learned⌉ passes per epoch over the answers that were drawn.
             return Workload(drawn, learned, steps.epochs * -(-drawn // learned), prompt, length)
         return Workload(drawn, drawn, 1, prompt, length)
     pairs = isinstance(module, PreferenceModule | RewardModeling)
