@@ -66,7 +66,7 @@ class RowSource(ABC):
 
 @dataclass(frozen=True)
 class Adapter(RowSource):
-    """Knows one dataset's schema. A dataset of one's own needs a frozen dataclass with `example`, no more.
+    """Knows one dataset's schema. For a dataset of your own, a frozen dataclass with `example` is enough.
 
     What `read` gives holds every row's original fields: `metadata["row"]` is the native row as it was read (the same
     mapping, not a copy; never change it), `metadata["source"]` the file and line, beside what the adapter put there.
@@ -84,7 +84,7 @@ class Adapter(RowSource):
         return read_rows(path, split)
 
     def default_reward(self) -> Reward | None:
-        """Return the reward that knows these rows, for runs that name none; None: there is no such."""
+        """Return the reward that fits these rows, for runs that name none; None if there is no such reward."""
         return None
 
     @abstractmethod
@@ -124,7 +124,7 @@ class Adapter(RowSource):
         return self
 
     def sources(self, path: str, split: str | None, max_rows: int | None) -> Sequence[Source] | None:
-        """See `RowSource.sources`; an adapter with a `read` of its own is asked for that."""
+        """See `RowSource.sources`; None for an adapter with a `read` of its own, which only that call can honor."""
         return [Source(self, path, split, max_rows)] if type(self).read is Adapter.read else None
 
     def adapter_of(self, example: Example) -> Adapter:

@@ -43,6 +43,7 @@ class Arena(Comparison):
             lead = _LEADS.get(str(row["winner"]).strip().lower(), 0.0)
             first, second = (row[name] for name in _DIALOGUES)
         else:
+            # Votes are 0 and 1, or false and true, which `as_number` does not take for numbers.
             a, b = (as_number(int(row[name]) if isinstance(row[name], bool) else row[name]) or 0.0 for name in _VOTES)
             lead = a - b
             asked = _said(row["prompt"], "prompt", where)

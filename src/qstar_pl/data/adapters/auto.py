@@ -39,9 +39,9 @@ CANDIDATES: tuple[type[Adapter], ...] = (
     *(Nectar, SQuAD, RedTeam, MultipleChoice, NaturalQuestions, GSM8K, DeepScaleR),
     *(HHRLHF, Messages, PromptResponse, ImplicitPrompt),
 )
-"""The adapters that are asked; of equally sure ones, the first reads."""
+"""The adapters that are asked, in this order: among equally sure ones, the first reads."""
 HEAD, STEP, REACH = 1000, 100, 50_000
-"""Detection looks at the first HEAD rows and at every STEP-th of the REACH behind them, however many are read."""
+"""Detection looks at the first HEAD rows and every STEP-th of the next REACH, whatever `max_rows` says."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ class Auto(Adapter):
 
 def description(adapter: Adapter, rows: Sequence[Row]) -> str:
     """Return what an adapter makes of the columns of such rows, and which of them it ignores."""
+    # Of each column the first row's value, for columns that only some rows have.
     whole = {name: value for row in reversed(rows) for name, value in row.items()}
     found = ", ".join(f"{role} = {column}" for role, column in adapter.fields(whole).items())
     columns = dict.fromkeys(name for row in rows for name in row)

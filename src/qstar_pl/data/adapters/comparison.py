@@ -66,6 +66,7 @@ class Comparison(Adapter):
 
     def uses(self, row: Row) -> Sequence[str]:
         """See `Adapter.uses`."""
+        # `fields` describes columns in words, among which their names are found.
         named = " ".join(self.fields(row).values()).replace(",", " ").replace(".", " ").split()
         return [name for name in row if name in named]
 

@@ -68,7 +68,7 @@ def dialogue(value: Any, name: str, where: str) -> tuple[Turn, ...]:
                 continue
             if role == "tool":
                 said = f"<tool_response>\n{text.strip()}\n</tool_response>"
-                if answered_by_tool:
+                if answered_by_tool:  # results in succession share a turn: user and assistant must alternate
                     turns[-1] = Turn("user", f"{turns[-1].content}\n{said}")
                 else:
                     turns.append(Turn("user", said))

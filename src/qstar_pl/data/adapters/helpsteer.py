@@ -31,6 +31,7 @@ def helpsteer_prompt(value: Any, name: str, where: str) -> tuple[Turn, ...]:
     """
     if value in (None, "", []):
         raise RowRejected("the prompt is empty")
+    # The first turn has no marker of its own.
     marked = isinstance(value, str) and _TURN in value and not value.startswith(_TURN)
     return prompt_turns(f"{_TURN}User\n{value}" if marked else value, name, where)
 
@@ -91,6 +92,7 @@ class HelpSteerPreference(Comparison):
         responses, strength = _columns(row)
         first, second = texts(row, responses, where, type(self).__name__)
         need(row, (strength,), where, type(self).__name__)
+        # The dataset's sign is the other way round: below 0, the first response is better.
         return Duel(first, second, -number(row[strength], strength, where))
 
     def fields(self, row: Row) -> Mapping[str, str]:

@@ -64,6 +64,7 @@ def common_words(first: str, second: str) -> int:
     """Return how many characters both texts begin with, up to the last white space where they part within a word."""
     pairs = zip(first, second, strict=False)
     length = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
+    # Back to a place between words; white space may be on either side of it.
     while length and not (first[length : length + 1].isspace() or first[length - 1].isspace()):
         length -= 1
     return length

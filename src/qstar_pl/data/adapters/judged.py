@@ -39,6 +39,7 @@ def verdict(value: Any) -> bool | None:
     return _VERDICTS.get(value.strip().lower()) if isinstance(value, str) else None
 
 
+# Keywords only, so that subclasses' own fields come first.
 @dataclass(frozen=True, kw_only=True)
 class Judged(Adapter):
     """Columns beside prompt and answer that any dataset may have. An answer that is said to be bad is none.

@@ -29,10 +29,9 @@ class Messages(Judged):
     Roles are system (or developer; at most one, the first message), user (human) and assistant (gpt), the last two in
     turn, beginning with the user. If the last message is the assistant's it is the answer, and all before it the
     prompt; if it is the user's, all is prompt and there is no answer. `content` is a text or a list of text parts.
-    Texts are kept as they are; an empty system message is dropped. Tool calls become text of their turn, tools'
+    Texts are kept as they are; an empty system message is dropped. Tool calls become text of their turn, and tools'
     results turns of the user's, in the form of Hermes's and Qwen's templates. A list of texts (LIMA) is spoken by user
-    and assistant in turn. An object of lists (as Arrow stores a
-    list of objects) and JSON text are read as well.
+    and assistant in turn. An object of lists (as Arrow stores a list of objects) and JSON text are read as well.
 
     Counted and left out: dialogues in another order, with anything that is not text, with an empty message, or whose
     two answers are equal or answer different prompts. Null for the worse answer is absence.
@@ -119,6 +118,7 @@ def _rejected(value: Any, name: str, where: str, prompt: tuple[Turn, ...]) -> st
         turns = dialogue(value, name, where)
         if len(turns) == 1 and turns[0].role == "assistant":
             return turns[0].content
+        # The worse side may lack the system turn that the better one has.
         system = prompt[:1] if prompt[0].role == "system" and turns[:1] and turns[0].role != "system" else ()
         other, answer = parted((*system, *turns))
         if not same(other, prompt):

@@ -16,7 +16,7 @@ from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
 UNKNOWN = "<unk>"
-"""What TriviaQA's test split has for an answer."""
+"""What TriviaQA's test split has in place of an answer."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class PKUSafeRLHF(Comparison):
         winner = number(row[self._verdict], self._verdict, where)
         if winner not in (-1, 0, 1):
             raise RowError(where, f"{self._verdict} must be 0 or 1, got {row[self._verdict]!r}")
-        lead = 0 if winner < 0 else 1 - 2 * winner
+        lead = 0 if winner < 0 else 1 - 2 * winner  # response 0: 1, response 1: −1
         safe = [row.get(f"is_response_{side}_safe") for side in (0, 1)]
         if lead < 0:
             safe.reverse()

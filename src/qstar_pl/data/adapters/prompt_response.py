@@ -91,6 +91,7 @@ class PromptResponse(Judged):
         history = None if self.history_field is None else row.get(self.history_field)
         if history is not None and self.history_field is not None:
             before = dialogue(history, self.history_field, where)
+            # Some histories end with the prompt itself.
             turns = before if same(before[-1:], turns[-1:]) else (*before, *turns)
         context = None if self.context_field is None else row.get(self.context_field)
         text = "" if context is None else as_text(context, self.context_field or "", where).strip()
@@ -141,6 +142,7 @@ class PromptResponse(Judged):
         """Take the columns by their usual names; see `PROMPTS`, `PAIRS` and `RESPONSES`."""
         candidates = [name for name in PROMPTS if table.holds(*_SPOKEN, of=(name,))]
         pair = next((names for names in PAIRS if table.holds(*_SPOKEN, of=names)), None)
+        # Dialogues are prompts only beside a pair of answers or under the name of a context; else they are `Messages`'.
         if not candidates:
             candidates = [name for name in ("context", "trajectory", *DIALOGUES) if table.kind(name) is Kind.DIALOGUE]
             candidates = candidates if pair is not None or "context" in candidates else []
@@ -160,6 +162,7 @@ class PromptResponse(Judged):
             options |= {"response_field": pair[0], "rejected_field": pair[1]}
             confidence = Confidence.PAIRS
         judgement, remarks = detect_judgement(table, [name for name in options.values() if name is not None])
+        # A verdict or a score judges one answer; here there are two, or none.
         if pair is not None or response is None:
             judgement = {
                 key: value for key, value in judgement.items() if key in ("system_field", "final_answer_field")

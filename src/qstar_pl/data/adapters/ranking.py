@@ -49,7 +49,7 @@ class Ranking(Adapter):
         judged = [
             (text.strip(), score) for text, score in self.scored(row, where) if score is not None and text.strip()
         ]
-        # The order of Python's sort is stable: of equal scores, the first answer counts.
+        # Python's sort is stable: of equal scores, the first answer counts.
         ranked = sorted(judged, key=lambda pair: -pair[1])
         worse = [pair for pair in ranked if pair[1] < ranked[0][1]]
         if not worse:
@@ -73,7 +73,7 @@ def _objects(row: Row, name: str, where: str) -> list[dict[str, Any]]:
 class UltraFeedback(Ranking):
     """Rows with `instruction` and `completions`, objects with `response` and scores (openbmb/UltraFeedback).
 
-    Its binarised descendants, with `chosen` and `rejected`, are read by `Messages`.
+    Its binarized descendants, with `chosen` and `rejected`, are read by `Messages`.
     """
 
     score: Literal["overall_score", "fine-grained_score"] = "overall_score"

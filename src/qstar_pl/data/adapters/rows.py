@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 NAMED = 3
-"""Of so many rows that are left out for the same reason it is kept where they stand."""
+"""How many places are kept of rows that are left out for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Rows:
     parts: tuple[PartRows, ...] = ()
     """The parts of a mixture; empty for a single dataset."""
     first: Mapping[str, str] = field(default_factory=dict)
-    """Of each reason, where its first row stands, and what more is known of that one."""
+    """Of each reason, where its first row stands, and what else is known about that row."""
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of each reason, where its first `NAMED` rows stand."""
     cache: str | None = None
@@ -88,6 +88,7 @@ def convert(adapter: Adapter, where: str, row: Row | Unreadable) -> Example:
         raise
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise RowRejected(f"{type(adapter).__name__} failed with {type(error).__name__}: {error}") from error
+    # The adapter's own entries win.
     return replace(example, metadata={"source": where, "row": row, **example.metadata})
 
 

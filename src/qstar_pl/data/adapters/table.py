@@ -91,7 +91,7 @@ class Table:
         """Return what most cells of a column are; None where there is no column, or nothing in it."""
         if name not in self._kinds:
             found = Counter(kind(row.get(name)) for row in self.rows)
-            found.pop(None, None)
+            found.pop(None, None)  # null and empty cells have no say
             self._kinds[name] = max(found, key=lambda key: found[key]) if found else None
         return self._kinds[name]
 

@@ -62,6 +62,7 @@ class TinyWorld(Adapter):
         """Convert a comparison, or pick the demonstration out of it where `quality` asks for one."""
         metadata = {key: value for key, value in row.items() if key not in _NOT_METADATA} | {"source": where}
         if row["task"] == "dialogue":
+            # Dialogues are rows of HH-RLHF in all but their other columns.
             example = replace(HHRLHF().example(row, where), metadata=metadata)
         else:
             turns = (Turn("user", row["prompt"]),)

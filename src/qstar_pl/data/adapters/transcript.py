@@ -56,7 +56,7 @@ def transcript(text: str) -> tuple[tuple[Turn, ...], str | None]:
 def _form(text: str) -> re.Pattern[str] | None:
     stripped = text.strip()
     for form in _FORMS:
-        first = form.match(stripped)
+        first = form.match(stripped)  # at the beginning: a quoted transcript inside a text is none
         if first is not None and first[1] != "Assistant" and any(m[1] == "Assistant" for m in form.finditer(stripped)):
             return form
     return None
