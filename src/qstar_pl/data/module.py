@@ -85,17 +85,17 @@ class RLHFDataModule(LightningDataModule):
             eval_batch_size: the same for validation, test and predict; by default `batch_size`.
             max_prompt_tokens: longer prompts lose their oldest turns, then tokens on the left.
             max_completion_tokens: longer answers are cut on the right and have no EOS then; EOS counts.
-            drop_long_answers: leave rows with longer answers out instead.
+            drop_long_answers: leave rows with longer answers out instead of cutting the answers.
             val_fraction: part of the prompts for validation.
             test_fraction: part of the prompts for test.
-            val_limit: use at most so many validation rows.
-            test_limit: use at most so many test rows.
-            max_rows: read at most so many rows (of each part of a mixture).
-            seed: of the splits, which runs under different seeds so share; with the run's own (`--seed_everything`),
-                of the order of training, so that such runs differ in what they see when.
+            val_limit: use at most this many validation rows.
+            test_limit: use at most this many test rows.
+            max_rows: read at most this many rows (of each part of a mixture).
+            seed: of the splits, which runs with different `--seed_everything` therefore share; combined with that one,
+                of the order of training, in which such runs differ.
             num_workers: processes that prepare training batches ahead.
             filters: leave rows out by length, reward margin or duplicate prompts, before sub-sampling.
-            subset_size: use so many rows, chosen by a hash of their content: a smaller subset is part of a larger one.
+            subset_size: use this many rows, chosen by a hash of their content: smaller subsets are part of larger ones.
             system_prompt: a system turn for dialogues without one.
             rendering: how dialogues become text; by default the tokenizer's chat template, else HH-RLHF's form.
             cache: keep token ids on disk, under a hash of texts, tokenizer and options, for 5000 rows and more.
@@ -188,7 +188,7 @@ class RLHFDataModule(LightningDataModule):
             if tokenizer is None:
                 raise UserError("tokenizer must be given where no model with a tokenizer is trained, got None")
             return tokenizer
-        if self._prepared is not None:
+        if self._prepared is not None:  # the same object again, by which `setup` sees that nothing has changed
             return self._prepared.encoder.tokenizer
         return load_tokenizer(self.tokenizer, argument="tokenizer")
 
@@ -249,12 +249,12 @@ class RLHFDataModule(LightningDataModule):
         self._check_training_rows(kind)
         rows = kind.select(self._ready.splits.train)
         attached = Attached(self.trainer)
-        self.teardown()
+        self.teardown()  # the workers of an earlier loader
         order = training_order(
             rows,
             self._rows.parts if self._rows else (),
             batch_size=self.batch_size,
-            # A run's seed of 0, as well as a method without one, leaves the order to the data's own.
+            # The run's seed takes the upper bits; where it is 0, or the method has none, the data's own alone counts.
             seed=self.seed + (getattr(attached.method, "sampling_seed", 0) << 32),
             share=attached.share,
             shuffle=attached.shuffle,

@@ -1,4 +1,4 @@
-"""A rollout as rows of text with what the data set had beside them."""
+"""A rollout as rows of text, with what the dataset had beside them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from qstar_pl.rollout.diagnostics import row_diagnostics, token_diagnostics
 from qstar_pl.types import Example, Rollout
 
 ROW, ROW_INDEX, PROMPT_CUT = "row", "row_idx", "prompt_cut"
-"""Where an example's metadata holds the row as the data set has it, its number, and whether its prompt was cut."""
+"""Where an example's metadata holds the row as the dataset has it, its number, and whether its prompt was cut."""
 OWN = ("messages", "sample_idx", "answer_idx", "diagnostics", "tokens")
-"""Names that are taken: a data set's own column of such a name becomes `original_<name>`."""
+"""Names that are taken: a dataset's own column of such a name becomes `original_<name>`."""
 
 
 def make_records(
@@ -27,7 +27,7 @@ def make_records(
 ) -> list[dict[str, Any]]:
     """Return one dictionary per answer: messages, both numbers, the row's own fields, diagnostics, perhaps tokens.
 
-    `sample_idx` is the row of the data set (None where rows are not counted), `answer_idx` the number of the answer.
+    `sample_idx` is the row of the dataset (None where rows are not counted), `answer_idx` the number of the answer.
 
     Args:
         rollout: the answers.
@@ -63,14 +63,14 @@ def make_records(
 
 def original_fields(example: Example) -> dict[str, Any]:
     """Return the columns of the row that an example was made of (without it: all metadata)."""
-    row = example.metadata.get(ROW)
+    row = example.metadata.get(ROW)  # put there when rows are read; examples made by hand have none
     fields: Mapping[str, Any] = row if isinstance(row, Mapping) else example.metadata
     return {f"original_{name}" if name in OWN else name: value for name, value in fields.items()}
 
 
 def json_line(value: Mapping[str, Any]) -> bytes:
     """Return one line of JSON in UTF-8; what JSON has no form for becomes its text (dates, bytes) or null (NaN)."""
-    try:
+    try:  # only lines that do hold a NaN are gone through for it
         text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
     except ValueError:
         text = json.dumps(plain(dict(value)), ensure_ascii=False, default=str, allow_nan=False)

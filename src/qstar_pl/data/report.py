@@ -133,6 +133,7 @@ def _parts(rows: Rows, prepared: Prepared, training: EncodedRows) -> tuple[PartR
     used, items = ([len(some.of_part(part.name)) for part in rows.parts] for some in (prepared.rows, training))
     counts = items
     if training:
+        # For its counts only, which depend on neither batch size nor seed.
         order = training_order(training, rows.parts, batch_size=1, seed=0)
         counts = order.counts if isinstance(order, MixedOrder) else counts
     return tuple(

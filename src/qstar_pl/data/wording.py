@@ -1,7 +1,7 @@
-"""What is said of data, in the options of the command that reads them.
+"""Messages about data in terms of the options of the command that reads them.
 
-The code that reads data speaks of `fit`'s options: `path`, `split`, `--data.adapter`. Other commands call them
-something else, and say so here.
+The code that reads data speaks of `fit`'s options: `path`, `split`, `--data.adapter`. Other commands have other names
+for them, which are given here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.console import Console
 from qstar_pl.errors import UserError
 
 Rules = Sequence[tuple[str, str]]
-"""Regular expressions of what is said for `fit` → what is said instead, in this order."""
+"""Regular expressions of what is said for `fit` → what is said instead, applied in this order."""
 OF_DATA: Rules = ((r"--data\.", "--"),)
 """For `qstar data`, whose options have no group."""
 OF_GENERATE: Rules = (

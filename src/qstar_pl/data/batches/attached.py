@@ -34,6 +34,7 @@ class Attached:
         """Whether batches must be `Sealed`: only precision plugins that look into batches need it."""
         return (
             self.trainer is not None
+            # Lightning's base class returns batches as they are.
             and type(self.trainer.precision_plugin).convert_input is not Precision.convert_input
         )
 
@@ -66,5 +67,6 @@ class Attached:
         """Return how many of the batches handed out (0 or 1) the trainer has not finished."""
         if self.trainer is None:
             return 0
+        # Lightning counts a batch as ready when it is on its device, as processed when its step is over.
         progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
         return int(progress.ready > progress.processed)

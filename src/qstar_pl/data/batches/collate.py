@@ -66,6 +66,7 @@ class PromptCollate(Collate):
     def select(cls, rows: Iterable[Encoded]) -> EncodedRows:
         """Return the first row of each prompt."""
         found = EncodedRows.of(rows)
+        # unique orders by key; sorting the places restores the rows' own order.
         return found.take(np.sort(np.unique(found.keys, return_index=True)[1]))
 
     def __call__(self, rows: Sequence[Encoded]) -> PromptBatch:

@@ -126,8 +126,8 @@ class TrainLoader:
             num_workers: processes that collate ahead.
             pin_memory: whether batches are copied to page-locked memory.
             seal: whether batches come as `Sealed`.
-            unprocessed: how many of the batches handed out (0 or 1) the trainer has not finished, asked when the state
-                is saved: a checkpoint written because a step failed repeats that step's batch.
+            unprocessed: called when the state is saved; returns how many of the batches handed out (0 or 1) the trainer
+                has not finished, so that a checkpoint written because a step failed repeats that step's batch.
 
         """
         self.order = order
@@ -153,6 +153,7 @@ class TrainLoader:
 
     def __iter__(self) -> Iterator[TensorFields | Sealed]:
         for batch in self._loader:
+            # Before the batch is handed out: a checkpoint that is saved during its step counts it.
             self._advance()
             yield Sealed(batch) if self.seal else batch
 
@@ -171,7 +172,7 @@ class TrainLoader:
     def state_dict(self) -> dict[str, Any]:
         """Return the position in rows, so that it can be kept under another batch size or world size."""
         epoch, batches = self.position.epoch, self.position.batches - self._unprocessed()
-        if batches < 0:
+        if batches < 0:  # the unfinished batch was the last of the epoch before
             epoch, batches = epoch - 1, self.order.epoch_batches - 1
         return {
             "epoch": epoch,
@@ -188,6 +189,6 @@ class TrainLoader:
                 "position in the new order, so rows of this epoch may be repeated or left out."
             )
         self.position.epoch = state["epoch"]
-        self.position.batches = state["rows"] // self.order.global_batch
+        self.position.batches = state["rows"] // self.order.global_batch  # rounded down: a batch that was begun is taken again
         if self.position.batches >= self.order.epoch_batches:
             self.position.epoch, self.position.batches = self.position.epoch + 1, 0

@@ -46,6 +46,7 @@ class MixedOrder(TrainOrder):
         """Rows of each part in an epoch; they sum to `rows`."""
         shares = [self.rows * weight / sum(self.weights) for weight in self.weights]
         counts = [int(share) for share in shares]
+        # Rounded down, and what is left goes to the largest remainders.
         by_remainder = sorted(range(len(shares)), key=lambda part: counts[part] - shares[part])
         for part in by_remainder[: self.rows - sum(counts)]:
             counts[part] += 1
@@ -55,6 +56,7 @@ class MixedOrder(TrainOrder):
         """Return the row numbers of epoch `number` in their order."""
         number = number if self.shuffle else 0
         counts = self.counts
+        # [rows] numbers of parts: first each as often as its count, then shuffled.
         labels = torch.repeat_interleave(torch.tensor(counts))
         labels = labels[torch.randperm(self.rows, generator=generator(self.seed, number))]
         streams = [self._stream(part, number * count) for part, count in enumerate(counts)]
@@ -62,7 +64,7 @@ class MixedOrder(TrainOrder):
 
     def _stream(self, part: int, start: int) -> Iterator[int]:
         rows = self.parts[part]
-        cycle, offset = divmod(start, len(rows))
+        cycle, offset = divmod(start, len(rows))  # permutations used up before, rows used of the next
         while True:
             order = torch.randperm(len(rows), generator=generator(self.seed, f"part {part}", cycle)).tolist()
             yield from (rows[index] for index in islice(order, offset, None))

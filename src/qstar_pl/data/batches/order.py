@@ -69,11 +69,12 @@ class TrainOrder:
         return order
 
     def fingerprint(self, keys: Sequence[int]) -> str:
-        """Return what tells this order of rows with these prompts' keys from another, beside the seed."""
+        """Return a hash that, with the seed, identifies this order of rows with these prompts' keys."""
         return digest(keys)
 
     def epoch(self, number: int) -> list[list[int]]:
         """Return this rank's batches of row indices in epoch `number`."""
+        # The same permutation on every rank, each of which takes its own slice of every global batch.
         order = self.permutation(number)
         size = self.global_batch // self.share.world_size
         starts = range(self.share.rank * size, self.epoch_batches * self.global_batch, self.global_batch)
@@ -94,7 +95,7 @@ def evaluation_batches(rows: int, batch_size: int, share: Share) -> list[list[in
         raise UserError(f"an evaluation split must have a row for each of {share.world_size} processes, got {rows}")
     mine = range(share.rank, rows, share.world_size)
     fewest, most = rows // share.world_size, -(-rows // share.world_size)
-    batches = min(-(-most // batch_size), fewest)
+    batches = min(-(-most // batch_size), fewest)  # no more than the rank with the fewest rows can fill
     # A start is moved to the left where a later batch would be left without a row.
     starts = [min(number * batch_size, len(mine) - (batches - number)) for number in range(batches)]
     return [list(mine[start:end]) for start, end in zip(starts, [*starts[1:], len(mine)], strict=True)]

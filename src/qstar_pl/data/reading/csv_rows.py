@@ -20,7 +20,7 @@ def csv_rows(file: Path) -> Located:
         UserError: if the header names a column twice, or is no text.
 
     """
-    csv.field_size_limit(sys.maxsize)
+    csv.field_size_limit(sys.maxsize)  # Python's default refuses cells of more than 128 KiB
     with open_text(file, newline="") as stream:
         first = stream.readline()
         stream.seek(0)
@@ -38,7 +38,7 @@ def csv_rows(file: Path) -> Located:
             except csv.Error:
                 yield f"{file}:{reader.line_num}", Unreadable("the row is not CSV")
                 continue
-            if not cells:
+            if not cells:  # an empty line
                 continue
             where = f"{file}:{reader.line_num}"
             if len(cells) != len(header):

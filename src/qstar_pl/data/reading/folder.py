@@ -26,8 +26,8 @@ def folder_files(root: Path, configuration: str | None, split: str | None, suffi
     """Return the data files of a folder, in the order of their names.
 
     A copy of a hub dataset says in its README.md which files make up which configuration and split; elsewhere a split
-    is a word in a file's path ("valid" and "val" are "validation"). Without `split` it is train where the files tell
-    splits apart and one of them is train, which is said; else all files.
+    is a word in a file's path ("valid" and "val" are "validation"). Without `split`, the files of train are read, and a
+    line says so, where the files tell splits apart and one of them is train; else all files are.
 
     Raises:
         UserError: if there are none, or the configuration must be named.
@@ -38,6 +38,7 @@ def folder_files(root: Path, configuration: str | None, split: str | None, suffi
     if listed is not None:
         return _of_split({name: found for name, found in listed.items() if found}, split, root)
     if split is not None:
+        # The word itself before its synonyms: "val" beside "validation" is a split of its own.
         named = [file for file in files if split in _words(file.relative_to(root))]
         same = [file for file in files if split_of(file.relative_to(root)) == _canonical(split)]
         files = named or same
@@ -171,4 +172,5 @@ def _matching(root: Path, files: Sequence[Path], patterns: Sequence[str]) -> lis
             raise UserError(
                 f"path must hold a README.md that names files of its folder, got {root} with {pattern!r}"
             ) from error
+    # Resolved, for the hub's cache holds links; and only what `files` holds, which is data and lies in the folder.
     return [file for file in files if file.resolve() in found]

@@ -1,4 +1,4 @@
-"""JSON, one object per line or a list of objects; what Python cannot hold is told apart from what is no JSON."""
+"""JSON, one object per line or a list of objects; what Python cannot hold is told apart from what is not JSON."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _float(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-# NaN and infinities are no JSON, and nothing that is written could be read elsewhere: they become null. A whole number
-# of more digits than Python is willing to print stays text.
+# NaN and infinities are not JSON, and other readers would refuse what is written with them: they become null. A whole
+# number of more digits than Python is willing to print stays text.
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=lambda _: None)
 
 
@@ -98,7 +98,7 @@ def _is_column(value: Any) -> bool:
 
 def _items(text: str, file: Path) -> Iterator[str]:
     """Yield the items of a JSON list as they are written."""
-    depth, start = 0, 1
+    depth, start = 0, 1  # behind the list's own bracket
     for match in _TOKENS.finditer(text):
         token = match[0]
         depth += (token in "[{") - (token in "]}")
@@ -124,6 +124,7 @@ def _row(text: str) -> Row | Unreadable:
 def _checked(value: Any, text: str) -> Row | Unreadable:
     if not isinstance(value, dict):
         return Unreadable("the row is not a JSON object")
+    # Counting is cheap, and no row is deeper than it has brackets.
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         return Unreadable(f"the row is nested more than {MAX_DEPTH} levels deep")
     if _undecoded(text) and not _encodable(value):
@@ -151,7 +152,7 @@ def _encodable(value: Any) -> bool:
 
 
 def _depth(value: Any) -> int:
-    deepest, stack = 0, [(value, 1)]
+    deepest, stack = 0, [(value, 1)]  # no recursion, which deep rows would exhaust
     while stack:
         one, level = stack.pop()
         if isinstance(one, dict | list):

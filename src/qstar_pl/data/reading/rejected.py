@@ -6,7 +6,7 @@ from qstar_pl.errors import UserError
 
 
 class RowRejected(Exception):  # noqa: N818 (not an error: a row that is counted and left out)
-    """A row that must not be used; the message is the reason under which it is counted, the same for all such rows."""
+    """A row that must not be used; the message is the reason that it is counted under, the same for all such rows."""
 
 
 class RowError(UserError):

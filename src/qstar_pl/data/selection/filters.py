@@ -83,6 +83,7 @@ def apply_filters(
     kept, rejected = as_examples(examples), Counter[str]()
     for one in filters:
         reasons = one.reasons(kept, tokenizer)
+        # A row is counted once, under the first filter that leaves it out.
         rejected.update(reason for reason in reasons if reason is not None)
         numbers = [number for number, reason in enumerate(reasons) if reason is None]
         kept = kept if len(numbers) == len(kept) else kept.take(numbers)

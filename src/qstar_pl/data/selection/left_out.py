@@ -1,4 +1,4 @@
-"""How many rows may be left out before a dataset is taken for another than it is."""
+"""How many rows may be left out before the adapter is taken to be the wrong one."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class Preparation:
         """
         try:
             cache = CacheFolder.of(self.cache_dir) if self.cache else None
-        except RuntimeError:  # no home folder, which the token ids say
+        except RuntimeError:  # no home folder; `_tokenized` says so
             cache = None
         return read_cached(source, path, split, max_rows, cache)
 

@@ -28,7 +28,7 @@ class Splits:
 
 def prompt_position(key: int, seed: int) -> float:
     """Return a number in [0, 1) for a prompt, uniform over prompts, the same in every process and file order."""
-    return hashed_number(f"{seed}:{key}", bits=53) / 2**53
+    return hashed_number(f"{seed}:{key}", bits=53) / 2**53  # 53 bits: exact as a float
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
@@ -53,7 +53,7 @@ def split_by_prompt(rows: Iterable[Encoded], *, val_fraction: float, test_fracti
     """
     found = EncodedRows.of(rows)
     positions = np.asarray([prompt_position(key, seed) for key in found.keys.tolist()], np.float64)
-    order = np.argsort(positions, kind="stable")
+    order = np.argsort(positions, kind="stable")  # stable: rows of one prompt keep the order of the input
     test, rest = positions < test_fraction, positions >= test_fraction + val_fraction
     of_val = ~test & ~rest
     return Splits(

@@ -38,11 +38,11 @@ class ArrowFile:
         Args:
             path: of the file.
             schema: that it must have.
-            verify: whether the digest is compared; a file that was written a moment ago needs it not.
+            verify: whether the digest is compared; a file written a moment ago does not need it.
 
         Raises:
-            OSError: if it cannot be opened, is no plain file (a pipe is not waited for), or if anybody but this user
-                and root owns it or everybody may write to it.
+            OSError: if it cannot be opened, is not a plain file (a pipe is not waited for), is owned by anyone but this
+                user and root, or may be written by everyone.
             ValueError: if it is damaged or has another form; so do Arrow's own exceptions.
 
         """
@@ -61,7 +61,7 @@ class ArrowFile:
         finally:
             os.close(descriptor)
         facts = int.from_bytes(content[body : body + _LENGTH], "big")
-        if len(content) < found.st_size or facts > body:
+        if len(content) < found.st_size or facts > body:  # shortened meanwhile, or a forged length
             raise ValueError(f"{path} is damaged")
         self.facts: dict[str, Any] = json.loads(content[body - facts : body])
         with arrow.ipc.open_stream(arrow.py_buffer(memoryview(content)[: body - facts])) as stream:
@@ -101,7 +101,7 @@ class ArrowFile:
         if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:  # a worker process that is not forked maps the file itself
         return _again, (self.path, self._schema)
 
 
@@ -163,7 +163,7 @@ class ArrowWriter:
         self._stream.write_batch(arrow.record_batch(arrays, schema=self._schema))
 
     def finish(self, facts: Mapping[str, Any], path: Path | None) -> ArrowFile:
-        """Write the facts, put the file in its place, and open it; without a place it goes when it is closed.
+        """Write the facts, put the file in its place, and open it; without a place it vanishes when it is closed.
 
         Raises:
             OSError: if that fails; nothing is left behind then.
@@ -176,7 +176,7 @@ class ArrowWriter:
             self._file.write(self._content.digest())
             self._file.close()
             if path is not None:
-                self._beside.replace(path)
+                self._beside.replace(path)  # at once: others see the old file or the whole new one
                 return ArrowFile(path, self._schema, verify=False)
             return ArrowFile(self._beside, self._schema, verify=False)
         finally:

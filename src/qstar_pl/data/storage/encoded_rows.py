@@ -16,7 +16,7 @@ from qstar_pl.data.text.encoding import Encoded
 
 @dataclass(frozen=True)
 class Columns:
-    """Of every row one number each."""
+    """What splits and batches choose by: one number of each row per column, [rows]."""
 
     key: NDArray[np.int64]
     """`Example.key`."""

@@ -61,6 +61,7 @@ class Parts:
 
     def mask(self, name: str) -> NDArray[np.bool_]:
         """Return for each row whether it belongs to a part."""
+        # −2 is no row's number: a part without rows has a mask without a True.
         found: NDArray[np.bool_] = self.number == (self.names.index(name) if name in self.names else -2)
         return found
 
@@ -200,7 +201,7 @@ class StoredExamples(Examples):
 
     def __iter__(self) -> Iterator[Example]:
         for number in range(len(self)):
-            if number % 10000 == 9999:
+            if number % 10000 == 9999:  # or a pass over the rows would end with the whole file in memory
                 self._file.forget()
             yield self.one(number)
 
@@ -240,7 +241,7 @@ class StoredExamples(Examples):
     def parts(self) -> Parts:
         """See `Examples.parts`."""
         names = [source.name for source in self._sources]
-        if None in names:
+        if None in names:  # a single dataset, which is no mixture
             return Parts((), np.full(len(self), -1, np.int32))
         return Parts(tuple(map(str, names)), self._taken("part"))
 

@@ -78,6 +78,7 @@ def _of_this_package(value: Any) -> bool:
 
 
 def _reads_files(adapter: Adapter) -> bool:
+    # An adapter with `rows` of its own may take them from anywhere.
     return type(adapter).rows is Adapter.rows
 
 
@@ -92,7 +93,7 @@ def _code() -> str:
 
 def _encoder(encoder: Encoder) -> list[object] | None:
     tokenizer = encoder.tokenizer
-    if not tokenizer.is_fast:
+    if not tokenizer.is_fast:  # only a fast one can be written down whole, as JSON
         return None
     template = encoder.template
     try:
@@ -112,7 +113,7 @@ def _encoder(encoder: Encoder) -> list[object] | None:
 
 def _tokenizer(tokenizer: PreTrainedTokenizerBase) -> list[object]:
     backend = json.loads(tokenizer.backend_tokenizer.to_str())
-    # What the last call asked for, not what the tokenizer is.
+    # What the last call asked for, not a property of the tokenizer.
     backend.pop("truncation", None)
     backend.pop("padding", None)
     kind = f"{type(tokenizer).__module__}.{type(tokenizer).__qualname__}"

@@ -26,7 +26,7 @@ def read_cached(
 ) -> Rows:
     """Return what `source.read` returns, with a notice if a file could not be used or made.
 
-    More rows than are worth a file are not held in memory: their examples are a `StoredExamples`. Where the rows come
+    A dataset that is worth a file is not held in memory: its examples are a `StoredExamples`. Where the rows come
     from files on this disk, through an adapter of this package, the file has a name and is found by the next start;
     else it is there for this process alone. Whatever is wrong with the cache costs time, never the run.
 
@@ -65,7 +65,7 @@ def load_rows(file: Path, sources: Sequence[Source]) -> Rows | None:
         opened = ArrowFile(file, SCHEMA)
         opened.check()
         facts = opened.facts
-        bytes.fromhex(facts["digest"])
+        bytes.fromhex(facts["digest"])  # raises if it is no hash, before anything relies on it
         parts = tuple(PartRows(str(part["name"]), int(part["read"]), part["weight"]) for part in facts["parts"])
         rejected = Counter({str(reason): int(count) for reason, count in facts["rejected"].items()})
         places = {str(reason): tuple(map(str, where)) for reason, where in facts["places"].items()}
@@ -88,7 +88,7 @@ class _Spool:
         self._cache = cache
         self._sources = sources
         self._held: list[Example] | None = []
-        """All examples so far, as long as there are few or a row that cannot be stored."""
+        """All examples so far, as long as there are few, or if a row cannot be stored; else None."""
         self._writer: ArrowWriter | None = None
         self._pending: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
         self._storable = True
@@ -154,7 +154,7 @@ class _Spool:
             column.clear()
 
     def close(self) -> None:
-        """Leave nothing behind of a file that was not finished."""
+        """Leave nothing of an unfinished file behind."""
         if self._writer is not None:
             self._writer.abandon()
 

@@ -46,7 +46,7 @@ class Tokenized:
     cache: str | None = None
     """What was done with the cache, for the report; None if it was left alone."""
     numbers: NDArray[np.int64] | None = None
-    """Of each row's example, where the rows are a file's."""
+    """[rows] number of each row's example, ascending, where the rows are a file's."""
 
 
 def encoded(encoder: Encoder, examples: Iterable[Example], rejected: Counter[str]) -> Iterator[tuple[int, Encoded]]:
@@ -85,7 +85,7 @@ def write_tokens(file: Path, encoder: Encoder, examples: Examples) -> Tokenized:
 def load_tokens(file: Path, examples: Examples) -> Tokenized | None:
     """Return the rows and what was left out.
 
-    None if the file is not there or not readable, is no file (opening a pipe would wait for ever), belongs to or
+    None if the file is not there or not readable, is not a plain file (a pipe would keep it waiting), belongs to or
     may be written by someone else, is damaged, or holds something else than these examples' rows.
     """
     try:
@@ -137,6 +137,7 @@ def _ids(column: Any, at: int) -> Ids | None:
 
 def _fits(opened: ArrowFile, found: Tokenized, examples: Examples) -> bool:
     """Return whether a file can be these examples' rows, each example being a row or left out."""
+    # The digest vouches for bytes, not for their meaning: what passes here must not fail or index beyond an end later.
     numbers, count = opened.column("example"), len(opened)
     if count + found.rejected.total() != len(examples) or any(left < 0 for left in found.rejected.values()):
         return False

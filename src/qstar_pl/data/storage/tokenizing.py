@@ -19,6 +19,7 @@ from qstar_pl.data.text.encoding import Encoded, Encoder
 from qstar_pl.types import Example
 
 _LOOKED_AT = 50
+"""About how many examples are tokenized again to see that a cached file is right."""
 
 
 def encode_all(encoder: Encoder, examples: Sequence[Example]) -> Tokenized:
@@ -63,7 +64,7 @@ def _as_made(encoder: Encoder, examples: Examples, found: Tokenized) -> bool:
     step = max(len(examples) // _LOOKED_AT, 1)
     for number in sorted({*range(0, len(examples), step), *range(len(examples))[-1:]}):
         made = encode_all(encoder, [examples[number]])
-        at = int(np.searchsorted(numbers, number))
+        at = int(np.searchsorted(numbers, number))  # the example's row, if it was not left out
         if at == len(numbers) or numbers[at] != number:
             if made.rows or not made.rejected.keys() <= found.rejected.keys():
                 return False

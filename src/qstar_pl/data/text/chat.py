@@ -75,6 +75,7 @@ class ChatTemplate(Template):
         """
         prompt = self.prompt(turns)
         whole = self._render([*turns, Turn("assistant", answer)], add_generation_prompt=False)
+        # Such a template writes <think> where an answer is to be made, and not before one that is given.
         if prompt.rstrip().endswith(THINK) and not whole.startswith(prompt):
             return self._up_to_end(self._behind_thought(prompt, whole, self.guard.hide(answer.strip())))
         if not whole.startswith(prompt):

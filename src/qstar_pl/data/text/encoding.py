@@ -20,10 +20,10 @@ from qstar_pl.types import Example, Turn
 
 Ids = NDArray[np.int32]
 
-# As long as HH's "\n\nAssistant:": how much of the prompt's end an answer is tokenized behind.
+# Characters of the prompt's end that an answer is tokenized behind: as many as HH-RLHF's "\n\nAssistant:" has.
 _CONTEXT = 12
 _BREAK = "\n"
-"""What the parts of a text are tokenized behind, where it is broken at the name of a control token."""
+"""What the later parts of a text are tokenized behind where the name of a control token divides it."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Encoder:
     a way that the first turn left (after a system turn, which goes last) is the user's. If even that is too long, its
     tokens are cut on the left; a leading BOS stays. The end of the prompt, which the model continues, is never cut.
 
-    An answer is tokenized in the context of the prompt's end, ends with EOS (or the end of turn that a chat template
-    writes, at which sampling stops) exactly once, and EOS counts. One longer
-    than `max_completion_tokens` is cut on the right and then has no EOS, so that a model does not learn to stop in
+    An answer is tokenized in the context of the prompt's end and ends with EOS (or the end of turn that a chat template
+    writes, at which sampling stops) exactly once, which counts as a token. An answer longer than
+    `max_completion_tokens` is cut on the right and then has no EOS, so that a model does not learn to stop in
     mid-sentence. The answer is never shortened to make room for the prompt, nor the other way round.
     """
 
@@ -117,6 +117,7 @@ class Encoder:
             ids = self._bos + self._rendered(self.template.prompt(kept), behind="")
             if len(ids) <= self.max_prompt_tokens:
                 return ids, len(kept) < len(turns)
+        # `ids` is now the shortest form, still too long.
         head = ids[:1] if ids[0] == self.tokenizer.bos_token_id and self.max_prompt_tokens > 1 else []
         return head + ids[len(ids) - (self.max_prompt_tokens - len(head)) :], True
 
@@ -137,7 +138,7 @@ class Encoder:
         if not self.template.writes_special_tokens:
             return self._ids_behind(behind, text, special=False) if behind else self._ids(text, special=False)
         pieces = Guard(self.tokenizer)
-        first = [behind]
+        first = [behind]  # for the first piece; later ones stand behind `_BREAK`
 
         def ids_of(piece: str, special: bool) -> list[int]:
             context = first.pop() if first else _BREAK
@@ -150,13 +151,14 @@ class Encoder:
         key = (context, special)
         if key not in self._heads:
             self._heads[key] = self._ids(context, special=special)
+        # Tokens may reach across the border; then the text is tokenized alone.
         head = self._heads[key]
         whole = self._ids(context + text, special=special)
         return whole[len(head) :] if whole[: len(head)] == head else self._ids(text, special=special)
 
     @cached_property
     def _backend(self) -> Any:
-        """What a fast tokenizer asks in the end, where no method of its own comes between; else None.
+        """What a fast tokenizer calls in the end; None for others, and where a class of its own changes the way there.
 
         Its answers are the tokenizer's, without the 40 µs that the tokenizer's own layer takes for each text.
         """
@@ -166,6 +168,7 @@ class Encoder:
 
     def _ids(self, text: str, *, special: bool) -> list[int]:
         if (backend := self._backend) is not None:
+            # Calls of the tokenizer leave their settings in the backend.
             if backend.truncation is not None:
                 backend.no_truncation()
             if backend.padding is not None:
