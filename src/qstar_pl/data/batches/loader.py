@@ -189,6 +189,6 @@ class TrainLoader:
                 "position in the new order, so rows of this epoch may be repeated or left out."
             )
         self.position.epoch = state["epoch"]
-        self.position.batches = state["rows"] // self.order.global_batch  # rounded down: a batch that was begun is taken again
+        self.position.batches = state["rows"] // self.order.global_batch  # rounded down: rows may repeat, none is lost
         if self.position.batches >= self.order.epoch_batches:
             self.position.epoch, self.position.batches = self.position.epoch + 1, 0
