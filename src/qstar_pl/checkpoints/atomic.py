@@ -1,4 +1,4 @@
-"""Lightning's checkpoints, there as a whole or as they were before."""
+"""Lightning's checkpoints, written in one step: the new one is whole, or the old one is still there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _write(checkpoint: dict[str, Any], file: Path, path: Path) -> None:
     except RuntimeError as error:
         if "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
             raise
-        # All that torch says of a full disk, a quota or a limit on file sizes is at which byte it noticed.
+        # All that torch says of a full disk, a quota or a limit on file sizes is at which byte it failed.
         raise UserError(
             f"the disk must have room for checkpoints, got {path.parent}, which is full, or a quota or a limit on the "
             f"sizes of files, which {path.name} has reached; no checkpoint that was written before is lost"
@@ -32,8 +32,8 @@ def _write(checkpoint: dict[str, Any], file: Path, path: Path) -> None:
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's checkpoints as files on a local disk, written beside their name first and checked when read.
 
-    Lightning's own writer goes by the system's folder for temporary files; where that is another file system, the last
-    step is a copy, and a kill in it leaves half a checkpoint under the final name.
+    Lightning's own writer goes through the system's folder for temporary files. If that is another file system, its
+    last step is a copy, and a kill during it leaves half a checkpoint under the final name.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any = None) -> None:

@@ -1,7 +1,7 @@
 """A SHA-256 over every byte of a checkpoint's file, kept in the file itself.
 
-Torch writes a zip archive, whose parts have a CRC-32 each; names, places and lengths in the archive have none. The
-archive's comment, which readers of torch and of zip skip, holds a digest over everything before it.
+Torch writes a zip archive, whose parts have a CRC-32 each; the names, places and lengths in it have none. The archive's
+comment, which torch and other readers of zip skip, holds a digest of everything before it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 _MARK = b"qstar sha256 "
 _LENGTH = len(_MARK) + 2 * hashlib.sha256().digest_size
 _END = b"PK\x05\x06"
-"""Begins the last record of an archive, 22 bytes without a comment; its last two are the comment's length."""
+"""Begins the archive's last record: 22 bytes without a comment, of which the last two are the comment's length."""
 _CHUNK = 1 << 24
 
 
@@ -26,12 +26,12 @@ def seal(file: Path) -> None:
         assert end.startswith(_END), "torch writes archives without a comment"
         stream.seek(-2, os.SEEK_END)
         stream.write(_LENGTH.to_bytes(2, "little"))
-        stream.flush()
+        stream.flush()  # the digest covers the length, and is computed from the file
         stream.write(_MARK + sha256(file).encode())
 
 
 def is_sealed(file: Path) -> bool:
-    """Return whether a file ends as `seal` leaves it, or almost: a plain archive ends with its last record."""
+    """Return whether a file does not end as a plain archive does, so that it must have been sealed, or is damaged."""
     with file.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - 22))
@@ -42,7 +42,7 @@ def is_sealed(file: Path) -> bool:
 def seal_is_broken(file: Path) -> bool:
     """Return whether a sealed file is not what was sealed."""
     size = file.stat().st_size
-    if size < _LENGTH:
+    if size < _LENGTH:  # too short to hold a digest
         return True
     with file.open("rb") as stream:
         stream.seek(size - _LENGTH)
@@ -52,6 +52,7 @@ def seal_is_broken(file: Path) -> bool:
 
 def sha256(file: Path, count: int | None = None) -> str:
     """Return the digest of a file's first `count` bytes (None: of all)."""
+    # In chunks of 16 MiB: a checkpoint need not fit into memory.
     digest, left = hashlib.sha256(), file.stat().st_size if count is None else count
     with file.open("rb") as stream:
         while left > 0 and (chunk := stream.read(min(_CHUNK, left))):

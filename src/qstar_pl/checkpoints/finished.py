@@ -1,4 +1,4 @@
-"""Whether a run has done all that it was to do: `--ckpt_path last` then changes nothing."""
+"""Whether a run has done all that it was meant to do: `--ckpt_path last` then changes nothing."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class Finished:
 
     @classmethod
     def beside(cls, checkpoint: Path) -> Finished | None:
-        """Return what is said beside a checkpoint about the run whose newest one it is; None if nothing."""
+        """Return what stands beside a checkpoint, if it is the newest of its run; else None."""
         found = cls.in_folder(checkpoint.parent)
         return found if found is not None and found.checkpoint == checkpoint.name else None
 
     @classmethod
     def in_folder(cls, folder: Path) -> Finished | None:
-        """Return what is said in a folder of checkpoints; None if nothing."""
+        """Return what stands in a folder of checkpoints; None if nothing."""
         try:
             return cls(**json.loads((folder / FINISHED).read_text()))
         except (OSError, ValueError, TypeError):
             return None
 
     def write(self, folder: Path) -> None:
-        """Say so in a folder of checkpoints."""
+        """Write it into a folder of checkpoints."""
         with replacing(folder / FINISHED) as beside:
             beside.write_text(json.dumps(asdict(self)) + "\n")
 
@@ -48,5 +48,5 @@ class Finished:
 
 
 def begin(folder: Path) -> None:
-    """Forget that the run whose checkpoints lie in a folder had ended, since it goes on."""
+    """Forget that the run whose checkpoints lie in a folder had ended: it goes on."""
     (folder / FINISHED).unlink(missing_ok=True)

@@ -12,12 +12,13 @@ from torch.optim import Optimizer
 
 
 def all_finite(tensors: Iterable[Tensor]) -> Tensor:
-    """Return [] bool, on the device and without waiting for it: whether every norm is a number.
+    """Return [] bool, on the device and without waiting for it: whether every norm is finite.
 
-    A norm in float32 is infinite also where an entry's square is (above 1.8e19): such a weight leaves no layer norm
-    finite, and such a gradient ruins Adam's second moment, though both are still numbers themselves. Of sharded
-    tensors the part of this process is read.
+    In float32 a norm is infinite as soon as an entry's square is (above 1.8e19, the root of the largest float32). Such
+    a weight leaves no layer norm finite, and such a gradient ruins Adam's second moment, though both are still numbers
+    themselves. Of sharded tensors the part of this process is read.
     """
+    # One fused call per device and dtype instead of one per tensor.
     groups: defaultdict[tuple[torch.device, torch.dtype], list[Tensor]] = defaultdict(list)
     for tensor in tensors:
         own = _own(tensor)
@@ -35,6 +36,7 @@ def first_not_finite(named: Iterable[tuple[str, Tensor]]) -> tuple[str, float] |
         if not bool(all_finite([tensor])):
             own = _own(tensor).flatten()
             wrong = own[~own.isfinite()]
+            # With none, the norm overflowed: the largest entry is to blame.
             return name, float(wrong[0] if len(wrong) else own[own.abs().argmax()])
     return None
 
@@ -61,6 +63,7 @@ def _own(tensor: Tensor) -> Tensor:
 
 
 def _norms(tensors: list[Tensor]) -> tuple[Tensor, ...]:
+    # A norm in float16 would overflow above 65,504.
     narrow = tensors[0].dtype in (torch.float16, torch.bfloat16)
     norms: tuple[Tensor, ...] = torch._foreach_norm(tensors, 2, dtype=torch.float32 if narrow else None)
     return norms

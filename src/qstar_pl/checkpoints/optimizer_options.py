@@ -1,7 +1,7 @@
-"""A run that goes on keeps its optimizers' state, and takes their options and schedules from whoever starts it.
+"""A run that goes on keeps its optimizer's state, but takes options and schedule from its new command line.
 
-Torch stores learning rates, decay and the rest beside the moments, and Lightning loads the whole over what was built.
-Here the fresh options come back, and a schedule is taken to the step where the run stands by stepping it so often.
+Torch stores learning rates, decay and the rest beside the moments, and Lightning loads all of it over what was built.
+Here the new options are put back, and the new schedule is stepped as often as the run has taken steps.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from qstar_pl.errors import UserError
 
 KEY = "qstar_learning_rates"
-"""Under this stand the rates that the groups were given, before any schedule."""
+"""Checkpoint key of the rates that the groups were given, before any schedule."""
 DUE = "qstar_plateau_due"
-"""Under this stands a measurement that a ReduceLROnPlateau has not been told of yet."""
+"""Checkpoint key of a measurement that a ReduceLROnPlateau has not been told yet."""
 _MEMORY = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
-"""What ReduceLROnPlateau knows of the metric so far; the rest of its state are options."""
+"""What ReduceLROnPlateau has learned of the metric so far; the rest of its state is options."""
 Groups = list[dict[str, Any]]
 
 
@@ -35,7 +35,7 @@ class Fresh:
     optimizer: Optimizer
     scheduler: LRScheduler | None
     rates: list[float]
-    """What each group was given, before the schedule."""
+    """Of each group, as given, before the schedule."""
     build: Callable[[Any], Optimizer]
     """Builds another one like it."""
     options: Groups = field(init=False)
@@ -55,15 +55,16 @@ class Fresh:
 
         """
         optimizer = _built("optimizer", build, parameters)
+        # What an optimizer keeps in its groups beside its arguments is state, and stays as the checkpoint has it.
         own = frozenset(optimizer.param_groups[0]) - _arguments(type(optimizer)) - _given(parameters)
-        rates = [float(group["lr"]) for group in optimizer.param_groups]
+        rates = [float(group["lr"]) for group in optimizer.param_groups]  # before a schedule changes them
         fresh = cls(optimizer, None if schedule is None else _built("lr_scheduler", schedule, optimizer), rates, build)
         fresh.options = [_without(group, {"params", *own}) for group in copy.deepcopy(optimizer.param_groups)]
         fresh._own = own
         return fresh
 
     def go_on(self, checkpoint: MutableMapping[str, Any], *, loaded: bool) -> None:
-        """Take the options of this run to the step of the checkpoint.
+        """Bring the options of this run to the step of the checkpoint.
 
         Args:
             checkpoint: what Lightning is about to load, or has loaded; its schedules (and, before it is loaded, the
@@ -83,11 +84,12 @@ class Fresh:
         if not loaded:
             self._check_groups(stored["param_groups"])
             self._check_state(stored["state"])
+        # First the options as at step 0, from which the schedule is stepped; a loaded state has overwritten them.
         for group, options in zip(self.optimizer.param_groups, self.options, strict=True):
             group.update(copy.deepcopy(options))
         self._go_on_with_schedule(checkpoint, old_rates)
         for group, saved in zip(self.optimizer.param_groups, stored["param_groups"], strict=True):
-            if not loaded:
+            if not loaded:  # Lightning is about to load `saved` over the groups: it gets what they should be
                 running = {name: saved[name] for name in self._own if name in saved}
                 params = saved["params"]
                 saved.clear()
@@ -98,6 +100,7 @@ class Fresh:
             checkpoint["lr_schedulers"] = []
             return
         stored = next(iter(checkpoint.get("lr_schedulers") or []), None)
+        # "num_bad_epochs": the checkpoint's schedule was a ReduceLROnPlateau.
         watched = stored is not None and "num_bad_epochs" in stored
         if not isinstance(self.scheduler, ReduceLROnPlateau):
             steps = None if stored is None or watched else _last_step(stored)
@@ -106,12 +109,12 @@ class Fresh:
             given = checkpoint.get(KEY) or self.rates
             self.scheduler.load_state_dict({name: stored[name] for name in _MEMORY})
             for group, new, now, was in zip(self.optimizer.param_groups, self.rates, old_rates, given, strict=True):
-                # What the plateaus so far have left of a rate is left of the new one too.
+                # The share of the old rate that the plateaus have left is left of the new one too.
                 group["lr"] = now if new == was else new * now / was
             self.scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
             if (due := checkpoint.get(DUE)) is not None:
                 self.scheduler.step(due)
-        checkpoint["lr_schedulers"] = [self.scheduler.state_dict()]
+        checkpoint["lr_schedulers"] = [self.scheduler.state_dict()]  # Lightning loads it over an equal one
 
     def _replay(self, steps: int) -> None:
         assert self.scheduler is not None
@@ -135,6 +138,7 @@ class Fresh:
             )
 
     def _check_state(self, stored: Mapping[Any, Mapping[str, Any]]) -> None:
+        # With no state at all (before the first step, plain SGD) nothing is known to be missing.
         kept = {name for state in stored.values() for name, value in state.items() if value is not None}
         missing = sorted(self._state_names() - kept) if kept else []
         if missing:
@@ -145,7 +149,7 @@ class Fresh:
             )
 
     def _state_names(self) -> set[str]:
-        """Return what such an optimizer keeps of a parameter, empty if it cannot be told from a step on a small one."""
+        """Return what such an optimizer keeps of a parameter, found by a step on a small one; empty if that fails."""
         trial = torch.nn.Parameter(torch.zeros(2, 2))
         trial.grad = torch.ones_like(trial)
         try:
@@ -170,7 +174,7 @@ def _without(group: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def _arguments(cls: type) -> set[str]:
-    found = {"initial_lr"}
+    found = {"initial_lr"}  # which schedules add to a group
     for base in cls.__mro__:
         if "__init__" in vars(base) and base is not object:
             found |= set(inspect.signature(vars(base)["__init__"]).parameters)
@@ -184,5 +188,5 @@ def _given(parameters: Sequence[Any]) -> set[str]:
 def _last_step(state: Mapping[str, Any]) -> int | None:
     if "last_epoch" in state:
         return int(state["last_epoch"])
-    inner = state.get("_schedulers")
+    inner = state.get("_schedulers")  # a ChainedScheduler counts no steps itself, its parts do
     return _last_step(inner[0]) if inner else None

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from qstar_pl.errors import UserError
 
 KEY = "qstar_optimizers"
-"""Under this stand their names; none, if the checkpoint holds weights alone."""
+"""Checkpoint key of their names; an empty list if the checkpoint holds weights alone."""
 _NEW_RUN = "--model.policy=FromCheckpoint starts a new run from its weights"
 WEIGHTS_ALONE = (
     "ckpt_path must hold the state of the optimizer, got a checkpoint with weights alone (save_weights_only); "
@@ -24,7 +24,7 @@ def names_of(optimizers: Iterable[Optimizer]) -> list[str]:
 
 
 def check_has_state(checkpoint: Mapping[str, Any]) -> None:
-    """Do nothing if a run can be continued from the checkpoint (or it does not say).
+    """Check that a run can be continued from the checkpoint, if it says so.
 
     Raises:
         UserError: if it was saved without the optimizers.
@@ -35,7 +35,7 @@ def check_has_state(checkpoint: Mapping[str, Any]) -> None:
 
 
 def check_same(stored: list[str] | None, optimizers: Iterable[Optimizer]) -> None:
-    """Do nothing if the optimizers are of the classes that the checkpoint has the state of (or it does not say).
+    """Check that the optimizers are of the classes that the checkpoint has the state of, if it says so.
 
     Raises:
         UserError: if they are not.

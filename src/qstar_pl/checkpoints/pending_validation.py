@@ -10,8 +10,8 @@ KEY = "qstar_validation_due_after"
 def validation_due_after(trainer: Trainer, validated_step: int | None) -> int | None:
     """Return after how many batches the trainer is about to validate; None if it is not about to.
 
-    A checkpoint after a batch comes before the validation after that batch, which Lightning does not make up for: a
-    run killed in between would miss it. Asked inside that validation, before its end, the answer is the same; after it,
+    A checkpoint that is written after a batch comes before the validation after that batch. Lightning does not make up
+    for it, so a run that is killed in between would miss it. During that validation the answer is the same; after it,
     and in any other, None.
 
     Args:
@@ -25,7 +25,7 @@ def validation_due_after(trainer: Trainer, validated_step: int | None) -> int | 
         trainer.state.fn != "fit"
         or trainer.sanity_checking
         or fetcher is None
-        or loop.batch_progress.current.ready == 0
+        or loop.batch_progress.current.ready == 0  # no batch of this epoch has begun
     ):
         return None
     if validated_step == trainer.global_step:
@@ -42,6 +42,8 @@ def make_up_for_validation(trainer: Trainer, due_after: int) -> None:
 
     """
     loop = trainer.fit_loop.epoch_loop
+    # As Lightning's training loop runs a validation: `validating` makes val_loop the active loop, and the logger
+    # connector's place in the epoch, which the validation moves, is put back afterwards.
     first, stepped = trainer._logger_connector._first_loop_iter, loop._batches_that_stepped
     trainer.validating, loop._batches_that_stepped = True, due_after
     loop.val_loop.run()

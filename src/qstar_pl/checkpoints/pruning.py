@@ -16,9 +16,9 @@ from qstar_pl.errors import UserError
 def prune(writers: Iterable[ModelCheckpoint], resumed: Path, step: int) -> list[Path]:
     """Remove what a kill has left; called once the writers have their state back, and before they write.
 
-    A kill between a new checkpoint and the removal of the one that it replaces leaves both, and a kill after it but
-    before `last` leaves one of a step that will be taken again. Only files go that say themselves that one of these
-    writers wrote them, under this name, in this folder: copies and what others keep there stay.
+    A kill between a new checkpoint and the removal of the one that it replaces leaves both; a kill after that, but
+    before `last` is written, leaves one of a step that will be taken again. Only files that themselves say that one of
+    these writers wrote them under this name are removed: copies, and what others keep in the folder, stay.
 
     Args:
         writers: of the run that goes on.
@@ -40,17 +40,19 @@ def prune(writers: Iterable[ModelCheckpoint], resumed: Path, step: int) -> list[
                 continue
             contents = _contents(path)
             written = _names(contents, writer)
-            later = contents.get("global_step", 0) > step
+            later = contents.get("global_step", 0) > step  # will be taken, and written, again
+            # With save_top_k=-1 the writer keeps every checkpoint, so that an earlier one is no remnant.
             if path.name in written and (later or writer.save_top_k != -1):
                 _remove(path)
                 removed.append(path)
+        # The names that `replacing` works under.
         for path in [*folder.glob(".*.unfinished"), *folder.glob(".*.replaced")]:
             _remove(path)
     return removed
 
 
 def _names(contents: Mapping[str, Any], writer: ModelCheckpoint) -> set[str]:
-    """Return the names of what the writer had written when it wrote this."""
+    """Return the names of the checkpoints that the writer had written by the time of this one."""
     state = (contents.get("callbacks") or {}).get(writer.state_key) or {}
     paths = [*(state.get("best_k_models") or ()), state.get("best_model_path"), state.get("last_model_path")]
     return {Path(path).name for path in paths if path}

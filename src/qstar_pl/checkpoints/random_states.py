@@ -18,7 +18,7 @@ KEY = "qstar_random_states"
 def random_states() -> list[dict[str, Any]]:
     """Return the states of each process's generators, by rank; every process must call it.
 
-    Tensors, numbers and lists only, so that a checkpoint with them loads without running code.
+    Tensors, numbers, texts and containers only, so that torch.load(weights_only=True) reads them.
     """
     own = _own()
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
@@ -29,7 +29,7 @@ def random_states() -> list[dict[str, Any]]:
 
 
 def restore_random_states(states: list[dict[str, Any]], rank: int, world_size: int) -> None:
-    """Go on where the generators stood; with another number of processes they start anew, and a warning says so."""
+    """Put the generators back; with another number of processes they start anew, and a warning says so."""
     if len(states) != world_size:
         rank_zero_warn(
             f"The checkpoint was written by {len(states)} processes and is continued by {world_size}: the order of the "
@@ -46,7 +46,7 @@ def restore_random_states(states: list[dict[str, Any]], rank: int, world_size: i
 def _restore(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))
+    random.setstate((version, tuple(numbers), gauss))  # it refuses a list
     numbers_of_numpy = {**state["numpy"], "state": {**state["numpy"]["state"]}}
     numbers_of_numpy["state"]["key"] = numbers_of_numpy["state"]["key"].numpy().astype(np.uint32)
     np.random.set_state(numbers_of_numpy)  # noqa: NPY002 (the global one is what libraries draw from)
@@ -56,6 +56,7 @@ def _restore(state: dict[str, Any]) -> None:
 
 def _own() -> dict[str, Any]:
     version, numbers, gauss = random.getstate()
+    # weights_only knows no NumPy arrays: the generator's words go as a tensor of int64, its scalars as plain numbers.
     of_numpy: Any = np.random.get_state(legacy=False)  # noqa: NPY002
     state = {"key": torch.from_numpy(of_numpy["state"]["key"].astype(np.int64)), "pos": int(of_numpy["state"]["pos"])}
     plain = {"has_gauss": int(of_numpy["has_gauss"]), "gauss": float(of_numpy["gauss"])}

@@ -1,4 +1,4 @@
-"""Reading a checkpoint that anybody may have written: whole, without code in it, of the right form."""
+"""Reading a checkpoint that anybody may have written: it must be whole, hold no code, and have the right form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_checkpoint(path: Path, argument: str = "ckpt_path") -> Mapping[str, Any
 
     Args:
         path: a .ckpt file, or the folder of a sharded one.
-        argument: under which name the user gave it.
+        argument: the name under which the user gave it.
 
     Raises:
         UserError: if there is none, it is damaged, there is code in it, or it is not of a checkpoint's form.
@@ -36,14 +36,14 @@ def read_checkpoint(path: Path, argument: str = "ckpt_path") -> Mapping[str, Any
 
 
 def read_settings(path: Path, argument: str = "ckpt_path", *, check: bool = True) -> Mapping[str, Any]:
-    """Return what a checkpoint holds beside its tensors, with those too where it is a file; see `read_checkpoint`.
+    """Return what a checkpoint holds beside its tensors, of a file the tensors too; see `read_checkpoint`.
 
-    Of a folder, the files with the shards' tensors are not read; whoever loads them checks them.
+    The shards of a folder are not read; whoever loads them checks them.
 
     Args:
         path: a .ckpt file, or the folder of a sharded one.
-        argument: under which name the user gave it.
-        check: whether to check that it is whole; of many processes one need do so.
+        argument: the name under which the user gave it.
+        check: whether to check that it is whole; of many processes one is enough.
 
     """
     if not (path / SHARDED_METADATA).is_file():
@@ -53,7 +53,7 @@ def read_settings(path: Path, argument: str = "ckpt_path", *, check: bool = True
     if path.is_dir():
         if is_sharded(path):
             check_no_code(path, argument)
-        if not (path / SHARDED_METADATA).is_file():
+        if not (path / SHARDED_METADATA).is_file():  # tensors alone
             return {}
     contents = _load(path / SHARDED_METADATA if path.is_dir() else path, argument)
     _check_form(contents, path, argument)
@@ -65,7 +65,7 @@ def _check_exists(path: Path, argument: str) -> None:
         raise UserError(f"{argument} must name a checkpoint that exists, got {path}")
     if path.is_dir() and not is_sharded(path):
         raise UserError(f"{argument} must be a Lightning checkpoint, got the folder {path}, in which there is none")
-    if not path.is_dir() and (not path.is_file() or path.open("rb").read(2) != b"PK"):  # as all archives of torch's
+    if not path.is_dir() and (not path.is_file() or path.open("rb").read(2) != b"PK"):  # a zip archive's
         raise UserError(f"{argument} must be a Lightning checkpoint, got {path}, which cannot be read as one")
 
 
@@ -88,12 +88,14 @@ def _load(source: Path, argument: str) -> Mapping[str, Any]:
 
 
 def _reason(error: BaseException) -> str:
+    # torch writes a page around the one line that names the class it refuses.
     lines = [line for line in str(error).splitlines() if line.strip()]
     told = next((line for line in lines if "Unsupported" in line or "GLOBAL" in line), lines[0] if lines else "")
     return told.strip() or type(error).__name__
 
 
 def _is_count(value: Any) -> bool:
+    # In Python a bool is an int too.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
 
 
@@ -129,7 +131,7 @@ _FORM: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "qstar_validation_due_after": (lambda v: v is None or _is_count(v), "a number of batches"),
     "qstar_models": (lambda v: _is_named(v, lambda one: isinstance(one, str)), "fingerprints by name"),
 }
-"""Key → whether its value can be one, and what it should be."""
+"""Key → whether a value can stand there, and what should."""
 
 
 def _check_form(contents: Mapping[str, Any], path: Path, argument: str) -> None:

@@ -1,7 +1,7 @@
 """Checkpoints that sharded training wrote as a folder, without running what may be in them.
 
-`torch.distributed.checkpoint` keeps its table of contents as a pickle, and unpickles every value that is no tensor.
-Both are looked through before anything of torch's own opens the folder.
+`torch.distributed.checkpoint` keeps its table of contents as a pickle, and unpickles every value that is not a tensor.
+Both are looked through here before torch opens the folder.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OF_TORCH = {
     "pathlib": {"PosixPath", "WindowsPath"},
     "pathlib._local": {"PosixPath", "WindowsPath"},
 }
-"""Module → what `torch.distributed.checkpoint` names in a table of contents; types of numbers come on top."""
+"""Module → what `torch.distributed.checkpoint` names in a table of contents, besides torch's dtypes."""
 
 
 class _TableOfContents(pickle.Unpickler):
@@ -49,16 +49,16 @@ class _TableOfContents(pickle.Unpickler):
 
 
 def is_sharded(path: Path) -> bool:
-    """Return whether a folder is such a checkpoint."""
+    """Return whether a path is the folder of such a checkpoint."""
     return path.is_dir() and (path / METADATA).is_file()
 
 
 def check_no_code(folder: Path, argument: str = "ckpt_path") -> None:
-    """Do nothing if opening a folder runs no code and no file outside it is read.
+    """Check that opening a folder runs no code and reads no file outside it.
 
     Args:
         folder: of a sharded checkpoint.
-        argument: under which name the user gave it.
+        argument: the name under which the user gave it.
 
     Raises:
         UserError: if it names a class or a function that torch does not write, or another place.
@@ -70,9 +70,10 @@ def check_no_code(folder: Path, argument: str = "ckpt_path") -> None:
             raise pickle.UnpicklingError(f"it holds a {type(contents).__name__} in place of a table of contents")
         for index, place in contents.storage_data.items():
             _check_place(place)
+            # A value that is no tensor, which torch would unpickle.
             if isinstance(contents.state_dict_metadata.get(index.fqn), BytesStorageMetadata):
                 torch.load(io.BytesIO(_read(folder, place)), weights_only=True, map_location="cpu")
-    except Exception as error:  # a table of contents that anybody may have written raises what it likes
+    except Exception as error:  # anybody may have written the table, so anything may be raised
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"{argument} must be a Lightning checkpoint without code in it, got {folder}: {reason.split('. ')[0]}"
@@ -98,9 +99,10 @@ def load_folder(folder: Path, argument: str = "ckpt_path") -> dict[str, Any]:
 
 def _check_place(place: Any) -> None:
     name = place.relative_path
+    # A bare name: no folder before it, and none of the files that are read for something else.
     if not isinstance(name, str) or Path(name).name != name or name in (METADATA, SHARDED_METADATA, "..", "."):
         raise pickle.UnpicklingError(f"a part of it lies at {name!r}, which is no file of the folder")
-    if place.transform_descriptors:
+    if place.transform_descriptors:  # e.g. compression, under which the bytes checked here are not those unpickled
         raise pickle.UnpicklingError("its parts are packed in a way that this project does not write")
     if not all(isinstance(number, int) and number >= 0 for number in (place.offset, place.length)):
         raise pickle.UnpicklingError(f"a part of it lies at {place.offset!r}")

@@ -1,7 +1,7 @@
 """What a configuration that came with a checkpoint may say, and what only the command line may.
 
-Whoever wrote a checkpoint decides what stands in it. Numbers, names of this project's classes, and names of models and
-data to read are taken from it; what would run code, send something somewhere or write outside the run's folder is not.
+Whoever wrote a checkpoint decides what it says. Numbers, names of this project's classes, and names of models and data
+to read are taken from it; what would run code, send something somewhere or write outside the run's folder is not.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ CLASSES = (
     "lightning.pytorch.strategies.",
     "lightning.fabric.plugins.",
 )
-"""Where classes lie that a stored configuration may name; a name without a dot is one that the parser knows already."""
+"""Where a stored configuration may name classes; a name without a dot is one that the parser already knows."""
 TRUST = "trust_remote_code"
 OF_A_MODEL = "code that comes with a model"
 _ADDRESSES = ("api_key", "base_url", "entity", "host", "run", "settings", "tracking_uri", "workspace")
 """Options of loggers that say to whom a run is sent."""
 _READ = ("path", "name", "tokenizer", "tokenizer_name", "revision", "split")
-"""Options that name what is read: files of weights and rows, in which there is nothing to run."""
+"""Options that name what is read: files of weights and rows, which hold nothing to run."""
 _TEXTS = ("prompt_template", "chat_template", "system_prompt")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _URL = re.compile(r"\s*[\w+.-]+(://|::).*", re.DOTALL)
-"""An address, also as fsspec chains them: simplecache::http://…"""
-_NOTHING = object()
+"""An address, also a chain of fsspec's: simplecache::http://…"""
+_NOTHING = object()  # a value to leave out, since None is one to keep
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def without_risks(config: Mapping[str, Any], checkpoint: Path | None = None) -> 
     """Return a stored configuration without what only the command line may say, and what that was.
 
     Args:
-        config: of plain containers; classes that have moved since are taken from where they are now.
+        config: of plain containers; classes that have moved since are looked for where they are now.
         checkpoint: in which it stood: the folder of its runs, and its own, may be written to again.
 
     """
@@ -90,7 +90,7 @@ def option_names(settings: Any, key: str = "") -> Iterator[str]:
         yield key
         return
     for name, value in settings.items():
-        part = str(name).removesuffix("+")
+        part = str(name).removesuffix("+")  # jsonargparse's `key+:` appends to a list
         if part == "class_path":
             yield key
         elif part in ("init_args", "dict_kwargs"):
@@ -108,7 +108,7 @@ class _Sieve:
         kept = {}
         for name, value in config.items():
             if name == "dict_kwargs" and value:
-                # Arguments that no signature names: nobody knows what they do.
+                # jsonargparse passes these on unchecked, since no signature names them: nobody knows what they do.
                 for option in value if isinstance(value, Mapping) else ():
                     self._withhold(f"{key}.dict_kwargs.{option}", value[option], "an argument that is not checked")
                 continue
@@ -135,10 +135,11 @@ class _Sieve:
         return self._text(key, name, value)
 
     def _text(self, key: str, name: str, value: str) -> Any:
-        if name in _TEXTS and not value.endswith(".jinja"):
+        if name in _TEXTS and not value.endswith(".jinja"):  # the text itself, and not a file that holds it
             return value
         if _URL.fullmatch(value):
             return self._withhold(key, value, "an address")
+        # `name` is a folder of the run's path.
         writes = key == "name" or key.startswith("trainer.") or name.endswith("dir")
         if writes and _leads_out(value) and not self._is_of_run(value):
             return self._withhold(key, value, "a place to write to, outside the run's folder")
@@ -161,6 +162,7 @@ class _Sieve:
 def _folders(checkpoint: Path | None) -> Collection[Path]:
     """Return the folder in which a checkpoint lies, and that of its runs: ROOT/NAME/VERSION/checkpoints/x.ckpt."""
     above = [] if checkpoint is None else list(checkpoint.resolve().parents)
+    # Of the parents the fourth is ROOT.
     return [*above[:1], *(above[3:4] if above and above[0].name == "checkpoints" else [])]
 
 
@@ -180,7 +182,7 @@ def _is_importable(value: str) -> bool:
     top = value.partition(".")[0]
     if top in sys.builtin_module_names or top in sys.stdlib_module_names or top in sys.modules:
         return True
-    return PathFinder.find_spec(top) is not None
+    return PathFinder.find_spec(top) is not None  # of the top alone: looking further down would import it
 
 
 def _is_file(value: str) -> bool:
