@@ -50,6 +50,7 @@ def write_adapter(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, fo
         base_model_name_or_path=base,
     )
     weights: dict[str, torch.Tensor] = {
+        # As peft names them in a file: its wrapper in front, and no adapter's name inside.
         _PEFT + name.replace(f".{_OURS}", ""): value.detach().contiguous()
         for name, value in model.state_dict().items()
         if ".lora_" in name or (head and name.startswith("score."))

@@ -23,7 +23,7 @@ class Capabilities:
     rows: int
     """Rows of the embedding."""
     vocab_size: int
-    """Ids below this can be read and sampled, but for `absent_ids`; rows beyond them pad the embedding."""
+    """Ids below this can be read and sampled, except `absent_ids`; rows beyond them pad the embedding."""
     absent_ids: tuple[int, ...]
     """Ids below `vocab_size` that the tokenizer has no token for: they have no probability."""
     eos_id: int | None
@@ -54,6 +54,7 @@ class Capabilities:
             UserError: if a token has no row in the embedding, or the model is not a decoder.
 
         """
+        # Of a model that also reads images or sound, the language part.
         text = config.get_text_config()
         rows = int(text.vocab_size)
         check_decoder(config)
@@ -109,7 +110,7 @@ _KNOWN: WeakKeyDictionary[PreTrainedModel, tuple[tuple[Any, ...], Capabilities]]
 
 
 def _state(config: PretrainedConfig, generation: Any, tokenizer: PreTrainedTokenizerBase | None) -> tuple[Any, ...]:
-    """Return what capabilities depend on, as far as anybody changes it."""
+    """Return what capabilities depend on and what may change after loading."""
     ends = tuple(str(getattr(source, "eos_token_id", None)) for source in (config.get_text_config(), generation))
     if tokenizer is None:
         return ends

@@ -1,4 +1,4 @@
-"""Folders for Hugging Face: what a plain batched forward and `generate` need stands in them."""
+"""Folders for Hugging Face, with all that a plain batched forward and `generate` need."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def write_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
     if Capabilities.of(model, tokenizer).embedded_pad_id is None:
         model.resize_token_embeddings(pad + 1, mean_resizing=False)
         with torch.no_grad():
+            # Any value would do: pads stand behind the text, where no token of it looks.
             model.get_input_embeddings().weight[pad].zero_()
     set_pad(model.config, pad)
     model.save_pretrained(folder)
@@ -66,6 +67,7 @@ def padded_by_eos(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase
     if is_appended_pad(tokenizer, tokenizer.pad_token_id):
         backend = getattr(plain, "_tokenizer", None)
         if isinstance(backend, Tokenizer):
+            # The Rust tokenizer cannot forget a token: it is built anew without it.
             described = json.loads(backend.to_str())
             described["added_tokens"] = [t for t in described["added_tokens"] if t["content"] != APPENDED_PAD]
             plain._tokenizer = Tokenizer.from_str(json.dumps(described))

@@ -40,15 +40,17 @@ def fingerprint_of(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def _local(tensor: Tensor) -> tuple[Tensor, int]:
-    """Return what this process holds of a tensor, and before it how many numbers of the whole."""
+    """Return this process's part of a tensor, and how many numbers of the whole come before it."""
     if not isinstance(tensor, DTensor):
         return tensor, 0
+    # FSDP shards along dimension 0, so a part is one stretch of the flattened tensor.
     _, first = compute_local_shape_and_global_offset(tensor.shape, tensor.device_mesh, tensor.placements)
     behind = tensor.shape[1:].numel()
     return tensor.to_local(), (first[0] if first else 0) * behind
 
 
 def _sum(tensor: Tensor, offset: int) -> Tensor:
+    # The bits as integers: −0.0 and 0.0 differ, and NaN equals itself.
     bits = tensor.detach().reshape(-1).contiguous().view(_INTEGERS[tensor.element_size()])
     places = 2 * torch.arange(min(_CHUNK, bits.numel()), device=bits.device) + 1
     total = torch.zeros((), dtype=torch.int64, device=bits.device)
@@ -60,11 +62,12 @@ def _sum(tensor: Tensor, offset: int) -> Tensor:
 
 
 def _add_up(tensors: list[Tensor], sums: list[Tensor]) -> None:
-    """Add what the processes hold of each sharded tensor, in place."""
+    """Add up the sums of all processes for each sharded tensor, in place."""
     sharded = [(index, tensor) for index, tensor in enumerate(tensors) if isinstance(tensor, DTensor)]
     if not sharded:
         return
     mesh = sharded[0][1].device_mesh
+    # One all-reduce for all of them.
     together = torch.stack([sums[index] for index, _ in sharded]).to(mesh.device_type)
     distributed.all_reduce(together, group=mesh.get_group())
     for (index, _), total in zip(sharded, together, strict=True):

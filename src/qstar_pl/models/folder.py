@@ -25,15 +25,15 @@ _LARGEST = 2**40
 
 
 def check_model_folder(folder: Path, argument: str = "name", *, trusted: bool = False) -> None:
-    """Do nothing if transformers can be let into a folder; what it then finds missing, it says.
+    """Check that transformers may open a folder; what it then finds missing, it reports itself.
 
     Args:
         folder: with config.json and *.safetensors; others are left to transformers.
-        argument: under which name the user gave it.
+        argument: the name of the user's option, for error messages.
         trusted: whether code that the folder brings is run; if not, a notice says that it is there.
 
     Raises:
-        UserError: if a file is no JSON object, a size is none, weights lie elsewhere, or code from a hub is asked for.
+        UserError: if a file is no JSON object, a size absurd, weights lie elsewhere, or code from a hub is asked for.
 
     """
     if not folder.is_dir():

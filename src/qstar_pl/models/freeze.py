@@ -33,6 +33,7 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
     if not module.training:
         yield
         return
+    # Part by part: `.eval()` and `.train()` would lose which parts were in eval mode before.
     training = [part for part in module.modules() if part.training]
     for part in training:
         part.training = False

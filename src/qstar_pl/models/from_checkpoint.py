@@ -173,6 +173,7 @@ class FromCheckpoint(ModelSource):
 
     def _instantiate(self, kind: Any, stated: Any) -> Any:
         """Build what the run's configuration states of its model, without what a checkpoint may not ask for."""
+        # Anybody may have written the checkpoint: what would run code is refused, not built.
         config, withheld = without_risks({"base": stated})
         if refused := [one for one in withheld if one.reason != OF_A_MODEL or not self.trust_remote_code]:
             raise UserError(withheld_line("path", self.path, refused))
@@ -187,7 +188,7 @@ class FromCheckpoint(ModelSource):
         return _trusting(built) if self.trust_remote_code else built
 
     def _stated_base(self, contents: Mapping[str, Any]) -> str | None:
-        """Return the fingerprint of what adapters were trained on, if the checkpoint says it and it is asked for."""
+        """Return the fingerprint of what adapters were trained on, if the checkpoint states it and it is checked."""
         place = self._prefix(contents).removesuffix(".")
         stored: str | None = (contents.get(FROZEN) or {}).get(f"{place}.base")
         return None if self.accept_changed_models or empty() else stored

@@ -84,6 +84,7 @@ class FromConfig(ModelSource):
 
     def _fitted(self, tokenizer: PreTrainedTokenizerBase, **options: Any) -> tuple[PretrainedConfig, Capabilities]:
         """Return the configuration behind this tokenizer, and what a model of it can do."""
+        # An architecture's default ids belong to its own tokenizer.
         ids = {f"{role}_token_id": getattr(tokenizer, f"{role}_token_id") for role in ("bos", "eos")}
         config = self._config(**ids, **options)
         rows = Capabilities.declared(config).rows

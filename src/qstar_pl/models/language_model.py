@@ -78,6 +78,7 @@ class LanguageModel(NextToken):
         self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
     ) -> Tensor:
         """See `NextToken.completion_logits`; the output head runs on the completion's positions only."""
+        # [rows, plen + time − 1]: the last `time` columns predict the answer's tokens.
         ids, mask = _predicting(*join(prompts, prompt_index, completion_ids, completion_mask))
         return self.logits(self.read(ids, mask, completion_ids.shape[1])["logits"])
 

@@ -40,8 +40,8 @@ class LoRA(ModelSource):
     seed: int = 0
     """Seed of A's first values."""
     earlier: Literal["merge", "continue"] = "merge"
-    """What becomes of adapters that the base brings: merge: they are added to its weights, beside which new ones start;
-    continue: they train on, and rank, alpha, dropout, target_modules and seed, which are theirs, mean nothing here."""
+    """What becomes of the base's own adapters. merge: they are added to its weights, and new ones start; continue: they
+    train on as they are, and rank, alpha, dropout, target_modules and seed have no effect."""
 
     def __post_init__(self) -> None:
         at_least(1, rank=self.rank)

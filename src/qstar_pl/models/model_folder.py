@@ -71,7 +71,7 @@ def export(
 
 @contextmanager
 def _whole(output: Path) -> Iterator[Path]:
-    """Yield where to write: what is there in the end is `output`, and nothing where the disk is full."""
+    """Yield where to write: in the end `output` is there as a whole, or not at all if the disk is full."""
     try:
         if output.exists():  # and is empty; it may be a place that cannot be renamed, as the working folder
             try:
@@ -91,6 +91,7 @@ def _whole(output: Path) -> Iterator[Path]:
 
 def _base_of(source: ModelSource) -> str:
     """Return the folder or hub id of the model that a run's adapters were put on."""
+    # Through checkpoints, and adapters that trained on ("continue"), to the model that adapters were first put on.
     while isinstance(source, FromCheckpoint) or (isinstance(source, LoRA) and source.earlier == "continue"):
         source = source.source() if isinstance(source, FromCheckpoint) else source.base
     under = source.base if isinstance(source, LoRA) else source

@@ -70,7 +70,7 @@ class NextToken(ABC):
 
     @property
     def rewinds(self) -> bool:
-        """Whether sessions can `rewind`. A sampler that must may refuse the model here, before it has drawn."""
+        """Whether sessions can `rewind`. A sampler that needs it can refuse the model here, before drawing."""
         return True
 
     @abstractmethod

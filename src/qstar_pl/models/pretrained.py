@@ -34,7 +34,7 @@ class Pretrained(ModelSource):
     name: str
     """Hub id, local folder, or one of tiny/policy, tiny/expert, tiny/reward, which come with the package.
 
-    As the model of a reward, "tiny" is tiny/reward too, but as a default: for the tiny world's policies and data alone.
+    As a reward's model, "tiny" also means tiny/reward, but as a default for the tiny world's policies and data alone.
     """
     dtype: str = "float32"
     """float32, bfloat16, float16 or float64."""

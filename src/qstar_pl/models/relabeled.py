@@ -37,6 +37,7 @@ class Relabeled(NextToken):
     @property
     def eos_token_ids(self) -> tuple[int, ...]:
         """See `NextToken.eos_token_ids`; in the policy's ids."""
+        # Sorting a permutation inverts it: the policy's id of each of the model's.
         inverse = self.own_ids.argsort()
         return tuple(sorted(int(inverse[i]) for i in self.model.eos_token_ids))
 
@@ -62,6 +63,7 @@ class Relabeled(NextToken):
 
     def to_own(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return the model's ids of the policy's; where `mask` is False any id will do."""
+        # The policy's pad may lie beyond the permutation.
         return self._moved(ids)[torch.where(mask, ids, 0)]
 
     def reorder(self, logits: Tensor) -> Tensor:

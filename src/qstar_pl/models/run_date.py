@@ -52,7 +52,7 @@ def parse_date(text: str) -> date:
 def dated(chat_template: str) -> tuple[str, dict[str, Any]]:
     """Return a chat template whose `strftime_now` tells the run's date (at midnight), and the variables that it needs.
 
-    transformers gives templates a clock, and no way to set it; a macro of that name comes before it.
+    transformers gives templates a clock and no way to set it; a macro of the same name takes its place.
     """
     if CLOCK not in chat_template:
         return chat_template, {}

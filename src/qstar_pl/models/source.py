@@ -25,11 +25,11 @@ class ModelSource(ABC):
         """Return the same backbone with one scalar output per sequence (`num_labels=1` classification head)."""
 
     def token_reward(self) -> TokenwiseReward | None:
-        """Return which sum over tokens the model was trained to be as a reward; None: none, or a scalar head."""
+        """Return the token-wise reward that the model was trained as; None: it is no reward, or has a scalar head."""
         return None
 
     def in_tiny_world(self) -> bool:
-        """Return whether the model speaks the tiny world's language, so that what judges it there may judge it."""
+        """Return whether the model speaks the tiny world's language, so that what judges there may judge it."""
         return False
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Templates in Jinja are programs that came with a model: how long one may take.
+"""Chat templates in Jinja are programs that come with a model: a limit on how long one may take.
 
 transformers renders them in Jinja's sandbox, which keeps them from everything but the dialogue, and cuts ranges at
 100,000; loops in loops, and what a template makes of memory, are not bounded by it.
@@ -26,17 +26,18 @@ class TooLongError(Exception):
 
 @contextmanager
 def bounded(template: str) -> Iterator[None]:
-    """Let a template render for so long; in the main thread of a system with timers of processor time.
+    """Let a template render for at most `LIMIT_S`; only in the main thread, where there are timers of processor time.
 
     Raises:
         TooLongError: if it takes longer, or has done so before, or could do so in a single operation.
 
     """
     if _has_power(template):
-        # One operation of Python's, which no signal ends: 9 ** 9 ** 9.
+        # 9 ** 9 ** 9 is a single operation of the interpreter, which no signal interrupts.
         raise TooLongError("a chat template must not raise to powers, got one with **")
     if template in _ENDLESS:
         raise TooLongError(f"a chat template must render a dialogue within {LIMIT_S:g} s")
+    # Python takes signal handlers in the main thread only; elsewhere the template runs without a limit.
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGVTALRM"):
         yield
         return
@@ -45,6 +46,7 @@ def bounded(template: str) -> Iterator[None]:
         _ENDLESS.add(template)
         raise TooLongError(f"a chat template must render a dialogue within {LIMIT_S:g} s")
 
+    # Processor time, not time on the clock: a busy machine must not fail a template.
     before = signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT_S)
     try:

@@ -45,6 +45,7 @@ class TokenRewardModel(nn.Module):
         values = logits.gather(-1, fill_masked(completion_ids, completion_mask).unsqueeze(-1)).squeeze(-1)
         if self.normalised:
             values = values - logits.logsumexp(-1)
+        # Replaced, not multiplied by the mask: a pad's value may be −inf, and 0 · −inf is NaN.
         return self.scale * torch.where(completion_mask, values, 0.0).sum(-1)
 
     def save_pretrained(self, folder: str, **kwargs: Any) -> None:

@@ -21,7 +21,7 @@ def load_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTr
 
     Args:
         name: what the user gave.
-        argument: under which name the user gave it, for error messages.
+        argument: the name of the user's option, for error messages.
         **kwargs: for `AutoTokenizer.from_pretrained`.
 
     Raises:
@@ -128,6 +128,7 @@ def token_permutation(policy: PreTrainedTokenizerBase, other: PreTrainedTokenize
     if vocabulary_size(other) != size:
         return None
     mine, theirs = ({token: i for token, i in t.get_vocab().items() if i < size} for t in (policy, other))
+    # Fewer texts than ids: some id has no token, and no counterpart.
     if len(mine) != size or mine.keys() != theirs.keys():
         return None
     return [theirs[token] for token, _ in sorted(mine.items(), key=lambda item: item[1])]

@@ -20,7 +20,7 @@ from qstar_pl.types import Example, Rollout
 class ExecutionReward(Reward):
     """1 if the program in an answer passes its problem's tests, else 0; or the share of the tests that it passes.
 
-    Programs run behind the walls of `qstar_pl.sandbox`, which this machine's kernel decides on; `qstar pass-at-k
+    Programs run behind the walls of `qstar_pl.sandbox`, as far as this machine's kernel allows them; `qstar pass-at-k
     --describe-isolation` prints them, and a warning says so where a program could reach the network or open no file.
     """
 
@@ -48,7 +48,7 @@ class ExecutionReward(Reward):
         self._owner = 0
 
     def unknown(self, example: Example) -> str | None:
-        """See `Reward.unknown`; adapters of programs have looked into the tests."""
+        """See `Reward.unknown`; the tests themselves were checked by the adapter that read the row."""
         return None if example.metadata.get("task") in TASKS else "it has no tests of programs"
 
     def score(self, rollout: Rollout, completions: Sequence[str]) -> Tensor:
@@ -64,9 +64,11 @@ class ExecutionReward(Reward):
             pool = self._started()
         except SandboxError as error:
             raise UserError(str(error)) from error
+        # All programs at once, so that the pool's workers never wait for one answer's verdict.
         tasks = [Task(problem, problem.program(text)) for problem, text in zip(problems, completions, strict=True)]
         verdicts = pool.judge(tasks, every_test=self.share_of_tests)
         for problem, verdict in zip(problems, verdicts, strict=True):
+            # No program can pass such tests, which a mean of rewards would hide.
             if verdict.outcome is Outcome.BROKEN_TESTS:
                 warnings.warn(f"the tests of problem {problem.key} cannot be run: {verdict.detail}", stacklevel=2)
         rewards = [verdict.share if self.share_of_tests else float(verdict.passed) for verdict in verdicts]

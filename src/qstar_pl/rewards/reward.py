@@ -29,7 +29,7 @@ class Reward(nn.Module, ABC):
         return None
 
     def unknown(self, example: Example) -> str | None:
-        """Return why answers to this example cannot be judged, None if they can: asked at start, of all rows."""
+        """Return why answers to this example cannot be judged, None if they can; called for all rows at the start."""
         return None
 
     @abstractmethod

@@ -82,6 +82,7 @@ class RewardModelReward(Reward):
         if self._policy_tokenizer is None:
             raise RuntimeError("RewardModelReward.build must be called before anything is scored")
         if self._translation is not None:
+            # Prompt and answer are one sequence of the reward model's own ids, padded on the right.
             ids, mask = self._translated(rollout, self._translation)
             chunks = zip(ids.split(self.rows_per_chunk), mask.split(self.rows_per_chunk), strict=True)
             assert isinstance(self.scorer, RewardModel)  # token by token, only one's own tokens can be read

@@ -73,6 +73,7 @@ def row_diagnostics(
     quantity that has no value (see `ess_ratios`) counts in neither; if no token has one, it is None, as is all that
     compares with π_t where there is none. Numbers are rounded to six digits.
     """
+    # One transfer, and not one for each number that is written.
     rollout = rollout.to("cpu")
     columns = {name: column.double() for name, column in token_columns(rollout, target=target).items()}
     if target:
@@ -139,10 +140,12 @@ def token_diagnostics(rollout: Rollout, *, target: bool) -> list[dict[str, list[
 
 def _moments(values: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """Return mean, standard deviation and sum [rows] over the tokens of `mask` that have a value; NaN without any."""
+    # Tokens without a value are 0/0; see `ess_ratios`.
     counted_mask = mask & ~values.isnan()
     values = torch.where(counted_mask, values, 0.0)
     count = counted_mask.sum(-1)
     mean = values.sum(-1) / count
+    # Not E[x²] − E[x]², a difference of large numbers in which a small deviation is lost.
     squares = torch.where(counted_mask, (values - mean.unsqueeze(-1)).square(), 0.0)
     return {"mean": mean, "std": (squares.sum(-1) / count).sqrt(), "sum": values.sum(-1)}
 

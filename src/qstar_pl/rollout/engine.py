@@ -36,16 +36,16 @@ def decode(
 ) -> Rollout:
     """Draw `samples` answers to each prompt from `law`, token by token.
 
-    The models that the law needs run in lockstep over their caches; one that it does not need reads the finished
-    answers in a single pass (none, if it is the very policy that was sampled). One uniform number per token and row
-    comes from the row's own stream, so two equal prompts of one batch get equal answers, and in float32 a row's text
-    depends on (seed, prompt key, sample number) alone (see `Sampler.draw` for bfloat16).
+    The models that the law needs run in lockstep over their caches; a model that it does not need reads the finished
+    answers in a single pass (or not at all, if it is the very policy that was sampled). One uniform number per token
+    and row comes from the row's own stream, so two equal prompts of one batch get equal answers, and in float32 a row's
+    text depends on (seed, prompt key, sample number) alone (see `Sampler.draw` for bfloat16).
 
     Args:
         prompts: padded on the left.
         policy: π_θ, whose EOS ids end an answer.
         target: π_t.
-        law: makes q of what they say.
+        law: makes q from their log-probabilities.
         samples: answers per prompt.
         seed: of the draw; another step needs another seed.
         max_new_tokens: longest answer, EOS included.

@@ -54,6 +54,7 @@ class Alone(Law):
         """See `Law.__call__`."""
         own = logprobs[self.role]
         alpha = own.new_full(own.shape[:-1], 1.0 if self.role == POLICY else 0.0)
+        # π_θ^1 π_t^0 or π_θ^0 π_t^1, each normalized already: log Z = 0.
         return Mixed(own, alpha, torch.zeros_like(alpha))
 
 
@@ -70,5 +71,6 @@ class Geometric(Law):
 
     def __call__(self, logprobs: Mapping[str, Tensor]) -> Mixed:
         """See `Law.__call__`."""
+        # `normalised`: log_softmax made them, so the strategy need not check.
         alpha, mixture = self.alpha.mix(logprobs[POLICY], logprobs[TARGET], normalised=True)
         return Mixed(mixture.logprobs, alpha, mixture.log_z)

@@ -22,14 +22,14 @@ class Pace:
 
 
 class Clock:
-    """Runs along with one rollout."""
+    """Watches over one rollout."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
         self._start = time.monotonic()
 
     def over(self, ended: bool, tokens: int) -> bool:
-        """Return whether the loop ends, all processes having been asked.
+        """Return whether the loop ends; asks all processes.
 
         Args:
             ended: whether all answers of this process have.

@@ -34,6 +34,7 @@ class Trace:
             like: a tensor with the dtype and device of the columns.
 
         """
+        # At full length from the start; `cut` drops what no answer has reached.
         self.columns: dict[str, Tensor] = {name: like.new_zeros(rows, time) for name in COLUMNS}
         self.ids = torch.zeros(rows, time, dtype=torch.int64, device=like.device)
         self.mask = torch.zeros(rows, time, dtype=torch.bool, device=like.device)

@@ -46,7 +46,7 @@ class Sampler(ABC):
 
     @property
     def needs_target(self) -> bool:
-        """Whether π_t is asked for what is drawn; a sampler that needs none draws from π_θ and models of its own."""
+        """Whether drawing needs π_t; a sampler that does not draws from π_θ and from models of its own."""
         return True
 
     def independent_draws(self, samples: int) -> int:
@@ -61,7 +61,7 @@ class Sampler(ABC):
         """Return the target as a distribution over next tokens.
 
         Raises:
-            UserError: if it is none.
+            UserError: if the target knows no next tokens.
 
         """
         if not isinstance(target, NextToken):
@@ -83,7 +83,7 @@ class Sampler(ABC):
             tokenizer: the policy's; a model that proposes tokens must share its vocabulary.
 
         Raises:
-            UserError: if it does not.
+            UserError: if it has another vocabulary.
 
         """
 

@@ -55,6 +55,7 @@ class Expert(TokenTarget):
         if own_ids is None:
             self._tokens = LanguageModel(self.expert, tokenizer)
         else:
+            # With the expert's own tokenizer inside: it says which of its ids are real and which end an answer.
             self._tokens = Relabeled(LanguageModel(self.expert, self.model.tokenizer()), torch.tensor(own_ids))
 
     @property

@@ -23,7 +23,7 @@ class Target(nn.Module, ABC):
             tokenizer: the policy's tokenizer; a target must share its vocabulary.
 
         Raises:
-            UserError: if the target's vocabulary is another one.
+            UserError: if the target has another vocabulary.
 
         """
 
