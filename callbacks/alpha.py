@@ -20,7 +20,7 @@ from .reductions import MAX, MIN, mean_of, present, widen
 class AlphaDiagnostic(RolloutDiagnostic):
     """α per context, the normalizer Z_α, and the gap to the mixture of whole answers.
 
-    Over the counted tokens (T of them, in N answers):
+    Over the T counted tokens of N answers:
 
     - `alpha/mean` = Σα/T;  `alpha/std` = √(Σα²/T − mean²), the population's;  `alpha/min`, `alpha/max`
     - `alpha/log_z` = Σ log Z_α/T, nats per token, ≤ 0; −log_z is the Chernoff information where α is KL-symmetric
@@ -31,13 +31,13 @@ class AlphaDiagnostic(RolloutDiagnostic):
     the n answers of each of P prompts (prompts with one answer do not count; absent if all have one):
 
     - `alpha/sequence_gap` = 1/P Σ_x [log 1/n Σ_i e^{S_i} − 1/n Σ_i S_i + jackknife correction], nats per answer: the
-      divergence D(q‖q_seq) = log E[e^S] − E[S] of the law that is sampled from the *normalized* mixture of whole
+      divergence D(q‖q_seq) = log E[e^S] − E[S] of the law that is sampled, q, from the *normalized* mixture of whole
       answers (restricted to the support of q, if q is truncated)
     - `alpha/sequence_gap_plug_in` = the same without the correction, a lower bound on average
 
     Both are too small on average, less so with more answers. If S is normal with standard deviation σ, n = 4 answers
-    show, of the true gap σ²/2, at σ = 0.3, 1, 2, 3: jackknife 0.99, 0.94, 0.79, 0.66; plug-in 0.74, 0.67, 0.54, 0.44.
-    If the two differ by much, draw more answers per prompt before believing either.
+    show this share of the true gap σ²/2 at σ = 0.3, 1, 2, 3: jackknife 0.99, 0.94, 0.79, 0.66; plug-in 0.74, 0.67,
+    0.54, 0.44. If the two differ by much, draw more answers per prompt before believing either.
 
     Args:
         prog_bar: show `alpha/mean` in the progress bar.
@@ -50,9 +50,9 @@ class AlphaDiagnostic(RolloutDiagnostic):
         """See `RolloutDiagnostic.observe_rollout`."""
         rollout = report.weighted.scored.rollout
         mask, alpha = rollout.completion_mask, widen(rollout.alpha)
-        if mask.numel() == 0:
+        if mask.numel() == 0:  # amax of nothing is an error
             return
-        log_z, answers = row_log_weights(rollout.log_z, mask)
+        log_z, answers = row_log_weights(rollout.log_z, mask)  # a masked sum over time, here of log Z_t
         self.add("tokens", mask.sum())
         self.add("answers", answers.sum())
         self.add("alpha", masked_sum(alpha, mask))

@@ -15,7 +15,7 @@ from .reductions import MAX, MIN, mean_of, widen
 
 
 class BetaDiagnostic(Diagnostic):
-    """A learnt β over the pairs of the window, for methods whose report has the histogram "beta".
+    """A learned β over the pairs of the window, for methods whose report has the histogram "beta".
 
     Over the N pairs of all ranks, micro-steps and steps since the last log:
 
@@ -45,5 +45,5 @@ class BetaDiagnostic(Diagnostic):
         mean, square = mean_of(stats, "sum", "pairs"), mean_of(stats, "squares", "pairs")
         if mean is None or square is None:
             return {}
-        std = math.sqrt(max(0.0, square - mean**2))
+        std = math.sqrt(max(0.0, square - mean**2))  # rounding can make it negative where all β are equal
         return {"beta/mean": mean, "beta/std": std, "beta/min": stats["min"], "beta/max": stats["max"]}

@@ -1,4 +1,4 @@
-"""The set that a training run has unless it asks for another."""
+"""The callbacks of a training run that asks for no others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .weights import WeightsDiagnostic
 def default_diagnostics() -> list[Callback]:
     """Return a new instance of every callback that only watches, with its defaults.
 
-    Each of them is silent about what a method does not have, so the set fits all methods.
+    Each of them is silent about what a method lacks, so the set fits all methods.
     """
     return [
         RunReport(),

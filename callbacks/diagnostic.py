@@ -14,6 +14,7 @@ from .observer import Observer
 from .reductions import Accumulators
 
 
+# Callback comes first: its `state_key` is the one that Observer leaves abstract.
 class Diagnostic(Callback, Observer, ABC):
     """Logs quantities that are reduced over micro-steps, steps since the last log and ranks *before* they are formed.
 
@@ -21,9 +22,9 @@ class Diagnostic(Callback, Observer, ABC):
     up sufficient statistics on every micro-step, on the device and without waiting for it (`observe`), and forms
     metrics only from the totals (`compute`). All diagnostics of a trainer share one all-gather, one device-to-host
     copy and one logger call per logging step, which is every `Trainer(log_every_n_steps)` optimizer steps. A metric
-    without data is absent. Unfinished windows travel with checkpoints.
+    without data is absent. Unfinished windows are saved in checkpoints.
 
-    It is a callback, so that it can stand in a trainer's list and use Lightning's hooks (those of `setup` call
+    It is a callback, so that it can be in a trainer's list and use Lightning's hooks (an overridden `setup` calls
     super's); what all diagnostics share is done by their owner, `Diagnostics`.
 
     Args:
@@ -36,7 +37,7 @@ class Diagnostic(Callback, Observer, ABC):
         self.accumulators = Accumulators()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Start without data (before a checkpoint, if any, brings back its own)."""
+        """Start without data; a checkpoint is loaded after this."""
         if stage == "fit":
             self.accumulators.clear()
             Diagnostics.own(trainer)

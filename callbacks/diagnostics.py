@@ -21,8 +21,8 @@ _FLUSHED_KEY = "qstar_flushed_step"
 class Diagnostics(Callback):
     """Holds the diagnostics among a trainer's callbacks, and the bus that they share.
 
-    Nobody needs to add it: a diagnostic whose trainer has none puts one behind the last of them, so that the metrics
-    are there for every callback that comes later (guards, checkpoints, early stopping).
+    Nobody needs to add it: a diagnostic whose trainer has none inserts one behind the last diagnostic, so that the
+    metrics are there for every callback that comes later (guards, checkpoints, early stopping).
     """
 
     def __init__(self) -> None:
@@ -31,22 +31,22 @@ class Diagnostics(Callback):
 
     @classmethod
     def own(cls, trainer: Trainer) -> None:
-        """Let the trainer's diagnostics have an owner, if they have none yet."""
+        """Give the trainer's diagnostics an owner, if they have none yet."""
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
         if not any(isinstance(callback, cls) for callback in callbacks):
-            # Lightning is going through this very list: it comes to what stands further behind.
+            # Lightning is iterating over this very list to call `setup`, and will still reach what is inserted behind.
             last = max(index for index, callback in enumerate(callbacks) if isinstance(callback, Observer))
             callbacks.insert(last + 1, cls())
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take note of the diagnostics, and let the ranks agree anew on what they have."""
+        """List the diagnostics, and let the ranks agree anew on what they have."""
         if stage == "fit":
             callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
             self.diagnostics = [callback for callback in callbacks if isinstance(callback, Observer)]
             self.bus = MetricsBus()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count from the step that training starts at, or that the run to go on with has logged last."""
+        """Count from the step that training starts at, or from the last one that the resumed run had logged."""
         restored = self.bus.restored_step
         self.bus.flushed_step = trainer.global_step if restored is None else restored
 
@@ -54,7 +54,7 @@ class Diagnostics(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Show the micro-step to all, and flush them when a log is due."""
+        """Show the micro-step to all diagnostics, and flush them when a log is due."""
         report = outputs.get("report") if isinstance(outputs, Mapping) else None
         if isinstance(report, StepReport) and log_interval(trainer) > 0:
             spoiled = getattr(pl_module, "spoiled", False)
@@ -80,7 +80,7 @@ class Diagnostics(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take the unfinished windows back: each rank its own, since sums in another order round differently.
 
-        On another number of ranks the first one takes all of it.
+        On another number of ranks, rank zero takes the totals.
         """
         self.bus.restored_step = checkpoint.get(_FLUSHED_KEY)
         windows = checkpoint.get(_CHECKPOINT_KEY, {})

@@ -19,7 +19,7 @@ class ESSDiagnostic(RolloutDiagnostic):
 
     - `ess/policy` = mean ESS_θ
     - `ess/target` = mean ESS_t
-    - `ess/ratio`  = `ess/policy` / `ess/target`: 1 at the ESS-balanced α; KL symmetry comes near it, no more.
+    - `ess/ratio`  = `ess/policy` / `ess/target`: 1 at the ESS-balanced α; KL symmetry only comes near it
 
     These are properties of single tokens. How many answers the importance weights are worth is
     `weights/ess_fraction`, which is far smaller for long answers.
@@ -44,6 +44,6 @@ class ESSDiagnostic(RolloutDiagnostic):
             {
                 "ess/policy": mean_of(stats, "policy", "tokens"),
                 "ess/target": mean_of(stats, "target", "tokens"),
-                "ess/ratio": mean_of(stats, "policy", "target"),
+                "ess/ratio": mean_of(stats, "policy", "target"),  # both means have the same count
             }
         )

@@ -1,4 +1,4 @@
-"""Squared norms of gradients that are whole, replicated or sharded over ranks."""
+"""Squared norms of gradients, be they whole, replicated or sharded over ranks."""
 
 from __future__ import annotations
 
@@ -44,11 +44,12 @@ def share(trainer: Trainer, parameter: Parameter) -> float:
     world = trainer.world_size
     gradient = parameter.grad
     if isinstance(gradient, DTensor):
+        # A tensor can be sharded over some dimensions of the mesh and replicated over the others (hybrid sharding).
         sizes = [gradient.device_mesh.size(i) for i, placed in enumerate(gradient.placements) if placed.is_shard()]
         return math.prod(sizes) / world
     if isinstance(trainer.strategy, FSDPStrategy):  # FSDP1 keeps plain tensors, but shards them
         return _fsdp1_shards(trainer.strategy, world) / world
-    return 1.0 / world
+    return 1.0 / world  # replicated: one process, or DDP after its all-reduce
 
 
 def _fsdp1_shards(strategy: FSDPStrategy, world: int) -> int:
@@ -56,6 +57,7 @@ def _fsdp1_shards(strategy: FSDPStrategy, world: int) -> int:
     if name == "NO_SHARD":
         return 1
     if name.startswith(("HYBRID", "_HYBRID")):
+        # A mesh is (replicas, shards); without one, FSDP shards within a node.
         mesh = strategy.kwargs.get("device_mesh")
         if isinstance(mesh, tuple):
             return int(mesh[1])
@@ -71,6 +73,7 @@ def squared_norm(gradients: Mapping[Parameter, Tensor], shares: Mapping[Paramete
         shares: share of each parameter.
 
     """
+    # One fused norm for all gradients of a share, instead of one per parameter.
     by_share: defaultdict[float, list[Tensor]] = defaultdict(list)
     for parameter, gradient in gradients.items():
         by_share[shares[parameter]].append(gradient)

@@ -37,18 +37,18 @@ class GradientDiagnostic(Diagnostic):
     says so once. The same holds under manual optimization, where Lightning does not know how losses are scaled.
 
     Sharded gradients (FSDP) are reduced over ranks after every micro-step: their norms are summed from the shards.
-    Under DDP the ranks' gradients are local until the last micro-step, and the last one's is never seen apart: the
+    Under DDP the gradients of the R ranks stay local until the last micro-step, where they arrive already averaged. The
     mean square is then taken over the R(M−1) gradients that are seen, which leaves tr Cov unbiased,
     tr Cov = 1/R · (mean ‖g_rm‖² − ‖ḡ‖²) · RM/(RM − 1).
 
     The last step of an epoch may have fewer micro-steps than the others: M is then their number.
 
-    The cost is one buffer of a gradient's size (none if accumulate_grad_batches is 1), and three passes over it per
+    The cost is a buffer as large as the gradient (none if accumulate_grad_batches is 1), and three passes over it per
     micro-step. Gradients in bfloat16 are differenced in bfloat16.
 
     Args:
         every_n_steps: measure the variance in every n-th optimizer step only; `grad/norm` is always measured.
-        prog_bar: show nothing.
+        prog_bar: no effect, since nothing is shown in the progress bar.
 
     """
 
@@ -79,7 +79,10 @@ class GradientDiagnostic(Diagnostic):
 
     @torch.no_grad()
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure the gradient of this micro-step: what the backward pass added to the accumulated one."""
+        """Measure the gradient of this micro-step: what the backward pass added to the accumulated one.
+
+        Lightning calls callbacks before the module, whose own hook may rescale the gradient.
+        """
         if not pl_module.automatic_optimization or trainer.accumulate_grad_batches < 2:
             return
         if trainer.global_step % self.every_n_steps:
@@ -87,7 +90,9 @@ class GradientDiagnostic(Diagnostic):
         gradients = self._local_gradients(trainer, trainer.optimizers[0])
         if not gradients:
             return
+        # Gradients that are not reduced yet are all different: each rank's counts whole.
         shares = dict.fromkeys(gradients, 1.0) if _is_local_until_step(trainer) else self._shares
+        # The last micro-step stays apart from the others: under DDP it has no gradient of its own (`_estimates`).
         if self._last is not None:
             self._seen = self._last if self._seen is None else self._seen + self._last
         added = gradients if self._micro_steps == 0 else self._subtract(gradients)
@@ -103,7 +108,7 @@ class GradientDiagnostic(Diagnostic):
         return {parameter: local_gradient(parameter) for parameter in parameters}
 
     def _subtract(self, gradients: Mapping[Parameter, Tensor]) -> dict[Parameter, Tensor]:
-        """Turn the buffer into previous − now, in place: the sign does not matter to a norm."""
+        """Turn the buffer into previous − now, in place (a norm ignores the sign); `_remember` fills it again."""
         added: dict[Parameter, Tensor] = {}
         for parameter, gradient in gradients.items():
             previous = self._previous.get(parameter)
@@ -112,7 +117,7 @@ class GradientDiagnostic(Diagnostic):
 
     def _remember(self, gradients: Mapping[Parameter, Tensor]) -> None:
         if self._micro_steps == 0:
-            # A parameter that is not used yet must not be differenced with the step before, later.
+            # Otherwise a parameter that is used only later in the step would be differenced with the step before.
             self._previous = {p: buffer for p, buffer in self._previous.items() if p in gradients}
         for parameter, gradient in gradients.items():
             if parameter in self._previous:
@@ -145,8 +150,8 @@ class GradientDiagnostic(Diagnostic):
         """Return this rank's parts of tr Cov and of G²; both are linear in squared norms, so parts add up."""
         assert self._seen is not None
         assert self._last is not None
-        # Up to here, Lightning has divided each loss by accumulate_grad_batches, also when an epoch ends before that
-        # many; what has become of the gradient since does not matter: the buffer holds the accumulated one.
+        # Lightning divides each loss by accumulate_grad_batches, even in an epoch's last step, which may have fewer.
+        # What is done to the gradient after the backward pass does not matter: the buffer holds what was accumulated.
         accumulated = squared_norm(self._previous, self._shares)
         divisor, count, ranks = trainer.accumulate_grad_batches, self._micro_steps, trainer.world_size
         if _is_local_until_step(trainer):
@@ -154,7 +159,7 @@ class GradientDiagnostic(Diagnostic):
         else:
             units, seen, squares, ranks = count, count, self._seen + self._last, 1
         if (scaler := getattr(trainer.precision_plugin, "scaler", None)) is not None:
-            divisor = divisor / scaler.get_scale()  # float16: gradients so far are times the loss scale
+            divisor = divisor / scaler.get_scale()  # float16: the gradients seen are still times the loss scale
         mean_square = squares * (divisor**2 / seen)
         square_of_mean = accumulated * (divisor / count) ** 2
         variance = (mean_square - square_of_mean) * (units / (units - 1))
@@ -187,5 +192,5 @@ class GradientDiagnostic(Diagnostic):
 
 
 def _is_local_until_step(trainer: Trainer) -> bool:
-    """Whether the ranks hold different gradients until the last micro-step (DDP's no_sync)."""
+    """Whether the ranks hold different gradients until the last micro-step (Lightning accumulates in DDP's no_sync)."""
     return trainer.world_size > 1 and isinstance(trainer.strategy, DDPStrategy)

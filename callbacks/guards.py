@@ -1,4 +1,4 @@
-"""Say so, or stop, when training leaves the range in which its numbers mean something."""
+"""Warn, or stop, when training leaves the range in which its numbers mean something."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Guards(Callback, MetricsListener):
     Nor are `alpha/mean` and `ess/ratio` where α is exactly 0 or 1 at every token: the sampler is then one of the
     policies by choice (PPO, off-policy), and no mixture has left its range.
     A `loss/total` that is not finite always stops the run, with an error, since nothing after it can be right; this
-    project's methods are stopped before that, when the step is not taken yet.
+    project's methods stop even earlier, before the step is taken.
 
     Args:
         alpha: range of `alpha/mean`; near 0 or 1 the mixture is one of the policies.
@@ -61,7 +61,7 @@ class Guards(Callback, MetricsListener):
         self._occurrences: Counter[str] = Counter()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count; say so if there is nothing to watch."""
+        """Begin to count; warn if there is nothing to watch."""
         self._occurrences.clear()
         if not any(isinstance(callback, Diagnostic) for callback in trainer.callbacks):  # type: ignore[attr-defined]
             rank_zero_warn("Guards has nothing to watch: the trainer has no diagnostics among its callbacks.")
@@ -74,6 +74,7 @@ class Guards(Callback, MetricsListener):
                 f"loss/total must be finite, got {loss} at step {step}: training has diverged. A lower learning rate, "
                 "gradient clipping or clipped importance weights may help."
             )
+        # Chained: min equals max, and that is 0 or 1.
         unmixed = metrics.get("alpha/min") == metrics.get("alpha/max") in (0.0, 1.0)
         for key, (low, high) in self.ranges.items():
             if unmixed and key in ("alpha/mean", "ess/ratio"):

@@ -21,7 +21,7 @@ from .schedule import EveryNSteps
 class Histograms(Callback):
     """Histograms of rank zero's latest micro-step, for W&B and TensorBoard; does nothing with other loggers.
 
-    - `histogram/<name>` = each of the method's own (margins, a learnt β, …)
+    - `histogram/<name>` = each of the method's own (margins, a learned β, …)
     - `histogram/log_weights` = Σ_t log π_θ/q of each answer, raw
     - `histogram/alpha` = α of each counted token
     - `histogram/rewards` = reward of each answer
@@ -47,6 +47,7 @@ class Histograms(Callback):
     ) -> None:
         """Log the histograms when they are due."""
         report = outputs.get("report") if isinstance(outputs, Mapping) else None
+        # Asked first, in every micro-step: the schedule keeps track of the steps it is asked about.
         if not self._schedule.is_due(trainer.global_step) or not isinstance(report, StepReport):
             return
         loggers = [one for one in trainer.loggers if isinstance(one, WandbLogger | TensorBoardLogger)]
@@ -58,7 +59,7 @@ class Histograms(Callback):
 
 @torch.no_grad()
 def distributions(report: StepReport) -> dict[str, Tensor]:
-    """Return what is drawn, on the host, 1-D each; empty ones are left out."""
+    """Return what is drawn, each 1-D and on the host; empty ones are left out."""
     values = dict(report.histograms)
     if isinstance(report, RolloutReport):
         rollout = report.weighted.scored.rollout
@@ -79,7 +80,7 @@ def _log(logger: WandbLogger | TensorBoardLogger, values: Mapping[str, Tensor], 
             if value.numel():
                 logger.experiment.add_histogram(name, value, step)
         return
-    import wandb
+    import wandb  # optional: there is a WandbLogger only where it is installed
 
     drawn: dict[str, Any] = {name: wandb.Histogram(value.tolist()) for name, value in finite.items() if value.numel()}
     logger.log_metrics(drawn, step)

@@ -30,7 +30,7 @@ class KLDiagnostic(RolloutDiagnostic):
     - `kl/gap` = |`kl/behavior_policy` − `kl/behavior_target`|: 0 where α is KL-symmetric
 
     Args:
-        prog_bar: show nothing.
+        prog_bar: no effect, since nothing is shown in the progress bar.
 
     """
 
@@ -44,13 +44,13 @@ class KLDiagnostic(RolloutDiagnostic):
         self.add("tokens", mask.sum())
         self.add("behavior_policy", masked_sum(widen(rollout.kl_behavior_policy), mask))
         self.add("behavior_target", masked_sum(widen(rollout.kl_behavior_target), mask))
-        # The policy that the weights speak of, also when it has moved on since the rollout.
+        # log π_θ of the policy that the weights belong to, even where it has moved on since the rollout.
         policy_logprobs = widen(rollout.behavior_logprobs) + log_weights
         log_ratio = torch.where(mask, widen(report.reference_logprobs) - policy_logprobs, 0.0)
         estimate = (log_ratio.expm1() - log_ratio).clamp_min(0.0)  # rounding may leave −1e−32
         row_weights, answers = row_log_weights(log_weights, mask)
-        # In logarithms, which the estimate's sign allows: w spans more orders of magnitude than a float has.
-        # w = 0 makes log_ratio +inf; such a row counts nothing.
+        # In logarithms, since w spans more orders of magnitude than a float (the estimate is never negative). Where
+        # w = 0, log_ratio is +inf and the estimate NaN: such a row counts for nothing.
         none = -torch.inf
         row_weights = torch.where(answers, row_weights, none)
         row_totals = torch.where(row_weights == none, none, row_weights + estimate.sum(-1).log())

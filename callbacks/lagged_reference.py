@@ -18,15 +18,15 @@ _CHECKPOINT_KEY = "qstar_pl_lagged_reference"
 
 
 class LaggedReference(Callback):
-    """Moves π_init towards π_θ: reference ← decay · reference + (1 − decay) · policy, every n optimizer steps.
+    """Moves π_init toward π_θ: reference ← decay · reference + (1 − decay) · policy, every n optimizer steps.
 
     With decay 0 (default) the reference is a copy of the policy as it was up to n steps ago (the iterated reference of
     online DPO and of REINFORCE++); with n = 1 and a decay near 1 it is an exponential moving average (WARP, Ramé et al.
-    2024). KL terms, DPO's margins and `kl/policy_reference` are then with respect to the moved reference, and so is a
-    target that tilts the reference.
+    2024). KL terms, DPO's margins and `kl/policy_reference` then refer to the moved reference, and so does a target
+    that tilts the reference.
 
     The reference is left out of a method's own checkpoints, since it normally comes from its source; this callback
-    adds it, so that a resumed run equals the uninterrupted one, and `validate` with the same callback sees it too.
+    saves it, so that a resumed run equals the uninterrupted one, and `validate` with the same callback sees it too.
 
     Args:
         every_n_steps: optimizer steps between two updates.
@@ -46,7 +46,7 @@ class LaggedReference(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from the step that training starts or resumes at."""
-        _models(pl_module)
+        _models(pl_module)  # refuses a method without a reference before the first step
         self._restore(pl_module)
         self._schedule.start(trainer.global_step)
 
@@ -66,14 +66,14 @@ class LaggedReference(Callback):
             return
         policy, reference = _models(pl_module)
         for old, new in zip(reference.parameters(), policy.parameters(), strict=True):
-            old.lerp_(new.to(old), 1 - self.decay)
+            old.lerp_(new.to(old), 1 - self.decay)  # the reference may be in another precision
         for fixed, current in zip(reference.buffers(), policy.buffers(), strict=True):
             fixed.copy_(current)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save the reference."""
         _, reference = _models(pl_module)
-        # Whole, however it is sharded: every rank must call this, and rank 0, which writes the file, gets it.
+        # Whole, however it is sharded: a collective call, whose result is on rank 0, which writes the file.
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         checkpoint[_CHECKPOINT_KEY] = dict(get_model_state_dict(reference, options=options))
 

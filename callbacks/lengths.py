@@ -17,7 +17,7 @@ class LengthsDiagnostic(RolloutDiagnostic):
     - `completion/ended_fraction` = share of the answers that ended with EOS (the others were cut at max_new_tokens)
 
     Args:
-        prog_bar: show nothing.
+        prog_bar: no effect, since nothing is shown in the progress bar.
 
     """
 
@@ -27,7 +27,7 @@ class LengthsDiagnostic(RolloutDiagnostic):
     def observe_rollout(self, report: RolloutReport) -> None:
         """See `RolloutDiagnostic.observe_rollout`."""
         rollout = report.weighted.scored.rollout
-        answers = rollout.completion_mask.any(-1)
+        answers = rollout.completion_mask.any(-1)  # a row without a counted token is filler
         self.add("answers", answers.sum())
         self.add("tokens", rollout.completion_mask.sum())
         self.add("ended", (rollout.ended_mask & answers).sum())

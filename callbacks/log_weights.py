@@ -1,4 +1,4 @@
-"""Sufficient statistics of a set of weights that are only known by their logarithms, and what is formed from them."""
+"""Sufficient statistics of a set of weights that are known only by their logarithms, and what is formed from them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def row_log_weights(log_weights: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def add_log_weights(diagnostic: Observer, prefix: str, log_weights: Tensor, mask: Tensor) -> None:
-    """Add count, Σw, Σw² (by log-sum-exp), max and min of the weights whose logarithms count in `mask`.
+    """Add count, Σw, Σw² (by log-sum-exp), max and min of the weights where `mask` is True.
 
     Args:
         diagnostic: whose statistics `<prefix>/…` to add to.
         prefix: name of the set.
-        log_weights: any shape; −inf (w = 0) is a value like others.
+        log_weights: any shape; −inf (w = 0) is a value like any other.
         mask: bool, same shape.
 
     """
@@ -60,7 +60,7 @@ def weight_metrics(stats: Mapping[str, float], prefix: str) -> dict[str, float]:
     }
     if log_sum == -math.inf:
         return metrics
-    # Never above 1 (Cauchy–Schwarz) but for the last digit.
+    # At most 1 (Cauchy–Schwarz), up to the last digit; 0 where it underflows.
     ess_fraction = min(1.0, exp(2 * log_sum - stats[f"{prefix}/log_sum_squares"] - math.log(count)))
     cv = math.sqrt(1 / ess_fraction - 1) if ess_fraction > 0 else math.inf
     return metrics | {"cv": cv, "ess_fraction": ess_fraction}
@@ -68,4 +68,5 @@ def weight_metrics(stats: Mapping[str, float], prefix: str) -> dict[str, float]:
 
 def exp(log_value: float) -> float:
     """Return e^log_value, inf where a float cannot hold it."""
+    # e^709.78 is the largest double, beyond which math.exp raises OverflowError.
     return math.exp(log_value) if log_value < 709.0 else math.inf if log_value == log_value else math.nan

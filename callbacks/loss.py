@@ -21,11 +21,11 @@ class LossDiagnostic(Diagnostic):
     With M micro-steps of all ranks in the window, loss_m the mean over micro-batch m:
 
     - `loss/total`  = 1/M Σ_m loss_m, which is the objective that was optimized: a step's gradient is the mean over its
-      micro-steps, however many the last one of an epoch has.
-    - `loss/<term>` = Σ_m n_m term_m / Σ_m n_m over the micro-steps that had it, n_m its `StepReport.counts`, or 1.
-    - `steps/skipped` = steps that were left out so far because something was not finite; absent while there are none.
+      micro-steps, however many the last step of an epoch has
+    - `loss/<term>` = Σ_m n_m term_m / Σ_m n_m over the micro-steps that had it, n_m its `StepReport.counts`, or 1
+    - `steps/skipped` = steps that were left out so far because something was not finite; absent while there are none
     - `lr`          = learning rate of the window's last optimizer step; `lr/<group>` if there are several parameter
-      groups (named by their "name", else optimizer.group numbers).
+      groups (named by their "name", or else by the numbers optimizer.group)
 
     Args:
         prog_bar: show `loss/total` in the progress bar.
@@ -39,7 +39,7 @@ class LossDiagnostic(Diagnostic):
         self._learning_rates: dict[str, float] = {}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Note the learning rates that the step uses: when it has ended, the scheduler has set the next one's."""
+        """Note the learning rates that the step uses: once it has ended, the scheduler has set those of the next."""
         rates: dict[str, float] = {}
         for i, optimizer in enumerate(trainer.optimizers):
             for j, group in enumerate(optimizer.param_groups):

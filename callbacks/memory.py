@@ -23,7 +23,7 @@ class MemoryDiagnostic(Diagnostic):
       the process's peak resident set (from the process's start; absent where the system does not tell)
 
     Args:
-        prog_bar: show nothing.
+        prog_bar: no effect, since nothing is shown in the progress bar.
 
     """
 
@@ -57,4 +57,4 @@ def peak_resident_bytes() -> int | None:
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB on Linux

@@ -16,7 +16,7 @@ from .reductions import MAX, Layout, Reduction, pack, reduce_over_ranks
 T = TypeVar("T")
 
 _UNKNOWN = ("unknown", MAX.name)
-"""The first slot of each vector: 1 where a rank has statistics that the agreed layout does not have."""
+"""The first slot of each vector: 1 where a rank has statistics that the agreed layout lacks."""
 
 
 class MetricsListener(ABC):
@@ -33,7 +33,7 @@ class MetricsBus:
     def __init__(self) -> None:
         self.flushed_step = 0
         self.restored_step: int | None = None
-        """`flushed_step` of the checkpoint that the run goes on from."""
+        """`flushed_step` of the checkpoint that the run resumes from."""
         self._layout: Layout = ()
 
     def is_due(self, trainer: Trainer) -> bool:
@@ -43,7 +43,7 @@ class MetricsBus:
             return False
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return True
-        # Manual optimization may take several steps per batch, so a multiple of `every` can be stepped over.
+        # Manual optimization may take several steps per batch, which can skip a multiple of `every`.
         return step // every > self.flushed_step // every
 
     def flush(self, trainer: Trainer, pl_module: LightningModule, diagnostics: Sequence[Observer]) -> None:
@@ -76,23 +76,24 @@ class MetricsBus:
 
     def _by_diagnostic(self, values: Mapping[str, T], count: int) -> list[dict[str, tuple[str, T]]]:
         windows: list[dict[str, tuple[str, T]]] = [{} for _ in range(count)]
-        for key, reduction in self._layout[1:]:
+        for key, reduction in self._layout[1:]:  # without the flag
             index, _, name = key.partition("/")
             windows[int(index)][name] = (reduction, values[key])
         return windows
 
     def _gather_agreed(self, trainer: Trainer, diagnostics: Sequence[Observer]) -> Tensor:
-        """Return [ranks, slots] on the host, in a layout that has a slot for all that any rank has."""
+        """Return [ranks, slots] on the host, in a layout that has a slot for whatever any rank has."""
         entries = {
             f"{index}/{name}": entry
             for index, diagnostic in enumerate(diagnostics)
             for name, entry in diagnostic.accumulators.entries.items()
         }
-        if not self._layout:
+        if not self._layout:  # on all ranks at once: every flush is collective
             self._agree(trainer, entries)
         gathered = self._gather(trainer, entries)
         if bool((gathered[:, 0] > 0).any()):
-            # Rare: a statistic that no rank had before (a new term of the loss). Every rank sees the flag.
+            # Rare: a statistic that no rank had before (a new term of the loss). All ranks see the flag, so all agree
+            # again; the vectors are gathered anew, since their slots have moved.
             self._agree(trainer, entries)
             gathered = self._gather(trainer, entries)
         return gathered
@@ -121,8 +122,8 @@ def _publish(trainer: Trainer, metrics: Mapping[str, float], step: int, in_bar: 
         return
     for logger in trainer.loggers:
         logger.log_metrics({**metrics, "epoch": float(trainer.current_epoch)}, step)
-    # The same public dictionaries that Lightning's own LearningRateMonitor and progress bars use: on the host already,
-    # so that ModelCheckpoint, EarlyStopping and the bar cost no further copy.
+    # The public dictionaries that Lightning's own LearningRateMonitor and progress bars use. The values are on the host
+    # already, so ModelCheckpoint, EarlyStopping and the bar cost no further copy.
     trainer.callback_metrics.update({key: torch.tensor(value) for key, value in metrics.items()})
     trainer.progress_bar_metrics.update({key: metrics[key] for key in sorted(in_bar) if key in metrics})
 

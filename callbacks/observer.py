@@ -17,21 +17,21 @@ from .reductions import SUM, Accumulators, Reduction
 class Observer(ABC):
     """Adds up statistics of every micro-step, and forms metrics of the totals once per logging step.
 
-    When either happens is for its owner to say; see `Diagnostics`.
+    Its owner decides when either happens; see `Diagnostics`.
     """
 
     prog_bar_keys: ClassVar[tuple[str, ...]] = ()
     """The metrics that `prog_bar` shows."""
     counts_all: ClassVar[bool] = False
-    """Whether `observe` also gets reports that are not finite, or whose step was left out: what counts them needs no
-    values of theirs."""
+    """Whether `observe` also gets reports that are not finite, or whose step was left out: for diagnostics that only
+    count, and read no values."""
     prog_bar: bool
     accumulators: Accumulators
 
     @property
     @abstractmethod
     def state_key(self) -> str:
-        """The name of its unfinished window in a checkpoint."""
+        """The key of the unfinished window in a checkpoint."""
 
     @abstractmethod
     def observe(self, trainer: Trainer, report: StepReport) -> None:

@@ -26,9 +26,9 @@ class ParetoDiagnostic(RolloutDiagnostic):
     - `weights/pareto_k` = k̂ (Vehtari et al. 2024, with their prior) over the answers of all ranks, micro-steps and
       steps of the window; absent with fewer than 21 answers, and where the largest weights are all equal (on-policy).
 
-    Weights have a variance below ½ and a mean below 1; above 0.7 neither clipping nor smoothing makes the estimate
-    trustworthy at any practical sample size. A tail cannot be merged from parts, so the log-weights of the window, one
-    number per answer, are gathered once per logging step.
+    The weights have a variance if k̂ < ½ and a mean if k̂ < 1; above 0.7 neither clipping nor smoothing makes the
+    estimate trustworthy at any practical sample size. A tail cannot be merged from parts, so the log-weights of the
+    window, one number per answer, are gathered once per logging step.
 
     Args:
         prog_bar: show `weights/pareto_k` in the progress bar.
@@ -52,13 +52,14 @@ class ParetoDiagnostic(RolloutDiagnostic):
         log_weights, counted = row_log_weights(
             report.weighted.log_weights, report.weighted.scored.rollout.completion_mask
         )
-        # Which rows count is only known to the device: the others become NaN here, and are dropped on the host.
+        # Only the device knows which rows count: the others become NaN here, and are dropped on the host.
         self._rows.append(torch.where(counted, log_weights, torch.nan))
 
     def before_flush(self, trainer: Trainer) -> None:
         """See `Observer.before_flush`: the fit is made on every rank, of the same rows in the same order."""
         k = pareto_smooth(self._gather(trainer))[1]
         self._rows.clear()
+        # All ranks have the same k, so the maximum over them is k itself.
         if math.isfinite(k):
             self.add("k", k, MAX)
 
@@ -72,7 +73,7 @@ class ParetoDiagnostic(RolloutDiagnostic):
         checkpoint[_CHECKPOINT_KEY] = self._gather(trainer)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take them back, on one rank."""
+        """Take them back, on one rank: the next gathering finds them there."""
         if trainer.is_global_zero and _CHECKPOINT_KEY in checkpoint:
             self._rows.append(checkpoint[_CHECKPOINT_KEY])
 
@@ -84,6 +85,6 @@ class ParetoDiagnostic(RolloutDiagnostic):
         if trainer.world_size > 1:
             torch.distributed.all_gather_object(of_ranks, rows)
         gathered = torch.cat(of_ranks)
-        # Sorted, so that the order in which ranks and resumed windows come changes no last digit.
+        # Sorted, so that the last digit does not depend on the order of ranks and resumed windows.
         values: Tensor = gathered[~gathered.isnan()].sort().values
         return values

@@ -55,7 +55,7 @@ class Accumulators:
             declared, before = self.entries[name]
             if declared is not reduction:
                 raise ValueError(f"{name} is reduced by {declared.name}, and cannot be added to by {reduction.name}")
-            # Towards the accelerator, if one of the two is there (a window from a checkpoint begins on the host).
+            # To the accelerator, if one of the two is there (a window from a checkpoint begins on the host).
             place = before if before.device.type != "cpu" else tensor
             tensor = reduction.merge(before.to(place, non_blocking=True), tensor.to(place, non_blocking=True))
         self.entries[name] = (reduction, tensor)
@@ -70,6 +70,7 @@ def pack(entries: Mapping[str, tuple[Reduction, Tensor]], layout: Layout, device
 
     A slot that has no entry holds its reduction's identity.
     """
+    # Stacked where they are, so that what is on the host needs one copy to the device, and not one per statistic.
     on_host: list[tuple[int, Tensor]] = []
     on_device: list[tuple[int, Tensor]] = []
     for slot, (name, reduction) in enumerate(layout):
@@ -81,6 +82,7 @@ def pack(entries: Mapping[str, tuple[Reduction, Tensor]], layout: Layout, device
         for part in (on_host, on_device)
         if part
     ]
+    # The parts are in the order of `slots`; argsort, the inverse permutation, restores the layout's.
     slots = torch.tensor([slot for slot, _ in on_host + on_device])
     return torch.cat(parts)[slots.argsort().to(device, non_blocking=True)]
 
@@ -101,5 +103,5 @@ def mean_of(stats: Mapping[str, float], total: str, count: str) -> float | None:
 
 
 def present(metrics: Mapping[str, float | None]) -> dict[str, float]:
-    """Leave out the metrics that have no data: absent says so, while 0 or NaN would be read as a value."""
+    """Leave out the metrics that have no data: 0 or NaN in their place would be read as a value."""
     return {key: value for key, value in metrics.items() if value is not None}

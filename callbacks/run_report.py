@@ -1,4 +1,4 @@
-"""What is about to run, in one table, so that no batch size or model is guessed at."""
+"""What is about to run, in one table, so that nobody has to guess a batch size or a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RunReport(Callback):
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the report; here, since the data loaders exist only now."""
+        """Print the report; in this hook, since earlier ones have no data loaders yet."""
         facts = run_facts(trainer, pl_module)  # on every rank: the log folder is agreed on by a broadcast
         if trainer.is_global_zero:
             table = Table(title="run", show_header=False)
@@ -88,6 +88,7 @@ def _batch_facts(trainer: Trainer, pl_module: LightningModule) -> dict[str, str]
 
 def _batch_size(trainer: Trainer) -> int | None:
     loader = trainer.train_dataloader
+    # A loader that was given a batch sampler has batch_size None.
     for holder in (loader, getattr(loader, "batch_sampler", None), getattr(trainer, "datamodule", None)):
         size = getattr(holder, "batch_size", None)
         if isinstance(size, int):

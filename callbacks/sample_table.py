@@ -92,9 +92,10 @@ def _render(rows: list[list[Any]], width: int, step: int) -> str:
     for name in _COLUMNS:
         table.add_column(name, overflow="fold", justify="left" if name in ("prompt", "completion") else "right")
     for prompt, completion, *numbers in rows:
-        # Text, not str: what a model writes may look like rich's markup.
+        # Text and not str, since what a model writes may look like rich's markup.
         texts = [Text(prompt[-width:]), Text(completion[:width])]
         table.add_row(*texts, *(Text(f"{number:.3g}") for number in numbers))
+    # Drawn into a string as the terminal would show it, since the progress bar does the printing.
     terminal = Console()
     console = Console(file=io.StringIO(), width=terminal.width, force_terminal=sys.stdout.isatty())
     with console.capture() as captured:

@@ -1,4 +1,4 @@
-"""When something is due that happens every n optimizer steps."""
+"""When something that happens every n optimizer steps is due."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class EveryNSteps:
 
     def is_due(self, step: int) -> bool:
         """Whether a multiple of `every` was reached or passed since the last call."""
+        # Not step % every == 0: that stays true in all micro-steps at a step, and manual optimization can skip it.
         due = step // self.every > self._last // self.every
         self._last = step
         return due

@@ -17,8 +17,8 @@ from .reductions import MAX
 class ThroughputDiagnostic(Diagnostic):
     """Time, samples and tokens of training; validation's time is left out.
 
-    Counts are sums over all ranks. A window ends when the statistics have reached the host, so no extra
-    synchronisation is needed for a true time.
+    Counts are sums over all ranks. A window ends when the statistics have reached the host, so a true time needs no
+    extra synchronization.
 
     - `time/step_s` = seconds of the window / optimizer steps in it
     - `tokens/per_s` = completion tokens trained on in the window / its seconds
@@ -27,12 +27,12 @@ class ThroughputDiagnostic(Diagnostic):
     - `generated/total` = completion tokens sampled so far; 0 for methods that learn from data
     - `time/wall_s` = seconds of training so far
 
-    These four are the x-axes of learning curves at equal budget; see `StepReport` for what counts.
+    The last four are the x-axes of learning curves at equal budget; see `StepReport` for what counts.
 
     The totals and the unfinished window are part of the checkpoint: a resumed run continues them.
 
     Args:
-        prog_bar: show nothing.
+        prog_bar: no effect, since nothing is shown in the progress bar.
 
     """
 
@@ -50,7 +50,7 @@ class ThroughputDiagnostic(Diagnostic):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the clock run."""
-        if trainer.global_step == 0:
+        if trainer.global_step == 0:  # another fit with the same callback; a resumed run has its totals by now
             self._begin()
         if self._window_step is None:
             self._window_step = trainer.global_step
@@ -84,11 +84,12 @@ class ThroughputDiagnostic(Diagnostic):
 
     def before_flush(self, trainer: Trainer) -> None:
         """See `Observer.before_flush`."""
-        self.add("step", float(trainer.global_step), MAX)
+        self.add("step", float(trainer.global_step), MAX)  # `compute` does not get the trainer
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
         """See `Observer.compute`."""
         seconds, step = self._elapsed(), int(stats["step"])
+        # This is where the window ends: the totals below include it, and the clock starts anew.
         steps, tokens = step - (self._window_step or 0), stats.get("tokens", 0.0)
         self._samples += stats.get("samples", 0.0)
         self._tokens += tokens

@@ -16,7 +16,7 @@ from .reductions import mean_of, widen
 
 
 class WeightsDiagnostic(RolloutDiagnostic):
-    """How much the answers drawn from q are worth as answers of π_θ.
+    """How much the answers drawn from q are worth as answers from π_θ.
 
     Raw, of whole answers: w_i = exp Σ_t log π_θ(y_t)/q(y_t) over the counted tokens, i = 1…N over all ranks,
     micro-steps and steps of the window:
@@ -29,19 +29,19 @@ class WeightsDiagnostic(RolloutDiagnostic):
     - `weights/uncovered_mass` = mean over counted tokens of Σ_y π_θ(y) over the tokens with q(y) = 0, whose
       contribution no weight restores; 0 unless q is truncated.
 
-    As applied (after clipping, normalizing…), what the loss saw: `weights_applied/mean, max, min, cv, ess_fraction`,
-    of one weight per answer if the weights are constant along every answer, otherwise of one weight per token. Of the
-    same:
+    As applied (after clipping, normalizing…), which is what the loss saw:
+    `weights_applied/mean, max, min, cv, ess_fraction`, of one weight per answer if the weights are constant along every
+    answer, otherwise of one weight per token. Of the same:
 
     - `weights/clipped_fraction` = share of the weights that a bound of the treatment changed; 0 without bounds
-    - `weights/floor_fraction` = share that it raised, which are answers (tokens) that π_θ would hardly give and the
+    - `weights/floor_fraction` = share that a bound raised: answers (tokens) that π_θ would hardly give, and that the
       gradient follows all the same
 
     Σw and Σw² are kept as logarithms and reduced before any ratio is formed, because the mean of the ESS of parts
     over-reports that of the whole. A weight beyond the range of a float is logged as inf.
 
     Args:
-        prog_bar: show nothing; the progress bar has `ess/ratio`.
+        prog_bar: no effect, since nothing is shown in the progress bar.
 
     """
 
@@ -61,6 +61,7 @@ class WeightsDiagnostic(RolloutDiagnostic):
     def _add_applied(self, weights: Tensor, clipping: Tensor, mask: Tensor) -> None:
         if weights.numel() == 0:
             return
+        # Whether all answers have one weight each is known only from the totals, so both sets are kept until `compute`.
         clipped, raised = clipping != 0, clipping < 0
         highest = torch.where(mask, weights, -torch.inf).amax(-1)
         lowest = torch.where(mask, weights, torch.inf).amin(-1)
@@ -70,6 +71,7 @@ class WeightsDiagnostic(RolloutDiagnostic):
         self.add("applied_answer/floor", (raised & mask).any(-1).sum())
         self.add("applied_token/clipped", (clipped & mask).sum())
         self.add("applied_token/floor", (raised & mask).sum())
+        # Where an answer's weights are constant, the highest is its weight. 1 stands in where nothing counts.
         add_log_weights(self, "applied_answer", torch.where(counted, highest, 1.0).log(), counted)
         add_log_weights(self, "applied_token", torch.where(mask, weights, 1.0).log(), mask)
 
