@@ -13,7 +13,7 @@ def at_least(least: float, /, **named: float | None) -> None:
 
     """
     for name, value in named.items():
-        if value is not None and not value >= least:
+        if value is not None and not value >= least:  # written so, these comparisons refuse NaN too
             raise UserError(f"{name} must be at least {least}, got {value}")
 
 
@@ -30,7 +30,7 @@ def positive(**named: float | None) -> None:
 
 
 def within(interval: str, /, **named: float | None) -> None:
-    """Check that each argument lies in an interval, written as "[0, 1)": a bracket's end belongs to it; None passes.
+    """Check that each argument lies in an interval, written as "[0, 1)", without the ends at parentheses; None passes.
 
     Raises:
         UserError: naming the first that does not.

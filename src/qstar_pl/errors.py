@@ -14,12 +14,12 @@ class NonFiniteError(UserError):
     def __init__(self, message: str, *, everywhere: bool = False) -> None:
         super().__init__(message)
         self.everywhere = everywhere
-        """Whether every process of the run raises the same one, so that one of them says it."""
+        """Whether every process of the run raises the same error, so that one message is enough."""
 
 
 @contextmanager
 def argument_called(name: str, inside: str) -> Iterator[None]:
-    """Let a mistake that is found further inside name the argument as the user has it.
+    """Let a mistake that is found further inside name the argument as the user knows it.
 
     Args:
         name: the argument that was given.

@@ -1,4 +1,4 @@
-"""Files that are there whole or as they were before, their modes, and their names in what goes wrong."""
+"""Files that are replaced whole or not at all, their modes, and their names in error messages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 
 def plain_mode() -> int:
-    """Return the mode that an ordinary new file of this process has, e.g. 0o644."""
-    umask = os.umask(0o077)  # it can only be read by setting it
+    """Return the mode that a new file of this process ordinarily has, e.g. 0o644."""
+    umask = os.umask(0o077)  # can only be read by setting it; strict in the meantime
     os.umask(umask)
     return 0o666 & ~umask
 
@@ -24,7 +24,7 @@ def open_weights(folder: str | Path) -> None:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let an error of the system's say which file it is about: that of a `write` does not (a full disk, a limit)."""
+    """Put the file into an OSError that names none, as one of `write` does not (a full disk, a limit on sizes)."""
     try:
         yield
     except OSError as error:
@@ -37,8 +37,8 @@ def naming(path: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a place beside `path` to write to; what is there at the end takes the place of `path` in one step.
 
-    The name beside it is always the same, so what a killed process left there is overwritten by the next one. If the
-    block raises, `path` stays as it was.
+    The name beside it is always the same, so the next process clears away what a killed one left there. If the block
+    raises, `path` stays as it was.
     """
     beside = path.with_name(f".{path.name}.unfinished")
     _remove(beside)
@@ -46,10 +46,11 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         with naming(path):
             yield beside
+        # Before the renaming: else a crash of the machine could leave an empty file under the final name.
         for file in [beside, *beside.rglob("*")] if beside.is_dir() else [beside]:
             _flush(file)
         if path.is_dir():
-            # A folder cannot take another one's place: the old one is put aside for the moment of the renaming.
+            # A folder cannot replace one that is not empty: the old one is put aside while the new one is renamed.
             aside = path.with_name(f".{path.name}.replaced")
             _remove(aside)
             path.rename(aside)
@@ -57,7 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
             _remove(aside)
         else:
             beside.replace(path)
-        _flush(path.parent)
+        _flush(path.parent)  # where the new name is kept
     except BaseException:
         _remove(beside)
         raise

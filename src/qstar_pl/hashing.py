@@ -7,18 +7,18 @@ from pathlib import Path
 
 
 def hasher(size: int = 8) -> hashlib.blake2b:
-    """Return what takes bytes piece by piece and gives a hash of `size` bytes (BLAKE2b)."""
+    """Return an object that takes bytes piece by piece and gives a hash of `size` bytes (BLAKE2b)."""
     return hashlib.blake2b(digest_size=size)
 
 
 def digest(content: str | bytes, size: int = 8) -> bytes:
-    """Return a hash of `size` bytes; text counts as UTF-8, a lone surrogate, which JSON can carry, as it stands."""
+    """Return a hash of `size` bytes; text counts as UTF-8, with the lone surrogates that JSON can hold."""
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     return hashlib.blake2b(data, digest_size=size).digest()
 
 
 def number(content: str | bytes, bits: int = 63) -> int:
-    """Return a hash as a non-negative number of at most `bits` bits (up to 64): its highest ones."""
+    """Return a hash as a non-negative number: its highest `bits` bits, at most 64; 63 fit into torch's int64."""
     return int.from_bytes(digest(content), "big") >> (64 - bits)
 
 

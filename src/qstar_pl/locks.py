@@ -1,9 +1,9 @@
 """One writer at a time: a lock that survives kills, containers and network file systems.
 
-A lock is a file that says who holds it. It is made by a hard link, which is all or nothing also over NFS, where `flock`
-may be local to a machine or missing. Its holder touches it every `BEAT_S` seconds. Whoever finds one decides whether
-the holder is still there: on the same machine by its process id and that process's start (ids are used again), anywhere
-else by how old the last touch is, on the file system's own clock. A stale lock is taken over.
+A lock is a file that says who holds it. It is made by a hard link, which is atomic even over NFS, where `flock` may be
+local to a machine or missing. Its holder touches it every `BEAT_S` seconds. Whoever finds one decides whether the
+holder is still there: on the same machine by its process id and that process's start time (ids are used again),
+elsewhere by the age of the last touch on the file system's own clock. A stale lock is taken over.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pathlib import Path
 from qstar_pl.errors import UserError
 
 BEAT_S = 20.0
-"""Between two touches."""
+"""Seconds between two touches."""
 LIMIT_S = 180.0
-"""A holder on another machine that has not touched its lock for so long is gone; NFS may show a touch a minute late."""
+"""A holder elsewhere that has not touched its lock for this long is gone; NFS may show a touch a minute late."""
 UNREADABLE_S = 5.0
-"""A lock in which nobody's name is to be read for so long is damaged; a new one is written in a moment."""
+"""A lock that names no holder for this long is damaged; writing a new one takes but a moment."""
 CLAIM_S = 30.0
-"""Nobody needs so long to remove a stale lock."""
+"""Nobody needs this long to remove a stale lock: a claim this old is a killed process's."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Holder:
 
     host: str
     machine: str
-    """Tells boots and containers of a host apart, within which process ids mean something."""
+    """The host's boot and process-id namespace (a container has its own), the scope of a process id."""
     pid: int
     started: str
-    """When the process started, in its machine's own count; empty where that is not known."""
+    """When the process started, in clock ticks since its machine's boot; empty where that is not known."""
     job: str
-    """SLURM's number of the job and how often it has been queued again; empty outside of SLURM."""
+    """SLURM's number of the job and how often it was requeued, with a dot between; empty outside of SLURM."""
     since: str
     """When the lock was taken, local time."""
     token: str
@@ -79,7 +79,7 @@ class Holder:
             return _started(self.pid) != (self.started or None)
         mine = Holder.myself()
         if self.job and self.job.partition(".")[0] == mine.job.partition(".")[0]:
-            # SLURM queues a job again only when its processes are dead.
+            # SLURM requeues a job only when its processes are dead, so an earlier start of this job is gone.
             return int(self.job.partition(".")[2] or 0) < int(mine.job.partition(".")[2] or 0) or silent_s > LIMIT_S
         return silent_s > LIMIT_S
 
@@ -91,9 +91,9 @@ class Lock:
         self.path = path
         self.holder = holder
         self.taken_from = taken_from
-        """Who held it before and is gone without having released it."""
+        """Who held it before, and ended without releasing it."""
         self.lost = False
-        """Whether another process has taken it over, since this one seemed to be gone."""
+        """Whether another process has taken it over because this one seemed to be gone."""
         self._stop = threading.Event()
         threading.Thread(target=self._beat, daemon=True, name=f"lock {path}").start()
         atexit.register(self.release)
@@ -113,10 +113,12 @@ class Lock:
         path.parent.mkdir(parents=True, exist_ok=True)
         mine, taken_from = Holder.myself(), None
         own = path.with_name(f"{path.name}.{mine.token}")
+        # Written in full under a name of its own first: a lock made by a link is never seen half written.
         own.write_text(json.dumps(asdict(mine)))
         try:
             while not _link(own, path):
                 found = check_free(path, what)
+                # One's own process cannot be a predecessor: a lock of this process may be taken again.
                 if _put_aside(path, found) and found is not None and not found.is_mine():
                     taken_from = found
         finally:
@@ -127,6 +129,7 @@ class Lock:
         """Give it up; a second call does nothing."""
         self._stop.set()
         atexit.unregister(self.release)
+        # After a fork `is_mine` is false in the child, which inherits the exit handler but not the lock.
         if self.holder.is_mine() and _read(self.path) == self.holder:
             self.path.unlink(missing_ok=True)
 
@@ -137,12 +140,12 @@ class Lock:
                     self.lost = True
                     return
                 os.utime(self.path)
-            except OSError:  # a file system that is away for a moment
+            except OSError:  # the file system is away for a moment
                 continue
 
 
 def check_free(path: Path, what: str) -> Holder | None:
-    """Return who left the lock behind, if anybody; it may be taken. One that cannot be read is waited for a moment.
+    """Return who left the lock behind, if anybody: it may be taken. For one that cannot be read yet, wait a moment.
 
     Raises:
         UserError: if somebody else holds it.
@@ -184,10 +187,10 @@ def _link(own: Path, path: Path) -> bool:
 
 
 def _put_aside(path: Path, found: Holder | None) -> bool:
-    """Remove the lock that was found stale; return False if another process does it, or by now another lock is there.
+    """Remove the lock that was found stale; return False if another process does, or if there is another lock by now.
 
-    Who may is decided by a file beside it. Moving the lock away to see whose it is would open a gap, in which a third
-    process takes its place although a second one has just begun.
+    A claim, a file beside the lock, decides who may. Moving the lock away to see whose it is would open a gap, in which
+    a third process takes the lock although a second one has just begun.
     """
     claim = path.with_name(f"{path.name}.claim")
     try:
@@ -199,8 +202,9 @@ def _put_aside(path: Path, found: Holder | None) -> bool:
         time.sleep(0.01)
         return False
     try:
+        # Another process may have taken the stale lock over before this one got the claim: look again.
         same = path.exists() and _read(path) == found
-        if found is None:  # nobody's name stands in it: it could also be one that is just being written
+        if found is None:  # it names nobody: it could also be one that is just being written
             same = same and (_silent(path) or 0.0) > UNREADABLE_S
         if same:
             path.unlink(missing_ok=True)
@@ -210,7 +214,7 @@ def _put_aside(path: Path, found: Holder | None) -> bool:
 
 
 def _read(path: Path) -> Holder | None:
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # reading a pipe would block
         return None
     try:
         return Holder(**json.loads(path.read_text()))
@@ -219,15 +223,15 @@ def _read(path: Path) -> Holder | None:
 
 
 def _silent(path: Path) -> float | None:
-    """Return how far from now a lock was touched last, in s; None if there is none."""
+    """Return the seconds since a lock was last touched; None if there is none."""
     try:
-        return abs(_now(path) - path.stat().st_mtime)
+        return abs(_now(path) - path.stat().st_mtime)  # abs: a touch from the future, after a clock was set, is old too
     except FileNotFoundError:
         return None
 
 
 def _now(path: Path) -> float:
-    """Return the time on the clock by which the file system stamps files, which may be another machine's."""
+    """Return the time on the clock that stamps the file system's files, which may be another machine's."""
     probe = path.with_name(f"{path.name}.{uuid.uuid4().hex}.now")
     try:
         probe.touch()
@@ -248,14 +252,16 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a process started, empty where that is not known; None if there is none, or only its remains."""
+    """Return when a process started, empty where that is not known; None if there is none, or only a zombie."""
     try:
-        os.kill(pid, 0)
+        os.kill(pid, 0)  # sends nothing, only looks
     except ProcessLookupError:
         return None
-    except PermissionError:
+    except PermissionError:  # there is one, of another user
         pass
     try:
+        # The program's name, in parentheses, may hold spaces and parentheses: split after the last one. What follows is
+        # the third field, the state; the 22nd is the start.
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return "" if not Path("/proc/self/stat").exists() else None

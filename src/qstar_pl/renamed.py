@@ -19,7 +19,8 @@ MOVED: Mapping[str, str] = {
     "qstar_pl.methods.kl_controller": "qstar_pl.methods.strategies.kl_controller",
     "qstar_pl.methods.non_finite": "qstar_pl.training.non_finite",
 }
-"""How a path began → how it begins now. Whole parts of a path are compared, and the longest entry counts."""
+"""How a path began → how it begins now. Whole parts of a path are compared, and the longest match counts."""
+# A class path of this package by itself, not a part of a longer name or of a file's path.
 _CLASS = re.compile(r"(?<![\w./-])qstar_pl(?:\.[a-z_]\w*)+\.[A-Z]\w*(?![\w./-])")
 
 
@@ -37,7 +38,7 @@ def in_text(text: str, rename: Callable[[str, str], str] = lambda _, new: new) -
 
     Args:
         text: may be a path alone, an option with a path, or JSON.
-        rename: gets the old and the new path of each that has moved, and returns what to write.
+        rename: called with the old and the new path of each class that has moved; returns what to write.
 
     """
 

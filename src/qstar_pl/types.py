@@ -29,7 +29,7 @@ def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 
 @dataclass(frozen=True)
 class TensorFields:
-    """A frozen dataclass that moves as one: Lightning's device transfer calls `.to(device)` on a batch."""
+    """A frozen dataclass whose tensors move together: Lightning moves a batch by its method `.to(device)`."""
 
     def map_tensors(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Return a copy in which `function` was applied to each tensor, also inside nested fields."""
@@ -128,7 +128,7 @@ class SamplerInfo:
     exact: bool
     """The tokens follow `behavior_logprobs` exactly (up to rounding)."""
     seed: int
-    """From which every row's generator was derived."""
+    """Of the draw; every row's generator is derived from it."""
     drafted: int = 0
     """Tokens proposed by a drafter (speculative samplers)."""
     accepted: int = 0
@@ -181,6 +181,7 @@ class Rollout(TensorFields):
     @property
     def set_index(self) -> Tensor:
         """[rows] int64: answers with the same number are not independent of each other, given the prompt."""
+        # The number of the prompt's first row, plus that of the row's set within the prompt.
         rows = torch.arange(len(self), device=self.prompt_index.device)
         samples = max(1, len(self) // max(1, len(self.prompts)))
         return rows // samples * samples + rows % samples // self.info.answers_per_set
@@ -224,7 +225,7 @@ class LossReport:
 
 @dataclass(frozen=True)
 class StepReport(TensorFields):
-    """What one micro-step tells the callbacks; detached, since Lightning detaches only "loss".
+    """What one micro-step tells the callbacks; detached here, since Lightning only detaches "loss".
 
     `samples`, `tokens` and `generated` are the budget, counted alike in every method: what was consumed, what was
     learned from, what was sampled. A sampled answer that no loss sees is in `samples` and `generated` only; four
@@ -240,7 +241,7 @@ class StepReport(TensorFields):
     tokens: int
     """Completion tokens that passed through the loss, once per pass (both answers of a pair); on this rank."""
     histograms: Mapping[str, Tensor] = field(default_factory=dict)
-    """1-D each: per-row quantities that are worth more than a mean (margins, learnt β)."""
+    """1-D each: per-row quantities that are worth more than a mean (margins, learned β)."""
     counts: Mapping[str, Tensor] = field(default_factory=dict)
     """[] of some terms: how many tokens, pairs or answers the mean is over, so that the mean over all of them can be
     formed whatever the micro-batches held. A term without one counts as 1 per micro-batch, as the loss does."""
