@@ -1,11 +1,11 @@
-"""`qstar analyze`: what the diagnostics of generated data show, checks, figures.
+"""`qstar analyze`: statistics, checks and figures from the diagnostics of generated data.
 
     qstar analyze out.jsonl
     qstar analyze kl.diagnostics.jsonl fixed.diagnostics.jsonl --output analysis
 
-Prints distributions over answers, the checks with pass or FAIL on the run's number and the share of answers that pass
-by themselves, and several runs side by side; writes analysis.json, analysis.md and figures. A check that fails is a
-finding, not an error: the exit code is 0 whenever the analysis was made.
+Prints distributions over answers, each check with pass or FAIL for the run and the share of answers that pass on their
+own, and several runs side by side; writes analysis.json, analysis.md and figures. A failed check is a finding, not an
+error: the exit code is 0 whenever the analysis was made.
 """
 
 import argparse
@@ -22,11 +22,12 @@ FILE_SUFFIXES = (".json", ".jsonl", ".md", ".txt", ".csv", ".html", ".png", ".pd
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:
-    """Return a name per file: its own, with as much of its path as tells it from others of that name."""
+    """Return a name per file: its own, with as much of its path as is needed to tell apart files of the same name."""
     from qstar_pl.generation.analyze_reading import SUFFIX
 
     stems = [path.absolute().with_name(path.name.removesuffix(SUFFIX)) for path in paths]
     names = [stem.name for stem in stems]
+    # Names that are still ambiguous get one more folder in front, until all differ or the paths end.
     depth = 1
     while len(set(names)) < len(names) and depth < max(len(stem.parts) for stem in stems):
         depth += 1
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--output", type=place, help="folder; default: <first file>.analysis beside it")
     arguments = parser.parse_args(argv)
+    # Only now, so that --help answers at once.
     from rich.console import Console
 
     from qstar_pl.generation.analyze_figures import save_figures
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     analysis = analyze(runs)
     console = Console()
-    console.width = max(console.width, 140)  # a pipe counts as 80 columns, which cuts the numbers
+    console.width = max(console.width, 140)  # rich takes 80 columns for a pipe, which truncates numbers
     print_analysis(analysis, console)
     figures = save_figures(runs, folder)
     (folder / "analysis.json").write_text(json.dumps(analysis, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

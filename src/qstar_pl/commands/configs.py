@@ -1,4 +1,4 @@
-"""`qstar configs`: list, print or copy the configurations that come with it."""
+"""`qstar configs`: list, print or copy the configurations that come with the package."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ COMMENT = "# "
 
 
 def listing(wanted: Sequence[str] = ()) -> str:
-    """Return a line per configuration, grouped by folder, with what its first comment says of it."""
+    """Return a line per configuration, grouped by folder, with its summary."""
     lines = list[str]()
+    # `groupby` needs equal groups to be adjacent: the names are sorted.
     for group, members in groupby(shipped.names(), lambda name: name.partition("/")[0]):
         if wanted and group not in wanted:
             continue
@@ -26,7 +27,7 @@ def listing(wanted: Sequence[str] = ()) -> str:
 
 
 def summary(name: str) -> str:
-    """Return the first comment of a configuration, up to the end of its sentence; empty if there is none."""
+    """Return the first sentence of the comment on a configuration's first line; empty if there is none."""
     first = shipped.configuration(name).read_text(encoding="utf-8").split("\n", 1)[0]
     return first.removeprefix(COMMENT).partition(". ")[0] if first.startswith(COMMENT) else ""
 
@@ -35,7 +36,7 @@ def copy(folder: Path) -> Path:
     """Copy all of them to a new folder, where they refer to each other as they do here.
 
     Raises:
-        UserError: if the folder exists: nothing of the user's is overwritten.
+        UserError: if the folder exists, since nothing of the user's is overwritten.
 
     """
     if folder.exists():

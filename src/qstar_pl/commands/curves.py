@@ -4,7 +4,7 @@
     qstar curves a/metrics.csv b/metrics.csv --key reward/gold --x generated/total --output budget.png
 
 The x-axis is the optimizer step, or any metric that is logged in the same rows: the budgets `samples/total`,
-`generated/total`, `tokens/total` and `time/wall_s` mean the same in every method.
+`generated/total`, `tokens/total` and `time/wall_s` mean the same for every method.
 """
 
 import sys

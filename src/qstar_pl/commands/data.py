@@ -1,4 +1,4 @@
-"""`qstar data`: rows, fields and examples that an adapter finds in a dataset."""
+"""`qstar data`: show the rows, fields and examples that an adapter finds in a dataset."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ _LONGEST = 300
 
 @dataclass(frozen=True)
 class Inspection:
-    """Options of `qstar data`, of which those that `qstar fit` has under --data mean the same there."""
+    """Options of `qstar data`; those that `qstar fit` also has, under --data, mean the same there."""
 
     path: str | None = None
     """File, folder or hub id; not needed for a Mixture."""
     adapter: RowSource = field(default_factory=Auto)
     """How rows become examples; by default detected from the columns."""
     split: str | None = None
-    """On the hub, which split; in a folder, which split of its files."""
+    """Split of a dataset on the hub, or of the files in a folder."""
     max_rows: int | None = None
-    """Read at most so many rows."""
+    """Largest number of rows to read; all by default."""
     max_left_out: float = MAX_LEFT_OUT
     """Largest share of the rows read that may be left out; filters and subsets do not count."""
     examples: int = 1
-    """How many examples to print."""
+    """Number of examples to print, 1 by default."""
     filters: list[RowFilter] | None = None
     """Leave rows out by length, reward margin or duplicate prompts."""
     subset_size: int | None = None
-    """Use so many rows."""
+    """Number of rows to use; all by default."""
     system_prompt: str | None = None
     """A system turn for dialogues without one."""
     tokenizer: str = "tiny"
-    """Whose chat template, and whose tokens for filters."""
+    """Tokenizer whose chat template is used, and whose tokens filters count."""
     rendering: Rendering = field(default_factory=TokenizerRendering)
     """How dialogues become text."""
 
@@ -68,7 +68,7 @@ def inspect(options: Inspection) -> Iterable[str]:
     """Yield the lines that `qstar data` prints.
 
     Raises:
-        UserError: if the data cannot be read; after the counts, if no row is usable.
+        UserError: if the data cannot be read, or, after the counts have been printed, if no row is usable.
 
     """
     tokenizer = load_tokenizer(options.tokenizer, argument="tokenizer")
@@ -113,6 +113,7 @@ def _fields(source: RowSource, examples: Sequence[Example]) -> Iterable[str]:
         first.setdefault(example.metadata.get("part"), example)
     for part, example in first.items():
         rows = [one.metadata["row"] for one in examples if one.metadata.get("part") == part]
+        # The first row that has a column gives its value: rows of JSON lines need not all have the same columns.
         row: Mapping[str, Any] = {name: value for one in reversed(rows) for name, value in one.items()}
         adapter = source.adapter_of(example)
         found = "; ".join(f"{role} = {column}" for role, column in adapter.fields(row).items())
@@ -160,10 +161,10 @@ def _short(value: Any) -> str:
 
 
 def parse(argv: Sequence[str] | None) -> Inspection:
-    """Return the options that the words stand for.
+    """Return the options that the words give.
 
     Raises:
-        UserError: in one line, for words that make none.
+        UserError: with one line, if the words are not valid.
 
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -190,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     with speaking(OF_DATA):
         for line in inspect(parse(argv)):
-            print(line if line.startswith("    ") else worded(line), flush=True)  # examples stay as they are
+            print(line if line.startswith("    ") else worded(line), flush=True)  # examples are printed verbatim
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`qstar experiment`: several configurations under the same seeds, one table."""
+"""`qstar experiment`: compare configurations under the same seeds in one table."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from qstar_pl.experiments.seeds import SeedResult
 
 DEFAULT = "experiment/tiny_"
-"""How the names of the configurations begin that are compared by default."""
+"""Prefix of the names of the configurations that are compared by default."""
 COSTS = {"samples": "samples/total", "tokens": "tokens/total", "time, s": "time/wall_s"}
 
 
 def objectives(name: str, result: SeedResult) -> list[str]:
-    """Return the metrics a configuration is judged by.
+    """Return the metrics by which a configuration is judged.
 
-    Methods that learn from comparisons are judged by preference accuracy; all others by the gold reward, and by the
-    proxy that those with a reward maximize, which can rise while the gold one falls.
+    Methods that learn from comparisons are judged by preference accuracy, all others by the gold reward. Where a proxy
+    reward is maximized, it is shown too, since it can rise while the gold reward falls.
     """
     compared = not any(key.startswith("reward/") for key in result.series) and "loss/accuracy" in result.series
     wanted = "preference_accuracy" if compared else "reward_gold"
@@ -87,13 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     wanted = arguments.config or [name for name in names() if name.startswith(DEFAULT)]
     configs = [configuration(config) for config in wanted]
-    torch.set_num_threads(1)  # see quickstart: these models are too small to share
+    torch.set_num_threads(1)  # see quickstart: these models are too small for more
     results: dict[str, list[SeedResult]] = {}
     arguments.output.mkdir(parents=True, exist_ok=True)
     for config in configs:
         folder = arguments.output / config.stem
         results[config.stem] = [run_seed(build, seed, config, folder, overrides) for seed in range(arguments.seeds)]
-        # After every configuration, so that a run that is stopped keeps what it has.
+        # Written after every configuration, so that stopping early loses nothing.
         kept = {name: [asdict(seed) for seed in seeds] for name, seeds in results.items()}
         (arguments.output / "results.json").write_text(json.dumps(kept))
     print_comparison(results, Console(width=160))

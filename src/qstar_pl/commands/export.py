@@ -1,4 +1,4 @@
-"""`qstar export`: write a checkpoint's model as a folder that Hugging Face's classes load."""
+"""`qstar export`: write a checkpoint's model as a folder that Hugging Face's classes can load."""
 
 from __future__ import annotations
 

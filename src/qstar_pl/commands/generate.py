@@ -1,4 +1,4 @@
-"""`qstar generate`: answers of π_θ or of its mixture with π_t to a dataset's prompts."""
+"""`qstar generate`: answer a dataset's prompts from π_θ or its mixture with π_t."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ run goes on, all is in OUTPUT.jsonl.work/."""
 
 
 FLAGS = {"save_diagnostics": "rows", "trust_remote_code": "true"}
-"""Options that may stand without a value → the value."""
+"""Options that may be given without a value → the value that they then have."""
 
 
 def parser() -> OneLineParser:
-    """Return the command's parser: the options of `GenerationSettings`, and how and where the run is made."""
+    """Return the command's parser: the options of `GenerationSettings`, the machine's and the output's."""
     top = OneLineParser(prog="qstar generate", description=__doc__, epilog=EPILOG)
     top.add_argument("--config", action="config", help="a YAML file of any of these options")
+    # `device` is added below, where it may be "auto"; the settings hold the device that this is resolved to.
     top.add_class_arguments(GenerationSettings, skip={"device"}, instantiate=False, sub_configs=True)
     machine = top.add_argument_group("machine")
     machine.add_argument(
@@ -56,7 +57,8 @@ def parser() -> OneLineParser:
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
-    """Return the words with the values of options that stand without one."""
+    """Return the words with a value for each of `FLAGS` that is given without one."""
+    # A flag lacks its value if another option follows, or nothing, for which "--" stands.
     follows = [*words[1:], "--"]
     return [
         f"{word}={FLAGS[word[2:]]}" if word[:2] == "--" and word[2:] in FLAGS and after.startswith("--") else word
@@ -66,8 +68,9 @@ def spelled_out(words: Sequence[str]) -> list[str]:
 
 def parse(argv: Sequence[str]) -> dict[str, Any]:
     """Return the options by name, with strategies as objects; nothing is loaded yet."""
-    # The line under each field says what an option does; reading them takes longer than a run has use for.
+    # The help of a field is the docstring under it, which jsonargparse parses source files for: slow.
     helping = any(word == "-h" or word.partition("=")[0].endswith("help") for word in argv)
+    # Setting a denylist also turns on the parser's own one, of functions that would run whatever they are given.
     set_parsing_settings(docstring_parse_attribute_docstrings=helping, import_path_denylist=["os"])
     own, paths = parser(), TypedPaths()
     with paths.in_yaml():
@@ -76,7 +79,7 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def summary(run: GenerationRun) -> str:
-    """Return what was done, in a line or two."""
+    """Return what was done, in one to three lines."""
     if not run.complete:
         return f"{run.output} is not complete: {run.kept_rows} rows were there before; give the same command again"
     lines = [f"{run.output}: {run.rows} rows" + (f", {run.kept_rows} of them kept" if run.kept_rows else "")]
@@ -91,11 +94,11 @@ def summary(run: GenerationRun) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code is 0 if the data set is complete."""
+    """Run the command; the exit code is 0 if the dataset is complete."""
     quieten()
     given = parse(sys.argv[1:] if argv is None else argv)
     signals = StopSignals()
-    signals.catch()
+    signals.catch()  # before the models are loaded, which may take long
     try:
         return generate(given, signals)
     except Stopped as stop:
@@ -107,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def generate(given: dict[str, Any], signals: StopSignals) -> int:
-    """Generate what the options of `parser` say, and return the exit code."""
+    """Generate a dataset from the options of `parser`, and return the exit code."""
     output, overwrite, quiet, date = (given.pop(name) for name in ("output", "overwrite", "quiet", "date"))
     count, strategy = given.pop("devices"), given.pop("strategy")
     if output is None:
@@ -117,6 +120,7 @@ def generate(given: dict[str, Any], signals: StopSignals) -> int:
     settings = GenerationSettings(**given)
     for notice in settings.notices if is_first() else ():
         print(notice, file=sys.stderr)
+    # Else tokenizers warns in every process that is forked after it has run in parallel.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     run = generate_dataset(
         settings,

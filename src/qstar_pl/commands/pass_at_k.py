@@ -1,4 +1,4 @@
-"""`qstar pass-at-k`: run sampled programs against their tests, in a sandbox: pass@k.
+"""`qstar pass-at-k`: run sampled programs against their tests in a sandbox and report pass@k.
 
     qstar pass-at-k samples.jsonl --problems HumanEval.jsonl.gz
     qstar pass-at-k --problems HumanEval.jsonl.gz --check-reference
@@ -76,7 +76,7 @@ def reference_samples(problems: Problems) -> list[Sample]:
 
 
 def result_row(sample: Sample, verdict: Verdict) -> dict[str, Any]:
-    """Return what is written of one sample."""
+    """Return the row that is written for one sample."""
     return {
         "task_id": sample.problem.key,
         "sample_idx": sample.sample_idx,
@@ -90,14 +90,15 @@ def result_row(sample: Sample, verdict: Verdict) -> dict[str, Any]:
 
 
 def counts_per_problem(samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> dict[str, tuple[int, int]]:
-    """Return key → (samples, passed)."""
+    """Return problem key → (number of samples, how many passed)."""
     drawn = Counter(sample.problem.key for sample in samples)
     passed = Counter(sample.problem.key for sample, verdict in zip(samples, verdicts, strict=True) if verdict.passed)
     return {key: (number, passed[key]) for key, number in drawn.items()}
 
 
 def summary(counts: Mapping[str, tuple[int, int]], verdicts: Sequence[Verdict], ks: Sequence[int]) -> str:
-    """Return pass@k for each k that every problem has samples for, and how the others failed."""
+    """Return lines on pass@k, for each k for which every problem has enough samples, and on how programs failed."""
+    # The estimator averages over problems and needs at least k samples of each.
     fewest = min(samples for samples, _ in counts.values())
     lines = []
     for k in ks:
@@ -121,13 +122,14 @@ def write_results(path: Path, samples: Sequence[Sample], verdicts: Sequence[Verd
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 1 if reference solutions were asked for and one of them fails."""
+    """Run the command; return 1 if reference solutions were run and one of them fails."""
     given = parser().parse_args(argv)
     if given.describe_isolation:
         print(describe_isolation())
         return 0
     if given.problems is None:
         raise UserError("problems must name HumanEval's file or one with rows of APPS, got none")
+    # Exactly one of the two must be given.
     if (given.samples is None) != given.check_reference:
         raise UserError(f"samples or --check-reference must be given, and not both, got {given.samples}")
     at_least(1, k=min(given.k))

@@ -1,4 +1,4 @@
-"""`qstar plan`: memory, tokens/s and hours of a `fit` on a cluster, beforehand."""
+"""`qstar plan`: estimate memory, tokens/s and hours of a `fit` on a cluster."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from qstar_pl.planning.workload import Workload, workload
 
 
 class PlanCLI(TrainerCLI):
-    """Parses what `fit` would, and builds the method and the data, but no trainer: the cluster is elsewhere."""
+    """Parses what `fit` would, and builds the method and the data, but not its trainer: the cluster is elsewhere."""
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Return a trainer that nothing is run with."""
+        """Return a stand-in, with which nothing is run."""
         return Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
 
 
 def print_plan(phases: dict[str, dict[str, float]], times: Speed, steps: int | None, cluster: Cluster) -> None:
-    """Print memory and time, and what both assume."""
+    """Print memory and time, and the assumptions behind both."""
     console = Console(width=110)
     table = Table(title=f"memory of one of {cluster.ranks} processes, GiB", title_justify="left")
     for heading, justify in (("phase", "left"), ("what", "left"), ("GiB", "right")):
@@ -44,6 +44,7 @@ def print_plan(phases: dict[str, dict[str, float]], times: Speed, steps: int | N
     console.print(table)
     name, most = peak(phases)
     share = most / GIB / cluster.memory_gib
+    # The last 10% are for what the plan leaves out, such as fragmentation; see `memory.ASSUMPTIONS`.
     verdict = "fits" if share <= 0.9 else "is tight" if share <= 1 else "does not fit"
     console.print(f"peak: {most / GIB:.2f} GiB while {name}, {share:.0%} of {cluster.memory_gib:g} GiB: {verdict}")
     console.print(f"\ntime of an optimizer step: {times.step_s:.3f} s = " + " + ".join(_parts(times)))
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli = PlanCLI(["fit", *words], execute=False)
     module: Any = cli.model
     models = models_of(module)
-    settings = cli.config_init["fit"].trainer
+    settings = cli.config_init["fit"].trainer  # as `fit` would have it, with strategies built
     run = run_of(settings, module, cluster)
     work: Workload = workload(module, cli.datamodule, arguments.prompt_tokens, arguments.answer_tokens)
     phases = plan_memory(models, run, work)

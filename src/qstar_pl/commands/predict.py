@@ -1,4 +1,4 @@
-"""`qstar predict`: write answers of a trained policy."""
+"""`qstar predict`: write the answers of a trained policy to a file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`qstar quickstart`: train q* on the tiny world, print a summary, save a figure.
 
-For every seed: gold reward of the policy on held-out prompts, training, gold reward again. The rows that the figure
-shows are the run's own `metrics.csv`.
+For every seed: gold reward of the policy on held-out prompts, training, gold reward again. The figure shows the rows of
+the run's own `metrics.csv`.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from qstar_pl.experiments.quickstart import save_figure
     from qstar_pl.experiments.seeds import run_seed
 
-    # Models of some hundred thousand parameters gain nothing from more threads, and where the cores are shared with
-    # other work, threads that wait for each other at every small operation cost several times the run.
+    # Models of some hundred thousand parameters gain nothing from more threads, and on shared cores, threads that wait
+    # for each other at every small operation make the run several times slower.
     torch.set_num_threads(1)
     console = Console()
-    console.width = max(console.width, 100)  # a pipe counts as 80 columns, which cuts the numbers
+    console.width = max(console.width, 100)  # rich takes 80 columns for a pipe, which truncates numbers
     results = [run_seed(build, seed, config, arguments.output, overrides) for seed in range(arguments.seeds)]
     print_summary(results, console)
     figure = arguments.output / "quickstart.png"

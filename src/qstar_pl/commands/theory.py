@@ -1,4 +1,4 @@
-"""`qstar theory`: mean α, ESS ratio and acceptance under q* for two models, beside float64."""
+"""`qstar theory`: measure mean α, ESS ratio and acceptance under q* for two models, next to float64."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_PROMPTS = ("Once upon a time", "The little dog", "One day, a girl", "He 
 
 
 def print_table(measured: PairStatistics, reference: PairStatistics, contexts: int, factor: float = 1.0) -> None:
-    """Print both columns and their difference."""
+    """Print the measured and the reference values, and their difference."""
     from rich.console import Console
     from rich.table import Table
 
@@ -71,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.max_new_tokens,
         arguments.seed,
     )
+    # The contexts are drawn once, from the models as they are, and shared by all factors.
     for factor in arguments.sharpen:
         measured, reference = compare(contexts.sharpened(factor))
         print_table(measured, reference, len(contexts.logits[0]), factor)

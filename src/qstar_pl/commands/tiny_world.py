@@ -1,4 +1,4 @@
-"""`qstar tiny-world`: rebuild the tiny world: its data, tokenizer and models."""
+"""`qstar tiny-world`: rebuild the tokenizer and models of the tiny world."""
 
 import sys
 from collections.abc import Sequence
