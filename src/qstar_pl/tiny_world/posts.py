@@ -20,7 +20,7 @@ WHO: Mapping[str, str] = {
     "teacher": "She",
     "friend": "He",
     "cousin": "She",
-    "neighbor": "She",
+    "neighbour": "She",
     "coach": "He",
     "landlord": "He",
     "roommate": "She",
