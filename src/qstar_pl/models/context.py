@@ -46,7 +46,7 @@ def declared_context(config: PretrainedConfig) -> Context:
 
 
 def make_room(config: PretrainedConfig, tokens: int) -> None:
-    """Let a model that is built from a text model's configuration have positions for so many tokens."""
+    """Raise the number of positions in a text model's configuration to at least `tokens`, before a model is built."""
     if getattr(config, _NAMES[0], tokens) < tokens:
         setattr(config, _NAMES[0], tokens)
 

@@ -19,8 +19,8 @@ from qstar_pl.models.tokenizers import APPENDED_PAD, is_appended_pad
 def write_language_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
     """Write a causal language model with its tokenizer; its generation defaults end where answers were trained to.
 
-    A pad that `ensure_pad` appended stays here: the embedding has no row for it, and one more row would be a token
-    that can be sampled. EOS pads in its place, which attention masks keep apart from an answer's end.
+    A pad that `ensure_pad` appended is not written: the embedding has no row for it, and one more row would be a token
+    that can be sampled. EOS pads instead; attention masks tell it from an answer's end.
     """
     capabilities = Capabilities.of(model, tokenizer)
     pad = capabilities.embedded_pad_id

@@ -74,6 +74,6 @@ def check_length(context: Context, mask: Tensor) -> None:
 
 
 def check_tokens(context: Context, tokens: int) -> None:
-    """Raise UserError if a sequence of so many tokens is longer than the model's context."""
+    """Raise UserError if a sequence of `tokens` tokens is longer than the model's context."""
     if context.limit is not None and tokens > context.limit:
         raise UserError(f"prompt and answer must fit into the model's {context.limit} {context.reason}, got {tokens}")

@@ -1,7 +1,7 @@
 """Where the weights of a model go while it is loaded: by default to this process's memory.
 
-A context and no argument of `ModelSource.load`: targets, rewards and samplers of users load their models themselves,
-and need not know that somebody shards them.
+A context, not an argument of `ModelSource.load`: users' own targets, rewards and samplers load their models themselves
+and need not know that they are sharded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Placement(ABC):
 
     @abstractmethod
     def place(self, model: PreTrainedModel) -> PreTrainedModel:
-        """Spread the weights over the processes, which all call; return the model with this process's part."""
+        """Spread the weights over the processes, all of which call; return the model with this process's part."""
 
 
 _PLACEMENT: ContextVar[Placement | None] = ContextVar("placement", default=None)
@@ -68,7 +68,7 @@ class _Unplaced(Placement):
 
 @contextmanager
 def unplaced() -> Iterator[None]:
-    """Leave models that are loaded inside the block whole: for a source that changes what another one has loaded."""
+    """Leave models that are loaded inside the block whole: for a source that changes what another source has loaded."""
     placement = _PLACEMENT.get()
     with placing(None if placement is None else _Unplaced(placement)):
         yield

@@ -173,7 +173,7 @@ def _left_padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 @contextmanager
 def undisturbed(model: PreTrainedModel) -> Iterator[None]:
-    """Without gradients, dropout and half precision that the model does not have itself."""
+    """Run the block without gradients, without dropout and without autocast."""
     device = model.get_input_embeddings().weight.device.type
     with torch.no_grad(), eval_mode(model), torch.autocast(device, enabled=False):
         yield

@@ -1,4 +1,4 @@
-"""The date that chat templates write: one for a whole run, and for the runs that go on from it."""
+"""The date that chat templates write: the same for a whole run, and for runs that resume it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def set_run_date(day: str | None) -> date:
 
 
 def begin_run(day: str | None) -> date:
-    """Set the date of a run that begins, as `set_run_date`; a process that another one started keeps that one's."""
+    """Set the date of a run that begins, as `set_run_date` does; a launched process keeps its launcher's date."""
     inherited = os.environ.get(VARIABLE) if "LOCAL_RANK" in os.environ else None
     return set_run_date(day or inherited)
 

@@ -15,7 +15,7 @@ _BEHIND = re.compile(r"(?<=[\s\d}°%!])\s*(?:\(\s*([A-J])\s*\)|\\Longrightarrow\
 
 
 def choice_of(text: str, beside: bool = False) -> str | None:
-    """Return the letter that an answer is, or with `beside` also the one that stands beside a value; None: none."""
+    """Return the letter that an answer consists of, or with `beside` also one beside a value; None: there is none."""
     plain = _plain(text)
     if alone := _ALONE.fullmatch(plain):
         letter = alone[1] or alone[2]

@@ -1,4 +1,4 @@
-"""The unit of a quantity, taken off its number."""
+"""The unit of a quantity, separated from its number."""
 
 from __future__ import annotations
 
