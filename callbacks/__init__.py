@@ -1,5 +1,6 @@
 """Diagnostics as Lightning callbacks; import them as `qstar_pl.callbacks`."""
 
+# Imported under two names, each class would exist twice, and isinstance would tell them apart.
 if __name__ != "qstar_pl.callbacks":
     raise ImportError("import the callbacks as qstar_pl.callbacks: this folder is the package's own, through a link")
 

@@ -57,6 +57,7 @@ class Diagnostics(Callback):
         """Show the micro-step to all diagnostics, and flush them when a log is due."""
         report = outputs.get("report") if isinstance(outputs, Mapping) else None
         if isinstance(report, StepReport) and log_interval(trainer) > 0:
+            # One batch that is not finite would make every sum of the window so.
             spoiled = getattr(pl_module, "spoiled", False)
             for diagnostic in self.diagnostics:
                 if diagnostic.counts_all or not spoiled:

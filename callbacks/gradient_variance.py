@@ -87,7 +87,7 @@ class GradientDiagnostic(Diagnostic):
             return
         if trainer.global_step % self.every_n_steps:
             return
-        gradients = self._local_gradients(trainer, trainer.optimizers[0])
+        gradients = self._local_gradients(trainer, trainer.optimizers[0])  # automatic optimization has only one
         if not gradients:
             return
         # Gradients that are not reduced yet are all different: each rank's counts whole.
@@ -103,7 +103,7 @@ class GradientDiagnostic(Diagnostic):
     def _local_gradients(self, trainer: Trainer, optimizer: Optimizer) -> dict[Parameter, Tensor]:
         parameters = parameters_of([optimizer])
         for parameter in parameters:
-            if parameter not in self._shares:
+            if parameter not in self._shares:  # how a parameter is sharded does not change
                 self._shares[parameter] = share(trainer, parameter)
         return {parameter: local_gradient(parameter) for parameter in parameters}
 

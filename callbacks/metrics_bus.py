@@ -77,7 +77,7 @@ class MetricsBus:
     def _by_diagnostic(self, values: Mapping[str, T], count: int) -> list[dict[str, tuple[str, T]]]:
         windows: list[dict[str, tuple[str, T]]] = [{} for _ in range(count)]
         for key, reduction in self._layout[1:]:  # without the flag
-            index, _, name = key.partition("/")
+            index, _, name = key.partition("/")  # at the first slash: names have slashes of their own
             windows[int(index)][name] = (reduction, values[key])
         return windows
 

@@ -80,7 +80,7 @@ def sample_rows(report: RolloutReport, count: int) -> list[list[Any]]:
     numbers = torch.stack(
         [widen(rollout.prompt_index), widen(scored.rewards), log_weights.exp(), alpha / mask.sum(-1).clamp_min(1)]
     )[:, :count]
-    rows: list[list[Any]] = []
+    rows: list[list[Any]] = []  # zip ends with the numbers, which are those of the first `count` answers
     for (prompt, *values), completion in zip(numbers.T.tolist(), report.completions, strict=False):
         turns = rollout.prompts.examples[int(prompt)].turns
         rows.append([turns[-1].content if turns else "", completion, *values])

@@ -54,7 +54,7 @@ class FixedAlpha(AlphaStrategy):
 
     def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
         """See `AlphaStrategy.__call__`."""
-        dtype = torch.promote_types(policy_logprobs.dtype, torch.float32)
+        dtype = torch.promote_types(policy_logprobs.dtype, torch.float32)  # as from a solver, also in half precision
         return torch.full(policy_logprobs.shape[:-1], self.value, dtype=dtype, device=policy_logprobs.device)
 
 

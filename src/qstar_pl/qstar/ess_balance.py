@@ -48,13 +48,14 @@ class ESSBalanceProblem(RootProblem):
         # d/dα [Λ(−α) − Λ(2−α)] = Λ'(2−α) − Λ'(−α), and d²/dα² = Λ''(−α) − Λ''(2−α).
         now = Evaluation(
             value=target_side.log_z - policy_side.log_z,
-            slope=(policy_side.mean - target_side.mean).clamp_min(0),
+            slope=(policy_side.mean - target_side.mean).clamp_min(0),  # Λ is convex: less than 0 is rounding
             curvature=target_side.variance - policy_side.variance,
             noise=4 * eps * size,
             blur=4 * eps * (1 - target_side.mode.log() - policy_side.mode.log()),
             log_z=nan,  # of the mixture: Λ(α) is in neither of the two evaluations
             rms=nan,
         )
+        # A row that was sharpened once is summed that way at every later α.
         return self._sharpened(self.sharp_mask.nonzero().squeeze(-1), alpha, now)
 
     def sharpen(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> tuple[Self, Evaluation]:

@@ -69,6 +69,7 @@ class KLSymmetryProblem(RootProblem):
         base, direction = (select(x, rows) for x in (self.base, self.direction))
         policy, policy_others = excess(base + direction)
         target, target_others = excess(base)
+        # c ≈ Σ π_θ − Σ π_t, both sums completed by the tokens outside the common support.
         shift = policy - target + self.outside.index_select(0, rows)
         shift = torch.where(shift.abs() < SHIFT_LIMIT, shift, 0.0)
         shift = self.shift.index_copy(0, rows, shift)

@@ -145,6 +145,7 @@ def _solve_restricted(
     zero_mask, one_mask = at_zero.value > at_zero.noise, at_one.value < -at_one.noise
     alpha = zeros.masked_fill(one_mask, 1.0)
     iterations = torch.zeros_like(alpha, dtype=torch.int64)
+    # A row that ends at 0 or 1 has nothing to iterate, and is not IDENTICAL.
     converged, moved = torch.ones_like(zero_mask), torch.ones_like(zero_mask)
     inner = (~(zero_mask | one_mask)).nonzero().squeeze(-1)
     if inner.numel() > 0:

@@ -53,6 +53,7 @@ class WeightTreatment(ABC):
 
     def _at_level(self, function: _Function, log_weights: Tensor, mask: Tensor, prompt_index: Tensor) -> Tensor:
         log_weights = log_weights.detach()
+        # A whole answer's weight is the product of its tokens': a sum of logarithms.
         if self.level == "sequence":
             of_rows = function(masked_sum(log_weights, mask, dim=-1), prompt_index)
             return torch.where(mask, of_rows.unsqueeze(-1), 0.0)
