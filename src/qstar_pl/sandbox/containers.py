@@ -47,6 +47,7 @@ def shape_of(value: Any, classes: Classes) -> Shape | None:
     if isinstance(value, BaseException):
         what = raised.described(value, classes)
         arguments = raised.arguments_of(value)
+        # The count tells the arguments from the attributes behind them.
         extra = [what.name, list(what.bases), what.text, len(arguments)]
         return "exception", extra, [*arguments, *(part for pair in vars(value).items() for part in pair)]
     if classes.get(kind.__name__) is kind and not isinstance(value, _BUILTIN):
@@ -151,7 +152,7 @@ def fill(value: Any, tag: str, items: list[Any]) -> None:
             for name, part in state.items():
                 if hasattr(value, "__dict__") and name not in _slots_of(type(value)):
                     inside[name] = part
-                else:
+                else:  # past a `__setattr__` of the class's own, such as a frozen dataclass has
                     object.__setattr__(value, name, part)
         case _:
             value.clear()

@@ -1,4 +1,4 @@
-"""What is wrong with what a caller gave, or with this machine."""
+"""Errors about what a caller gave, or about this machine."""
 
 
 class SandboxError(ValueError):

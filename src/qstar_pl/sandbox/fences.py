@@ -62,6 +62,7 @@ def fenced_blocks(answer: str) -> list[Block]:
         following = range(number + 1, len(lines))
         ends = islice((at for at in following if at in marks and _closes(marks[at], opening["fence"])), _MOST_ENDS)
         texts = {at: _inside(lines, marks, number, at) for at in ends}
+        # Parsed lazily: the first end that leaves a program is enough.
         whole = (at for at, text in texts.items() if label not in _OTHER_LABELS and parsed(text) is not None)
         end = next(whole, next(iter(texts), len(lines)))
         text = texts[end] if end in texts else "\n".join(lines[number + 1 :])
@@ -76,6 +77,7 @@ def _fence(line: str) -> re.Match[str] | None:
 
 
 def _closes(mark: re.Match[str], opening: str) -> bool:
+    # As in CommonMark: the same character, at least as many of them, and no label.
     fence = mark["fence"]
     return fence[0] == opening[0] and len(fence) >= len(opening) and not mark["label"]
 

@@ -17,7 +17,7 @@ unicodedata unittest urllib.parse uuid warnings weakref zlib _strptime _pydecima
 
 
 def load_common_modules() -> None:
-    """Import them; one that this Python lacks is left out."""
+    """Import them, except those that this Python lacks."""
     for name in COMMON_MODULES.split():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -62,7 +62,7 @@ class Problem(ABC):
 
 @lru_cache(1024)
 def can_fail(test: str) -> bool:
-    """Return whether tests hold anything by which they could fail, other than by what the program raises.
+    """Return whether tests hold a statement that can fail, apart from what the program raises.
 
     Tests too deeply nested to be looked into are taken to do so.
     """
@@ -137,6 +137,7 @@ class FunctionCases(Problem):
     def judge(self, program: str, sandbox: Sandbox, limits: Limits, *, every_test: bool = False) -> Verdict:
         """See `Problem.judge`."""
         try:
+            # Back from JSON, since the job is sent as JSON as a whole.
             inputs, outputs = (json.loads(pack_once(each)) for each in (self.inputs, self.outputs))
         except codec.CodecError as error:
             return Verdict(Outcome.BROKEN_TESTS, str(error), 0, 1, 0.0)

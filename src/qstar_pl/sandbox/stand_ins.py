@@ -15,10 +15,10 @@ Ask = Callable[..., Any]
 class StandIn:
     """An object of the program's, as the tests see it.
 
-    What it is asked for comes from the program: its attributes, items, length, text, its truth, which it might as well
-    have returned. What the tests know must not go the other way and be judged there. So it equals another object of the
-    program's if the program says so, but never a value of the tests', it takes part in no arithmetic with one, and it
-    has none of the methods by which plain data are judged, such as `startswith`.
+    Its attributes, items, length, text and truth are asked of the program, which might as well have returned them. What
+    the tests expect must not go there to be judged. So it equals another object of the program's if the program says
+    so, but never a value of the tests', it takes part in no arithmetic with one, and it has none of the methods by
+    which plain data are judged, such as `startswith`.
     """
 
     def __init__(self, ask: Ask, number: int, type_name: str, code: int | None) -> None:
@@ -129,7 +129,7 @@ def generator(ask: Ask, number: int) -> Generator[Any, Any, Any]:
     while True:
         try:
             item = ask("send", number, sent)
-        except StopIteration as end:
+        except StopIteration as end:  # raised in a generator it would become a RuntimeError (PEP 479)
             return end.value
         sent = yield item
 
@@ -169,6 +169,7 @@ def _unary(operation: str) -> Callable[[Any], Any]:
 
 
 for _name in BINARY:
+    # These three are methods of the classes above.
     if _name not in ("contains", "getitem", "delitem"):
         setattr(FullStandIn, f"__{_name.strip('_')}__", _binary(_name))
 for _name in UNARY:

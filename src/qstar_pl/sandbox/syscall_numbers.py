@@ -157,7 +157,7 @@ FILES: Numbers = {  # denied where the file system is not private
     "lremovexattr": (198, 15),
     "removexattrat": (466, 466),
 }
-NEW_PROCESSES: Numbers = {"fork": (57, None), "vfork": (58, None)}
+NEW_PROCESSES: Numbers = {"fork": (57, None), "vfork": (58, None)}  # clone, aarch64's only one, is decided by its flags
 BY_ARGUMENT: Numbers = {
     "clone": (56, 220),
     "clone3": (435, 435),

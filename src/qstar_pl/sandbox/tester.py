@@ -130,8 +130,8 @@ class Tally:
 class _CountAsserts(ast.NodeTransformer):
     """Let a failed assert not end the rest: `assert x` becomes `with __tally__: assert x`.
 
-    One of a true constant tests nothing, and goes. One of a false constant stands where control must not get to: it has
-    passed if it was not reached by the end.
+    An assert of a true constant tests nothing and is dropped. One of a false constant marks what must not be reached:
+    it has passed if it was not reached by the end.
     """
 
     def __init__(self) -> None:
