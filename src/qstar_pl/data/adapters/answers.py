@@ -52,7 +52,7 @@ def answered(prompt: Sequence[Turn], value: Any, name: str, where: str) -> tuple
         turns = (*asked, Turn("assistant", answer)) if answer is not None else asked
     else:
         return prompt, as_text(value, name, where)
-    if turns[:1] and turns[0].role == "assistant":
+    if turns[:1] and turns[0].role == "assistant":  # no prompt of its own
         turns = (*prompt, *turns)
     elif not _holds(turns, prompt):
         raise RowRejected("the answer's dialogue has another prompt")

@@ -55,6 +55,7 @@ class APPS(Adapter):
             "fn_name": function,
             "difficulty": row.get("difficulty"),
         }
+        # Without a question the prompt stays empty, so that `single_turn` leaves the row out.
         prompt = _prompt(question, starter, _STDIN if function is None else _CALL) if question.strip() else ""
         return single_turn(prompt, next(iter(solutions), None), None, metadata)
 

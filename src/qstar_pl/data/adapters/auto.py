@@ -70,7 +70,7 @@ class Auto(Adapter):
                 f"{pairs}, or a published schema; the rows have {', '.join(sorted(table.columns)) or 'no columns'}. "
                 "--data.adapter=PromptResponse names columns"
             )
-        best = max(claims, key=lambda claim: claim.confidence)
+        best = max(claims, key=lambda claim: claim.confidence)  # the first of equals
         rivals = [one for one in claims if one.confidence == best.confidence and one is not best]
         names = ", ".join(type(one.adapter).__name__ for one in rivals)
         remark = (f"{names} could read it too: --data.adapter={type(rivals[0].adapter).__name__}",) if rivals else ()

@@ -79,7 +79,7 @@ def mapping(value: Any, name: str, where: str) -> dict[str, Any]:
 
 
 def as_number(value: Any) -> float | None:
-    """Return a finite number, also one that is written as text, as all cells of a CSV file are; None for all else."""
+    """Return a finite number, also from text, which all cells of a CSV file are; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -120,7 +120,7 @@ def _read_list(text: str) -> Any:
     """Return what a cell of a CSV file holds, if that is a list of objects in JSON's form or in Python's."""
     if not _LISTED.match(text):
         return None
-    for reader in (json.loads, ast.literal_eval):
+    for reader in (json.loads, ast.literal_eval):  # the second reads what str() makes of a list
         try:
             return reader(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):

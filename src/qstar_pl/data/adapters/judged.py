@@ -35,7 +35,7 @@ def verdict(value: Any) -> bool | None:
     if isinstance(value, bool):
         return value
     if (found := as_number(value)) is not None:
-        return _VERDICTS.get(f"{found:g}")
+        return _VERDICTS.get(f"{found:g}")  # 1, 1.0 and "1.00" are all "1"
     return _VERDICTS.get(value.strip().lower()) if isinstance(value, str) else None
 
 

@@ -27,7 +27,7 @@ class Part:
     weight: float | None = None
     """Relative share of a training epoch's rows; give it to every part or to none."""
     max_rows: int | None = None
-    """Read at most so many rows of this part."""
+    """Read at most this many rows of this part."""
     name: str | None = None
     """What reports call it; by default its path and adapter."""
 

@@ -89,6 +89,7 @@ def _named(value: Any, name: str, where: str) -> dict[str, str]:
         texts = text_list(value, name, where)
         labels = list(ascii_uppercase[: len(texts)])
         own = [_OWN_LABEL.match(text) for text in texts]
+        # Labels in the texts count only if they are A, B, … throughout: "A) " may begin any one answer by chance.
         if [match and match[1] for match in own] == labels:
             texts = [text[match.end() :] for text, match in zip(texts, own, strict=True) if match]
     if len(labels) != len(texts) or len(texts) < 2:
@@ -103,6 +104,6 @@ def _right(value: Any, labels: Sequence[str], name: str, where: str) -> str | No
     if isinstance(value, str) and value.strip() in labels:
         return value.strip()
     number = as_number(value)
-    if number is None or number not in range(len(labels)):
+    if number is None or number not in range(len(labels)):  # by value: 1.0 is in the range, 1.5 is not
         raise RowError(where, f"{name} must be one of the choices, got {value!r}", f"{name} must be one of the choices")
     return labels[int(number)]

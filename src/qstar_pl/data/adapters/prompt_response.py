@@ -116,7 +116,7 @@ class PromptResponse(Judged):
         return list(dict.fromkeys([*(name for name in names if name is not None), *self.judging_columns()]))
 
     def check(self, columns: Collection[str], path: str) -> None:
-        """Check that each named column is in some row: one that is in none is a mistake, not absence."""
+        """Check that each named column occurs in some row: a name that occurs in none is a mistake, not absence."""
         if columns and (missing := [name for name in self._columns() if name not in columns]):
             raise UserError(
                 f"{path}: {type(self).__name__} needs the columns {', '.join(self._columns())}; no usable row has "
@@ -149,7 +149,7 @@ class PromptResponse(Judged):
         if not candidates or {"message_id", "parent_id"} <= set(table.columns):  # a tree of messages, one a row
             return None
         prompt = candidates[0]
-        # Where rows of two forms stand in one file, the columns beside another form's prompts are none of these rows'.
+        # A file may mix rows of two forms: only those with this prompt tell which columns go with it.
         table = table.where(prompt)
         response = _response(table, prompt)
         if response is None and table.kind(prompt) is Kind.TEXT and table.share(prompt, is_answered) > 0.5:

@@ -126,6 +126,7 @@ def gather(sources: Sequence[Source], keep: Callable[[int, str, Row, Example], N
     for number, source in enumerate(sources):
         columns: set[str] = set()
         read = 0
+        # `max_rows` bounds the rows that are read, those left out among them.
         for where, row in islice(source.adapter.rows(source.path, source.split), source.max_rows):
             read += 1
             try:

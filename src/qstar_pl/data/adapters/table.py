@@ -58,7 +58,7 @@ class Claim:
 
 def kind(value: Any) -> Kind | None:
     """Return what a value is, None for null and for what is empty."""
-    if isinstance(value, bool):
+    if isinstance(value, bool):  # first, since a bool is an int
         return Kind.FLAG
     if isinstance(value, int | float):
         return Kind.NUMBER

@@ -104,7 +104,7 @@ class TLDR(Adapter):
             raise RowError(where, f"summaries must be a list of two, got {count}")
         answers = [_text(mapping(summary, "a summary", where), "text", where).strip() for summary in summaries]
         choice = row["choice"]
-        if isinstance(choice, bool) or choice not in (0, 1):
+        if isinstance(choice, bool) or choice not in (0, 1):  # True == 1
             raise RowError(where, f"choice must be 0 or 1, got {choice!r}")
         return _info_prompt(mapping(row["info"], "info", where), where), answers[choice], answers[1 - choice]
 

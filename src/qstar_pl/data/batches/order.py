@@ -36,7 +36,7 @@ class TrainOrder:
     share: Share = Share()
     shuffle: bool = True
     limit: int | float = 1.0
-    """As Trainer(limit_train_batches): an epoch ends after so many batches (int) or that part of them (float)."""
+    """As Trainer(limit_train_batches): an epoch ends after this many batches (int) or this share of them (float)."""
 
     def __post_init__(self) -> None:
         if self.rows < self.share.world_size:

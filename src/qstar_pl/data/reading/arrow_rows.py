@@ -41,7 +41,7 @@ def arrow_rows(file: Path) -> Located:
 
     try:
         with arrow.memory_map(str(file)) as source:
-            try:
+            try:  # `datasets` writes streams; the other form has a table of contents at its end
                 batches: Any = arrow.ipc.open_stream(source)
             except arrow.ArrowInvalid:
                 reader = arrow.ipc.open_file(source)

@@ -72,6 +72,7 @@ def _words(path: Path) -> list[str]:
 
 def _is_data(path: Path, suffixes: Sequence[str]) -> bool:
     hidden = any(part.startswith(".") for part in path.parts)
+    # `datasets` keeps results of `map` beside the rows, as cache-….arrow.
     about = path.name in _ABOUT or (path.name.startswith("cache-") and path.suffix == ".arrow")
     return path.name.endswith(tuple(suffixes)) and not hidden and not about
 

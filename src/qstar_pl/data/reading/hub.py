@@ -15,7 +15,7 @@ HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*(/[\w-][\w.-]*)?)(:(?P<config>[\w.-]+))
 
 
 def near(name: str) -> str:
-    """Return "; did you mean …?" with a file or folder whose name is nearly that, or nothing."""
+    """Return " (did you mean …?)" with a file or folder of nearly that name, "" if there is none."""
     path = Path(name).expanduser()
     beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.8)

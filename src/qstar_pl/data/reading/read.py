@@ -73,7 +73,7 @@ def read_rows(path: str, split: str | None = None) -> Located:
 def _folder(path: str) -> tuple[Path, str | None]:
     """Return a path and the configuration that is named behind it."""
     root = Path(path).expanduser()
-    if root.exists() or ":" not in path:
+    if root.exists() or ":" not in path:  # a colon may be part of a name
         return root, None
     before, _, configuration = path.rpartition(":")
     folder = Path(before).expanduser()

@@ -11,7 +11,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Stands where a row would, and says why it cannot be read; rows behind it are not affected."""
+    """Stands where a row would, and says why it cannot be read; later rows are not affected."""
 
     reason: str
     """The same for all rows with the same fault."""

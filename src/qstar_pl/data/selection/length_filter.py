@@ -52,6 +52,7 @@ class LengthFilter(RowFilter):
             return lambda text: len(text.split())
         if tokenizer is None:
             raise UserError("unit must be characters or words where there is no tokenizer, got tokens")
+        # verbose=False: no warning about texts that are longer than the model takes, which are what is looked for.
         return lambda text: len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def _reason(self, example: Example, count: Callable[[str], int]) -> str | None:

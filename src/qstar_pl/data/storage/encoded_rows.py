@@ -47,7 +47,7 @@ class EncodedRows(Sequence[Encoded]):
 
     @classmethod
     def of(cls, rows: Iterable[Encoded]) -> EncodedRows:
-        """Return rows that are in memory as such a sequence; one that is one already, as it is."""
+        """Return rows in memory as such a sequence; an `EncodedRows` is returned as it is."""
         if isinstance(rows, EncodedRows):
             return rows
         held = list(rows)
@@ -116,6 +116,7 @@ class EncodedRows(Sequence[Encoded]):
         return np.flatnonzero(self._columns.parts.mask(name)[self._numbers])
 
 
+# Not a lambda: worker processes may get the rows pickled.
 def _held(rows: Sequence[Encoded], number: int) -> Encoded:
     return rows[number]
 

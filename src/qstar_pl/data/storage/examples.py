@@ -168,12 +168,12 @@ class ExampleList(Examples):
         return Parts(names, np.asarray([places.get(name, -1) for name in of_each], np.int32))
 
     def of_each_part(self) -> Iterable[Example]:
-        """See `Examples.of_each_part`; a source of one's own may tell its adapters apart by anything."""
+        """See `Examples.of_each_part`; all of them, since a custom source may tell its adapters apart by anything."""
         return self._examples
 
 
 class StoredExamples(Examples):
-    """Examples that their adapter makes of a stored row each time one is asked for; none is kept."""
+    """Examples that are made anew from stored rows whenever they are looked at; none is kept."""
 
     def __init__(
         self,

@@ -42,5 +42,5 @@ class CacheFolder:
         return cls(Path(cache_dir).expanduser(), 0)
 
     def is_worth(self, rows: int) -> bool:
-        """Return whether so many rows are worth a file."""
+        """Return whether this many rows are worth a file."""
         return rows >= self.least

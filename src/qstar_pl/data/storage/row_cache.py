@@ -104,7 +104,7 @@ class _Spool:
         """
         rows = gather(self._sources, self._keep)
         if self._held is not None and self._storable and self._cache.is_worth(len(self._held)):
-            self._begin()
+            self._begin()  # few rows, but a folder was asked for
         if self._held is not None:
             return replace(rows, examples=self._held)
         self._flush()
@@ -125,7 +125,7 @@ class _Spool:
             try:
                 text = _json(row)
             except (_Unstorable, ValueError, RecursionError) as error:
-                if self._held is None:
+                if self._held is None:  # earlier rows are in the file alone: all must be read again, into memory
                     raise _Unstorable(f"{where} holds more than JSON can") from error
                 self._storable = False
                 self._pending.clear()
@@ -143,6 +143,7 @@ class _Spool:
             self._flush()
 
     def _begin(self) -> None:
+        # What is pending holds all rows so far, so their examples need not be held any longer.
         self._writer = ArrowWriter(self._cache.folder, SCHEMA)
         self._held = None
 

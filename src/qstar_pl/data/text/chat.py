@@ -47,7 +47,7 @@ class ChatTemplate(Template):
     def end_id(self) -> int | None:
         """The token that the tokenizer's own template writes behind an answer: sampling stops there, too.
 
-        Another template's end of turn is written, with EOS behind it, since the model does not know it for an end.
+        Another template's end of turn stays in the answer, and EOS follows it: the model does not know it as an end.
         """
         own = self.chat_template is None or self.chat_template == self.tokenizer.chat_template
         return turn_end_id(self.tokenizer) if own else None
