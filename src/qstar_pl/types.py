@@ -24,7 +24,7 @@ def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
         return value.map_tensors(function)
     if isinstance(value, Mapping) and any(isinstance(item, Tensor) for item in value.values()):
         return {key: _map(item, function) for key, item in value.items()}
-    return value
+    return value  # no tensors in it: examples, counts, how it was drawn
 
 
 @dataclass(frozen=True)

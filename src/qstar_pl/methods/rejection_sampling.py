@@ -63,6 +63,7 @@ def imitation_step(method: RolloutModule, keep: Keep, prompts: PromptBatch) -> d
     completions = method.decode(rollout)
     scored = method.score(rollout, completions)
     kept = keep(scored)
+    # [rows] → [rows, time]; nothing is clipped, and with advantages of 1 the policy gradient is that of the likelihood.
     weights = torch.where(rollout.completion_mask, answer_weights(kept.mask, len(rollout.prompts)).unsqueeze(-1), 0.0)
     weighted = WeightedRollout(
         scored=scored,
@@ -79,7 +80,7 @@ def imitation_step(method: RolloutModule, keep: Keep, prompts: PromptBatch) -> d
 
 def answer_weights(kept: Tensor, prompts: int) -> Tensor:
     """Return the weights [rows] whose mean over rows is the mean over prompts of the mean over kept answers."""
-    by_prompt = kept.view(prompts, -1).float()
+    by_prompt = kept.view(prompts, -1).float()  # [prompts, samples]: rows of a prompt are adjacent
     counts = by_prompt.sum(-1, keepdim=True).clamp_min(1.0)  # a prompt with nothing kept: weights 0, not 0/0
     return (by_prompt * by_prompt.shape[1] / counts).flatten()
 

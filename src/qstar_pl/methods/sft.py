@@ -25,6 +25,6 @@ class SFT(PolicyModule):
             terms={"nats_per_token": nats.sum() / tokens},
             samples=len(batch),
             tokens=int(tokens),
-            counts={"nats_per_token": tokens},
+            counts={"nats_per_token": tokens},  # its mean over micro-batches is weighted by tokens
         )
         return self.step_output(report, nats.mean())

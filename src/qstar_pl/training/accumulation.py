@@ -26,7 +26,7 @@ class AccumulationWindow:
 
     def is_last(self, trainer: Trainer) -> bool:
         """Return whether an optimizer step follows on the micro-batch at hand."""
-        return not trainer.fit_loop.epoch_loop._should_accumulate()
+        return not trainer.fit_loop.epoch_loop._should_accumulate()  # also False on an epoch's last batch
 
     @torch.no_grad()
     def average(self, trainer: Trainer) -> None:

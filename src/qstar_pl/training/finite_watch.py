@@ -84,6 +84,7 @@ class FiniteWatch:
 
     def note_loss(self, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
         """Take the next step only if `loss` is finite; `terms` say which part of it is not."""
+        # Kept until the step: attached to the graph they would keep its activations alive.
         loss, terms = loss.detach(), {name: term.detach() for name, term in terms.items()}
 
         def describe() -> str:

@@ -31,6 +31,7 @@ def fingerprints(module: nn.Module, frozen: Iterable[str]) -> dict[str, str]:
     found = {}
     for name in frozen:
         part = getattr(module, name, None)
+        # A part may be None (no gold reward) or have no weights (a reward that runs tests).
         tensors = list(part.state_dict().items()) if isinstance(part, nn.Module) else []
         if tensors:
             found[name] = fingerprint_of(tensors)

@@ -22,5 +22,5 @@ class Perplexity(DemonstrationMetric):
 
     def compute(self, sums: Sums) -> Mapping[str, Tensor | float]:
         """See `Metric.compute`."""
-        nats = means(sums).get("nats_per_token")
+        nats = means(sums).get("nats_per_token")  # over all batches and ranks: a mean of perplexities would be another
         return {} if nats is None else {"perplexity": nats.exp()}

@@ -132,7 +132,7 @@ class PolicyModule(RLHFModule):
         self.policy = self.policy_source.load()
         self.reference = freeze(self.policy_source.load())
         for model in (self.policy, self.reference):
-            add_ends(model, self.answer_ends())
+            add_ends(model, self.answer_ends())  # what ends the data's answers must end sampled ones
         for judge in (self.reward, self.gold):
             if judge is not None:
                 judge.build(self.tokenizer)

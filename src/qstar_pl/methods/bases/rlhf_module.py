@@ -62,6 +62,7 @@ class RLHFModule(LightningModule):
 
     def configure_callbacks(self) -> Sequence[Callback]:
         """Return what goes with every method; a subclass that has callbacks of its own adds them."""
+        # Lightning asks in every stage, and would announce that a second one replaces the first.
         return [] if self.resume in self.trainer.callbacks else [self.resume]  # type: ignore[attr-defined]
 
     def setup(self, stage: str) -> None:
@@ -177,7 +178,7 @@ class RLHFModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what was measured."""
-        metrics = self.metrics.flush("val", self.device)
+        metrics = self.metrics.flush("val", self.device)  # already over all ranks, so nothing is left for sync_dist
         self.log_dict(metrics)
         self.plateau.check(metrics)
 

@@ -63,6 +63,7 @@ class RolloutModule(PolicyModule):
         super().__init__(**kwargs)
         strategies: dict[str, Any] = {"target": target, "sampler": sampler, "weights": weights, "advantage": advantage}
         strategies |= {"kl_estimator": kl_estimator, "kl_placement": kl_placement, "reward": self.reward}
+        # The command line refuses null for all but `reward`, which other methods can do without.
         for option, strategy in strategies.items():
             if strategy is None:
                 raise UserError(f"{option} must be given for {type(self).__name__}, got None")
@@ -73,6 +74,7 @@ class RolloutModule(PolicyModule):
         sampler.check_target(target)
         if not isinstance(self.evaluation_sampler, PolicySampler):
             self.evaluation_sampler.check_target(target)
+        # Answers from one candidate set are not independent: none may be in another's baseline.
         advantage.check(samples_per_prompt, sampler.independent_draws(samples_per_prompt))
         self.target = target
         self.sampler = sampler
@@ -117,12 +119,12 @@ class RolloutModule(PolicyModule):
 
     def build_models(self) -> None:
         """See `PolicyModule.build_models`; also loads π_t."""
-        check_target(self.target.left_to_default(), self.policy_source, self.data)
+        check_target(self.target.left_to_default(), self.policy_source, self.data)  # before anything is loaded
         super().build_models()
         judge = getattr(self.target, "reward", None)
         if isinstance(judge, Reward) and self.data is not None:
             check_knows(judge, "target.reward", self.data)
-        self.target.build(self.reference, self.tokenizer)
+        self.target.build(self.reference, self.tokenizer)  # after π_init, which it may be built on
 
     def on_train_start(self) -> None:
         """Keep dropout off: the policy that samples must be the policy that learns."""
@@ -163,6 +165,7 @@ class RolloutModule(PolicyModule):
         """Judge the answers by the proxy, which is maximized, and by the gold reward, which is only watched."""
         components = self.score_answers(rollout, completions)
         rewards, judge = components["proxy"], type(self.reward).__name__
+        # of_batch: the rewards enter every optimizer step that is taken on the rollout.
         self.watch.note(rewards, lambda: describe_rewards(rewards, judge, rollout), REWARDS, of_batch=True)
         return ScoredRollout(rollout=rollout, rewards=components["proxy"], components=components)
 

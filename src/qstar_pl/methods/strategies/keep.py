@@ -76,7 +76,7 @@ class AcceptReject(Keep):
         log_ratios = sequence_logprobs(rollout.target_logprobs - rollout.behavior_logprobs, mask)
         by_prompt = log_ratios.view(len(prompts), -1)
         if self.log_bound is None:
-            bounds = by_prompt.amax(-1, keepdim=True)
+            bounds = by_prompt.amax(-1, keepdim=True)  # [prompts, 1]
         else:
             bounds = torch.full_like(by_prompt[:, :1], self.log_bound)
         # float64 like the uniforms: in float32 a ratio just below the bound could round up to it.

@@ -61,6 +61,7 @@ def kl_of_answers(
 
     """
     rollout = weighted.scored.rollout
+    # E_q[w log π_old/π_init], which with w = π_old/q is the expectation under π_old.
     nats = masked_sum(weighted.weights * (rollout.policy_logprobs - reference_logprobs), rollout.completion_mask)
     total, answers = all_sum(torch.stack([nats, torch.full_like(nats, len(rollout))])).tolist()
     return total / answers, int(answers)
