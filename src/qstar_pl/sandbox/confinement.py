@@ -13,7 +13,7 @@ _THREADS = 64
 _OWN_HELPERS = 16
 """Processes of the launcher that count against a limit per user where the program shares its user id."""
 _COUNTED_PER_NAMESPACE = (5, 14)
-"""The first Linux that counts a user's processes in each user namespace apart."""
+"""The first Linux that counts a user's processes in each user namespace separately."""
 
 
 def enter_own(walls: Isolation, limits: Limits) -> None:
@@ -26,7 +26,7 @@ def enter_own(walls: Isolation, limits: Limits) -> None:
 
 
 def confine(walls: Isolation, limits: Limits, own_id: int | None) -> None:
-    """Bind this process, which the program then takes over; nothing of this can be undone from inside."""
+    """Bind this process, which the program then takes over; none of this can be undone from inside."""
     os.setsid()
     syscalls.die_with_parent()
     _set_limits(walls, limits, own_id)

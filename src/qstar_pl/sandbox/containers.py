@@ -38,7 +38,7 @@ _BUILTIN = (str, bytes, bytearray, int, float, complex, list, tuple, dict, set, 
 
 
 def shape_of(value: Any, classes: Classes) -> Shape | None:
-    """Return the tag of a container, what else belongs to it, and its parts; None if it is none."""
+    """Return the tag of a container, what else belongs to it, and its parts; None for what is not a container."""
     kind = type(value)
     if kind is list or kind is tuple or kind is set:
         return kind.__name__, None, value

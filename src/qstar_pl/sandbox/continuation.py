@@ -32,7 +32,7 @@ def continue_function(prompt: str, text: str) -> str:
 
 
 def continued(prompt: str, text: str) -> str | None:
-    """Return `prompt` with the body that `text` begins with, if that is one as it stands, indentation and all."""
+    """Return `prompt` with the body that `text` begins with; None unless it parses as it stands, with its margin."""
     body, rest = _parted(text.lstrip("\r\n"))
     head = _head(prompt)
     if body[:1] not in (" ", "\t") or _TOP_LEVEL.match(body.lstrip()) or not parses(head + body):
@@ -91,7 +91,7 @@ def _spaced(body: str) -> str:
 
 
 def _kept(rest: str, whole: str) -> str:
-    """Return those statements of what follows a body that make names which `whole`, prompt and body, lacks."""
+    """Return the statements after a body that define names which `whole`, prompt and body, lacks."""
     lines = rest.split("\n")
     program, above = parsed("\n".join(lines[: longest_start(lines)])), parsed(whole)
     if program is None or above is None:

@@ -1,4 +1,4 @@
-"""Standard input and output by the names that they have as files: there is no /proc behind them here."""
+"""Standard input and output by their names as files, such as /dev/stdin, which need a /proc that is not there."""
 
 from __future__ import annotations
 

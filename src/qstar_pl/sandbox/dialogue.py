@@ -1,4 +1,4 @@
-"""Two processes that do things with each other's objects; whoever has asked also answers until it has its answer.
+"""Two processes that use each other's objects; a side that has asked answers the other until it has its own answer.
 
 A request is ["do", operation, number of the object, how many of the values are plain arguments, names of the others,
 containers to forget, values]; an answer is ["gave", values], ["ended", values] of an iterator, or ["raised", whether a

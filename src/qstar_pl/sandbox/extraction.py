@@ -107,7 +107,7 @@ def _joined(programs: Sequence[Program]) -> Sequence[Program]:
 
 
 def _behind(earlier: Sequence[Program], program: Program) -> Program:
-    """Return a program below those earlier ones which make names that it lacks."""
+    """Return a program below those earlier ones that define names which it lacks."""
     needed: list[Program] = []
     missing = set(program.missing)
     for other in reversed(earlier):

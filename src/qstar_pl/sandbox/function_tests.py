@@ -94,7 +94,7 @@ def _start(stack: contextlib.ExitStack, sandbox: Sandbox, role: str, limits: Lim
 
 
 def understood(message: Any) -> Said | None:
-    """Return what a message of the tester's says, None if it is none: a stranger may have written it."""
+    """Return what a message of the tester's says, None if it is malformed: a stranger may have written it."""
     if not (isinstance(message, list) and len(message) == 4 and all(isinstance(part, str) for part in message[:2])):
         return None
     kind, detail, passed, total = message

@@ -25,9 +25,9 @@ MAX_DEPTH = 2000
 MAX_OBJECTS = 1_000_000
 """Of the other side's, for which there is a stand-in here."""
 KEPT_PARTS = 5000
-"""Containers with as many parts altogether are known beyond the call that they belong to."""
+"""Containers with up to this many parts altogether stay known beyond the call that they belong to."""
 FEW_PARTS = 200
-"""With no more parts altogether, changes are looked for at every step, not only at every call (`dialogue.py`)."""
+"""With up to this many parts altogether, changes are looked for at every step and not only at calls (`dialogue.py`)."""
 COMPARED_PARTS = 200_000
 """After so many parts were looked at for changes, no container is known beyond its own call."""
 _PLAIN = (str, bool, type(None))
@@ -61,7 +61,7 @@ class Graph:
         self._shared: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._sent: dict[int, str] = {}
-        """What was last said of each container, as `repr`, which tells 1, 1.0 and True apart."""
+        """What was last sent of each container, as `repr`, which tells 1, 1.0 and True apart."""
         self._held: dict[int, tuple[Any, list[Any]]] = {}
         """Of containers that have been packed: what else belonged to each, and its parts."""
         self._sizes: dict[int, int] = {}
@@ -110,7 +110,7 @@ class Graph:
         return json.dumps([words, nodes])  # at once: a call of the encoder costs as much as a hundred parts
 
     def _holds_as_before(self, number: int, extra: Any, held: list[Any]) -> bool:
-        """Return whether a container holds the very objects that were last said of it; those it holds are looked at."""
+        """Return whether a container holds the very objects it held when last sent; these are checked on their own."""
         known_extra, known = self._held.get(number, (None, None))
         return (
             known is not None

@@ -43,7 +43,7 @@ class Layers:
     namespaces: bool = True
     """Own users, processes, network, IPC and host name."""
     private_files: bool = True
-    """An own root with the standard library and an empty working folder; needs namespaces."""
+    """A root of its own with the standard library and an empty working folder; needs namespaces."""
     seccomp: bool = True
     """A filter of system calls."""
     other_user: bool = True
@@ -69,7 +69,7 @@ class Isolation:
     vsock: bool = False
     """It can open sockets to the host of a virtual machine (AF_VSOCK), which no namespace bounds."""
     reason: str = ""
-    """What the kernel said to the best set of walls, if that does not stand."""
+    """The kernel's answer to the best set of walls, where it refused that."""
 
     @property
     def offline(self) -> bool:

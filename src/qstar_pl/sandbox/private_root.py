@@ -98,7 +98,7 @@ def mount_work_folder(size_mib: int, owner: int, *, shared_memory: bool) -> None
 
 @cache
 def _libraries() -> list[str]:
-    """Return what is shown; asked for before the root is replaced, so that it names what was there."""
+    """Return the folders to show; first called before the root is replaced, and cached since."""
     return _outermost([path for path in [*_LIBRARIES, *sys.path] if os.path.isdir(path)])  # noqa: PTH112
 
 

@@ -22,7 +22,7 @@ class Described:
     name: str
     """Of its class."""
     bases: tuple[str, ...]
-    """Names of its class and those above, as far as the other side may have them, the nearest first."""
+    """Names of its class and those above that the other side may have, the nearest first."""
     text: str
 
 

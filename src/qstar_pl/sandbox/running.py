@@ -21,7 +21,7 @@ _UNBOUND = re.compile(r"no binding for nonlocal '(.+)' found|nonlocal declaratio
 
 
 def compiled(text: str, script: bool = True) -> types.CodeType:
-    """Compile a program, also one that was written as the body of a function, as some of APPS's own solutions are.
+    """Compile a program, even if it was written as the body of a function, as some of APPS's own solutions are.
 
     There `nonlocal x` names what is a global here, and `return` ends the script (with `script`; elsewhere it is an
     error).

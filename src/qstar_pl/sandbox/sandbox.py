@@ -46,7 +46,7 @@ _ENDINGS = frozenset({"exit", "deadline", "stopped", "memory"})
 
 
 def understood(line: bytes) -> Report | None:
-    """Return the report in a line of JSON, None if there is none."""
+    """Return the report in a line of JSON, None if it holds something else."""
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):
@@ -67,7 +67,7 @@ class Run:
 
     def __init__(self, status: int, leash: int, deadline: float) -> None:
         self.status = status
-        """Readable when there is something of a report."""
+        """Readable when a report has begun to arrive, or the supervisor has gone."""
         self._leash = leash
         self._deadline = deadline
         self._received = b""
@@ -112,7 +112,7 @@ class Run:
 
 
 def readable_within(descriptor: int, seconds: float) -> bool:
-    """Wait until there is something to read, or for so long; `select` would fail on descriptors beyond 1023."""
+    """Wait until there is something to read, at most this long; `select` would fail on descriptors beyond 1023."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(1000 * seconds))

@@ -32,7 +32,7 @@ _EXACT = 2**53
 
 
 def scalar_word(value: Any) -> Any:
-    """Return what stands for a value, `NO_SCALAR` if it is none; subclasses become their plain type."""
+    """Return what stands for a value, `NO_SCALAR` for other values; subclasses become their plain type."""
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return value

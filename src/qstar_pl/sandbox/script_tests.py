@@ -97,7 +97,7 @@ def _encoded(text: str) -> bytes:
 
 
 def _file(content: bytes, stack: contextlib.ExitStack) -> int:
-    """Return a descriptor, for reading only, of a file without a name that holds `content` and nobody can change."""
+    """Return a read-only descriptor of a nameless file that holds `content` and that nobody can change."""
     # Sealed, then opened anew through /proc: a descriptor of memfd_create could write.
     writable = os.memfd_create("input", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:

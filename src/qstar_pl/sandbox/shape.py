@@ -1,4 +1,4 @@
-"""What a text is as a Python program, told from its syntax tree; nothing is run."""
+"""What a text is as a Python program, judged by its syntax tree; nothing is run."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Program:
 
 
 def parsed(text: str) -> Program | None:
-    """Return a text as a program, None if it is none; a text that is indented as a whole loses its margin.
+    """Return a text as a program, None if it does not parse; a text that is indented as a whole loses its margin.
 
     `return` outside a function passes here, as in a script that was written as a function's body.
     """
@@ -154,7 +154,7 @@ def longest_start(lines: list[str]) -> int:
 
 
 def without_prose(program: Program) -> Program:
-    """Return a program without the statements at its end that read names which nothing makes: words that parse."""
+    """Return a program without the statements at its end that read names which nothing defines: prose that parses."""
     body = list(program.tree.body)
     while len(body) > 1 and isinstance(body[-1], ast.Expr | ast.AnnAssign):
         last = body[-1]  # "Complexity: linear" parses, as an annotation without a value

@@ -55,7 +55,7 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 
 
 def detach(target: str) -> None:
-    """Unmount `target` as soon as nobody uses it."""
+    """Unmount `target` as soon as it is no longer in use."""
     _check(_libc.umount2(target.encode(), ctypes.c_int(MNT_DETACH)), f"umount {target}")
 
 
@@ -108,7 +108,7 @@ def drop_bounding_set() -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up every capability, also those that an execve could bring."""
+    """Give up every capability, including those that an execve could bring."""
     drop_bounding_set()
     version_3 = 0x20080522
     # Two halves of (effective, permitted, inheritable), 32 capabilities each, all empty.
