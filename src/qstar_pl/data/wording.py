@@ -39,7 +39,7 @@ _RULES: ContextVar[Rules] = ContextVar("rules", default=())
 
 
 def worded(text: str) -> str:
-    """Return what is said of data in the words of the command at hand."""
+    """Return a message about data in the words of the command at hand."""
     for pattern, instead in _RULES.get():
         text = re.sub(pattern, instead, text)
     return text
@@ -47,7 +47,7 @@ def worded(text: str) -> str:
 
 @contextmanager
 def speaking(rules: Rules) -> Iterator[None]:
-    """Let all that is said of data in the block, errors included, be said by these rules."""
+    """Have all messages about data in the block, errors included, worded by these rules."""
     token = _RULES.set(rules)
     try:
         yield

@@ -58,7 +58,7 @@ def polite(rng: random.Random, sentence: str) -> str:
 
 
 def good_answer(rng: random.Random, subject: str, attribute: str) -> str:
-    """Return an answer that is right, names its subject, and is polite, complete and short."""
+    """Return a right answer that names its subject and is polite, complete and short."""
     return polite(rng, statement(rng, subject, attribute, CREATURES[subject][attribute]))
 
 

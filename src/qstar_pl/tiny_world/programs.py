@@ -110,7 +110,7 @@ def _tests(rng: random.Random, kinds: str, names: list[str], expression: str, ne
 
 
 def _misses(expression: str, names: list[str], tests: list[list[Any]]) -> bool:
-    """Tell whether an expression fails at least one test, or is none."""
+    """Tell whether an expression fails at least one test, or is not in the language."""
     try:
         tree = parse_expression(expression)
         return any(evaluate(tree, dict(zip(names, values, strict=True))) != expected for values, expected in tests)

@@ -89,7 +89,7 @@ def novelty(answer: Sequence[str], prompt: Sequence[str]) -> float:
 
 
 def ends_cleanly(text: str) -> bool:
-    """Tell whether a text ends with the punctuation of a finished sentence, closing quotes and brackets aside."""
+    """Tell whether a text ends with the punctuation of a finished sentence, perhaps inside quotes or brackets."""
     return bool(_ENDS.search(text.rstrip()))
 
 

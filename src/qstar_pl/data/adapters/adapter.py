@@ -99,7 +99,7 @@ class Adapter(RowSource):
         """
 
     def fields(self, row: Row) -> Mapping[str, str]:
-        """Return which columns of such a row become what, for people to read: role → columns."""
+        """Return which columns of such a row become what, for display: role → columns."""
         return {"row": ", ".join(row)}
 
     def uses(self, row: Row) -> Sequence[str]:
@@ -107,7 +107,7 @@ class Adapter(RowSource):
         return list(row)
 
     def check(self, columns: Collection[str], path: str) -> None:
-        """Look at the columns of all rows that were used, where one row cannot tell whether the options fit.
+        """Check the columns of all rows that were used, where a single row cannot tell whether the options fit.
 
         Raises:
             UserError: if they do not.

@@ -63,7 +63,7 @@ def answered(prompt: Sequence[Turn], value: Any, name: str, where: str) -> tuple
 
 
 def _is_listed(value: Any) -> bool:
-    """Tell whether a value is meant as messages, be they good ones or not."""
+    """Tell whether a value is meant as messages, well-formed or not."""
     return is_dialogue(value) or (isinstance(value, list) and any(isinstance(item, dict) for item in value))
 
 

@@ -1,4 +1,4 @@
-"""APPS: programming problems whose tests are either input and output of a program or calls of a function."""
+"""APPS: programming problems, tested by a program's input and output or by calls of a function."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def is_dialogue(value: Any) -> bool:
 
 
 def dialogue(value: Any, name: str, where: str) -> tuple[Turn, ...]:
-    """Return the turns of a list of messages; an empty system message is none. Texts are kept as they are.
+    """Return the turns of a list of messages; an empty system message is dropped. Texts are kept as they are.
 
     A message is an object with `role` (or `from`, `speaker`) and `content` (or `value`, `text`); an object with `input`
     and `output`, or a list of two texts, is two. A tool call is written into its turn, and what tools return is a turn
@@ -81,7 +81,7 @@ def dialogue(value: Any, name: str, where: str) -> tuple[Turn, ...]:
 
 
 def same(turns: Sequence[Turn], others: Sequence[Turn]) -> bool:
-    """Tell whether two dialogues say the same, white space around their turns aside."""
+    """Tell whether two dialogues say the same, apart from white space around their turns."""
     return [(turn.role, turn.content.strip()) for turn in turns] == [
         (turn.role, turn.content.strip()) for turn in others
     ]

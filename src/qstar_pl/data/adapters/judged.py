@@ -1,4 +1,4 @@
-"""What rows may say about their one answer: whether it is a good one, and what the final result is."""
+"""What rows may say about their one answer: whether it is good, and what the final result is."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def verdict(value: Any) -> bool | None:
 # Keywords only, so that subclasses' own fields come first.
 @dataclass(frozen=True, kw_only=True)
 class Judged(Adapter):
-    """Columns beside prompt and answer that any dataset may have. An answer that is said to be bad is none.
+    """Columns beside prompt and answer that any dataset may have. An answer that is labeled bad is not used.
 
     With `label_field`, an answer is the demonstration only where the label says good: true, yes, good or 1, in text or
     not; its prompt is used in any case. With `score_field`, only from `min_score` on. `metadata` then holds `label` or
@@ -119,7 +119,7 @@ def _final(value: Any, name: str, where: str) -> dict[str, Any]:
 
 
 def within(row: Row, name: str) -> Any:
-    """Return a column, or with dots what lies in the object that it holds; None where there is nothing."""
+    """Return a column, or with dots in its name a value inside its object; None where there is nothing."""
     value: Any = row
     for part in name.split("."):
         value = value.get(part) if hasattr(value, "get") else None

@@ -89,7 +89,7 @@ def _named(value: Any, name: str, where: str) -> dict[str, str]:
         texts = text_list(value, name, where)
         labels = list(ascii_uppercase[: len(texts)])
         own = [_OWN_LABEL.match(text) for text in texts]
-        # Labels in the texts count only if they are A, B, … throughout: "A) " may begin any one answer by chance.
+        # Labels in the texts count only if they are A, B, … throughout: "A) " may begin one text by chance.
         if [match and match[1] for match in own] == labels:
             texts = [text[match.end() :] for text, match in zip(texts, own, strict=True) if match]
     if len(labels) != len(texts) or len(texts) < 2:

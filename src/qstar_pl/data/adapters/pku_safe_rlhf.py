@@ -37,7 +37,7 @@ class PKUSafeRLHF(Comparison):
         return f"{self.by}_response_id"
 
     def duel(self, row: Row, where: str) -> Duel:
-        """Take the verdict; −1 is none."""
+        """Take the verdict; −1 means that there is none."""
         first, second = texts(row, _COLUMNS[1:], where, type(self).__name__)
         winner = number(row[self._verdict], self._verdict, where)
         if winner not in (-1, 0, 1):

@@ -1,4 +1,4 @@
-"""What the data module asks of the trainer that it is attached to, and the answers where there is none."""
+"""What the data module asks of the trainer that it is attached to, with answers where there is no trainer."""
 
 from __future__ import annotations
 

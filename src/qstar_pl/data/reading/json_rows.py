@@ -92,7 +92,7 @@ def _wrapped(text: str) -> list[Any] | None:
 
 
 def _is_column(value: Any) -> bool:
-    """Tell whether a value is a list of plain cells; one of messages belongs to a row."""
+    """Tell whether a value is a list of plain cells; a list of messages belongs to one row."""
     return isinstance(value, list) and not any(isinstance(item, dict | list) for item in value)
 
 

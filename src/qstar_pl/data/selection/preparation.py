@@ -123,7 +123,7 @@ class Preparation:
         return Prepared(encoder, made.rows, self.parting.apply(made.rows), rejected, made.dialogues, notices or None)
 
     def read(self, source: RowSource, path: str, split: str | None, max_rows: int | None) -> Rows:
-        """Return the rows of a source; a large dataset's lie in the cache's folder.
+        """Return the rows of a source; those of a large dataset are stored in the cache's folder.
 
         Raises:
             UserError: as `RowSource.read` does.

@@ -119,7 +119,7 @@ def _whole(descriptor: int, size: int) -> bool:
 
 
 class ArrowWriter:
-    """Writes a file beside its place; nothing stays behind unless `finish` is reached."""
+    """Writes a file next to its final place; nothing stays behind unless `finish` is reached."""
 
     def __init__(self, folder: Path, schema: arrow.Schema) -> None:
         """Begin a file.

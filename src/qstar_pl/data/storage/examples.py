@@ -53,11 +53,11 @@ class TextsDigest:
 
 @dataclass(frozen=True)
 class Parts:
-    """To which part of a mixture each row belongs."""
+    """The part of a mixture that each row belongs to."""
 
     names: tuple[str, ...]
     number: NDArray[np.int32]
-    """[rows] place in `names`; −1 outside of any part."""
+    """[rows] place in `names`; −1 where a row belongs to no part."""
 
     def mask(self, name: str) -> NDArray[np.bool_]:
         """Return for each row whether it belongs to a part."""

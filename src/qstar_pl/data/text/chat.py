@@ -163,7 +163,7 @@ class Dialogues:
     system: int = 0
     """With a system turn."""
     earlier: int = 0
-    """With turns before the last one, the system's aside."""
+    """With turns before the last one, apart from the system's."""
 
     @classmethod
     def of(cls, dialogues: Iterable[Sequence[Turn]]) -> Dialogues:

@@ -38,7 +38,7 @@ class TokenizerRendering(Rendering):
 
 @dataclass(frozen=True)
 class ChatRendering(Rendering):
-    """A chat template, and an error where there is none."""
+    """A chat template; an error where there is none."""
 
     chat_template: str | None = None
     """Template in Jinja, or a file of one (*.jinja), in place of the tokenizer's own."""
