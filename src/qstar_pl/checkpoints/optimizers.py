@@ -24,7 +24,7 @@ def names_of(optimizers: Iterable[Optimizer]) -> list[str]:
 
 
 def check_has_state(checkpoint: Mapping[str, Any]) -> None:
-    """Check that a run can be continued from the checkpoint, if it says so.
+    """Check that a run can be continued from the checkpoint; one that does not say passes.
 
     Raises:
         UserError: if it was saved without the optimizers.
@@ -35,7 +35,7 @@ def check_has_state(checkpoint: Mapping[str, Any]) -> None:
 
 
 def check_same(stored: list[str] | None, optimizers: Iterable[Optimizer]) -> None:
-    """Check that the optimizers are of the classes that the checkpoint has the state of, if it says so.
+    """Check that the optimizers are of the classes that the checkpoint has the state of; one without names passes.
 
     Raises:
         UserError: if they are not.

@@ -40,7 +40,7 @@ class Note:
     """Says what is wrong with the values, in a few words; called only if something is."""
     advice: str
     of_batch: bool
-    """Whether it counts for all optimizer steps that are taken on the batch, and not for the next one alone."""
+    """Whether all optimizer steps that are taken on the batch depend on it, and not only the next one."""
 
 
 class FiniteWatch:
