@@ -1,4 +1,4 @@
-"""Generated data sets: answers from π_θ and π_t to a data set's prompts, with resume, and what they show."""
+"""Generated datasets: answers from π_θ and π_t to a dataset's prompts, with resume, and their analysis."""
 
 from .data import GenerationData as GenerationData
 from .generator import Generation as Generation

@@ -1,4 +1,4 @@
-"""The analysis as pictures."""
+"""The analysis as figures."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from qstar_pl.generation.analyze_reading import Column, Diagnostics
 from qstar_pl.generation.analyze_statistics import ess_ratio
 
 MOST_POINTS = 5000
-"""Of a scatter plot, per run; of more rows, evenly spread ones are drawn."""
-ALPHA_BAND, RATIO_BAND = (0.2, 0.8), (0.9, 1.1)
+"""Most points per run in a scatter plot; of more rows, evenly spaced ones are drawn."""
+ALPHA_BAND, RATIO_BAND = (0.2, 0.8), (0.9, 1.1)  # as in `analyze_statistics.CHECKS`
 RATIO_LABEL = "ESS_θ / ESS_t"
 LEAST_KL = 1e-6
-"""What is less, in nats, is drawn there."""
+"""Smaller divergences, in nats, are drawn at this value."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a file shows."""
+    """What a file shows, and for which runs."""
 
     draw: Callable[[Any, Sequence[Diagnostics], Any], None]
-    """(axes, runs, colours)."""
+    """Called with (axes, runs, colors)."""
     columns: tuple[str, ...]
-    """Runs without a value in any of them have nothing to show."""
+    """A run must have values in all of them to be shown."""
     panels: int = 1
 
 
 def save_figures(runs: Sequence[Diagnostics], folder: Path) -> list[str]:
-    """Draw distributions of α and of the ESS ratio, both KLs, α against ESS ratio, and all along the rows.
+    """Draw distributions of α and of the ESS ratio, both KLs, α against ESS ratio, and all of them along the rows.
 
-    Every ratio stands on a logarithmic axis, where r and 1/r lie equally far from 1; legends stand beside the axes.
-    Runs without π_t have nothing to show; a picture to which no run has anything to say is left out.
+    Every ratio is on a logarithmic axis, where r and 1/r are equally far from 1; legends lie outside the axes. Runs
+    without π_t have nothing to show; a figure that would be empty is left out.
 
     Returns:
         The files' names.
@@ -43,7 +43,7 @@ def save_figures(runs: Sequence[Diagnostics], folder: Path) -> list[str]:
     """
     import matplotlib as mpl
 
-    mpl.use("Agg")
+    mpl.use("Agg")  # needs no display
     from matplotlib import pyplot as plt
 
     colours = plt.get_cmap("tab10").colors  # type: ignore[attr-defined, unused-ignore]
@@ -64,7 +64,8 @@ def save_figures(runs: Sequence[Diagnostics], folder: Path) -> list[str]:
 
 
 def rolling_mean(values: Column, window: int) -> Column:
-    """Return the mean over the last `window` values up to each one (fewer at the start), those that are finite."""
+    """Return the mean of the finite ones among the last `window` values up to each one (fewer at the start)."""
+    # By differences of cumulative sums: O(rows), whatever the window.
     finite_mask = np.isfinite(values)
     sums = np.concatenate([[0.0], np.where(finite_mask, values, 0.0).cumsum()])
     counts = np.concatenate([[0], finite_mask.cumsum()])
@@ -75,8 +76,9 @@ def rolling_mean(values: Column, window: int) -> Column:
 
 
 def rolling_ratio(run: Diagnostics, window: int) -> Column:
-    """Return Σ ESS_θ / Σ ESS_t over the tokens of the last `window` answers; of ratios alone, their geometric mean."""
+    """Return Σ ESS_θ / Σ ESS_t over the tokens of the last `window` answers; with ratios only, their geometric mean."""
     theta, t, tokens = (run.columns[name] for name in ("ess_theta_mean", "ess_t_mean", "tokens"))
+    # An answer's sum over tokens is its mean times its number of tokens; where that is unknown, answers count equally.
     tokens = np.where(np.isfinite(tokens), tokens, 1.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         if np.isfinite(theta * t).any():
@@ -89,6 +91,7 @@ def _alphas(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
     columns = [_finite(run.columns["alpha_mean"]) for run in runs]
     joined = np.concatenate(columns)
     low, high = float(joined.min()), float(joined.max())
+    # With a fixed α all values are equal, and bins need some width.
     bins: Any = np.linspace(low, high, 41) if high > low else np.linspace(low - 0.05, high + 0.05, 41)
     for number, (run, values) in enumerate(zip(runs, columns, strict=True)):
         colour, label = colours[number % len(colours)], f"{run.name}: mean {values.mean():.3f}"
@@ -100,6 +103,7 @@ def _alphas(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
 def _ratios(axes: Any, runs: Sequence[Diagnostics], colours: Any) -> None:
     (axis,) = axes
     columns = [_positive(run.columns["ess_ratio"]) for run in runs]
+    # The band is always in view; equal bins on a log axis are geometric.
     joined = np.concatenate([*columns, np.array(RATIO_BAND)])
     bins = np.geomspace(joined.min() / 1.02, joined.max() * 1.02, 61)
     for number, (run, values) in enumerate(zip(runs, columns, strict=True)):
@@ -170,11 +174,11 @@ def _positive(values: Column) -> Column:
 
 
 def _thinned(run: Diagnostics, column: str) -> Column:
-    return run.columns[column][:: max(1, -(-run.rows // MOST_POINTS))]
+    return run.columns[column][:: max(1, -(-run.rows // MOST_POINTS))]  # ⌈rows / MOST_POINTS⌉
 
 
 def _ratio_ticks(axis: Any) -> None:
-    """Write 0.5, 1, 2 in place of powers of ten, which a ratio near 1 does not reach."""
+    """Label 0.5, 1, 2 instead of powers of ten, which the range of a ratio near 1 does not include."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))

@@ -18,7 +18,7 @@ from qstar_pl.rollout.diagnostics import ROW_NUMBERS
 SUFFIX = ".diagnostics.jsonl"
 COLUMNS = ("tokens", *ROW_NUMBERS)
 NESTED = "diagnostics"
-"""Where some tools keep an answer's numbers, inside its row of text."""
+"""Key under which some tools keep an answer's numbers, inside its row of text."""
 Column = NDArray[np.float64]
 
 
@@ -29,19 +29,19 @@ class Diagnostics:
     name: str
     path: Path
     columns: Mapping[str, Column]
-    """[rows] each; NaN where a row has no value. `kl_difference` is added: |kl_theta_mean − kl_t_mean| of a
-    row, so that rows on either side do not cancel."""
+    """[rows] each; NaN where a row has no value. `kl_difference` is added: |kl_theta_mean − kl_t_mean| per row, so that
+    rows of either sign do not cancel."""
     prompts_cut: int = 0
-    """Answers whose prompt was cut."""
+    """Number of answers whose prompt was cut."""
 
     @property
     def rows(self) -> int:
-        """Answers."""
+        """Number of answers."""
         return len(self.columns["tokens"])
 
 
 def find_diagnostics(path: Path) -> list[Path]:
-    """Return the diagnostics that a user's word stands for: the file, that beside an output, all in a folder.
+    """Return the diagnostics that a path stands for: the file itself, the one beside an output, or all in a folder.
 
     Raises:
         UserError: if there are none.
@@ -66,7 +66,7 @@ def find_diagnostics(path: Path) -> list[Path]:
 
 
 def _has_numbers(path: Path) -> bool:
-    """Tell whether a file that has another name holds diagnostics all the same."""
+    """Return whether a file with another suffix holds diagnostics all the same, by its first line."""
     try:
         with path.open(encoding="utf-8") as file:
             _parse(file.readline(), str(path))
@@ -76,10 +76,10 @@ def _has_numbers(path: Path) -> bool:
 
 
 def read_diagnostics(path: Path, name: str) -> Diagnostics:
-    """Read a diagnostics file: this project's, or one with some of its keys.
+    """Read a diagnostics file of this project, or one that has some of its keys.
 
     Raises:
-        UserError: if a line is not JSON, or no line of diagnostics.
+        UserError: if a line is not JSON or holds no diagnostics, or the file is empty.
 
     """
     values: dict[str, list[float]] = {column: [] for column in COLUMNS}
@@ -101,10 +101,10 @@ def read_diagnostics(path: Path, name: str) -> Diagnostics:
 
 
 def _ratios(columns: Mapping[str, Column]) -> Column:
-    """Return each answer's ESS ratio: as it is given, else of its two means, else the mean of its tokens' ratios."""
+    """Return each answer's ESS ratio: as given, else from its two means, else the mean of its tokens' ratios."""
     with np.errstate(invalid="ignore", divide="ignore"):
         of_means = columns["ess_theta_mean"] / columns["ess_t_mean"]
-    # A file with both sizes is believed in these: 0/0 then stays undefined.
+    # Where both sizes are known they decide, so 0/0 stays undefined instead of falling back to the mean of ratios.
     sizes = np.isfinite(columns["ess_theta_mean"]) & np.isfinite(columns["ess_t_mean"])
     found = np.where(sizes, of_means, columns["ess_ratio_mean"])
     return np.where(np.isfinite(columns["ess_ratio"]), columns["ess_ratio"], found)
@@ -114,6 +114,7 @@ def _number(row: Mapping[str, Any], column: str, where: str) -> float:
     value = row.get(column)
     if value is None:
         return math.nan
+    # bool is a subclass of int.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UserError(f"{where}: {column} must be a number, got {value!r}")
     return float(value)

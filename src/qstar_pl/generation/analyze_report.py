@@ -1,4 +1,4 @@
-"""The analysis as tables: on the screen and in markdown."""
+"""The analysis as tables, on the screen and in markdown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Rows = list[list[str]]
 
 
 def number(value: float | None) -> str:
-    """Return four digits, or a dash."""
+    """Return a value with four significant digits, or a dash for None."""
     return "–" if value is None else f"{value:.4g}"
 
 

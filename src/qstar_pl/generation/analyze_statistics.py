@@ -1,4 +1,4 @@
-"""What the diagnostics of a generated data set say: distributions, and the checks of theory."""
+"""Statistics of a generated dataset's diagnostics: distributions, and checks of what theory predicts."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ class Summary:
     """One number for a whole run."""
 
     value: float | None
-    """None where it has none."""
+    """None if the run has no such number."""
     how: str
-    """What it is, in words."""
+    """How it was computed, in words."""
     note: str = ""
-    """Why there is no value, or what it leaves out."""
+    """Why there is no value, or what the value leaves out."""
 
 
 def ess_ratio(run: Diagnostics) -> Summary:
     """Return Σ ESS_θ / Σ ESS_t over all tokens of a run: the definition of training's `ess/ratio`.
 
-    Both sizes lie in [0, 1], so no token can carry the ratio, as one can carry a mean of ratios. Where a file has
-    ratios only (no ESS of either policy), it is the median over answers. Where truncation left answers without any
-    token that both policies keep whole, the ratio is 0/0 there: the run has none.
+    Both sizes lie in [0, 1], so no single token can dominate the ratio, as one can dominate a mean of ratios. If a file
+    has ratios only (no ESS of either policy), it is the median over answers. If truncation left an answer without a
+    token at which nothing was cut, its ratio is 0/0, and the run has none.
     """
     theta, t, tokens = (run.columns[name] for name in ("ess_theta_mean", "ess_t_mean", "tokens"))
     known = np.isfinite(theta) & np.isfinite(t)
     if known.any():
+        # Σ over tokens = mean × number of tokens; without token counts, every answer counts once.
         weights = np.where(np.isfinite(tokens), tokens, 1.0)[known]
         undefined = float(((theta[known] == 0) & (t[known] == 0)).mean())
         how = "Σ ESS_θ / Σ ESS_t over tokens" if np.isfinite(tokens).all() else "Σ ESS_θ / Σ ESS_t over answers"
@@ -53,7 +54,7 @@ def ess_ratio(run: Diagnostics) -> Summary:
 
 
 def mean_of(column: str) -> Callable[[Diagnostics], Summary]:
-    """Return what takes the mean of a column over answers."""
+    """Return a function that takes the mean of a column over answers."""
 
     def mean(run: Diagnostics) -> Summary:
         values = run.columns[column]
@@ -65,21 +66,21 @@ def mean_of(column: str) -> Callable[[Diagnostics], Summary]:
 
 @dataclass(frozen=True)
 class Check:
-    """A claim about q* that the numbers of a run meet or do not."""
+    """A claim about q* that a run's numbers meet or do not meet."""
 
     name: str
     column: str
-    """Per answer: what the share of answers is counted from."""
+    """Column of per-answer values, from which the share of passing answers is counted."""
     summary: Callable[[Diagnostics], Summary]
-    """The number that is judged."""
+    """Gives the number by which the run is judged."""
     low: float
     high: float
-    """Met by values in [low, high], or in [low, high) if not `closed`."""
+    """Values in [low, high] pass, or in [low, high) if not `closed`."""
     closed: bool = True
-    """Whether `high` itself meets it."""
+    """Whether `high` itself passes."""
 
     def met_mask(self, values: Column) -> NDArray[np.bool_]:
-        """Return which values meet it."""
+        """Return which values pass, [rows] bool."""
         return (values >= self.low) & ((values <= self.high) if self.closed else (values < self.high))
 
 
@@ -88,11 +89,11 @@ CHECKS = (
     Check("|D(q‖π_θ) − D(q‖π_t)| < 0.05 nats", "kl_difference", mean_of("kl_difference"), 0.0, 0.05, closed=False),
     Check("α in [0.2, 0.8]", "alpha_mean", mean_of("alpha_mean"), 0.2, 0.8),
 )
-"""What KL symmetry is expected to give. The second is exact by construction, the first holds to second order only."""
+"""What KL symmetry should give: the second check holds by construction, the first to second order only."""
 
 
 def statistics(values: Column) -> dict[str, float] | None:
-    """Return mean, s.d. (n − 1), extremes and quantiles over the rows that have a value; None without any."""
+    """Return mean, s.d. (n − 1), extremes and quantiles over the rows that have a value; None if none has."""
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return None
@@ -109,9 +110,9 @@ def statistics(values: Column) -> dict[str, float] | None:
 
 
 def check_results(run: Diagnostics) -> list[dict[str, Any]]:
-    """Return, per check, the run's number, whether it passes, and the share of answers that pass by themselves.
+    """Return, per check, the run's number, whether it passes, and the share of answers that pass on their own.
 
-    A run without π_t, or whose number is undefined, passes nothing: `passed` is None, and `note` says why.
+    For a run without π_t, or with an undefined number, `passed` is None and `note` says why.
     """
     results = []
     for check in CHECKS:

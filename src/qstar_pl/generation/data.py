@@ -1,4 +1,4 @@
-"""The prompts of a data set, as the batches that are not answered yet."""
+"""The prompts of a dataset, in the batches that are not answered yet."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from qstar_pl.models.run_date import run_date
 class Unsized:
     """Batches without a length.
 
-    A process that has nothing left to do must go through the hooks of those that have, where they wait for each other;
-    Lightning skips the loop where the length is 0, and refuses it if other processes' is not.
+    A process with nothing left to do must still run the hooks in which the others wait for it; Lightning skips the loop
+    if the length is 0, and raises an error if that of other processes is not.
     """
 
     def __init__(self, loader: EvaluationLoader) -> None:
@@ -37,17 +37,17 @@ class Unsized:
 
 
 class GenerationData(RLHFDataModule):
-    """All rows of a data set, or a range of them, for `predict`; nothing is split off.
+    """All rows of a dataset, or a range of them, for `predict`, without splits.
 
-    Batches are planned over all rows, whatever is finished already, and dealt to the processes in turn.
+    Batches are planned over all rows, whatever is already finished, and dealt to the processes in turn.
     """
 
     prompts: Prompts
-    """There after `setup`."""
+    """Available after `setup`."""
     plan: Plan
-    """There after `setup`."""
+    """Available after `setup`."""
     template: Template
-    """There after `setup`."""
+    """Available after `setup`."""
 
     def __init__(
         self,
@@ -70,14 +70,14 @@ class GenerationData(RLHFDataModule):
         Args:
             path: "tiny", a .jsonl, .json, .csv or .tsv file (also .gz), .parquet or .arrow, a folder of such files,
                 or a dataset's id on the Hugging Face hub.
-            adapter: how a row becomes a prompt; None: see `prompt_field`.
-            split: on the hub, which split (default: train); in a folder, which split of its files.
+            adapter: how a row becomes a prompt; None: by `prompt_field`.
+            split: split of a dataset on the hub (default: train), or of the files in a folder.
             prompt_field: column of the prompt; None: found from the columns.
-            response_field: column of the answer, if rows without one are to be left out.
+            response_field: column of the answer, given if rows without an answer are to be left out.
             rendering: how dialogues become text; by default the tokenizer's chat template, else HH-RLHF's form.
             tokenizer: hub id or folder of a tokenizer, or "tiny". By default the policy's.
             start_idx: first row.
-            end_idx: row behind the last one; None: to the end.
+            end_idx: row after the last one; None: to the end.
             batch_size: prompts decoded together.
             max_prompt_tokens: longer prompts lose their oldest turns, then tokens on the left.
             max_left_out: largest share of the rows that may be left out.
@@ -101,17 +101,18 @@ class GenerationData(RLHFDataModule):
         self.start_idx = start_idx
         self.end_idx = end_idx
         self.finished: frozenset[int] = frozenset()
-        """Batches of the plan that need no answers any more; set before the loader is asked for."""
+        """Batches of the plan that are already answered; set before the loader is made."""
         self.digest = ""
+        """Fingerprint of the prompts; empty before `setup`."""
 
     @classmethod
     def of(cls, data: RLHFDataModule) -> GenerationData:
-        """Return the prompts of data as `fit` is given them: all rows, whichever split they are in there.
+        """Return the prompts of a data module of `fit`: all rows, whichever split they belong to there.
 
-        Options that are about training alone, such as `val_fraction`, have no meaning here.
+        Options that concern training only, such as `val_fraction`, have no effect here.
 
         Raises:
-            UserError: if rows are to be left out by filters or a subset, which `start_idx` and `end_idx` are for here.
+            UserError: if it has filters or a subset; here, `start_idx` and `end_idx` choose rows.
 
         """
         if isinstance(data, cls):
@@ -145,6 +146,7 @@ class GenerationData(RLHFDataModule):
     def _read(self) -> None:
         wanted = self.adapter or choose_source(self.path, self.prompt_field, self.response_field)
         source = wanted.resolve(self.path, self.split)
+        # 1: answers are not encoded, so their longest length does not matter.
         encoder = Encoder(self._tokenizer(), self.max_prompt_tokens, 1, rendering=self.rendering)
         self.prompts = read_prompts(
             source, self.path, self.split, encoder, self.start_idx, self.end_idx, self.max_left_out, self.system_prompt
@@ -171,12 +173,12 @@ class GenerationData(RLHFDataModule):
 
     @property
     def date(self) -> dict[str, str]:
-        """The run's date where a prompt may hold it, for `GenerationWriter`; elsewhere nothing depends on time."""
+        """The run's date, if the chat template can write it, for `GenerationWriter`; nothing else depends on time."""
         dated = isinstance(self.template, ChatTemplate) and self.template.writes_date
         return {"date": run_date().isoformat()} if dated else {}
 
     def identity(self) -> dict[str, Any]:
-        """Return what tells these prompts from others, and how many there are; for `GenerationWriter`."""
+        """Return what identifies these prompts, and how many there are; for `GenerationWriter`."""
         prompts = self.prompts
         return {
             "prompts": self.digest,
@@ -187,20 +189,21 @@ class GenerationData(RLHFDataModule):
         }
 
     def dealt(self) -> list[int]:
-        """Return the batches of this process: of those that are not finished, every world-size-th."""
+        """Return the batches of this process: of the unfinished ones, every `world_size`-th."""
         share = Attached(self.trainer).share
         left = [batch for batch in range(len(self.plan.batches)) if batch not in self.finished]
         return left[share.rank :: share.world_size]
 
     def fillers(self) -> list[int]:
-        """Return batches that this process draws once more, for company: sharded models answer all processes at once.
+        """Return batches that this process draws only because sharded models need all processes in every call.
 
-        What is drawn of them is no part of the output.
+        Their answers are not part of the output.
         """
         attached = Attached(self.trainer)
         if getattr(attached.method, "device_mesh", None) is None:
             return []
         left = [batch for batch in range(len(self.plan.batches)) if batch not in self.finished]
+        # The most batches that any process has, ⌈left / world_size⌉.
         most = -(-len(left) // attached.share.world_size)
         return left[:1] * (most - len(self.dealt()))
 
@@ -211,7 +214,7 @@ class GenerationData(RLHFDataModule):
         return Unsized(EvaluationLoader(self.prompts.encoded, PromptCollate(self._pad_id), batches, seal=seal))
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides which prompts come in which batch; for `GenerationWriter`."""
+        """Return what decides which prompts are in which batch; for `GenerationWriter`."""
         names = ("path", "split", "prompt_field", "response_field", "start_idx", "end_idx", "batch_size")
         own = {name: getattr(self, name) for name in (*names, "max_prompt_tokens")}
         if self.system_prompt is not None:

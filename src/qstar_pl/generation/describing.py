@@ -1,4 +1,4 @@
-"""What a run was asked for, as text that can be compared."""
+"""The settings of a run as text that can be compared."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from torch import nn
 
 
 def described(part: object) -> str:
-    """Return a strategy's class and its options; of one with modules, as far as they are kept under public names."""
+    """Return a strategy's class and options; of an `nn.Module`, those that it keeps under public names."""
     if not isinstance(part, nn.Module):
         return repr(part)
-    children = dict(part.named_children())  # first: a default that nobody has asked yet is made now
+    children = dict(part.named_children())  # first, since reading it may create a default that is built lazily
     options = {name: value for name, value in vars(part).items() if not name.startswith("_") and name != "training"}
     listed = ", ".join(f"{name}={described(value)}" for name, value in sorted({**options, **children}.items()))
+    # jsonargparse derives a LazyInstance_ class for a default that it builds lazily; it is the same strategy.
     return f"{type(part).__name__.removeprefix('LazyInstance_')}({listed})"
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return e.g. "temperature 1.0 before, 0.7 now", one text per setting that differs."""
+    # An object of its own, since None is a possible value.
     absent = object()
     changed = [name for name in dict.fromkeys([*before, *now]) if before.get(name, absent) != now.get(name, absent)]
     return [f"{name} {before.get(name)!r} before, {now.get(name)!r} now" for name in changed]

@@ -1,4 +1,4 @@
-"""Generation in Python: texts, α, ESS ratios and diagnostics of a list of prompts."""
+"""Generation from Python: texts, α, ESS ratios and diagnostics for a list of prompts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from qstar_pl.targets.target import Target
 from qstar_pl.types import Example, Rollout, Turn
 
 Prompt = str | Sequence[Mapping[str, str]]
-"""A text, which is one user turn, or messages of `role` and `content`, the last of them the user's."""
+"""A text, which is one user turn, or messages with `role` and `content`, the last of them the user's."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Generation:
     ess_ratio: Tensor
     """[rows, time]: ESS_θ(q)/ESS_t(q) per token, exact over the vocabulary; NaN where truncation makes it 0/0."""
     tokens: Mapping[str, Tensor]
-    """[rows, time] each: all that is known of the tokens; see `token_columns`."""
+    """[rows, time] each: all quantities per token; see `token_columns`."""
     diagnostics: list[dict[str, Any]]
     """[rows]: as in the diagnostics file."""
 
@@ -74,7 +74,7 @@ class InMemory(ModelSource):
         return self.model
 
     def load_reward(self) -> PreTrainedModel:
-        """Refuse: a language model has no scalar head."""
+        """Raise UserError: a language model has no scalar head."""
         raise UserError("model_theta must be a source of models where a reward model is wanted, got a model")
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -87,7 +87,7 @@ class InMemory(ModelSource):
 
 
 class QStarGenerator:
-    """Samples from q ∝ π_θ^α π_t^(1−α), or from π_θ alone; the models are loaded once, here.
+    """Samples from q ∝ π_θ^α π_t^(1−α), or from π_θ alone; the models are loaded once, by the constructor.
 
     >>> generator = QStarGenerator("tiny/policy", "tiny/expert", alpha="kl_symmetric")
     >>> answers = generator.generate(["How do I bake bread?"], samples_per_prompt=4, max_new_tokens=32, seed=1)
@@ -116,11 +116,11 @@ class QStarGenerator:
             model_theta: π_θ: hub id, folder, .ckpt of `qstar fit`, tiny/policy; a source; or a loaded model.
             model_t: π_t, likewise, or any target; None samples π_θ alone.
             alpha: a name of `ALPHA_METHODS`, a number for a fixed α, or a strategy.
-            tokenizer: for loaded models, which bring none.
+            tokenizer: of loaded models, which come without one.
             prompt_template_t: what π_t reads instead of π_θ's prompt; see `Expert`.
-            prompt_format: dialogue (the tokenizer's chat template, or HH-RLHF's form) or raw (the text as it stands).
+            prompt_format: dialogue (the tokenizer's chat template, or HH-RLHF's form) or raw (the text as it is).
             max_prompt_tokens: longer prompts lose their oldest turns, then tokens on the left.
-            dtype: of the weights, where the models are given by name.
+            dtype: of the weights of models that are given by name.
             device: auto, cpu, cuda, cuda:<number> or mps.
             sampler: how answers are drawn; None: from the mixture with `alpha`, from π_θ without π_t.
 
@@ -165,23 +165,24 @@ class QStarGenerator:
     ) -> Generation:
         """Answer every prompt `samples_per_prompt` times.
 
-        A prompt that is given twice gets other answers the second time.
+        A prompt that is given twice gets different answers the second time.
 
         Args:
             prompts: texts or dialogues.
             samples_per_prompt: answers to each prompt.
-            max_new_tokens: longest answer, EOS included; None: 128. A sampler that was given says it itself.
+            max_new_tokens: longest answer in tokens, EOS included; None: 128, or what a given sampler says.
             temperature: of q; None: 1.
             top_k: of q.
             top_p: of q.
             seed: of all answers.
             batch_size: prompts decoded together; prompts of similar length share a batch.
-            num_samples: another word for `samples_per_prompt`, with a notice: in `qstar generate` it counts rows.
+            num_samples: another name for `samples_per_prompt`; warns, since in `qstar generate` it counts rows.
 
         Raises:
             UserError: if there is no prompt, one is empty, or a number is out of range.
 
         """
+        # A text is a sequence too, of letters.
         if not prompts or isinstance(prompts, str):
             raise UserError(f"prompts must be a list of at least one prompt, got {prompts!r}")
         if num_samples is not None:
@@ -220,13 +221,15 @@ class QStarGenerator:
             if not any(turn.content.strip() for turn in turns):
                 raise UserError(f"prompts must not be empty, got {prompt!r}")
             key = prompt_key(dialogue_prompt(turns))
+            # As in `read_prompts`: answers are seeded by keys, so a repeated prompt needs a key of its own.
             encoded.append(self._encoder.encode(prepare(Example(key, turns), number, seen[key])))
             seen[key] += 1
         return encoded
 
     def _gather(self, rollouts: Sequence[Rollout], plan: Plan, encoded: Sequence[Encoded]) -> Generation:
-        """Put the batches' rows into the prompts' order, padded to the longest answer of all."""
+        """Put the rows of all batches into the order of the prompts, padded to the longest answer."""
         module, has_target = self._module, self._module.target is not None
+        # [rows]: the place in the output of each row, in the order in which they were decoded.
         order = torch.tensor([row for batch in range(len(rollouts)) for row in plan.rows_of(batch)])
         time = max(rollout.completion_ids.shape[1] for rollout in rollouts)
 
@@ -234,7 +237,7 @@ class QStarGenerator:
             rows = torch.cat([functional.pad(part, (0, time - part.shape[1])) for part in parts])
             return torch.empty_like(rows).index_copy_(0, order, rows)
 
-        # Without π_t the sampler's columns of it are those of π_θ itself: α is 1 and the ratio 1.
+        # Without π_t, the sampler was given π_θ in its place: α is 1 and the ratio is 1.
         columns = [token_columns(rollout, target=True) for rollout in rollouts]
         tokens = {name: ordered([column[name] for column in columns]) for name in columns[0]}
         diagnostics: list[dict[str, Any]] = [{}] * plan.rows

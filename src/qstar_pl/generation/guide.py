@@ -1,4 +1,4 @@
-"""The words of the reference guide for what has a name of its own here."""
+"""The reference guide's words for what has another name in this project."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALPHA_METHODS: Mapping[str, type[AlphaStrategy]] = {
 }
 """The values of --alpha_method."""
 ALPHA_ALIASES: Mapping[str, str] = {"kl_symmetry": "kl_symmetric"}
-"""Other words for them."""
+"""Other names → those values."""
 DEFAULT_ALPHA = "kl_symmetric"
 PROMPT_FORMATS = ("dialogue", "raw")
 DIAGNOSTICS = ("none", "rows", "tokens")

@@ -1,4 +1,4 @@
-"""From the shards of all processes to the files that are handed over, in the order of the data set."""
+"""From the shards of all processes to the final files, in the order of the dataset."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from qstar_pl.generation.shard import Place
 from qstar_pl.generation.workspace import Workspace, json_bytes, replace_file, sync_folder
 
 TOKEN_ROWS = 2**17
-"""Rows of a group in the parquet file."""
+"""Rows of one row group in the parquet file."""
 
 
 def merge(workspace: Workspace, plan: Plan, diagnostics: str) -> dict[str, int]:
-    """Write the output files of a run whose batches are all there, and remove the work folder.
+    """Write the output files of a run whose batches are all finished, and remove the work folder.
 
-    Rows come in the order of the data set, samples of one prompt after another; one row is in memory at a time. The
-    files take their names only when all are whole. Killed at any moment, it can be repeated: the shards are removed
-    last.
+    Rows come in the order of the dataset, samples of one prompt after another; one row is in memory at a time. The
+    files get their names only when all are complete. If killed at any moment, it can be repeated: the shards are
+    removed last.
 
     Args:
-        workspace: where.
+        workspace: where the files lie.
         plan: of the run.
         diagnostics: "none", "rows" or "tokens".
 
@@ -60,8 +60,9 @@ def merge(workspace: Workspace, plan: Plan, diagnostics: str) -> dict[str, int]:
             totals["rows"] += 1
             totals["tokens"] += numbers["tokens"]
             totals["ended"] += bool(numbers["ended"])
+    # `complete` asks for the output and the run's file, so these two get their names last.
     for target in reversed(targets):
-        if target is workspace.output:  # the last one
+        if target is workspace.output:
             replace_file(workspace.run, json_bytes({**workspace.stored(), "totals": totals}))
         parts[target].replace(target)
     sync_folder(workspace.output.parent)
@@ -75,7 +76,7 @@ def _records(places: Mapping[int, Place], count: int) -> Iterator[dict[str, Any]
         for row in range(count):
             place = places[row]
             file = files[place.shard]
-            file.seek(place.offset)
+            file.seek(place.offset)  # batches are sorted by length, so rows are scattered over the shards
             record: dict[str, Any] = json.loads(file.read(place.length))["record"]
             yield record
 
@@ -89,7 +90,7 @@ def _synced(path: Path) -> Iterator[BinaryIO]:
 
 
 class _TokenTable:
-    """A parquet file with a row per token, written group by group."""
+    """A parquet file with a row per token, written one row group at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -102,7 +103,7 @@ class _TokenTable:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             self._flush()
-        if self._writer is not None:
+        if self._writer is not None:  # also after an error, to let go of the file
             self._writer.close()
         if kind is None:
             with self._path.open("rb+") as file:

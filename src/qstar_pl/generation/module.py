@@ -25,11 +25,11 @@ from qstar_pl.types import PromptBatch, Rollout
 
 
 class GenerationModule(RLHFModule):
-    """Answers prompts from q and reports what q was; `qstar predict` and `qstar generate` run it.
+    """Answers prompts from q and reports what q was; run by `qstar predict` and `qstar generate`.
 
     `predict_step` returns one record per answer: `messages`, `sample_idx` (its row), `answer_idx`, the row's fields,
-    `diagnostics`, and with `save_tokens` the numbers of every token. No model is run for the diagnostics: they are sums
-    over what decoding computed.
+    `diagnostics`, and with `save_tokens` the numbers of every token. The diagnostics need no further model pass: they
+    are sums over what decoding computed.
     """
 
     batch_type = PromptBatch
@@ -49,12 +49,12 @@ class GenerationModule(RLHFModule):
 
         Args:
             policy: π_θ.
-            target: π_t; None: the sampler must be one that needs none.
+            target: π_t; None: only for a sampler that needs none.
             sampler: q.
             samples_per_prompt: answers to each prompt.
             seed: of all answers; None: the run's own (`--seed_everything`).
             save_tokens: whether records hold every token's numbers.
-            strip: whether white space around an answer is dropped, as a dialogue's form adds it again.
+            strip: whether white space around an answer is removed, since a dialogue's template adds it again.
 
         """
         super().__init__()
@@ -75,7 +75,7 @@ class GenerationModule(RLHFModule):
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The policy's tokenizer, which the prompts are encoded with."""
+        """The policy's tokenizer, with which prompts are encoded."""
         return self.policy_source.tokenizer()
 
     def frozen_parts(self) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class GenerationModule(RLHFModule):
         return self._policy_tokens
 
     def fingerprints(self) -> dict[str, str | None]:
-        """Return which weights the models have; see `fingerprint`."""
+        """Return the fingerprints of the models' weights; see `fingerprint`."""
         if self._fingerprints is None:
             target = None if self.target is None else fingerprint(self.target)
             self._fingerprints = {"model_theta": fingerprint(self.policy), "model_t": target}
@@ -107,7 +107,7 @@ class GenerationModule(RLHFModule):
         return self._fingerprints
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the answers to given prompts; for `GenerationWriter`."""
+        """Return what decides the answers to given prompts, for `GenerationWriter`."""
         target = None if self.target is None else described(self.target)
         names = ("samples_per_prompt", "save_tokens", "strip")
         own: Mapping[str, Any] = {name: getattr(self, name) for name in names}
@@ -124,7 +124,7 @@ class GenerationModule(RLHFModule):
         return self.sampling_seed if self.seed is None else self.seed
 
     def check_lengths(self, longest_prompt: int) -> None:
-        """Raise UserError if the longest prompt and answer do not fit into a model's context."""
+        """Raise UserError if the longest prompt and answer together do not fit into a model's context."""
         source = getattr(self.target, "model", None)
         contexts = {"model_theta": self.policy_tokens.capabilities.context}
         if isinstance(source, ModelSource):
@@ -137,7 +137,7 @@ class GenerationModule(RLHFModule):
                 )
 
     def draw(self, prompts: PromptBatch) -> Rollout:
-        """Sample from q; where models are sharded, every process must call it."""
+        """Sample from q; if models are sharded, all processes must call this together."""
         decoding = [] if self.target is None else self.target.decoding_models()
         with sampling_from(self, [self.policy, *decoding, *self.sampler.models()]) as pace:
             return self.sampler.draw(
@@ -156,7 +156,7 @@ class GenerationModule(RLHFModule):
         return [text.strip() for text in texts] if self.strip else texts
 
     def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[dict[str, Any]]:
-        """Return one record per answer, answers to one prompt one after the other."""
+        """Return one record per answer, with the answers to one prompt next to each other."""
         rollout = self.draw(batch)
         return make_records(
             rollout,

@@ -1,4 +1,4 @@
-"""From settings to the parts of a run: policy, target, sampler and data, as given or made of the guide's words."""
+"""From settings to the parts of a run: policy, target, sampler and data, as given or built from the guide's words."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def policy_of(settings: GenerationSettings) -> ModelSource:
 
 
 def target_of(settings: GenerationSettings, policy: ModelSource) -> Target | None:
-    """Return π_t; None: there is none."""
+    """Return π_t; None if there is none."""
     tokenizer = tokenizer_of(policy, "model_theta" if settings.policy is None else "policy")
     if settings.target is not None or settings.model_t is None:
         return settings.target
     source = named(settings.model_t, settings)
     tokenizer_of(source, "model_t")
-    own_token_ids(source, tokenizer, "model_t")
+    own_token_ids(source, tokenizer, "model_t")  # raises for another vocabulary, before anything is loaded
     return Expert(source, settings.prompt_template_t)
 
 
@@ -92,19 +92,19 @@ def data_of(settings: GenerationSettings) -> GenerationData:
 
 
 def source_of(settings: GenerationSettings) -> RowSource | None:
-    """Return what reads the rows; None: chosen by the columns that are given or there."""
+    """Return what reads the rows; None: chosen by `prompt_field`, or by the columns that exist."""
     if settings.dataset_adapter == "deepscaler":
         return choose_source(settings.dataset, settings.prompt_field, settings.response_field, deepscaler=True)
     return None if settings.dataset_adapter in ADAPTER_WORDS else adapter_of(settings.dataset_adapter)
 
 
 def named(name: str, settings: GenerationSettings) -> ModelSource:
-    """Return where a model comes from that is given by its name."""
+    """Return the source of a model that is given by name."""
     return model_source(name, settings.dtype, settings.trust_remote_code)
 
 
 def model_source(name: str, dtype: str, trust_remote_code: bool = False) -> ModelSource:
-    """Return where a model comes from: a checkpoint of `qstar fit`, or a name of `Pretrained`."""
+    """Return the source of a model: a checkpoint of `qstar fit`, or a name that `Pretrained` knows."""
     if name.endswith(".ckpt"):
         return FromCheckpoint(name, trust_remote_code=trust_remote_code)
     return Pretrained(name, dtype=dtype, trust_remote_code=trust_remote_code)
@@ -114,6 +114,7 @@ def adapter_of(text: str | None) -> RowSource | None:
     """Return the adapter that a class name, or {"class_path": …, "init_args": …}, stands for."""
     if text is None:
         return None
+    # jsonargparse resolves short class names and builds nested arguments, as in YAML.
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--dataset_adapter", type=RowSource)
     try:
@@ -128,7 +129,7 @@ def adapter_of(text: str | None) -> RowSource | None:
 
 
 def tokenizer_of(source: ModelSource, argument: str) -> PreTrainedTokenizerBase:
-    """Return a model's tokenizer; an error says which argument of the user's the model is."""
+    """Return a model's tokenizer; an error names the user's argument that the model comes from."""
     try:
         return source.tokenizer()
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Which prompts are decoded together: fixed before the first token, in every process and after every restart."""
+"""Which prompts are decoded together: fixed before the first token, and equal in all processes and restarts."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from qstar_pl.hashing import hasher
 
 @dataclass(frozen=True)
 class Plan:
-    """Batches of prompts, longest first, so that memory that does not suffice shows at once.
+    """Batches of prompts, longest first, so that a lack of memory shows at once.
 
-    A row's text depends on its own seed; but in another batch, with other pads, the same sums are rounded otherwise,
-    and once in many thousand tokens that changes a token. So the batch, not the row, is what is dealt to processes,
-    written as a whole, and repeated if it was lost.
+    A row's text depends on its own seed; but in another batch, with other padding, the same sums are rounded
+    differently, which changes one token in many thousands. So the batch, not the row, is the unit that is dealt to
+    processes, written as a whole, and repeated if it was lost.
     """
 
     batches: tuple[tuple[int, ...], ...]
-    """Prompts of each batch, by their place in the data."""
+    """Prompts of each batch, by their index in the data."""
     samples: int
     """Answers to each prompt."""
 
     @property
     def rows(self) -> int:
-        """Answers of the whole plan."""
+        """Number of answers of the whole plan."""
         return self.samples * sum(map(len, self.batches))
 
     def rows_of(self, batch: int) -> list[int]:
-        """Return the places in the output of a batch's answers, in the order in which they are decoded."""
+        """Return the rows of the output that a batch's answers become, in the order in which they are decoded."""
         return [prompt * self.samples + sample for prompt in self.batches[batch] for sample in range(self.samples)]
 
 
@@ -43,6 +43,7 @@ def plan_batches(lengths: Sequence[int], batch_size: int, samples: int) -> Plan:
         samples: answers to each prompt.
 
     """
+    # Ties are broken by index, so that the plan is the same everywhere.
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     starts = range(0, len(order), batch_size)
     return Plan(tuple(tuple(order[start : start + batch_size]) for start in starts), samples)
@@ -53,6 +54,7 @@ def prompts_digest(prompts: Sequence[Encoded]) -> str:
     digest = hasher()
     for prompt in prompts:
         digest.update(f"{prompt.example.key}:{len(prompt.prompt)};".encode())
+        # Little-endian, so that the digest is the same on every machine.
         digest.update(prompt.prompt.astype("<i4").tobytes())
         digest.update(json_line(original_fields(prompt.example)))
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""How far generation is, how fast, and how long it still takes."""
+"""Progress of generation: how far, how fast, and how long it will still take."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from qstar_pl.generation.data import GenerationData
 
 EVERY_S = 30.0
-"""Between two lines where there is no terminal to draw on."""
+"""Seconds between two lines if there is no terminal to draw on."""
 
 
 class GenerationProgress(Callback):
-    """A bar over this process's answers on a terminal, else a line every half minute.
+    """A progress bar on a terminal, else a line every half minute.
 
-    Shown by process 0, which counts its own answers and tokens; with several processes all go at about its speed.
+    Shown by process 0 for its own answers and tokens; other processes run at about the same speed.
     """
 
     def __init__(self, show: bool = True, console: Console | None = None, every_s: float = EVERY_S) -> None:
@@ -26,19 +26,19 @@ class GenerationProgress(Callback):
 
         Args:
             show: whether anything is shown; counts are kept in any case.
-            console: where to; None: standard error.
-            every_s: seconds between two lines where the console is no terminal.
+            console: where to show it; None: standard error.
+            every_s: seconds between two lines if the console is not a terminal.
 
         """
         self.show = show
         self.console = console or Console(stderr=True)
         self.every_s = every_s
         self.rows = 0
-        """Answers of this run and process."""
+        """Number of answers of this run and process."""
         self.tokens = 0
-        """Their tokens."""
+        """Number of their tokens."""
         self.seconds = 0.0
-        """Since the first batch began."""
+        """Time since prediction began."""
         self._started = self._printed = 0.0
         self._total = 0
         self._dealt: int | None = None
@@ -88,11 +88,11 @@ class GenerationProgress(Callback):
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the bar as it is."""
+        """Stop the bar where it is."""
         self._stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leave the terminal in order."""
+        """Stop the bar, which restores the terminal."""
         self._stop()
 
     def _stop(self) -> None:

@@ -1,4 +1,4 @@
-"""From the rows of a data set to encoded prompts, each with the row it came from."""
+"""From the rows of a dataset to encoded prompts, each with the row that it came from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from qstar_pl.types import Example
 def choose_source(
     path: str, prompt_field: str | None, response_field: str | None, *, deepscaler: bool = False
 ) -> RowSource:
-    """Return what reads the rows where no class is named: by the columns given, else by those that are there.
+    """Return what reads the rows if no class is named: by the columns given, else by those that exist.
 
     With `deepscaler`, the prompt is the column `problem` if no other is given.
     """
@@ -41,15 +41,15 @@ class Prompts:
     """The prompts to answer."""
 
     encoded: list[Encoded]
-    """In the order of the data set; every key is another one."""
+    """In the order of the dataset; all keys differ."""
     rejected: Counter[str]
-    """Rows left out, per reason."""
+    """Reason → number of rows left out."""
     repeated: int
-    """Rows whose prompt stood in the data set before."""
+    """Number of rows whose prompt occurs earlier in the dataset."""
 
     @property
     def cut(self) -> int:
-        """Prompts that lost turns or tokens."""
+        """Number of prompts that lost turns or tokens."""
         return sum(row.prompt_cut for row in self.encoded)
 
 
@@ -63,13 +63,13 @@ def read_prompts(
     max_left_out: float = MAX_LEFT_OUT,
     system_prompt: str | None = None,
 ) -> Prompts:
-    """Read rows `start` to `end`; their seeds are those that they have in a run over all rows.
+    """Read the rows from `start` up to, not including, `end`; their seeds are those of a run over all rows.
 
     Dialogues without a system turn get `system_prompt` as one.
 
     Raises:
-        UserError: as the source does, if no usable row lies in the range, or more than the share `max_left_out` of its
-            rows is left out.
+        UserError: if the source cannot be read, the range holds no usable row, or a share of more than `max_left_out`
+            of its rows is left out.
 
     """
     source = source.resolve(path, split)
@@ -79,9 +79,10 @@ def read_prompts(
     number = -1
     repeated = 0
     first: dict[str, str] = {}
+    # Rows before `start` are read too: how often a prompt occurred before decides its key, and so its seed.
     for number, (where, found) in enumerate(islice(_examples(source, path, split), end)):
         if isinstance(found, RowRejected):
-            rejected[str(found)] += number >= start
+            rejected[str(found)] += number >= start  # may enter a reason with count 0, which `+rejected` drops
             first.setdefault(str(found), place_of(where, found))
             continue
         earlier, seen[found.key] = seen[found.key], seen[found.key] + 1
@@ -108,8 +109,8 @@ def read_prompts(
 
 
 def _examples(source: RowSource, path: str, split: str | None) -> Iterator[tuple[str, Example | RowRejected]]:
-    """Yield an example, or why there is none, for each row with its place, so that rows keep their numbers."""
-    if not isinstance(source, Adapter):  # a mixture, whose rows have no other numbers
+    """Yield each row's place, and its example or why it has none, so that rows keep their numbers."""
+    if not isinstance(source, Adapter):  # a mixture, whose rows are numbered as it yields them
         yield from ((one.metadata["source"], one) for one in source.read(path, split, None).examples)
         return
     seen: set[str] = set()
@@ -125,12 +126,12 @@ def _examples(source: RowSource, path: str, split: str | None) -> Iterator[tuple
 
 
 def prepare(example: Example, number: int, earlier: int) -> Example:
-    """Return the example with its number, without answers, and with a key of its own if its prompt stood there before.
+    """Return the example with its number, without answers, and with another key if its prompt occurred before.
 
     Args:
         example: as the source made it.
-        number: of its row.
-        earlier: how many rows before it have its prompt.
+        number: index of its row.
+        earlier: number of earlier rows with the same prompt.
 
     """
     metadata = {**example.metadata, ROW_INDEX: number}
@@ -138,15 +139,15 @@ def prepare(example: Example, number: int, earlier: int) -> Example:
 
 
 def _marked(prompt: Encoded) -> Encoded:
-    """Return a prompt whose example says whether it was cut: records are made of examples."""
+    """Return the prompt with a note in its example on whether it was cut, since records are made from examples."""
     metadata = {**prompt.example.metadata, PROMPT_CUT: prompt.prompt_cut}
     return replace(prompt, example=replace(prompt.example, metadata=metadata))
 
 
 def own_key(key: int, earlier: int) -> int:
-    """Return `key` for the first row with a prompt, and another key for each that repeats it.
+    """Return `key` for the first row with a prompt, and a different key for each row that repeats it.
 
-    Answers are seeded by keys: without this, a prompt that stands in the data twice would get the same answers twice.
+    Answers are seeded by keys: without this, a prompt that occurs twice would get the same answers twice.
     """
     if earlier == 0:
         return key

@@ -1,4 +1,4 @@
-"""A generated data set from settings: what `qstar generate` does."""
+"""From settings to a generated dataset: what `qstar generate` does."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from qstar_pl.models.run_date import begin_run
 from qstar_pl.models.tokenizers import first_line
 
 ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu", "gpu": "gpu", "mps": "mps"}
-"""What --device names → Lightning's accelerator."""
+"""Name in --device → Lightning's accelerator."""
 
 
 @dataclass(frozen=True)
 class GenerationRun:
-    """What a run did."""
+    """The result of a run."""
 
     output: Path
     complete: bool
-    """False: batches are missing, since the trainer was told to stop early."""
+    """Whether all batches are there; False if the trainer was told to stop early."""
     rows: int
-    """Of the whole output."""
+    """Rows of the whole output."""
     kept_rows: int
-    """Of them, finished by an earlier run."""
+    """How many of them an earlier run had finished."""
     new_rows: int
-    """Written by this process."""
+    """Rows written by this process."""
     new_tokens: int
-    """In them."""
+    """Tokens in those."""
     seconds: float
-    """From the first batch on, without loading."""
+    """Time from the first batch on, without loading."""
     is_global_zero: bool
     """Whether this is the process that reports."""
     prompts: int = 0
-    """Rows of the data set that were answered."""
+    """Rows of the dataset that were answered."""
     cut_prompts: int = 0
-    """Of them, those that lost turns or tokens to `max_prompt_tokens`."""
+    """How many of them lost turns or tokens to `max_prompt_tokens`."""
 
 
 def resolve_device(device: str) -> tuple[str, int | list[int]]:
-    """Return (kind, Lightning's devices) of "auto", "cpu", "cuda", "cuda:1" or "mps"."""
+    """Return (kind, Lightning's `devices`) for "auto", "cpu", "cuda", "cuda:1" or "mps"."""
     kind, _, index = device.partition(":")
     if kind not in ACCELERATORS or (index and not index.isdigit()):
         raise UserError(f"device must be auto, cpu, cuda, cuda:<number> or mps, got {device!r}")
@@ -78,22 +78,22 @@ def generate_dataset(
     date: str | None = None,
     attach: Callable[[Trainer], None] | None = None,
 ) -> GenerationRun:
-    """Generate a data set, or go on with one that was interrupted.
+    """Generate a dataset, or continue one that was interrupted.
 
     Args:
-        settings: what.
+        settings: what to generate.
         output: the file of rows; see `Workspace` for the others.
-        devices: Lightning's; how many processes, or which devices.
+        devices: Lightning's; number of processes, or which devices.
         strategy: Lightning's; "ddp": every process holds all models; "fsdp2": they share the models' parameters, see
-            `FSDP2Strategy`. None changes a row.
-        overwrite: begin anew, whatever is there.
-        progress: show how far it is.
-        trainer_options: more of Lightning's Trainer.
-        date: what chat templates take for today, as YYYY-MM-DD; None: the day on which the data set was begun.
-        attach: called with the trainer before it begins.
+            `FSDP2Strategy`. Rows do not depend on it.
+        overwrite: start again, whatever is there.
+        progress: whether to show progress.
+        trainer_options: further arguments of Lightning's Trainer.
+        date: what chat templates take for today, as YYYY-MM-DD; None: the day on which the dataset was started.
+        attach: called with the trainer before it starts.
 
     Returns:
-        What was done; on every process.
+        What was done, on every process.
 
     Raises:
         UserError: if something in the settings is wrong, `output` holds another run, or the disk is full.
@@ -103,9 +103,9 @@ def generate_dataset(
     if workspace.output.is_dir():
         raise UserError(f"output must be a file, got the folder {output}")
     asked = settings.as_dict()
-    check_free(workspace.lock, str(workspace))  # before anything is loaded; it is taken once all processes are there
+    check_free(workspace.lock, str(workspace))  # before anything is loaded; locked once all processes have started
     if not overwrite:
-        # Before anything is loaded, and before other processes are started, which would begin with the same.
+        # Before anything is loaded, and before other processes are started, each of which would repeat it.
         workspace.check({"settings": asked})
         if workspace.complete:
             workspace.sweep()
@@ -114,6 +114,7 @@ def generate_dataset(
             return GenerationRun(
                 workspace.output, True, rows, rows, 0, 0, 0.0, is_first(), prompts["used"], prompts["cut"]
             )
+    # Before prompts are rendered; a run that continues keeps the day on which it was started.
     begin_run(date or (None if overwrite else workspace.stored().get("date")))
     module, data = build(settings)
     kind: Any = settings.save_diagnostics
@@ -138,7 +139,8 @@ def generate_dataset(
 
 
 def is_first() -> bool:
-    """Tell whether this is the process that reports, before there is a trainer to ask."""
+    """Return whether this is the process that reports, before there is a trainer to ask."""
+    # torchrun sets RANK, SLURM SLURM_PROCID, and Lightning's own launcher LOCAL_RANK.
     return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", os.environ.get("LOCAL_RANK", "0")))) == 0
 
 
@@ -161,7 +163,7 @@ def _trainer(
                 "enable_checkpointing": False,
                 "enable_model_summary": False,
                 "enable_progress_bar": False,
-                "use_distributed_sampler": False,
+                "use_distributed_sampler": False,  # `GenerationData` deals the batches itself
                 **options,
             },
         )

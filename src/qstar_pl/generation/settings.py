@@ -1,4 +1,4 @@
-"""What decides the bytes of a generated data set, as strategies or in the words of the reference guide."""
+"""What decides the bytes of a generated dataset, as strategies or in the words of the reference guide."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from qstar_pl.samplers import PolicySampler, Sampler
 from qstar_pl.targets.target import Target
 
 OF_SAMPLERS: Mapping[str, Any] = {"max_new_tokens": 128, "temperature": 1.0, "top_k": None, "top_p": None}
-"""Words that every sampler has as options, and what they are where no sampler is given."""
+"""Options that every sampler has → their defaults if no sampler is given."""
 OF_MODELS = ("dtype", "trust_remote_code")
-"""Words about models that are given by name."""
+"""Options of models that are given by name."""
 REPLACED: Mapping[str, tuple[str, ...]] = {
     "policy": ("model_theta",),
     "target": ("model_t", "prompt_template_t"),
@@ -40,19 +40,19 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
         "max_left_out",
     ),
 }
-"""Strategy → the words that say the same, less freely."""
+"""Strategy → the words that it replaces."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationSettings:
-    """What decides the rows of a generated data set.
+    """What decides the rows of a generated dataset.
 
-    Two runs with equal settings (and data, and weights) give the same rows, on however many processes.
-    Models, sampler and data may be given as strategies, or in the guide's words, of which `generation.parts` makes
-    strategies; a thing is said once.
+    Two runs with equal settings (and data, and weights) give the same rows, on any number of processes. Models, sampler
+    and data may be given as strategies, or in the guide's words, from which `generation.parts` builds strategies; each
+    may be given in one way only.
 
-    How many devices work, under which strategy, is no setting. The device's kind, the precision and the batch size
-    are: they change how sums are rounded, and so, once in many tokens, a token.
+    The number of devices and the distributed strategy are not settings. The kind of device, the precision and the batch
+    size are: they change how sums are rounded, and so, once in many tokens, a token.
     """
 
     model_theta: str | None = None
@@ -63,32 +63,32 @@ class GenerationSettings:
     """What π_t reads instead of π_θ's prompt: a text with {prompt} in it, or a chat template in Jinja."""
     alpha_method: str | None = None
     """How the exponent of π_θ is chosen at every token: fixed, entropy, kl_symmetric, ess_balance or snr; None:
-    kl_symmetric where there is a π_t, and nothing to choose without."""
+    kl_symmetric if there is a π_t."""
     fixed_alpha: float | None = None
-    """α of the method "fixed", and of it alone; None: 0.5."""
+    """α of the method "fixed", only; None: 0.5."""
     dataset: str = "tiny"
-    """"tiny", a .jsonl, .json, .csv, .tsv, .parquet or .arrow file, a folder of such, or a data set's id on the hub."""
+    """"tiny", a .jsonl, .json, .csv, .tsv, .parquet or .arrow file, a folder of such, or a dataset's id on the hub."""
     dataset_split: str | None = None
-    """Split on the hub, or of the files of a folder."""
+    """Split of a dataset on the hub, or of the files in a folder."""
     dataset_adapter: str | None = None
     """What reads a row: auto, generic, deepscaler, the name of a class such as HHRLHF, or {"class_path": …,
     "init_args": …}; None: found from the columns."""
     prompt_field: str | None = None
     """Column of the prompt."""
     response_field: str | None = None
-    """Column of the answer that the data set has, if rows without one are to be left out."""
+    """Column of the dataset's answer, given if rows without an answer are to be left out."""
     prompt_format: str = "dialogue"
-    """dialogue: the tokenizer's chat template, or HH-RLHF's form; raw: the prompt's text as it stands."""
+    """dialogue: the tokenizer's chat template, or HH-RLHF's form; raw: the prompt's text as it is."""
     start_idx: int = 0
-    """First row of the data set."""
+    """First row of the dataset to answer."""
     end_idx: int | None = None
-    """Row behind the last one; None: to the end."""
+    """Row after the last one; None: to the end."""
     num_samples: int | None = None
-    """Most rows of the data set that are answered, from `start_idx` on; None: all up to `end_idx`."""
+    """Largest number of rows of the dataset to answer, from `start_idx` on; None: all up to `end_idx`."""
     samples_per_prompt: int = 1
-    """Answers to each prompt."""
+    """Number of answers to each prompt."""
     batch_size: int = 8
-    """Prompts decoded together; each has `samples_per_prompt` answers."""
+    """Number of prompts decoded together; each has `samples_per_prompt` answers."""
     max_prompt_tokens: int = 512
     """Longer prompts lose their oldest turns, then tokens on the left."""
     max_left_out: float = 0.5
@@ -96,15 +96,15 @@ class GenerationSettings:
     max_new_tokens: int | None = None
     """Longest answer in tokens, EOS included; None: what `sampler` says, 128 without one."""
     temperature: float | None = None
-    """Of q; None: what `sampler` says, 1 without one."""
+    """Temperature of q; None: what `sampler` says, 1 without one."""
     top_k: int | None = None
-    """Of q."""
+    """Top-k truncation of q; None: what `sampler` says, none without one."""
     top_p: float | None = None
-    """Of q."""
+    """Top-p truncation of q; None: what `sampler` says, none without one."""
     seed: int = 0
-    """Of all answers."""
+    """Seed of all answers."""
     dtype: str = "float32"
-    """Of both models' weights."""
+    """Dtype of both models' weights."""
     precision: str = "32-true"
     """Lightning's precision, e.g. bf16-mixed."""
     device: str = "cpu"
@@ -116,11 +116,11 @@ class GenerationSettings:
     policy: ModelSource | None = None
     """π_θ, any source of models."""
     target: Target | None = None
-    """π_t, any target; None: an `Expert` where `model_t` is given."""
+    """π_t, any target; None: an `Expert` if `model_t` is given."""
     sampler: Sampler | None = None
-    """q, any sampler; None: the geometric mixture where there is a π_t, else π_θ alone."""
+    """q, any sampler; None: the geometric mixture if there is a π_t, else π_θ alone."""
     data: GenerationData | RLHFDataModule | None = None
-    """Prompts, batches and rendering, with any adapter; data as `fit` takes them are answered row by row."""
+    """Prompts, batches and rendering, with any adapter; of a data module of `fit`, every row is answered."""
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -132,7 +132,7 @@ class GenerationSettings:
                 raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
         self._check_said_once()
         if self.data is not None:
-            GenerationData.of(self.data)  # which refuses what has no meaning here
+            GenerationData.of(self.data)  # raises for options that have no meaning here
         if not self.model_theta and self.policy is None:
             raise UserError("model_theta must name a model (or policy say where it comes from), got nothing")
         if not self.dataset:
@@ -155,7 +155,7 @@ class GenerationSettings:
         self._settle_sampler()
 
     def _check_said_once(self) -> None:
-        """Raise UserError for a word beside the strategy that takes its place: it would have no effect."""
+        """Raise UserError for a word next to the strategy that replaces it: it would have no effect."""
         defaults = {one.name: one.default for one in fields(self)}
         replaced = [(strategy, word) for strategy, words in REPLACED.items() for word in words]
         if self.model_theta is None and self.model_t is None:
@@ -168,7 +168,7 @@ class GenerationSettings:
                 )
 
     def _settle_alpha(self) -> None:
-        """Put the defaults of α in, so that runs that said them and runs that did not are the same.
+        """Fill in the defaults of α, so that a run that spells them out is equal to one that does not.
 
         Raises:
             UserError: for an option that would have no effect.
@@ -189,19 +189,20 @@ class GenerationSettings:
             said = "" if self.alpha_method else ", the default"
             raise UserError(f"alpha_method must be fixed where fixed_alpha is given, got {method}{said}")
         within("[0, 1]", fixed_alpha=self.fixed_alpha)
+        # The dataclass is frozen; this is its own initialization.
         object.__setattr__(self, "alpha_method", method)
         if method == "fixed" and self.fixed_alpha is None:
             object.__setattr__(self, "fixed_alpha", 0.5)
 
     def _settle_sampler(self) -> None:
-        """Put what is said of the sampler into it, or the defaults in where there is none."""
+        """Write the options of samplers into the given one, or their defaults into the settings if there is none."""
         if self.sampler is not None:
             said = {name: getattr(self, name) for name in OF_SAMPLERS if getattr(self, name) is not None}
             object.__setattr__(self, "sampler", replace(self.sampler, **said))
         for name, default in OF_SAMPLERS.items():
             value = getattr(self, name) if self.sampler is None else getattr(self.sampler, name)
             object.__setattr__(self, name, default if value is None else value)
-        PolicySampler(**{name: getattr(self, name) for name in OF_SAMPLERS})  # which looks at the numbers
+        PolicySampler(**{name: getattr(self, name) for name in OF_SAMPLERS})  # checks the numbers
 
     @property
     def has_target(self) -> bool:
@@ -210,13 +211,13 @@ class GenerationSettings:
 
     @property
     def last_row(self) -> int | None:
-        """Row behind the last one that is answered: `end_idx` or `start_idx` + `num_samples`, whichever comes first."""
+        """Row after the last one to answer: `end_idx` or `start_idx` + `num_samples`, whichever is smaller."""
         ends = [self.end_idx, None if self.num_samples is None else self.start_idx + self.num_samples]
         return min((end for end in ends if end is not None), default=None)
 
     @property
     def notices(self) -> list[str]:
-        """What a user may have meant otherwise, a line each."""
+        """Notes on settings that a user may have meant differently, one line each."""
         found = []
         if self.num_samples is not None and self.end_idx not in (None, self.start_idx + self.num_samples):
             found.append(
@@ -230,7 +231,7 @@ class GenerationSettings:
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON has them."""
+        """Return the settings as plain values, by which a run in the same place is compared."""
         strategies = {name: value for name in REPLACED if (value := getattr(self, name)) is not None}
         absent = {*REPLACED, *(word for name in strategies for word in REPLACED[name])}
         if not self.trust_remote_code:

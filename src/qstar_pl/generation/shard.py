@@ -15,13 +15,13 @@ from qstar_pl.data.records import json_line
 from qstar_pl.errors import UserError
 from qstar_pl.generation.plan import Plan
 
-# On Windows there is none: two runs into one file are then the user's care.
+# Windows has no fcntl: there, the user must see that no two runs write to one file.
 fcntl: Any = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row stands."""
+    """Where a row is stored, in bytes."""
 
     shard: Path
     offset: int
@@ -30,18 +30,18 @@ class Place:
 
 @dataclass(frozen=True)
 class Scan:
-    """What a shard holds."""
+    """The contents of a shard."""
 
     batches: Mapping[int, list[tuple[int, Place]]]
-    """Whole batches: (row, place) of each of their rows."""
+    """Complete batch → (row, place) of each of its rows."""
     end: int
-    """Bytes up to the end of the last whole batch; what follows is torn."""
+    """Bytes up to the end of the last complete batch; what follows was cut short by a kill."""
 
 
 def scan(path: Path, plan: Plan) -> Scan:
-    """Read a shard up to the first line that is broken or the first batch that is not whole.
+    """Read a shard up to the first line that is broken or the first batch that is incomplete.
 
-    A line is {"batch", "row", "record"}; the rows of a batch stand together, in the plan's order.
+    A line is {"batch", "row", "record"}; the rows of a batch are adjacent, in the plan's order.
     """
     batches: dict[int, list[tuple[int, Place]]] = {}
     offset = end = 0
@@ -53,12 +53,13 @@ def scan(path: Path, plan: Plan) -> Scan:
             if not isinstance(batch, int) or not 0 <= batch < len(plan.batches):
                 break
             expected = plan.rows_of(batch)
+            # A row out of place means that the batch before it is incomplete.
             if len(pending) >= len(expected) or entry.get("row") != expected[len(pending)]:
                 break
             pending.append((entry["row"], Place(path, offset, len(line))))
             offset += len(line)
             if len(pending) == len(expected):
-                batches.setdefault(batch, pending)
+                batches.setdefault(batch, pending)  # of a batch that was written twice, the first counts
                 pending, end = [], offset
     return Scan(batches, end)
 
@@ -76,12 +77,12 @@ def _parse(line: bytes) -> dict[str, Any]:
 class Shard:
     """The file that one process appends to, batch by batch.
 
-    A batch goes out in one write and is synced to the disk before the next begins. If the write fails, the file is cut
-    back to the batches before.
+    A batch is written at once and synced to the disk before the next one. If the write fails, the file is cut back to
+    the batches before.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file for appending; nobody else may have it open.
+        """Open the file for appending; no other process may have it open.
 
         Raises:
             UserError: if another process writes to it, or it cannot be opened.
@@ -112,27 +113,27 @@ class Shard:
             write_all(self._file, data)
             os.fsync(self._file)
         except OSError:
-            with contextlib.suppress(OSError):  # a torn end is cut off at the next start, too
+            with contextlib.suppress(OSError):  # else the next start cuts the end off, see `repair`
                 os.ftruncate(self._file, self._end)
             raise
         self._end += len(data)
 
     def cut(self, end: int) -> None:
-        """Drop all bytes from `end` on."""
+        """Remove all bytes from `end` on."""
         if end < self._end:
             os.ftruncate(self._file, end)
             os.fsync(self._file)
             self._end = end
 
     def close(self) -> None:
-        """Close the file, which lets others open it."""
+        """Close the file, which also releases its lock."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
 def repair(path: Path, plan: Plan) -> int:
-    """Cut a torn end off a shard and return how many bytes that were.
+    """Cut an incomplete end off a shard and return the number of bytes removed.
 
     Raises:
         UserError: if another process writes to it.

@@ -1,4 +1,4 @@
-"""The files of one generated data set, and whether they belong to the run that is asked for."""
+"""The files of one generated dataset, and whether they belong to the requested run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SUFFIX = ".jsonl"
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where things lie, for an `output` of out.jsonl.
+    """Where the files lie, for an `output` of out.jsonl.
 
-    While the run goes on, all is in out.jsonl.work/: what was asked for (run.json) and the batches that are finished
-    (one shard per process). At the end they become out.jsonl, out.diagnostics.jsonl, out.tokens.parquet and
-    out.run.json; out.jsonl comes last, so where it is, all is.
+    During the run, everything is in out.jsonl.work/: the settings (run.json) and the finished batches (one shard per
+    process). At the end they become out.jsonl, out.diagnostics.jsonl, out.tokens.parquet and out.run.json; out.jsonl
+    comes last, so if it is there, all are.
     """
 
     output: Path
@@ -41,7 +41,7 @@ class Workspace:
 
     @property
     def lock(self) -> Path:
-        """Held by the run that writes."""
+        """The lock of the run that writes."""
         return self.output.with_name(f".{self.output.name}.lock")
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ class Workspace:
         return self.work / f"shard-{rank:05d}.jsonl"
 
     def shards(self) -> list[Path]:
-        """All such files, also those of an earlier run on more processes."""
+        """All shards, including those of an earlier run on more processes."""
         return sorted(self.work.glob("shard-*.jsonl"))
 
     @property
@@ -76,10 +76,10 @@ class Workspace:
         return self.output.is_file() and self.run.is_file()
 
     def stored(self) -> dict[str, Any]:
-        """Return what the finished or unfinished run in this place was asked for; empty if there is none.
+        """Return the identity of the finished or unfinished run in this place; empty if there is none.
 
         Raises:
-            UserError: if there is a file that no run has written.
+            UserError: if the output is a file that no run has written, or the stored identity is damaged.
 
         """
         if self.output.exists() and not self.complete:
@@ -99,13 +99,13 @@ class Workspace:
     def check(self, asked: Mapping[str, Any]) -> None:
         """Compare a run's identity with that of the run in this place, as far as `asked` goes.
 
-        A run that has stopped before its first batch left nothing that could be lost: another may take its place.
+        A run that stopped before its first batch left nothing to lose, so another may take its place.
 
         Args:
             asked: any of "settings", "data", "models" with their values.
 
         Raises:
-            UserError: if they differ; the message says in what.
+            UserError: if they differ; the message says how.
 
         """
         stored = self.stored()
@@ -117,31 +117,31 @@ class Workspace:
             )
 
     def remember(self, asked: Mapping[str, Any]) -> None:
-        """Store a run's identity in the work folder, beside what is stored there."""
+        """Add to a run's identity in the work folder."""
         if self.work.exists() and not (self.work / "run.json").is_file():
-            # Shards of which nobody knows the settings: a run that was killed while it was being deleted.
+            # Shards with unknown settings: their run was killed while it was being deleted.
             shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True, exist_ok=True)
         replace_file(self.work / "run.json", json_bytes({"format": FORMAT, **self.stored(), **asked}))
 
     def repair(self, plan: Plan) -> int:
-        """Cut torn ends off all shards; return the bytes dropped."""
+        """Cut incomplete ends off all shards; return the number of bytes removed."""
         return sum(repair(path, plan) for path in self.shards())
 
     def finished(self, plan: Plan) -> dict[int, list[tuple[int, Place]]]:
-        """Return the whole batches of all shards with the places of their rows."""
+        """Return the complete batches of all shards with the places of their rows."""
         found: dict[int, list[tuple[int, Place]]] = {}
         for path in self.shards():
             found = {**scan(path, plan).batches, **found}
         return found
 
     def sweep(self) -> None:
-        """Remove what a finished run was killed before it could remove."""
+        """Remove the work folder that a finished run left, if it was killed before it could."""
         if self.complete:
             shutil.rmtree(self.work, ignore_errors=True)
 
     def clear(self) -> None:
-        """Delete all of it; the output first, so that nothing unfinished looks finished."""
+        """Delete all files; the output first, so that nothing incomplete looks finished."""
         for path in (self.output, self.run, self.diagnostics, self.tokens):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
@@ -149,11 +149,12 @@ class Workspace:
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
     """Return indented JSON."""
+    # A lone surrogate, as in a path that is not UTF-8, cannot be encoded otherwise.
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all."""
+    """Write a file so that it appears as a whole or not at all."""
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
         file.write(data)
@@ -164,7 +165,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut, where the system offers that."""
+    """Make renames in a folder survive a power failure, if the system supports that."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:  # pragma: no cover (Windows)

@@ -1,4 +1,4 @@
-"""Writes what `predict` returns, batch by batch, so that a killed run can go on."""
+"""Writes what `predict` returns, batch by batch, so that a killed run can continue."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from qstar_pl.generation.workspace import Workspace
 from qstar_pl.locks import Lock
 
 TERMINATED = 128 + 15
-"""Exit code of a process that SIGTERM ended, e.g. a scheduler's."""
+"""Exit code after SIGTERM, for example from a scheduler."""
 
 
 class GenerationWriter(Callback):
     """Makes `trainer.predict(GenerationModule, GenerationData)` a run that survives being killed.
 
-    Before the first batch it finds what an earlier run has finished and leaves that out; after each batch it appends
-    its rows to this process's shard; at the end it merges all shards in the order of the data set. See `Workspace` for
-    the files. A batch is the unit: its rows are on the disk all together or not at all.
+    Before the first batch it finds what an earlier run has finished, which is left out; after each batch it appends the
+    rows to this process's shard; at the end it merges all shards in the order of the dataset. See `Workspace` for the
+    files. The unit is a batch: its rows are on disk all together or not at all.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class GenerationWriter(Callback):
         """Describe the output; nothing is touched yet.
 
         Args:
-            output: the file of rows, a JSON object per line; the others lie beside it.
+            output: the file of rows, a JSON object per line; the other files lie next to it.
             save_diagnostics: none, rows (a line per answer) or tokens (also a parquet file with a row per token; the
                 module's `save_tokens` must be set).
-            settings: what the run was asked for, in the user's words; None: the module's and the data's own.
-            overwrite: begin anew, whatever is there.
+            settings: the run's settings in the user's words; None: those of the module and the data.
+            overwrite: start again, whatever is there.
 
         """
         self.workspace = Workspace(Path(output))
@@ -58,16 +58,16 @@ class GenerationWriter(Callback):
         self.kept_rows = 0
         """Rows that an earlier run had finished."""
         self.totals: dict[str, int] = {}
-        """Of the whole output, once it is merged; on process 0."""
+        """Totals of the whole output once it is merged, on process 0."""
         self.written_rows = 0
-        """Rows of this run and process."""
+        """Rows written by this run and process."""
         self._dealt: list[int] = []
         self._planned = self._processes = 0
         self._lock: Lock | None = None
         self._shard: Shard | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find what is finished."""
+        """Lock the output, check that it belongs to this run, and find what is finished."""
         if stage != "predict":
             raise UserError(f"callbacks: GenerationWriter must be used with predict, got {stage}")
         module, data = self._parts(trainer, pl_module)
@@ -80,7 +80,7 @@ class GenerationWriter(Callback):
         if self.overwrite:
             if trainer.is_global_zero:
                 self.workspace.clear()
-            trainer.strategy.barrier()
+            trainer.strategy.barrier()  # nobody looks before all is deleted
         self.workspace.check(asked)
         if trainer.is_global_zero and not self.workspace.complete:
             self._begin(asked, data)
@@ -92,7 +92,7 @@ class GenerationWriter(Callback):
         trainer.strategy.barrier()  # nobody writes before all have looked
 
     def _take(self, trainer: Trainer) -> None:
-        """Lock the output, so that no other run writes there; every process must call it."""
+        """Lock the output, so that no other run writes there; all processes must call this."""
         refused = None
         if trainer.is_global_zero:
             try:
@@ -105,6 +105,7 @@ class GenerationWriter(Callback):
             except OSError as error:
                 if not self.workspace.complete:  # else nothing will be written
                     raise self._failure(error, "what was there is kept") from error
+        # All processes must end, or the others would wait for the first one in the next collective call.
         refused = trainer.strategy.broadcast(refused)
         if refused is not None:
             raise UserError(refused)
@@ -121,12 +122,12 @@ class GenerationWriter(Callback):
             raise self._failure(error, "what was there is kept") from error
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See that the models are those of the earlier run."""
+        """Check that the models are those of the earlier run."""
         module, data = self._parts(trainer, pl_module)
         self._dealt = data.dealt()
         module.check_lengths(max(len(row.prompt) for row in data.prompts.encoded))
         self.workspace.check({"models": module.fingerprints()})
-        trainer.strategy.barrier()
+        trainer.strategy.barrier()  # process 0 stores the fingerprints only after all have compared theirs
         if trainer.is_global_zero:
             self.workspace.remember({"models": module.fingerprints()})
         trainer.strategy.barrier()
@@ -153,7 +154,7 @@ class GenerationWriter(Callback):
         except OSError as error:
             raise self._failure(error, self._safe()) from error
         self.written_rows += len(records)
-        if trainer.received_sigterm:  # which Lightning catches, and outside of training forgets
+        if trainer.received_sigterm:  # Lightning catches it, but acts on it only in training
             print(f"terminated: {self.kept_rows + self.written_rows} rows are kept", file=sys.stderr, flush=True)
             raise SystemExit(TERMINATED)
 
@@ -162,7 +163,7 @@ class GenerationWriter(Callback):
         return f"{self.kept_rows + self.written_rows} of {self._planned} rows are safe{others}"
 
     def how_to_go_on(self) -> str:
-        """Return what is there and what to do, for a run that is ended from outside, at any moment."""
+        """Return what is there and how to continue, for a run that is ended from outside at any moment."""
         if self.workspace.complete:
             return f"{self.workspace.output} is complete"
         if not self._planned:
@@ -170,7 +171,7 @@ class GenerationWriter(Callback):
         return f"{self._safe()} in {self.workspace.work}; the same command goes on with the others"
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Let go of the files, so that a run after this one in the same process can have them."""
+        """Release the files, so that a later run in the same process can have them."""
         self._close()
         self._unlock()
 
@@ -187,7 +188,7 @@ class GenerationWriter(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Merge, if all batches are there."""
         self._close()
-        trainer.strategy.barrier()
+        trainer.strategy.barrier()  # process 0 reads the shards of all, so all must be closed
         if trainer.is_global_zero:
             _, data = self._parts(trainer, pl_module)
             self._merge(data)
@@ -222,5 +223,5 @@ class GenerationWriter(Callback):
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what rounds numbers."""
+    """Return the versions of the packages on which rounding depends."""
     return {"qstar_pl": __version__, "torch": torch.__version__, "transformers": transformers.__version__}
