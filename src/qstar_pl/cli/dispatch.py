@@ -104,5 +104,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if "" not in sys.path:
-        sys.path.append("")  # class paths of the user's own files; behind the installed packages, so none is hidden
+        sys.path.append("")  # finds classes in the user's own files; last, so that they hide no installed package
     return one_line_errors(lambda: _dispatch(words))

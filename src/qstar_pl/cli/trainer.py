@@ -55,7 +55,7 @@ class TrainerCLI(LightningCLI):
         self.execute = execute
         self.signals = signals or StopSignals()
         self.continued: Path | None = None
-        """The checkpoint of a run that goes on in its own folder."""
+        """The checkpoint of a run that continues in its own folder."""
         self.claimed: Sequence[Path] = ()
         """Folders that were created for this run."""
         super().__init__(

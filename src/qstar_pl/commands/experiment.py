@@ -55,6 +55,7 @@ def print_comparison(results: dict[str, list[SeedResult]], console: Console) -> 
         key = "val/kl_policy_reference"
         divergence = [seed.after[key] for seed in seeds if key in seed.after]
         costs = [spread(divergence, 2) if divergence else ""]
+        # The last value of a running total.
         costs += [spread([seed.series[key][-1][1] for seed in seeds], 0) for key in COSTS.values()]
         for number, metric in enumerate(objectives(name, seeds[0])):
             before = [seed.before[f"val/{metric}"] for seed in seeds]

@@ -116,6 +116,7 @@ def generate(given: dict[str, Any], signals: StopSignals) -> int:
     if output is None:
         raise UserError("--output must be given; qstar generate --help lists all options")
     check_backend(given.pop("backend"))
+    # `devices` is the index of a device such as cuda:1, or 1; --devices counts processes.
     given["device"], devices = resolve_device(given["device"])
     settings = GenerationSettings(**given)
     for notice in settings.notices if is_first() else ():

@@ -1,4 +1,4 @@
-"""One metric of several runs in one figure, against steps or any budget that is logged beside it."""
+"""One metric of several runs in one figure, against steps or any budget that is logged with it."""
 
 import csv
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def read_curve(metrics_csv: Path, key: str, x: str = "step") -> list[tuple[float
         points, last = [], ""
         for row in rows:
             last = row[x] or last
-            if row[key] and last:
+            if row[key] and last:  # an empty cell: not logged in this row
                 points.append((float(last), float(row[key])))
         return points
 

@@ -30,6 +30,7 @@ class SeedResult:
         """Return (step, value) pairs in order; for a validation metric with the values before and after training."""
         points = dict(self.series.get(key, []))
         if key in self.before:
+            # The two validations outside of training are those at step 0 and after the last step.
             points[0], points[self.last_step] = self.before[key], self.after[key]
         return sorted(points.items())
 

@@ -151,6 +151,7 @@ class GenerationData(RLHFDataModule):
         self.prompts = read_prompts(
             source, self.path, self.split, encoder, self.start_idx, self.end_idx, self.max_left_out, self.system_prompt
         )
+        # Any id will do, since pads are masked.
         self._pad_id = int(encoder.tokenizer.pad_token_id or 0)
         samples = int(getattr(Attached(self.trainer).method, "samples_per_prompt", 1))
         self.plan = plan_batches([len(row.prompt) for row in self.prompts.encoded], self.batch_size, samples)

@@ -208,6 +208,7 @@ class QStarGenerator:
         plan = plan_batches([len(row.prompt) for row in encoded], batch_size, samples_per_prompt)
         module.check_lengths(max(len(row.prompt) for row in encoded))
         collate = PromptCollate(pad_id=int(module.tokenizer.pad_token_id or 0))
+        # Each batch leaves the device when it is done, so that memory there does not grow with the prompts.
         rollouts = [
             module.draw(collate([encoded[i] for i in batch]).to(self.device)).to("cpu") for batch in plan.batches
         ]

@@ -122,6 +122,7 @@ class _TokenTable:
         import pyarrow as arrow  # type: ignore[import-untyped]  # heavy, and only parquet needs it
         import pyarrow.parquet as parquet  # type: ignore[import-untyped]
 
+        # Keys are hashes of 63 bits; columns not named here were computed in float32.
         whole = {"sample_idx": arrow.int64(), "key": arrow.int64()} | dict.fromkeys(
             ("answer_idx", "position", "token_id"), arrow.int32()
         )

@@ -108,6 +108,7 @@ class GenerationModule(RLHFModule):
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the answers to given prompts, for `GenerationWriter`."""
+        # A target is an nn.Module, whose `repr` lists submodules and not options.
         target = None if self.target is None else described(self.target)
         names = ("samples_per_prompt", "save_tokens", "strip")
         own: Mapping[str, Any] = {name: getattr(self, name) for name in names}
@@ -138,12 +139,13 @@ class GenerationModule(RLHFModule):
 
     def draw(self, prompts: PromptBatch) -> Rollout:
         """Sample from q; if models are sharded, all processes must call this together."""
+        # All models that run token by token: a strategy that shards them may gather them for the whole rollout.
         decoding = [] if self.target is None else self.target.decoding_models()
         with sampling_from(self, [self.policy, *decoding, *self.sampler.models()]) as pace:
             return self.sampler.draw(
                 prompts,
                 self.policy_tokens,
-                self.policy_tokens if self.target is None else self.target,
+                self.policy_tokens if self.target is None else self.target,  # without π_t, π_θ is compared with itself
                 samples=self.samples_per_prompt,
                 seed=self._draw_seed,
                 pace=pace,

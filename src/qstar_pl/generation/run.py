@@ -106,6 +106,7 @@ def generate_dataset(
     check_free(workspace.lock, str(workspace))  # before anything is loaded; locked once all processes have started
     if not overwrite:
         # Before anything is loaded, and before other processes are started, each of which would repeat it.
+        # Data and models are compared by `GenerationWriter`, once they are read.
         workspace.check({"settings": asked})
         if workspace.complete:
             workspace.sweep()
@@ -123,6 +124,7 @@ def generate_dataset(
     trainer = _trainer(settings, devices, strategy, [writer, bar], dict(trainer_options or {}))
     if attach is not None:
         attach(trainer)
+    # The writer has them on disk; returned, all answers would have to fit into memory.
     trainer.predict(module, datamodule=data, return_predictions=False)
     return GenerationRun(
         output=workspace.output,

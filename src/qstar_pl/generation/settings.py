@@ -158,6 +158,7 @@ class GenerationSettings:
         """Raise UserError for a word next to the strategy that replaces it: it would have no effect."""
         defaults = {one.name: one.default for one in fields(self)}
         replaced = [(strategy, word) for strategy, words in REPLACED.items() for word in words]
+        # Both models are given as strategies, which have a dtype of their own.
         if self.model_theta is None and self.model_t is None:
             replaced += [("policy", word) for word in OF_MODELS]
         for strategy, word in replaced:

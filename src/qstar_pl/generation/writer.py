@@ -85,6 +85,7 @@ class GenerationWriter(Callback):
         if trainer.is_global_zero and not self.workspace.complete:
             self._begin(asked, data)
         trainer.strategy.barrier()
+        # Of a complete run the shards are gone, so the batches cannot be counted in them.
         everything = frozenset(range(len(data.plan.batches)))
         data.finished = everything if self.workspace.complete else frozenset(self.workspace.finished(data.plan))
         self.kept_rows = sum(len(data.plan.rows_of(batch)) for batch in data.finished)
@@ -146,7 +147,7 @@ class GenerationWriter(Callback):
         if batch_idx >= len(self._dealt):
             return  # one of `GenerationData.fillers`
         records: Sequence[Mapping[str, Any]] = outputs
-        if self._shard is None:
+        if self._shard is None:  # opened by the first batch: a process without batches leaves no file
             self._shard = Shard(self.workspace.shard(trainer.global_rank))
         number = self._dealt[batch_idx]
         try:
@@ -154,7 +155,7 @@ class GenerationWriter(Callback):
         except OSError as error:
             raise self._failure(error, self._safe()) from error
         self.written_rows += len(records)
-        if trainer.received_sigterm:  # Lightning catches it, but acts on it only in training
+        if trainer.received_sigterm:  # Lightning notes it, but not its prediction loop
             print(f"terminated: {self.kept_rows + self.written_rows} rows are kept", file=sys.stderr, flush=True)
             raise SystemExit(TERMINATED)
 

@@ -44,7 +44,7 @@ class MetricsFile(ExperimentWriter):
         """How many whole rows the file has."""
         if self._rows is None:
             header, ends = _layout(self.path)
-            # Bytes after the last whole row are one that a kill has cut short.
+            # Bytes after the last whole row are a row that a kill has cut short.
             if ends and ends[-1] < self.path.stat().st_size:
                 os.truncate(self.path, ends[-1])
             self.metrics_keys, self._rows = header, max(len(ends) - 1, 0)  # without the header
