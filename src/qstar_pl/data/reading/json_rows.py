@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,7 @@ def json_rows(file: Path) -> Located:
         if wrapped is None:
             yield from line_rows(file)
             return
-        for number, row in enumerate(wrapped, start=1):
-            yield f"{file}, item {number}", _checked(row, text)
+        yield from _all_checked(wrapped, text, file)
         return
     try:
         items = _DECODER.decode(text)
@@ -70,8 +70,14 @@ def json_rows(file: Path) -> Located:
         for number, item in enumerate(_items(text, file), start=1):
             yield f"{file}, item {number}", _row(item)
         return
-    for number, row in enumerate(items, start=1):
-        yield f"{file}, item {number}", _checked(row, text)
+    yield from _all_checked(items, text, file)
+
+
+def _all_checked(rows: list[Any], text: str, file: Path) -> Located:
+    """Yield the rows of a text that was decoded as a whole; it is searched once, not again for each row."""
+    hints = _Hints.of(text)
+    for number, row in enumerate(rows, start=1):
+        yield f"{file}, item {number}", _checked(row, hints)
 
 
 def _wrapped(text: str) -> list[Any] | None:
@@ -118,18 +124,35 @@ def _row(text: str) -> Row | Unreadable:
         return Unreadable("the row is not UTF-8 text" if _undecoded(text) else "the row is not JSON")
     except RecursionError:
         return Unreadable(f"the row is nested more than {MAX_DEPTH} levels deep")
-    return _checked(value, text)
+    return _checked(value, _Hints.of(text))
 
 
-def _checked(value: Any, text: str) -> Row | Unreadable:
+@dataclass(frozen=True)
+class _Hints:
+    """Which faults a text may have; only these are looked for in its rows."""
+
+    deep: bool
+    undecoded: bool
+    surrogate: bool
+
+    @classmethod
+    def of(cls, text: str) -> _Hints:
+        return cls(
+            # Counting is cheap, and no row is deeper than it has brackets.
+            deep=text.count("[") + text.count("{") > MAX_DEPTH,
+            undecoded=_undecoded(text),
+            surrogate="\\u" in text and _SURROGATE.search(text) is not None,
+        )
+
+
+def _checked(value: Any, hints: _Hints) -> Row | Unreadable:
     if not isinstance(value, dict):
         return Unreadable("the row is not a JSON object")
-    # Counting is cheap, and no row is deeper than it has brackets.
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+    if hints.deep and _depth(value) > MAX_DEPTH:
         return Unreadable(f"the row is nested more than {MAX_DEPTH} levels deep")
-    if _undecoded(text) and not _encodable(value):
-        return Unreadable("the row is not UTF-8 text")
-    if "\\u" in text and _SURROGATE.search(text) and not _encodable(value):
+    if (hints.undecoded or hints.surrogate) and not _encodable(value):
+        if hints.undecoded:
+            return Unreadable("the row is not UTF-8 text")
         return Unreadable("the row holds half of a surrogate pair, which is no character")
     return value
 
