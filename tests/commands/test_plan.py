@@ -22,7 +22,7 @@ def test_seven_billion_parameters_are_planned_without_them(qstar) -> None:
     out, eight = plan(qstar, *LLAMA, *sharded)
     always = eight["memory"]["always"]
     assert always["policy"] == pytest.approx(6_738_415_616 * 4 / 8)
-    assert always["optimizer state"] == pytest.approx(6_738_415_616 * 8 / 8)
+    assert always["optimiser state"] == pytest.approx(6_738_415_616 * 8 / 8)
     assert "80 GiB" in out
     assert "assumed:" in out
     _, two = plan(qstar, "--gpus=2", *LLAMA, *sharded)
@@ -45,7 +45,7 @@ def test_devices_that_are_none_are_refused_as_fit_does(qstar) -> None:
 
 def test_methods_without_samples_have_no_sampling(qstar) -> None:
     _, figures = plan(qstar, "--model=DPO", "--data.batch_size=4")
-    assert figures["memory"].keys() == {"always", "scoring", "training", "optimizing"}
+    assert figures["memory"].keys() == {"always", "scoring", "training", "optimising"}
     assert figures["workload"]["learned"] == 8
 
 

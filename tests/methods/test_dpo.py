@@ -41,7 +41,7 @@ def test_margins_are_differences_of_sequence_log_ratios(fit, small_data, policy_
         prompt = batch.prompts.prompt_ids[row][batch.prompts.prompt_mask[row]]
         answer = ids[row][mask[row]]
         logprobs = model(input_ids=torch.cat([prompt, answer]).unsqueeze(0)).logits[0].log_softmax(-1)
-        return float(logprobs[len(prompt) - 1 : -1].gather(-1, answer.unsqueeze(-1)).sum())
+        return float(logprobs[len(prompt) - 1 : -1].gather(-1, answer.unsqueeze(-1)).sum().detach())
 
     margins = module.margins(batch)
     for row in range(2):
@@ -49,8 +49,8 @@ def test_margins_are_differences_of_sequence_log_ratios(fit, small_data, policy_
         for ids, mask in ((batch.chosen_ids, batch.chosen_mask), (batch.rejected_ids, batch.rejected_mask)):
             ratio = module.log_ratios(batch.prompts, ids, mask)[row]
             ratios.append(sequence(module.policy, row, ids, mask) - sequence(module.reference, row, ids, mask))
-            assert float(ratio.sum()) == pytest.approx(ratios[-1], abs=1e-4)
-        assert float(margins[row]) == pytest.approx(ratios[0] - ratios[1], abs=1e-4)
+            assert float(ratio.sum().detach()) == pytest.approx(ratios[-1], abs=1e-4)
+        assert float(margins[row].detach()) == pytest.approx(ratios[0] - ratios[1], abs=1e-4)
 
 
 def test_margins_of_ipo_are_means_over_tokens(fit, small_data, policy_options):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from fractions import Fraction
 
-from qstar_pl.rewards.answers.cleaning import CLOSE_TEXT, OPEN_TEXT
 from qstar_pl.rewards.answers.expressions import FUNCTIONS, Apply, Expression, Number, Symbol
+from qstar_pl.rewards.answers.tokens import Token, tokens
 
-MAX_DEPTH = 40
-_TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<number>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,4}(?![\w.]))?|\.\d+|\d+\.)"
-    r"|(?P<command>\\[A-Za-z]+|\\[{}|])|(?P<word>[A-Za-z]+)|(?P<text>" + OPEN_TEXT + r"[^" + CLOSE_TEXT + "]*"
-    + CLOSE_TEXT + r")|(?P<sign>.)",
-    re.DOTALL,
-)  # fmt: skip
+MAX_DEPTH = 80
+"""Of what is read inside of something else; a pair of brackets counts twice. Python's own limit lies far beyond."""
+MAX_HEIGHT = 100
+"""Of an expression's tree, whose value is worked out from the leaves up: a sum of n terms is n high."""
 _LETTERS = """
 alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta kappa lambda mu nu xi rho sigma tau phi varphi chi psi
 omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell hbar infty
@@ -23,41 +18,11 @@ omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell hbar infty
 _GREEK = frozenset(_LETTERS.split())
 _OPENING = {"(": ")", "[": "]", "{": "}", r"\{": r"\}"}
 _UNKNOWN_FUNCTIONS = frozenset("fgFG")
-_NAMED = frozenset({*FUNCTIONS, "sqrt", "pi"})
+_MINUS_ONE = Apply("negative", (Number(Fraction(1)),))
 
 
 class NoFormulaError(ValueError):
     """The text is no formula that can be read here."""
-
-
-@dataclass(frozen=True)
-class Token:
-    """A piece of a formula."""
-
-    kind: str
-    text: str
-    spaced: bool
-    """Whether white space stands before it."""
-
-
-def tokens(text: str) -> list[Token]:
-    """Return the pieces; a run of letters that names no function is one variable per letter."""
-    found: list[Token] = []
-    spaced = False
-    for match in _TOKEN.finditer(text):
-        kind, piece = match.lastgroup or "", match[0]
-        if kind == "space":
-            spaced = True
-            continue
-        # "xy" is x · y; "sin" is \sin without its backslash.
-        if kind == "word" and piece not in _NAMED:
-            found += [Token("symbol", letter, spaced and not number) for number, letter in enumerate(piece)]
-        elif kind == "word":
-            found.append(Token("command", "\\" + piece, spaced))
-        else:
-            found.append(Token(kind, piece, spaced))
-        spaced = False
-    return found
 
 
 def parsed_expression(text: str) -> Expression:
@@ -69,9 +34,17 @@ def parsed_expression(text: str) -> Expression:
     """
     reader = _Reader(tokens(text))
     expression = reader.sum()
-    if reader.here() is not None:
+    if reader.here() is not None or _height(expression) > MAX_HEIGHT:
         raise NoFormulaError(text)
     return expression
+
+
+def _height(expression: Expression) -> int:
+    """Return how many operations lie above the deepest number; without recursion, for it is what bounds recursion."""
+    height, level = 0, [expression]
+    while level := [argument for one in level if isinstance(one, Apply) for argument in one.arguments]:
+        height += 1
+    return height
 
 
 class _Reader:
@@ -103,11 +76,15 @@ class _Reader:
         if self.take(text) is None:
             raise NoFormulaError(f"{text} is missing")
 
-    def sum(self) -> Expression:
-        """Read terms with + and -."""
+    def deeper(self) -> None:
+        """Count one more thing that is read inside of another; who calls this takes it back at its end."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise NoFormulaError("it is nested too deeply")
+
+    def sum(self) -> Expression:
+        """Read terms with + and -."""
+        self.deeper()
         sign = self.take("+", "-")
         total = self.product()
         # The sign is that of the whole first term: −2^2 is −4.
@@ -154,7 +131,7 @@ class _Reader:
         if first and start is not None and start.kind == "number" and isinstance(base, Number):
             base = self.mixed(base.value)
         while True:
-            if self.take("^") or self.take("**"):
+            if self.take("^"):
                 base = Apply("^", (base, self.exponent()))
             # The pieces are single signs: 2**3 comes as two stars.
             elif self.here() == "*" and self._is_double_star():
@@ -192,11 +169,15 @@ class _Reader:
 
     def exponent(self) -> Expression:
         """Read an exponent: a group, or one thing with its sign."""
+        self.deeper()
         if self.take("-"):
-            return Apply("negative", (self.exponent(),))
-        base = self.base()
-        # From the right: 2^3^2 is 2^9.
-        return Apply("^", (base, self.exponent())) if self.take("^") else base
+            exponent: Expression = Apply("negative", (self.exponent(),))
+        else:
+            exponent = self.base()
+            # From the right: 2^3^2 is 2^9.
+            exponent = Apply("^", (exponent, self.exponent())) if self.take("^") else exponent
+        self.depth -= 1
+        return exponent
 
     def argument(self) -> Expression:
         """Read a command's argument: a group or a single sign; of a number, its first digit."""
@@ -215,21 +196,24 @@ class _Reader:
 
     def base(self) -> Expression:
         """Read a number, a variable, a group or a command."""
+        self.deeper()
         token = self.token()
         match token.kind:
             case "number":
-                return Number(_number(token.text))
+                base: Expression = Number(_number(token.text))
             case "symbol":
-                return self.symbol(token.text)
+                base = self.symbol(token.text)
             case "command":
-                return self.command(token.text)
-        if token.text in ("(", "[", "{"):
-            return self.group(token.text)
-        if token.text == "|":
-            inner = self.sum()
-            self.need("|")
-            return Apply("absolute", (inner,))
-        raise NoFormulaError(f"{token.text} begins nothing")
+                base = self.command(token.text)
+            case _ if token.text in _OPENING:
+                base = self.group(token.text)
+            case _ if token.text == "|":
+                base = Apply("absolute", (self.sum(),))
+                self.need("|")
+            case _:
+                raise NoFormulaError(f"{token.text} begins nothing")
+        self.depth -= 1
+        return base
 
     def group(self, opening: str) -> Expression:
         """Read up to the closing sign."""
@@ -297,6 +281,9 @@ class _Reader:
         if self.take("^"):
             # sin^2 x: the power stands before the argument and applies to the value.
             power = self.exponent()
+            # But sin^{-1} x is the inverse function, as written where 1/sin x is csc x.
+            if power == _MINUS_ONE and f"arc{name}" in FUNCTIONS:
+                name, power = f"arc{name}", None
         if name == "log" and self.take("_"):
             base = self.argument()
         argument = self.operand()
@@ -305,7 +292,9 @@ class _Reader:
 
     def operand(self) -> Expression:
         """Read a function's argument: a bracketed factor, or factors side by side up to the next function."""
-        if self.here() in ("(", "{", "["):
+        if self.here() in ("(", "["):
+            return self.base()  # sin(x)^2 is (sin x)^2: the power behind the bracket is the whole's
+        if self.here() == "{":
             return self.factor()
         operand = self.factor(first=True)
         if self.take("°"):
