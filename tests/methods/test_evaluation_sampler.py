@@ -45,9 +45,20 @@ def test_the_target_alone_is_the_target(rollout_options, small_data):
     assert not torch.equal(rollout.completion_ids, on_policy.completion_ids)
 
 
-def test_the_divergence_from_the_start_is_of_both_policies_whatever_is_sampled(rollout_options, small_data):
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        TargetSampler(max_new_tokens=8),
+        PolicySampler(max_new_tokens=8),
+        PolicySampler(max_new_tokens=8, temperature=0.6),
+        PolicySampler(max_new_tokens=8, top_k=3),
+        PolicySampler(max_new_tokens=8, top_p=0.5),
+    ],
+    ids=["target", "policy", "temperature", "top_k", "top_p"],
+)
+def test_the_divergence_from_the_start_is_of_both_policies_whatever_is_sampled(rollout_options, small_data, sampler):
     """Σ_t D(π_θ‖π_init) along the answers of q, by hand; 0 while π_θ is π_init, also under a far π_t."""
-    module = QStar(**{**rollout_options, "evaluation_sampler": TargetSampler(max_new_tokens=8)})
+    module = QStar(**{**rollout_options, "evaluation_sampler": sampler})
     data = small_data(eval_batch_size=3)
     trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
     assert trainer.validate(module, data, verbose=False)[0]["val/kl_policy_reference"] == pytest.approx(0, abs=1e-5)

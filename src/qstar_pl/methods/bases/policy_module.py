@@ -35,6 +35,7 @@ from qstar_pl.models.text import continuation_texts
 from qstar_pl.qstar.logprobs import sequence_logprobs
 from qstar_pl.rewards import GoldReward, Reward, RewardModelReward
 from qstar_pl.rollout.absent import divergence_along
+from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.samplers import PolicySampler, Sampler
 from qstar_pl.samplers.sampler import built
 from qstar_pl.targets.target import Target
@@ -97,7 +98,7 @@ class PolicyModule(RLHFModule):
 
     def check_evaluation_sampler(self, sampler: Sampler) -> None:
         """Raise UserError unless it draws from π_θ alone, where there is no π_t."""
-        if not isinstance(sampler, PolicySampler):
+        if sampler.needs_target:
             raise UserError(
                 f"evaluation_sampler must be PolicySampler for {type(self).__name__}, which has no π_t, got "
                 f"{type(sampler).__name__}"
@@ -268,8 +269,8 @@ class PolicyModule(RLHFModule):
         return None
 
     def _divergences(self, rollout: Rollout, drawing: Drawing) -> Tensor:
-        """Return D(π_θ‖π_init) [rows, time] at every token of the answers."""
-        if self.evaluation_target() is None and not drawing.greedy:
+        """Return D(π_θ‖π_init) [rows, time] at every token of the answers, whatever law they were drawn from."""
+        if self.evaluation_target() is None and _draws_policy(drawing.sampler(self.evaluation_sampler)):
             # With q = π_θ and π_init in the target's place, the sampler's exact D(q‖π_t) is D(π_θ‖π_init).
             return rollout.kl_behavior_target
         return divergence_along(rollout, self.policy_tokens, self.reference_tokens)
@@ -285,3 +286,10 @@ class PolicyModule(RLHFModule):
             record | {f"reward_{name}": values[row] for name, values in scores.items()}
             for row, record in enumerate(records)
         ]
+
+
+def _draws_policy(sampler: Sampler) -> bool:
+    """Return whether q is known to be π_θ itself, which temperature, top_k and top_p change."""
+    truncation = Truncation(sampler.temperature, sampler.top_k, sampler.top_p)
+    # Of a class derived from PolicySampler nothing is known.
+    return type(sampler) is PolicySampler and not truncation.changes

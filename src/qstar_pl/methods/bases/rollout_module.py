@@ -18,7 +18,7 @@ from qstar_pl.qstar.kl_placement import InReward, KLPlacement
 from qstar_pl.qstar.shaping import shape_rewards
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
 from qstar_pl.rewards.reward import Reward
-from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
+from qstar_pl.samplers import GeometricSampler, Sampler
 from qstar_pl.targets import Expert
 from qstar_pl.targets.target import Target
 from qstar_pl.training.finite_watch import REWARDS, TAMER, describe_rewards
@@ -72,7 +72,7 @@ class RolloutModule(PolicyModule):
         self.check_advantage(advantage)
         kl_placement.check(kl_estimator)
         sampler.check_target(target)
-        if not isinstance(self.evaluation_sampler, PolicySampler):
+        if self.evaluation_sampler.needs_target:
             self.evaluation_sampler.check_target(target)
         # Answers from one candidate set are not independent: none may be in another's baseline.
         advantage.check(samples_per_prompt, sampler.independent_draws(samples_per_prompt))
@@ -132,7 +132,7 @@ class RolloutModule(PolicyModule):
 
     def evaluation_target(self) -> Target | None:
         """See `PolicyModule.evaluation_target`."""
-        return None if isinstance(self.evaluation_sampler, PolicySampler) else self.target
+        return self.target if self.evaluation_sampler.needs_target else None
 
     @property
     def step_seed(self) -> int:
