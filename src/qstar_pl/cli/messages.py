@@ -157,6 +157,7 @@ def _no_class_or_file(mistake: _Mistake, where: str) -> str:
     if unresolved is None:
         match = re.search(r"(?:path string|path format|Got value): (\S+)", mistake.leaf)
         unresolved = match[1] if match else (mistake.classes[-1] if mistake.classes else mistake.given or "")
+    # An option for files, or a value that looks like a file and not like a class.
     if mistake.keys[-1:] == ("config",) or re.search(r"[/\\]|\.(ya?ml|json)$", unresolved):
         return f"{where}no such file: {unresolved}"
     unresolved = _null(unresolved)
@@ -206,6 +207,7 @@ def _expected(keys: tuple[str, ...], classes: tuple[str, ...]) -> list[type]:
         "sampler": "qstar_pl.samplers.Sampler",
         "target": "qstar_pl.targets.Target",
     }.get(root)
+    # The owner of the innermost option: the last class that the message resolved, else that of the outermost option.
     if classes and len(keys) > 1:
         named = parameters(classes[-1]).get(keys[-1])
     elif rest and owner:

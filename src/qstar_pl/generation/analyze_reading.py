@@ -55,6 +55,7 @@ def find_diagnostics(path: Path) -> list[Path]:
     if path.name.endswith(SUFFIX) and path.is_file():
         return [path]
     beside = path.with_name(f"{path.stem}{SUFFIX}")
+    # Another tool's file, whose rows hold diagnostics themselves.
     if not path.name.endswith(SUFFIX) and not beside.is_file() and path.is_file() and _has_numbers(path):
         return [path]
     if path.name.endswith(SUFFIX) or not beside.is_file():

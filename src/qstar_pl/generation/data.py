@@ -191,6 +191,7 @@ class GenerationData(RLHFDataModule):
 
     def dealt(self) -> list[int]:
         """Return the batches of this process: of the unfinished ones, every `world_size`-th."""
+        # Dealt among what is left, so that a run that continues shares it evenly, on however many processes.
         share = Attached(self.trainer).share
         left = [batch for batch in range(len(self.plan.batches)) if batch not in self.finished]
         return left[share.rank :: share.world_size]

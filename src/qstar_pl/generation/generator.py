@@ -141,10 +141,10 @@ class QStarGenerator:
             source = _source(model_t, dtype, tokenizer, "model_t")
             own_token_ids(source, policy.tokenizer(), "model_t")
             target = Expert(source, prompt_template_t)
-        strip = prompt_format != "raw"
+        strip = prompt_format != "raw"  # a raw text is continued, so white space of the answer belongs to it
         self._given = sampler
         self._module = GenerationModule(policy, target, sampler or _sampler(self.alpha, target), strip=strip)
-        self._module.configure_model()
+        self._module.configure_model()  # no trainer is there to call it
         self._module.to(self.device)
         rendering = TokenizerRendering() if strip else PlainRendering()
         self._encoder = Encoder(self._module.tokenizer, max_prompt_tokens, 1, rendering=rendering)
@@ -241,7 +241,7 @@ class QStarGenerator:
         # Without π_t, the sampler was given π_θ in its place: α is 1 and the ratio is 1.
         columns = [token_columns(rollout, target=True) for rollout in rollouts]
         tokens = {name: ordered([column[name] for column in columns]) for name in columns[0]}
-        diagnostics: list[dict[str, Any]] = [{}] * plan.rows
+        diagnostics: list[dict[str, Any]] = [{}] * plan.rows  # placeholders, all replaced below
         constants = module.fingerprints()
         rows = [
             row
@@ -289,7 +289,7 @@ def _source(
 ) -> ModelSource:
     if isinstance(model, str):
         source = model_source(model, dtype)
-        tokenizer_of(source, argument)
+        tokenizer_of(source, argument)  # read now, so that an error names the argument
         return source
     if isinstance(model, ModelSource):
         return model

@@ -108,6 +108,7 @@ class Workspace:
             UserError: if they differ; the message says how.
 
         """
+        # A part that is not stored yet, such as the models before they were first loaded, cannot differ.
         stored = self.stored()
         changed = [text for part, now in asked.items() if part in stored for text in differences(stored[part], now)]
         if changed and (self.complete or any(path.stat().st_size for path in self.shards())):
@@ -132,7 +133,7 @@ class Workspace:
         """Return the complete batches of all shards with the places of their rows."""
         found: dict[int, list[tuple[int, Place]]] = {}
         for path in self.shards():
-            found = {**scan(path, plan).batches, **found}
+            found = {**scan(path, plan).batches, **found}  # a batch in two shards counts once
         return found
 
     def sweep(self) -> None:

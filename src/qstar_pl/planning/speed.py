@@ -52,10 +52,10 @@ def plan_speed(models: Models, run: Run, work: Workload, cluster: Cluster, accum
         weights = sum(one.parameters for one in decoding) * size
         # Averaged over an answer, half of it is in the cache.
         caches = sum(one.cache_bytes_per_token for one in decoding) * work.drawn * (work.prompt + work.answer / 2)
+        # Per decode step: time to read weights and caches (bytes / rate), and time to compute (operations / flops).
         rate = cluster.memory_gbs * 1e9 * cluster.decode_efficiency
         computed = 2.0 * work.drawn * sum(one.parameters for one in decoding) / flops
         prefill = computed * work.prompt
-        # A token at a time is limited by reading weights and caches, or, with many rows, by computing.
         phases["sampling"] = prefill + work.answer * max((weights + caches) / rate, computed)
         scored = sum(one.parameters for name, one in frozen.items() if name not in models.decoding)
         phases["scoring"] = 2.0 * work.drawn * work.length * scored / flops

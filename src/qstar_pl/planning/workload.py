@@ -40,6 +40,7 @@ def workload(module: RLHFModule, data: Any, prompt: int | None, answer: int | No
         length = answer or module.sampler.max_new_tokens
         if isinstance(module, PPO):
             steps = module.steps
+            # A minibatch is ⌈drawn / minibatches⌉ answers, unless a micro-batch is smaller.
             learned = min(steps.micro_batch_size or drawn, -(-drawn // steps.minibatches))
             # ⌈drawn / learned⌉ passes per epoch over the answers that were drawn.
             return Workload(drawn, learned, steps.epochs * -(-drawn // learned), prompt, length)

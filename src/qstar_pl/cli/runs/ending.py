@@ -241,6 +241,7 @@ def _waits_for_the_epoch(writer: ModelCheckpoint) -> bool:
 def _is_done(trainer: Trainer) -> bool:
     """Return whether the batch that has just ended is known to be the last one."""
     loop = trainer.fit_loop
+    # A request to stop, e.g. by EarlyStopping, has no effect before min_steps and min_epochs.
     if (trainer.should_stop and loop._can_stop_early) or 0 <= trainer.max_steps <= trainer.global_step:
         return True
     # `current_epoch` counts finished epochs, and this one is not finished yet.
