@@ -155,7 +155,7 @@ class GenerationWriter(Callback):
         except OSError as error:
             raise self._failure(error, self._safe()) from error
         self.written_rows += len(records)
-        if trainer.received_sigterm:  # Lightning notes it, but not its prediction loop
+        if trainer.received_sigterm:  # Lightning sets it, but its prediction loop does not read it
             print(f"terminated: {self.kept_rows + self.written_rows} rows are kept", file=sys.stderr, flush=True)
             raise SystemExit(TERMINATED)
 
