@@ -25,10 +25,20 @@ def enter_own(walls: Isolation, limits: Limits) -> None:
         mount_work_folder(limits.files_mib, owner, shared_memory=limits.processes > 1)
 
 
-def confine(walls: Isolation, limits: Limits, own_id: int | None) -> None:
-    """Bind this process, which the program then takes over; none of this can be undone from inside."""
+def confine(walls: Isolation, limits: Limits, own_id: int | None, parent: int) -> None:
+    """Bind this process, which the program then takes over; none of this can be undone from inside.
+
+    Args:
+        walls: around the launcher.
+        limits: for the program.
+        own_id: user and group id that the program takes on, None to keep those it has.
+        parent: the process that forked this one, by its id in this one's pid namespace; 0 if it is outside.
+
+    Raises:
+        ProcessLookupError: if the parent has ended.
+
+    """
     os.setsid()
-    syscalls.die_with_parent()
     _set_limits(walls, limits, own_id)
     if own_id is not None:  # groups before the user: with its new id the process may not change them
         os.setgroups([])
@@ -36,6 +46,9 @@ def confine(walls: Isolation, limits: Limits, own_id: int | None) -> None:
         os.setresuid(own_id, own_id, own_id)
     syscalls.drop_capabilities()
     syscalls.no_new_privileges()
+    syscalls.die_with_parent()  # only now: the kernel forgets it when a process's ids change
+    if os.getppid() != parent:  # it ended before it was watched
+        raise ProcessLookupError("a program must have a supervisor, which has ended")
     if walls.seccomp:  # last, since it refuses `die_with_parent`
         syscalls.install_filter(call_filter(walls, limits))
 

@@ -169,11 +169,12 @@ def _rehearse(walls: Isolation, own_id: int | None) -> None:
 
 
 def _confined_child(walls: Isolation, own_id: int | None) -> int:
+    parent = 0 if walls.processes else os.getpid()  # the child is the first process of its namespace
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            confine(walls, Limits(), own_id)
+            confine(walls, Limits(), own_id, parent)
             code = 0
         finally:
             os._exit(code)

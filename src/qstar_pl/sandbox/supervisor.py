@@ -107,11 +107,12 @@ def _outgrows(process: int, watch: MemoryWatch) -> bool:
 def _supervise(assignment: Assignment, walls: Isolation, own_id: int | None, report_to: int) -> dict[str, Any]:
     # With a pid namespace the process outside watches (`_in_namespace`): the ids in its /proc are those outside.
     watch = None if walls.processes else assignment.watch()
+    supervisor = os.getpid()
     program = os.fork()
     if program == 0:
         try:
             _take_descriptors(assignment.descriptors)
-            confine(walls, assignment.limits, own_id)
+            confine(walls, assignment.limits, own_id, supervisor)
             assignment.body(assignment.limits)
         finally:
             os._exit(70)  # EX_SOFTWARE: a body ends the process itself, unless it or a wall fails
