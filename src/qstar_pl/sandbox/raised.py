@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,13 @@ def described(error: BaseException, classes: Mapping[str, type]) -> Described:
 
 
 def arguments_of(error: BaseException) -> tuple[Any, ...]:
-    """Return what an exception is made of; an OSError keeps the file's name apart from its `args`."""
+    """Return what an exception is made of.
+
+    An OSError keeps the file's name apart from its `args`, and the `args` of a group are whatever its class was called
+    with.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return (error.message, error.exceptions)
     if isinstance(error, OSError) and error.filename is not None and len(error.args) == 2:
         return (*error.args, error.filename)
     return error.args
@@ -67,11 +74,26 @@ def rebuilt(
     try:
         error = kind(*arguments)
     except Exception:  # its constructor wants something else
-        error = Exception.__new__(kind)
-        error.args = tuple(arguments)
+        made = _past_constructor(kind, arguments)
+        if made is None:
+            return ProgramError(f"{what.name}: {what.text}")
+        error = made
     for name, value in state.items():
         if not (name.startswith("__") and name.endswith("__")):
             error.__dict__[name] = value
+    return error
+
+
+def _past_constructor(kind: type[Exception], arguments: Sequence[Any]) -> Exception | None:
+    """Return an exception as Python's own class above makes it; None for a group without exceptions."""
+    # Python refuses `Exception.__new__` where a nearer class, such as OSError, has one of its own.
+    native: Any = next(one for one in kind.__mro__ if getattr(builtins, one.__name__, None) is one)
+    try:
+        error: Exception = native.__new__(kind, *arguments)
+    except Exception:
+        return None
+    with contextlib.suppress(Exception):  # not all take what their subclass was called with
+        native.__init__(error, *arguments)
     return error
 
 
