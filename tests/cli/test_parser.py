@@ -64,3 +64,17 @@ def test_flags(qstar: Call) -> None:
     assert not is_print_config("--print")
     with pytest.raises(UserError):
         print_flags("--print_config=skip_unset,all")
+
+
+def test_metrics_are_spelled_out_whatever_names_the_class(qstar: Call) -> None:
+    Path("arguments.yaml").write_text("model: {init_args: {samples_per_prompt: 3}}\n")
+    Path("class.yaml").write_text("model: {class_path: qstar_pl.methods.LEDPO}\n")
+    Path("beta.yaml").write_text("model: {init_args: {beta_min: 0.02}}\n")
+
+    def measured(*words: str) -> list[str]:
+        listed = printed(qstar, "fit", "--print_config", *words)["model"]["init_args"]["metrics"]
+        return [one["class_path"].rpartition(".")[2] for one in listed]
+
+    assert "KLPolicyReference" in measured("--config=arguments.yaml")
+    assert "Beta" in measured("--config=class.yaml", "--config=beta.yaml")
+    assert measured("--config=arguments.yaml", "--model.metrics+=Perplexity")[-1] == "Perplexity"

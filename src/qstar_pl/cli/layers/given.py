@@ -53,7 +53,9 @@ class Given:
                 setattr(self, key, settings[key])
         self.names |= {settings["name"]} if isinstance(settings.get("name"), str) else set()
         if "model" in settings:
-            self.model = _group(settings["model"], folder)
+            group = _group(settings["model"], folder)
+            # Arguments alone leave the class that an earlier file has named.
+            self.model = group if class_name(group) or not class_name(self.model) else self.model
         trainer = _group(settings.get("trainer"), folder)
         if isinstance(trainer, Mapping):
             self.trainer |= {str(key).removesuffix("+"): value for key, value in trainer.items()}

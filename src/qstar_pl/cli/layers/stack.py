@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from qstar_pl.cli.layers.checkpoints import checkpoint_layer
 from qstar_pl.cli.layers.defaults import RUNS, defaults
-from qstar_pl.cli.layers.given import Given, given_by
+from qstar_pl.cli.layers.given import Given, class_name, given_by
 from qstar_pl.cli.layers.metrics import default_metrics
 from qstar_pl.cli.layers.names import check_name
 from qstar_pl.cli.layers.resume import find_checkpoint
@@ -55,7 +55,13 @@ class Layers:
         checkpoint = find_checkpoint(given.ckpt_path, command, root, given.run_name)
         stored = checkpoint_layer(command, given, checkpoint)
         lowest = defaults(command, [*given.trainer, *stored.get("trainer", {})])
-        lowest["model"] |= default_metrics(given.model or stored.get("model") or lowest["model"])
+        # YAML may give a model's arguments alone; its class is then that of the layer below.
+        named = (model for model in (given.model, stored.get("model")) if class_name(model))
+        metrics = default_metrics(next(named, lowest["model"]))
+        lowest["model"] |= metrics
+        # A layer's arguments of a class replace those below it, and a checkpoint of an earlier version has no metrics.
+        if metrics and (kept := stored.get("model", {})).get("class_path") == metrics["class_path"]:
+            stored["model"] = {**kept, "init_args": metrics["init_args"] | (kept.get("init_args") or {})}
         return cls(words, given, checkpoint, [{command: layer} for layer in (lowest, stored) if layer], paths)
 
     def parsed_by(self, parser: ArgumentParser) -> Namespace:
