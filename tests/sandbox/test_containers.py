@@ -88,3 +88,11 @@ def test_subclasses_become_plain():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(CodecError, match="known tag"):
         whole("what", None, [], {})
+
+
+@pytest.mark.parametrize("items", [[1], [1, 2, 3]])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_named_tuple_of_another_length_is_refused(items, known):
+    classes = {"point": namedtuple("point", "x y")} if known else {}
+    with pytest.raises(CodecError, match="as many items as fields"):
+        whole("named", ["point", ["x", "y"]], items, classes)

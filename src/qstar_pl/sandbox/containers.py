@@ -105,7 +105,7 @@ def whole(tag: str, extra: Any, items: list[Any], classes: Classes) -> Any:
     """Return a container of a kind that cannot change.
 
     Raises:
-        CodecError: if there is no such kind.
+        CodecError: if there is no such kind, or a named tuple has more or fewer items than fields.
 
     """
     match tag:
@@ -120,9 +120,11 @@ def whole(tag: str, extra: Any, items: list[Any], classes: Classes) -> Any:
         case "items":
             return dict(zip(items[::2], items[1::2], strict=True)).items()
         case "named":
+            if len(items) != len(extra[1]):
+                raise CodecError("a named tuple must have as many items as fields")
             known = classes.get(extra[0])
             if known is not None and issubclass(known, tuple) and list(getattr(known, "_fields", ())) == extra[1]:
-                return tuple.__new__(known, items) if len(items) == len(extra[1]) else None
+                return tuple.__new__(known, items)
             return _named(str(extra[0]), tuple(extra[1]))._make(items)
         case "exception":
             name, bases, text, count = extra
