@@ -11,6 +11,7 @@ import mmap
 import os
 import stat
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,14 @@ UNUSABLE = (OSError, arrow.ArrowException, LookupError, TypeError, ValueError, A
 class ArrowFile:
     """A file's batches, mapped: pages come into memory when they are looked at, and leave it when room is needed."""
 
-    def __init__(self, path: Path, schema: arrow.Schema, *, verify: bool = True) -> None:
+    def __init__(self, path: Path, schema: arrow.Schema, *, verify: bool = True, vanishes: bool = False) -> None:
         """Open and check a file.
 
         Args:
             path: of the file.
             schema: that it must have.
             verify: whether the digest is compared; a file written a moment ago does not need it.
+            vanishes: whether it is about to lose its name, and is held by being open alone.
 
         Raises:
             OSError: if it cannot be opened, is not a plain file (a pipe is not waited for), is owned by anyone but this
@@ -48,6 +50,7 @@ class ArrowFile:
         """
         self.path = path
         self._schema = schema
+        self._named = None if vanishes else path  # where other processes find the file
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             found = os.fstat(descriptor)
@@ -58,6 +61,7 @@ class ArrowFile:
                 raise ValueError(f"{path} is damaged")
             self._mapped = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) if found.st_size >= MAPPED else None
             content = self._mapped if self._mapped is not None else os.pread(descriptor, found.st_size, 0)
+            self._content = content
         finally:
             os.close(descriptor)
         facts = int.from_bytes(content[body : body + _LENGTH], "big")
@@ -102,11 +106,33 @@ class ArrowFile:
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def __reduce__(self) -> tuple[Any, ...]:  # a worker process that is not forked maps the file itself
-        return _again, (self.path, self._schema)
+        if self._named is None:
+            self._named = self._copied()
+        return _again, (self._named, self._schema)
+
+    def _copied(self) -> Path:
+        """Give the file a name again, as a copy that goes with this object or at this process's end."""
+        # Only here: a name that is there all along outlives a process that is killed.
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix="unfinished-")
+        copy = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(self._content)
+        except BaseException:
+            copy.unlink()
+            raise
+        self.forget()
+        weakref.finalize(self, _remove, copy, os.getpid())
+        return copy
 
 
 def _again(path: Path, schema: arrow.Schema) -> ArrowFile:
     return ArrowFile(path, schema, verify=False)
+
+
+def _remove(copy: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked process has the object too, and may end first
+        copy.unlink(missing_ok=True)
 
 
 def _whole(descriptor: int, size: int) -> bool:
@@ -178,7 +204,7 @@ class ArrowWriter:
             if path is not None:
                 self._beside.replace(path)  # at once: others see the old file or the whole new one
                 return ArrowFile(path, self._schema, verify=False)
-            return ArrowFile(self._beside, self._schema, verify=False)
+            return ArrowFile(self._beside, self._schema, verify=False, vanishes=True)
         finally:
             self.abandon()
 
