@@ -80,6 +80,18 @@ def test_sharding_divides_what_is_kept_and_adds_what_is_gathered() -> None:
     assert again["training"]["activations"] < halves["training"]["activations"]
 
 
+def test_an_optimizer_keeps_state_of_what_it_moves() -> None:
+    """Of a policy with adapters these are few: its base has neither gradients nor moments."""
+    made = models()
+    for parameter in list(made.policy.parameters())[2:]:
+        parameter.requires_grad_(False)
+    few = sum(parameter.numel() for parameter in made.policy.parameters() if parameter.requires_grad)
+    planned = plan_memory(made, Run(1, None, torch.float32, True, 8.0, on_cpu=True), WORK)["always"]
+    assert planned["optimiser state"] == 8 * few
+    assert planned["gradients"] == 4 * few
+    assert planned["policy"] == footprint(made.policy).parameter_bytes
+
+
 def test_the_peak_is_the_largest_phase() -> None:
     phases = {"always": {"a": 1.0}, "sampling": {"b": 5.0}, "training": {"c": 2.0, "d": 4.0}}
     assert peak(phases) == ("training", 7.0)

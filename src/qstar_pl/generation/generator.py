@@ -187,7 +187,7 @@ class QStarGenerator:
             raise UserError(f"prompts must be a list of at least one prompt, got {prompts!r}")
         if num_samples is not None:
             warnings.warn(
-                "num_samples is taken for samples_per_prompt here; in `qstar generate` it counts rows of the data set",
+                "num_samples is taken for samples_per_prompt here; in `qstar generate` it counts rows of the dataset",
                 stacklevel=2,
             )
             samples_per_prompt = num_samples

@@ -22,6 +22,8 @@ class Footprint:
     """Number of parameters; tied ones count once."""
     parameter_bytes: int
     """Bytes of all parameters, as stored."""
+    trainable: int
+    """Parameters that an optimizer moves; of a model with adapters, theirs alone."""
     trainable_bytes: int
     """Bytes of the parameters that train, as stored."""
     largest_bytes: int
@@ -48,6 +50,7 @@ def footprint(model: PreTrainedModel) -> Footprint:
     return Footprint(
         parameters=total,
         parameter_bytes=sum(p.numel() * p.element_size() for p in parameters),
+        trainable=sum(p.numel() for p in parameters if p.requires_grad),
         trainable_bytes=sum(p.numel() * p.element_size() for p in parameters if p.requires_grad),
         largest_bytes=max(p.numel() * p.element_size() for p in parameters if p.requires_grad) if learns else 0,
         # What lies outside of all blocks (embeddings, last norm, head) is one unit, the root.

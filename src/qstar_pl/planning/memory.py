@@ -63,7 +63,7 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
     always = {"policy": policy.parameter_bytes / shards}
     always |= {name: one.parameter_bytes / shards for name, one in frozen.items()}
     always["gradients"] = policy.trainable_bytes / shards
-    always["optimiser state"] = policy.parameters * run.state_bytes_per_parameter / shards
+    always["optimiser state"] = policy.trainable * run.state_bytes_per_parameter / shards
     # Logits are at least float32 while distributions are formed from them.
     size, wide = run.compute_dtype.itemsize, max(4, run.compute_dtype.itemsize)
     phases: dict[str, dict[str, float]] = {"always": always}

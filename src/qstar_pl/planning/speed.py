@@ -76,7 +76,7 @@ def _exchange(models: Models, run: Run, work: Workload, size: int) -> float:
     """Return the bytes that one process receives in a micro-step."""
     # In ring algorithms a process receives (n − 1)/n of what is gathered or reduced.
     policy, part = footprint(models.policy), (run.ranks - 1) / run.ranks
-    gradients = 4.0 * policy.parameters * part
+    gradients = 4.0 * policy.trainable * part
     if run.sharding is None:
         return 2.0 * gradients * work.passes  # all-reduce = reduce-scatter + all-gather
     # Gathered for the forward pass, and again for the backward pass if freed in between.

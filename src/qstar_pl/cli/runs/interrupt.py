@@ -80,7 +80,6 @@ class StopSignals:
         self._since = 0.0
         self._earlier: dict[int, Any] = {}
         self._pipe: tuple[int, int] | None = None
-        self._process = os.getpid()
 
     def attach(self, trainer: Trainer) -> None:
         """Replace Lightning's own handling, which saves in the middle of a step and may hang with several processes.
