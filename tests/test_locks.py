@@ -156,6 +156,59 @@ def test_the_holder_shows_that_it_lives_and_notices_a_loss(tmp_path: Path, monke
     assert path.exists(), "it is another's"
 
 
+def test_a_failed_look_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network file system is away for a moment: the touches must go on afterwards."""
+    monkeypatch.setattr(locks, "BEAT_S", 0.02)
+    path, failures, read = tmp_path / ".lock", [], Path.read_text
+    lock = Lock.acquire(path, "")
+
+    def fail(self: Path) -> str:
+        if self == path and len(failures) < 3:
+            failures.append(self)
+            raise OSError(5, "Input/output error")
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    until = time.monotonic() + 5
+    while len(failures) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    os.utime(path, (0, 0))
+    while path.stat().st_mtime < 1e9:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    lock.check("what")
+    lock.release()
+
+
+@pytest.mark.parametrize("left", ["another's", "none"])
+def test_a_holder_that_lost_its_lock_is_told_before_it_writes(tmp_path: Path, left: str) -> None:
+    """Also before the next touch, as after the process was halted for a while."""
+    lock = Lock.acquire(tmp_path / ".lock", "")
+    lock.check("the folder")
+    lock.path.unlink()
+    if left == "another's":
+        write(lock.path, replace(Holder.myself(), token="another"))
+    with pytest.raises(
+        UserError, match=r"^another run has taken over the folder, or its lock was deleted: .* no more$"
+    ):
+        lock.check("the folder")
+    lock.path.unlink(missing_ok=True)
+    lock.release()
+
+
+@pytest.mark.parametrize(
+    ("held", "now", "gone"),
+    [("", "", False), ("", None, True), ("", "17", False), ("17", "", False), ("17", "17", False), ("17", "18", True)],
+)
+def test_start_times_count_where_both_are_known(
+    held: str, now: str | None, gone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without /proc they are not: there, whether such a process is there decides."""
+    monkeypatch.setattr(locks, "_started", lambda _: now)
+    assert replace(Holder.myself(), started=held).is_gone(0.0) is gone
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_of_many_at_once_one_gets_it(tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also on a file system without hard links, and where a stale one must be put aside first."""

@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import socket
+import stat
 import threading
 import time
 import uuid
@@ -76,7 +77,9 @@ class Holder:
 
         """
         if (self.host, self.machine) == (socket.gethostname(), _machine()):
-            return _started(self.pid) != (self.started or None)
+            started = _started(self.pid)
+            # Where start times are not known (no /proc), only that such a process is there.
+            return started is None or ("" not in (started, self.started) and started != self.started)
         mine = Holder.myself()
         if self.job and self.job.partition(".")[0] == mine.job.partition(".")[0]:
             # SLURM requeues a job only when its processes are dead, so an earlier start of this job is gone.
@@ -93,7 +96,7 @@ class Lock:
         self.taken_from = taken_from
         """Who held it before, and ended without releasing it."""
         self.lost = False
-        """Whether another process has taken it over because this one seemed to be gone."""
+        """Whether another process was seen to have it, because this one seemed to be gone; see `check`."""
         self._stop = threading.Event()
         threading.Thread(target=self._beat, daemon=True, name=f"lock {path}").start()
         atexit.register(self.release)
@@ -133,15 +136,43 @@ class Lock:
         if self.holder.is_mine() and _read(self.path) == self.holder:
             self.path.unlink(missing_ok=True)
 
+    def check(self, what: str) -> None:
+        """Check, before something is written, that the lock is still this process's.
+
+        Args:
+            what: it protects, for the message.
+
+        Raises:
+            UserError: if it has been lost.
+
+        """
+        self.lost = self.lost or is_lost(self.path, self.holder)
+        if self.lost:
+            raise lost(what, self.path)
+
     def _beat(self) -> None:
         while not self._stop.wait(BEAT_S):
-            try:
-                if _read(self.path) != self.holder:
-                    self.lost = True
-                    return
+            self.lost = self.lost or is_lost(self.path, self.holder)
+            if self.lost:
+                return
+            with contextlib.suppress(OSError):  # the file system is away for a moment
                 os.utime(self.path)
-            except OSError:  # the file system is away for a moment
-                continue
+
+
+def is_lost(path: Path, holder: Holder) -> bool:
+    """Return whether a lock is no longer the holder's; one that cannot be read just now counts as its own."""
+    try:
+        return _look(path) != holder
+    except OSError:
+        return False
+
+
+def lost(what: str, path: Path) -> UserError:
+    """Return the error of a holder that finds its lock lost."""
+    return UserError(
+        f"another run has taken over {what}, or its lock was deleted: {path} is no longer this run's, which may have "
+        f"given no sign of life for {LIMIT_S:.0f} s; it ends here and writes no more"
+    )
 
 
 def check_free(path: Path, what: str) -> Holder | None:
@@ -214,11 +245,19 @@ def _put_aside(path: Path, found: Holder | None) -> bool:
 
 
 def _read(path: Path) -> Holder | None:
-    if not path.is_file():  # reading a pipe would block
-        return None
     try:
+        return _look(path)
+    except OSError:
+        return None
+
+
+def _look(path: Path) -> Holder | None:
+    """Return who holds a lock, None if the file names nobody or is not there; raises OSError if that is not known."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
+            return None
         return Holder(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError):
         return None
 
 
@@ -253,16 +292,17 @@ def _machine() -> str:
 
 def _started(pid: int) -> str | None:
     """Return when a process started, empty where that is not known; None if there is none, or only a zombie."""
+    hidden = not Path("/proc/self/stat").exists()
     try:
         os.kill(pid, 0)  # sends nothing, only looks
     except ProcessLookupError:
         return None
-    except PermissionError:  # there is one, of another user
-        pass
+    except PermissionError:  # there is one, of another user, which /proc may hide
+        hidden = True
     try:
         # The program's name, in parentheses, may hold spaces and parentheses: split after the last one. What follows is
         # the third field, the state; the 22nd is the start.
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return "" if not Path("/proc/self/stat").exists() else None
+        return "" if hidden else None
     return None if state in "ZX" else fields[18]

@@ -18,6 +18,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.generation import generate_dataset
 from qstar_pl.generation.parts import adapter_of
 from qstar_pl.generation.run import resolve_device
+from qstar_pl.generation.shard import Shard
 from qstar_pl.models import Pretrained
 from qstar_pl.models.tokenizers import load_tokenizer, vocabulary_size
 from qstar_pl.rollout.diagnostics import ROW_NUMBERS
@@ -390,3 +391,25 @@ time.sleep(600)
 
 def contents_of_work():
     return {path.name: path.read_bytes() for path in Path("out.jsonl.work").iterdir()}
+
+
+@pytest.mark.parametrize("lost_after", [2, 4])  # of 4 batches
+def test_a_run_that_lost_its_output_ends_and_writes_no_more_rows(isolated, monkeypatch, lost_after):
+    """Another machine's run takes the lock, as after this process was halted for minutes."""
+    append, written = Shard.append, []
+
+    def append_and_lose(self, batch, rows, records):
+        append(self, batch, rows, records)
+        written.append(batch)
+        if len(written) == lost_after:
+            lock = Path(".out.jsonl.lock")
+            lock.write_text(json.dumps({**json.loads(lock.read_text()), "host": "elsewhere", "token": "another"}))
+
+    monkeypatch.setattr(Shard, "append", append_and_lose)
+    with pytest.raises(UserError, match=r"^another run has taken over out.jsonl"):
+        run_small()
+    assert not Path("out.jsonl").exists()
+    (shard,) = Path("out.jsonl.work").glob("shard*")
+    assert {line["batch"] for line in lines(shard)} == set(written)
+    assert len(written) == lost_after
+    assert "elsewhere" in Path(".out.jsonl.lock").read_text(), "it is the other's"

@@ -20,7 +20,7 @@ from qstar_pl.generation.merge import merge
 from qstar_pl.generation.module import GenerationModule
 from qstar_pl.generation.shard import Shard
 from qstar_pl.generation.workspace import Workspace
-from qstar_pl.locks import Lock
+from qstar_pl.locks import Holder, Lock, is_lost, lost
 
 TERMINATED = 128 + 15
 """Exit code after SIGTERM, for example from a scheduler."""
@@ -64,6 +64,7 @@ class GenerationWriter(Callback):
         self._dealt: list[int] = []
         self._planned = self._processes = 0
         self._lock: Lock | None = None
+        self._holder: Holder | None = None
         self._shard: Shard | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -110,6 +111,12 @@ class GenerationWriter(Callback):
         refused = trainer.strategy.broadcast(refused)
         if refused is not None:
             raise UserError(refused)
+        self._holder = trainer.strategy.broadcast(None if self._lock is None else self._lock.holder)
+
+    def _check_lock(self) -> None:
+        """Raise UserError if another run has taken the output over; process 0 holds the lock for all."""
+        if self._holder is not None and is_lost(self.workspace.lock, self._holder):
+            raise lost(str(self.workspace.output), self.workspace.lock)
 
     def _begin(self, asked: Mapping[str, Any], data: GenerationData) -> None:
         now = versions()
@@ -147,6 +154,7 @@ class GenerationWriter(Callback):
         if batch_idx >= len(self._dealt):
             return  # one of `GenerationData.fillers`
         records: Sequence[Mapping[str, Any]] = outputs
+        self._check_lock()
         if self._shard is None:  # opened by the first batch: a process without batches leaves no file
             self._shard = Shard(self.workspace.shard(trainer.global_rank))
         number = self._dealt[batch_idx]
@@ -185,6 +193,7 @@ class GenerationWriter(Callback):
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+        self._holder = None
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Merge, if all batches are there."""
@@ -202,6 +211,7 @@ class GenerationWriter(Callback):
             workspace.sweep()
             self.totals = dict(workspace.stored()["totals"])
         elif len(workspace.finished(data.plan)) == len(data.plan.batches):  # not so under limit_predict_batches
+            self._check_lock()
             try:
                 self.totals = merge(workspace, data.plan, self.save_diagnostics)
             except OSError as error:

@@ -1,6 +1,7 @@
 """Nothing deleted, nothing left behind, and no run in the folder of another."""
 
 import csv
+import json
 import os
 import resource
 import subprocess
@@ -101,3 +102,25 @@ def test_a_second_process_into_one_folder_gets_one_line_and_the_first_does_not_n
         assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3"]
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 3
     assert sorted(one.name for one in folder.iterdir()) == ["checkpoints", "config.yaml", "hparams.yaml", "metrics.csv"]
+
+
+class TakenOver(Callback):
+    """Another machine's run takes the folder's lock, as after this process was halted for minutes."""
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == 2:
+            lock = Path(trainer.log_dir) / ".lock"
+            lock.write_text(json.dumps({**json.loads(lock.read_text()), "host": "elsewhere", "token": "another"}))
+
+
+def test_a_run_that_lost_its_folder_ends_with_one_line_and_writes_no_more(qstar: Call) -> None:
+    taken = f"--trainer.callbacks+={TakenOver.__module__}.TakenOver"
+    code, _, err = qstar(*FIT, taken, "--trainer.max_steps=6", "--trainer.log_every_n_steps=1")
+    assert code == 2, err
+    assert err.splitlines()[-1].startswith("error: another run has taken over "), err
+    (folder,) = Path("runs").glob("*/version_0")
+    assert not list(folder.glob("checkpoints/*"))
+    assert "elsewhere" in (folder / ".lock").read_text(), "it is the other's"
+    if (folder / "metrics.csv").exists():
+        with (folder / "metrics.csv").open(newline="") as file:
+            assert all(int(row["step"]) < 2 for row in csv.DictReader(file))

@@ -8,6 +8,7 @@ import pytest
 from lightning.pytorch.loggers import CSVLogger
 
 from qstar_pl.cli.runs.metrics_file import MetricsFile, count_rows, keep_rows
+from qstar_pl.errors import UserError
 
 
 def written(folder: Path, *rows: dict[str, Any]) -> MetricsFile:
@@ -100,3 +101,17 @@ def test_what_is_there_only_as_a_cut_header_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("a,st")
     file = written(tmp_path, {"a": 1.0})
     assert [row["a"] for row in read(file)] == ["1.0"]
+
+
+def test_a_run_that_lost_its_folder_adds_no_row(tmp_path: Path) -> None:
+    file = written(tmp_path, {"a": 1.0, "step": 0})
+
+    def taken() -> None:
+        raise UserError("another run")
+
+    file.before_writing = taken
+    file.log_metrics({"a": 2.0}, 1)
+    with pytest.raises(UserError, match="another run"):
+        file.save()
+    file.save()  # as Lightning does when a run fails
+    assert count_rows(file.path) == 1

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
+from qstar_pl.errors import UserError
 from qstar_pl.files import naming, replacing
 
 METRICS = ExperimentWriter.NAME_METRICS_FILE
@@ -32,6 +33,8 @@ class MetricsFile(ExperimentWriter):
         self.metrics: list[dict[str, Any]] = []
         self.metrics_keys: list[str] = []
         self.hparams: dict[str, Any] = {}
+        self.before_writing: Callable[[], None] = lambda: None
+        """Called before each write; raises if another run has this folder by now."""
         self._rows: int | None = None
 
     def log_hparams(self, params: dict[str, Any]) -> None:
@@ -54,6 +57,11 @@ class MetricsFile(ExperimentWriter):
         """Append what was logged since the last call; it is on disk when this returns."""
         if not self.metrics:
             return
+        try:
+            self.before_writing()
+        except UserError:
+            self.metrics = []  # Lightning saves once more when a run fails
+            raise
         count = self.rows + len(self.metrics)
         columns = sorted({*self.metrics_keys, *(key for row in self.metrics for key in row)})
         if columns == self.metrics_keys and self.path.exists():

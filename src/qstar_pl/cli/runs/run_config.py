@@ -22,7 +22,7 @@ from qstar_pl.cli.runs.metrics_file import MetricsFile, keep_rows
 from qstar_pl.cli.runs.recorded_judges import record_judges
 from qstar_pl.errors import UserError
 from qstar_pl.files import replacing
-from qstar_pl.locks import LIMIT_S, Lock
+from qstar_pl.locks import Lock
 from qstar_pl.methods.bases.policy_module import PolicyModule
 
 
@@ -77,6 +77,14 @@ class RunConfig(SaveConfigCallback):
             if trainer.is_global_zero:
                 raise UserError(refused)
             raise Quiet(MISTAKE, trainer)
+        for logger in trainer.loggers if trainer.is_global_zero else []:
+            if isinstance(logger, CSVLogger) and isinstance(logger._experiment, MetricsFile):
+                logger._experiment.before_writing = self.check_locks
+
+    def check_locks(self) -> None:
+        """Raise UserError if another run has taken one of the folders over."""
+        for lock in self.locks:
+            lock.check(str(lock.path.parent))
 
     def release(self) -> None:
         """Let other runs have the folder."""
@@ -103,10 +111,7 @@ class RunConfig(SaveConfigCallback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store the configuration, so that the checkpoint alone rebuilds the run."""
-        if any(lock.lost for lock in self.locks):
-            raise UserError(
-                f"another run has taken over {trainer.log_dir}, since this one gave no sign of life for {LIMIT_S:.0f} s"
-            )
+        self.check_locks()
         # What was logged up to here must survive a kill, since a run that continues does not log it again.
         for logger in trainer.loggers:
             logger.save()
