@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle  # nosec B403 - for the name of an exception
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -99,6 +100,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
 
 
+def _is_coefficient(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
 def _is_named(value: Any, part: Callable[[Any], bool] = lambda _: True) -> bool:
     return isinstance(value, Mapping) and all(isinstance(key, str) and part(one) for key, one in value.items())
 
@@ -129,6 +134,10 @@ _FORM: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "qstar_learning_rates": (lambda v: v is None or _is_list(v, lambda one: isinstance(one, float)), "rates"),
     "qstar_random_states": (lambda v: _is_list(v, _is_named), "states of generators"),
     "qstar_validation_due_after": (lambda v: v is None or _is_count(v), "a number of batches"),
+    "qstar_validated_step": (lambda v: v is None or _is_count(v), "a number of steps"),
+    "qstar_skipped_steps": (_is_count, "a number of steps"),
+    "qstar_plateau_due": (lambda v: v is None or isinstance(v, float), "a measurement"),
+    "kl_coefficient": (_is_coefficient, "a number of at least 0"),
     "qstar_models": (lambda v: _is_named(v, lambda one: isinstance(one, str)), "fingerprints by name"),
 }
 """Key → whether a value can stand there, and what should."""

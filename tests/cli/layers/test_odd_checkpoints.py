@@ -48,6 +48,10 @@ ODD: dict[str, Any] = {
     "qstar_random_states": [{"torch": 7}],
     "qstar_answer_ends": [-1],
     "qstar_validation_due_after": "soon",
+    "qstar_validated_step": "soon",
+    "qstar_skipped_steps": "few",
+    "qstar_plateau_due": "high",
+    "kl_coefficient": "small",
     "qstar_models": {"reward": 7},
 }
 
