@@ -243,3 +243,10 @@ def test_a_plateau_counts_validations_and_goes_on_counting(moment: str, tmp_path
     assert resumed.optimizers[0].param_groups[0]["lr"] == whole.optimizers[0].param_groups[0]["lr"]
     other = train(WHOLE, partial(SGD, lr=1e-3), plateau(factor=0.5), method=DPO, ckpt=str(path), **VALIDATING)
     assert other.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-3 * 0.1 * 0.5**2)
+
+
+def test_a_rate_that_was_zero_can_become_another(tmp_path: Path) -> None:
+    path = tmp_path / "four.ckpt"
+    train(WHOLE, partial(SGD, lr=0.0), plateau(), method=DPO, callbacks=[SaveAt("before", path)], **VALIDATING)
+    resumed = train(WHOLE, partial(SGD, lr=1e-3), plateau(), method=DPO, ckpt=str(path), **VALIDATING)
+    assert 0 < resumed.optimizers[0].param_groups[0]["lr"] <= 1e-3

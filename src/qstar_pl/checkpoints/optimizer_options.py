@@ -109,8 +109,8 @@ class Fresh:
             given = checkpoint.get(KEY) or self.rates
             self.scheduler.load_state_dict({name: stored[name] for name in _MEMORY})
             for group, new, now, was in zip(self.optimizer.param_groups, self.rates, old_rates, given, strict=True):
-                # The share of the old rate that the plateaus have left is left of the new one too.
-                group["lr"] = now if new == was else new * now / was
+                # The share of the old rate that the plateaus have left is left of the new one too; of 0 there is none.
+                group["lr"] = now if new == was else new * now / was if was else new
             self.scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
             if (due := checkpoint.get(DUE)) is not None:
                 self.scheduler.step(due)
