@@ -187,6 +187,16 @@ def test_max_iter_is_honoured(limit: int, dtype: torch.dtype) -> None:
     assert bisect_kl_symmetry(policy, target, max_iter=limit).iterations.unique().tolist() == [limit]
 
 
+def test_bisection_has_converged_only_within_its_tolerance() -> None:
+    """With 9 halvings the error may reach 2^-9, which is more than 1e-3."""
+    policy, target = random_pair(64, 20)
+    for limit, tol in ((9, 1e-3), (10, 1e-3), (6, 0.5**7), (6, 0.5**6)):
+        solution = bisect_kl_symmetry(policy, target, tol=tol, max_iter=limit)
+        exact = bisect_kl_symmetry(policy, target, max_iter=50)
+        assert bool(solution.converged[exact.status == AlphaStatus.OK].all()) is (0.5**limit <= tol)
+        assert bool(((solution.alpha - exact.alpha).abs() <= tol)[solution.converged].all())
+
+
 def test_a_row_does_not_depend_on_its_company() -> None:
     names = [name for name in ALL if name != "near_1e-06"]
     policy, target = (torch.cat([FAMILIES[name][i] for name in names]).float() for i in (0, 1))

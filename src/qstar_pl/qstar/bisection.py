@@ -77,7 +77,8 @@ def _bisect(
         alpha=alpha.masked_fill(disjoint_mask, fallback),
         kl_gap=gap.masked_fill(disjoint_mask, -torch.inf if fallback == 1.0 else torch.inf),
         iterations=torch.full_like(status, max_iter),
-        converged=(status != AlphaStatus.OK) | (0.5 ** (max_iter + 1) <= tol),
+        # The last α evaluated is the middle of a bracket of 0.5^(max_iter − 1).
+        converged=(status != AlphaStatus.OK) | (0.5**max_iter <= tol),
         status=status,
         log_z=mixture.log_z.masked_fill(end_mask | disjoint_mask, 0.0),
     )
