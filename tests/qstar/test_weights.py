@@ -127,6 +127,23 @@ def test_normalized_weights_survive_log_weights_that_overflow_exp():
         assert weights.mean().item() == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("level", ["token", "sequence"])
+@pytest.mark.parametrize(
+    "treatment",
+    [RawWeights, MeanNormalisedWeights, SelfNormalisedWeights, TruncatedWeights, ParetoSmoothedWeights],
+)
+def test_answers_that_the_policy_never_gives_weigh_nothing(treatment, level):
+    """Of a whole prompt, and of a whole micro-batch; 30 answers are enough for a tail."""
+    log_weights = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
+    mask, prompt = torch.ones(30, 2, dtype=torch.bool), torch.arange(30) // 15
+    log_weights[:15] = -torch.inf
+    one = treatment(level=level)(log_weights, mask, prompt)
+    assert (one[:15] == 0).all()
+    assert one.isfinite().all()
+    assert (one[15:] > 0).all()
+    assert (treatment(level=level)(torch.full_like(log_weights, -torch.inf), mask, prompt) == 0).all()
+
+
 def test_extra_pads_change_nothing():
     padded = torch.cat([LOG_WEIGHTS, torch.full((4, 50), 7.0)], dim=1)
     mask = torch.cat([MASK, torch.zeros(4, 50, dtype=torch.bool)], dim=1)

@@ -42,6 +42,8 @@ def pareto_smooth(log_weights: Tensor) -> tuple[Tensor, float]:
         return log_weights, math.inf
     values, order = log_weights.double().sort()
     highest = values[-1]
+    if highest == -torch.inf:  # all weights are 0
+        return log_weights, -math.inf
     values = values - highest  # k does not depend on the scale, and exp cannot overflow
     cutoff = values[-tail - 1].clamp(min=math.log(torch.finfo(torch.float64).tiny))
     excesses = values[-tail:].exp() - cutoff.exp()

@@ -129,7 +129,9 @@ class MeanNormalisedWeights(WeightTreatment):
 
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
         """See `WeightTreatment.treat`."""
-        return log_weights.softmax(0) * log_weights.numel()  # n w/Σw, where exp alone could overflow
+        # n w/Σw, where exp alone could overflow; a batch without any weight has no shares, and keeps its zeros.
+        weighs = log_weights.numel() > 0 and log_weights.amax() > -torch.inf
+        return log_weights.softmax(0) * log_weights.numel() if weighs else log_weights.exp()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,12 +183,17 @@ class ParetoSmoothedWeights(WeightTreatment):
 
 
 def _relative_to_prompt(log_weights: Tensor, prompt_index: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each weight over the mean weight of its prompt, and the number of samples of that prompt."""
+    """Return each weight over the mean weight of its prompt, and the number of samples of that prompt.
+
+    Where π_θ gives no answer of a prompt any probability, their weights are 0.
+    """
     prompts, group = torch.unique(prompt_index, return_inverse=True)
     # Relative to the prompt's largest: the ratio is the same, and exp cannot overflow.
     highest = log_weights.new_full((len(prompts),), -torch.inf)
     highest = highest.scatter_reduce(0, group, log_weights, "amax")
+    highest = highest.masked_fill(highest == -torch.inf, 0.0)  # −inf − (−inf) would be NaN
     weights = (log_weights - highest[group]).exp()
     totals = weights.new_zeros(len(prompts)).index_add(0, group, weights)
     counts = weights.new_zeros(len(prompts)).index_add(0, group, torch.ones_like(weights))
+    totals = totals.masked_fill(totals == 0, 1.0)
     return weights / totals[group] * counts[group], counts[group]
