@@ -41,6 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
     raises, `path` stays as it was.
     """
     beside = path.with_name(f".{path.name}.unfinished")
+    put_back(path)
     _remove(beside)
     beside.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -49,12 +50,17 @@ def replacing(path: Path) -> Iterator[Path]:
         # Before the renaming: else a crash of the machine could leave an empty file under the final name.
         for file in [beside, *beside.rglob("*")] if beside.is_dir() else [beside]:
             _flush(file)
-        if path.is_dir():
-            # A folder cannot replace one that is not empty: the old one is put aside while the new one is renamed.
-            aside = path.with_name(f".{path.name}.replaced")
+        if os.path.lexists(path) and (path.is_dir() or beside.is_dir()):
+            # A folder takes the place only of an empty one, and a file that of none: the old one is put aside.
+            aside = _aside(path)
             _remove(aside)
             path.rename(aside)
-            beside.rename(path)
+            try:
+                beside.rename(path)
+            except OSError:
+                put_back(path)
+                raise
+            _flush(path.parent)  # the new one must be there before the old one goes
             _remove(aside)
         else:
             beside.replace(path)
@@ -62,6 +68,19 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         _remove(beside)
         raise
+
+
+def put_back(path: Path) -> None:
+    """Give what `replacing` had put aside its name again, if a kill came before the new one had it.
+
+    Only for whoever writes there: another process may be between the two.
+    """
+    if not os.path.lexists(path) and os.path.lexists(_aside(path)):
+        _aside(path).rename(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
 
 
 def _flush(path: Path) -> None:

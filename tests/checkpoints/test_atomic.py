@@ -44,6 +44,44 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, folder: bool) -> None:
     assert names(tmp_path) == ["last.ckpt"]
 
 
+def fill(place: Path, text: str, *, folder: bool) -> None:
+    if folder:
+        place.mkdir()
+    (place / "part" if folder else place).write_text(text)
+
+
+@pytest.mark.parametrize("was_folder", [False, True])
+@pytest.mark.parametrize("is_folder", [False, True])
+@pytest.mark.parametrize("fails", ["no", "at the second renaming", "killed before the second renaming"])
+def test_a_folder_and_a_file_take_each_others_place(
+    tmp_path: Path, was_folder: bool, is_folder: bool, fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a run goes on with save_distributed_checkpoint switched; until the end the old one is there."""
+    path, rename = tmp_path / "last.ckpt", Path.rename
+    fill(path, "old", folder=was_folder)
+    renames = was_folder or is_folder
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name.endswith(".unfinished"):
+            raise OSError("no") if fails.startswith("at") else KeyboardInterrupt
+        return rename(self, target)
+
+    if fails != "no" and renames:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", refuse)
+            with suppress(OSError, KeyboardInterrupt), replacing(path) as beside:
+                fill(beside, "new", folder=is_folder)
+        old = path if fails.startswith("at") else tmp_path / ".last.ckpt.replaced"
+        assert (old / "part" if was_folder else old).read_text() == "old"
+        with suppress(ValueError), replacing(path):
+            raise ValueError  # the next process puts it back, whatever it comes to
+        assert (path / "part" if was_folder else path).read_text() == "old"
+    with replacing(path) as beside:
+        fill(beside, "new", folder=is_folder)
+    assert (path / "part" if is_folder else path).read_text() == "new"
+    assert names(tmp_path) == ["last.ckpt"]
+
+
 WRITERS = """
 import os, signal, sys, time, torch
 from qstar_pl.checkpoints import AtomicCheckpointIO

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from qstar_pl.checkpoints.reading import read_settings
 from qstar_pl.errors import UserError
+from qstar_pl.files import put_back
 
 
 def prune(writers: Iterable[ModelCheckpoint], resumed: Path, step: int) -> list[Path]:
@@ -46,6 +47,8 @@ def prune(writers: Iterable[ModelCheckpoint], resumed: Path, step: int) -> list[
                 _remove(path)
                 removed.append(path)
         # The names that `replacing` works under.
+        for path in folder.glob(".*.replaced"):
+            put_back(path.with_name(path.name.removeprefix(".").removesuffix(".replaced")))
         for path in [*folder.glob(".*.unfinished"), *folder.glob(".*.replaced")]:
             _remove(path)
     return removed
