@@ -87,8 +87,11 @@ class FSDP2Strategy(ModelParallelStrategy):
     def load_checkpoint(self, checkpoint_path: _PATH, weights_only: bool | None = None) -> dict[str, Any]:
         """Load, after rank 0 has checked that everything is as it was written."""
         damage = find_damage(Path(checkpoint_path)) if self.is_global_zero else None
-        if self.broadcast(damage) is not None:  # every rank raises: one that went on would wait for the others
+        damage = self.broadcast(damage)
+        if damage is not None:  # every rank raises: one that went on would wait for the others
             check_whole(Path(checkpoint_path))
+            # What this rank reads is whole: another node may see the file system otherwise.
+            raise UserError(f"ckpt_path must be a whole checkpoint, got {checkpoint_path}, where rank 0 finds {damage}")
         weights_only = weights_only is None or weights_only
         if is_sharded(Path(checkpoint_path)):
             check_no_code(Path(checkpoint_path))
