@@ -66,6 +66,13 @@ def test_flags(qstar: Call) -> None:
         print_flags("--print_config=skip_unset,all")
 
 
+def test_comments_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qstar_pl.cli.parser.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs the package ruamel\.yaml"):
+        print_flags("--print_config=comments")
+    assert print_flags("--print_config=skip_unset") == {"skip_unset": True}
+
+
 def test_metrics_are_spelled_out_whatever_names_the_class(qstar: Call) -> None:
     Path("arguments.yaml").write_text("model: {init_args: {samples_per_prompt: 3}}\n")
     Path("class.yaml").write_text("model: {class_path: qstar_pl.methods.LEDPO}\n")

@@ -229,3 +229,9 @@ def test_help_lists_words_and_strategies(qstar):
     for option in ("--model_theta", "--max_new_tokens", "--policy", "--sampler", "--data", "--output", "--strategy"):
         assert f"  {option} " in out
     assert "Longest answer in tokens" in out
+
+
+def test_without_words_it_says_what_must_be_given(qstar):
+    code, _, err = qstar("generate")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("error: --output must be given")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,14 @@ class Withheld:
     value: str
     reason: str
     """In a few words, as an apposition to the option."""
+    of_list: bool = False
+    """Whether it is one of the option's several values, which `+=` adds to."""
 
     @property
     def words(self) -> str:
         """What to write on the command line if it is meant."""
         value = f"'{self.value}'" if re.search(r"[^\w./:+=-]", self.value) else self.value
-        return f"--{self.option}={value}"
+        return f"--{self.option}{'+=' if self.of_list else '='}{value}"
 
     def is_answered(self, given: Collection[str]) -> bool:
         """Return whether the user has said something about the option; see `option_names`."""
@@ -125,7 +127,12 @@ class _Sieve:
                 return self._withhold(key, path, "a class that is not of this package")
             return self.mapping(key, value)
         if isinstance(value, list | tuple):
-            return [one for item in value if (one := self._value(key, item)) is not _NOTHING]
+            before = len(self.withheld)
+            kept = [one for item in value if (one := self._value(key, item)) is not _NOTHING]
+            # What the items hold further down has options of its own, which take one value.
+            of_list = (replace(one, of_list=one.option == key) for one in self.withheld[before:])
+            self.withheld[before:] = list(of_list)
+            return kept
         if name == TRUST and value not in (False, None):
             return self._withhold(key, "true", OF_A_MODEL)
         if name in _ADDRESSES and value is not None and key.startswith("trainer."):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
@@ -30,13 +31,15 @@ def print_flags(word: str) -> dict[str, bool]:
     jsonargparse prints what it has parsed, which is not what a run uses: names, loggers and callbacks follow from it.
 
     Raises:
-        UserError: if a flag is unknown.
+        UserError: if a flag is unknown, or needs a package that is not there.
 
     """
     flags = word.partition("=")[2].split(",")
     for flag in flags:
         if flag not in PRINT_FLAGS:
             raise UserError(f"{PRINT} must be followed by {', '.join(sorted(PRINT_FLAGS)[1:])} or nothing, got {flag}")
+    if "comments" in flags and find_spec("ruamel") is None:
+        raise UserError(f"{PRINT}=comments needs the package ruamel.yaml: pip install ruamel.yaml")
     return {"skip_unset": False} | {PRINT_FLAGS[flag]: True for flag in flags if flag}
 
 

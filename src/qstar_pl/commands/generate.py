@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from jsonargparse import set_parsing_settings
@@ -59,10 +60,9 @@ def parser() -> OneLineParser:
 def spelled_out(words: Sequence[str]) -> list[str]:
     """Return the words with a value for each of `FLAGS` that is given without one."""
     # A flag lacks its value if another option follows, or nothing, for which "--" stands.
-    follows = [*words[1:], "--"]
     return [
         f"{word}={FLAGS[word[2:]]}" if word[:2] == "--" and word[2:] in FLAGS and after.startswith("--") else word
-        for word, after in zip(words, follows, strict=True)
+        for word, after in pairwise([*words, "--"])
     ]
 
 

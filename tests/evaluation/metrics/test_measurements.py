@@ -134,6 +134,11 @@ def test_two_metrics_under_one_key_are_refused():
         measured((PreferenceAccuracy(), pairs([1.0])), (Mine(), pairs([1.0])))
 
 
+def test_a_metric_that_is_named_twice_is_measured_once():
+    measured = Measurements([Perplexity(), CompletionLength(), Perplexity()])
+    assert [type(one) for one in measured.of_all] == [Perplexity, CompletionLength]
+
+
 def test_sums_of_rows_that_were_not_added_up_are_refused():
     measurements = Measurements([metric := PreferenceAccuracy()])
     with pytest.raises(ValueError, match=r"PreferenceAccuracy.sums must add up rows, got x of shape \[3\]"):

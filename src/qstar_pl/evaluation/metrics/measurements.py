@@ -22,8 +22,9 @@ class Measurements(nn.Module):
 
     def __init__(self, metrics: Sequence[Metric]) -> None:
         super().__init__()
-        self.of_all = tuple(metrics)
-        self._sums: list[dict[str, Tensor]] = [{} for _ in metrics]
+        # `metrics+=` may name one that the method has already: it is measured once.
+        self.of_all = tuple(metric for number, metric in enumerate(metrics) if metric not in metrics[:number])
+        self._sums: list[dict[str, Tensor]] = [{} for _ in self.of_all]
 
     def build(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Load what the metrics need."""
@@ -37,7 +38,6 @@ class Measurements(nn.Module):
 
     def add(self, metric: Metric, sums: Mapping[str, Tensor]) -> None:
         """Add the sums of a batch."""
-        # By identity: two equal metrics in the list keep sums of their own.
         so_far = next(own for one, own in zip(self.of_all, self._sums, strict=True) if one is metric)
         for name, value in sums.items():
             if value.numel() != 1:
