@@ -16,7 +16,7 @@ Call = Callable[..., tuple[int, str, str]]
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("fit --model.evaluation_sampler=null", "model.evaluation_sampler must be a Sampler (CandidateSetSampler, "),
+        ("fit --model.evaluation_sampler=null", "model.evaluation_sampler must be a Sampler ("),
         ("fit --model.optimizer=null", "model.optimizer must be an Optimizer, got null"),
         ("fit --model.policy=null", "model.policy must be a ModelSource ("),
         ("fit --model=RewardModeling --model.model=null", "model.model must be a ModelSource ("),
