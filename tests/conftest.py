@@ -76,3 +76,12 @@ def qstar(lightning: None, isolated: Path, capsys: pytest.CaptureFixture[str]) -
         return code, printed.out, printed.err
 
     return call
+
+
+@pytest.fixture
+def curve(tmp_path: Path) -> Path:
+    """A run's metrics.csv, as training and validation write it: rows that lack what the other logs."""
+    file = tmp_path / "ledpo" / "version_0" / "metrics.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("step,beta/mean,samples/total,val/beta\n1,0.1,8,\n2,0.2,16,\n2,,,0.15\n3,,24,\n")
+    return file

@@ -1,42 +1,22 @@
 """Two real processes over gloo: what is logged is a property of all answers, not of a rank's."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from reference.diagnostics import rollout_metrics
 from reference.gradients import Regression, brute_force, data, expected, flat_gradient
+from reference.ranks import finish, start
 from reference.toy_training import make_rows, take
 
-SCRIPT = Path(__file__).parents[1] / "reference" / "two_ranks.py"
 Results = dict[str, list[dict[str, float]]]
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     output = tmp_path_factory.mktemp("two_ranks") / "results.json"
-    common = {"MASTER_ADDR": "127.0.0.1", "WORLD_SIZE": "2", "NODE_RANK": "0"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(output)],
-            env={**os.environ, **common, "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        said = [process.communicate(timeout=120)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    finish([start("two_ranks.py", str(output), rank=rank) for rank in range(2)], limit_s=120)
     loaded: Results = json.loads(output.read_text())
     return loaded
 

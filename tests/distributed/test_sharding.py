@@ -1,40 +1,20 @@
 """Two real processes over gloo, FSDP2: the same training as one process, at half the memory per process."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from reference.every_method import METHODS
+from reference.ranks import finish, start
 
-SCRIPT = Path(__file__).parents[1] / "reference" / "sharded.py"
 CLOCKS = ("time/", "tokens/per_s", "memory/")
-
-
-def start(folder: Path, world: int, rank: int) -> subprocess.Popen[str]:
-    places = {"MASTER_ADDR": "127.0.0.1", "WORLD_SIZE": "2", "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(folder), str(world)],
-        env={**os.environ, **(places if world > 1 else {}), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("sharded")
-    processes = [start(folder, 1, 0), start(folder, 2, 0), start(folder, 2, 1)]
-    try:
-        said = [process.communicate(timeout=300)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0, 0], "\n".join(text[-3000:] for text in said)
+    places = [(1, 0), (2, 0), (2, 1)]
+    finish([start("sharded.py", str(folder), str(world), rank=rank, world=world) for world, rank in places], 300)
     names = {"one": "world1rank0", "two": "world2rank0", "other": "world2rank1"}
     return {key: torch.load(folder / f"{name}.pt", weights_only=False) for key, name in names.items()}
 
