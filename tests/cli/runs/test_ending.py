@@ -187,7 +187,7 @@ def test_a_run_that_a_callback_has_ended_goes_on_as_if_it_had_not(qstar: Call) -
     assert code == 0, err
     assert step_of(LAST) == 2
     code, _, err = qstar(*words, "--ckpt_path=last")
-    assert (code, "give --trainer.callbacks=small_run.Enough, or something else" in err) == (2, True)
+    assert (code, "give --trainer.callbacks+=small_run.Enough, or something else" in err) == (2, True)
     later = ("--trainer.callbacks+=small_run.Enough", "--trainer.callbacks.step=99")
     code, _, err = qstar(*words, *later, "--ckpt_path=last")
     assert code == 0, err
