@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from qstar_pl import locks
 from qstar_pl.errors import UserError
 from qstar_pl.locks import LIMIT_S, Holder, Lock, check_free
+from qstar_pl.locks import holder as holder_module
+from qstar_pl.locks import lock as lock_module
 
 HOLD = """
 import sys, time
@@ -115,7 +116,7 @@ def test_who_is_gone(tmp_path: Path, changes: dict, age_s: float, gone: bool, mo
 def test_a_damaged_one_is_in_the_way_for_a_moment_only(
     tmp_path: Path, content: bytes, touched_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "UNREADABLE_S", 0.2)
+    monkeypatch.setattr(lock_module, "UNREADABLE_S", 0.2)
     path = tmp_path / ".lock"
     path.write_bytes(content)
     os.utime(path, (time.time() - touched_s,) * 2)
@@ -131,7 +132,9 @@ def test_one_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
     """On a file system without links it is empty for a moment."""
     path = tmp_path / ".lock"
     path.touch()
-    content = json.dumps(asdict(replace(Holder.myself(), pid=os.getppid(), started=locks._started(os.getppid()))))
+    content = json.dumps(
+        asdict(replace(Holder.myself(), pid=os.getppid(), started=holder_module._started(os.getppid())))
+    )
     writer = threading.Timer(0.3, path.write_text, (content,))
     writer.start()
     with pytest.raises(UserError, match=f"process {os.getppid()} on"):
@@ -140,7 +143,7 @@ def test_one_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_the_holder_shows_that_it_lives_and_notices_a_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "BEAT_S", 0.02)
+    monkeypatch.setattr(lock_module, "BEAT_S", 0.02)
     path = tmp_path / ".lock"
     lock = Lock.acquire(path, "")
     os.utime(path, (0, 0))
@@ -158,7 +161,7 @@ def test_the_holder_shows_that_it_lives_and_notices_a_loss(tmp_path: Path, monke
 
 def test_a_failed_look_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network file system is away for a moment: the touches must go on afterwards."""
-    monkeypatch.setattr(locks, "BEAT_S", 0.02)
+    monkeypatch.setattr(lock_module, "BEAT_S", 0.02)
     path, failures, read = tmp_path / ".lock", [], Path.read_text
     lock = Lock.acquire(path, "")
 
@@ -205,7 +208,7 @@ def test_start_times_count_where_both_are_known(
     held: str, now: str | None, gone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without /proc they are not: there, whether such a process is there decides."""
-    monkeypatch.setattr(locks, "_started", lambda _: now)
+    monkeypatch.setattr(holder_module, "_started", lambda _: now)
     assert replace(Holder.myself(), started=held).is_gone(0.0) is gone
 
 
@@ -243,8 +246,8 @@ def test_a_slow_process_does_not_remove_the_lock_of_one_that_was_quicker(tmp_pat
     write(path, stale)
     first = Lock.acquire(path, "what")
     held = path.stat().st_ctime_ns
-    assert locks._put_aside(path, stale) is False
-    assert locks._put_aside(path, None) is False
+    assert lock_module._put_aside(path, stale) is False
+    assert lock_module._put_aside(path, None) is False
     assert path.stat().st_ctime_ns == held, "at no moment was it away"
     assert first.taken_from == stale
     first.release()
@@ -254,7 +257,7 @@ def test_a_slow_process_does_not_remove_the_lock_of_one_that_was_quicker(tmp_pat
 def test_a_claim_that_a_kill_left_is_in_the_way_for_a_moment_only(
     tmp_path: Path, age_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "CLAIM_S", 0.2)
+    monkeypatch.setattr(lock_module, "CLAIM_S", 0.2)
     write(tmp_path / ".lock", replace(Holder.myself(), pid=2**22 + 1))
     (tmp_path / ".lock.claim").touch()
     os.utime(tmp_path / ".lock.claim", (time.time() - age_s,) * 2)
