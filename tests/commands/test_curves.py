@@ -27,3 +27,8 @@ def test_runs_that_do_not_log_the_metric_are_left_out(curve: Path, tmp_path: Pat
         main([*words, "--key=reward/gold"])
     with pytest.raises(UserError, match="does not exist"):
         main([str(tmp_path / "gone.csv"), *words, "--key=beta/mean"])
+
+
+def test_a_suffix_that_no_figure_has_is_one_line(qstar) -> None:
+    code, out, err = qstar("curves", "metrics.csv", "--key=beta/mean", "--output=curves.gif")
+    assert (code, out, err) == (2, "", "error: --output must end in .png, .pdf or .svg, got curves.gif\n")

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 from qstar_pl.cli.errors import MISTAKE, say
 from qstar_pl.cli.messages import essence
+from qstar_pl.errors import UserError
+from qstar_pl.figures import check_suffix
 
 _REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
 _INVALID = re.compile(r"^argument (?P<name>\S+): invalid (?P<kind>\S+) value: '(?P<value>.*)'$")
@@ -23,6 +25,16 @@ def place(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError("must name a file or a folder, got nothing")
     return Path(text)
+
+
+def figure(text: str) -> Path:
+    """Return the path of a figure; refuses one whose suffix names no format that figures are written in."""
+    path = place(text)
+    try:
+        check_suffix(path, "")
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error).strip()) from error
+    return path
 
 
 class ToolParser(argparse.ArgumentParser):

@@ -10,7 +10,7 @@ The x-axis is the optimizer step, or any metric that is logged in the same rows:
 import sys
 from collections.abc import Sequence
 
-from qstar_pl.cli.tool_parser import ToolParser, place
+from qstar_pl.cli.tool_parser import ToolParser, figure, place
 from qstar_pl.experiments.curves import save_curves
 
 
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("metrics", type=place, nargs="+", help="metrics.csv of each run")
     parser.add_argument("--key", action="append", required=True, help="metric, e.g. beta/mean; once per panel")
     parser.add_argument("--x", default="step", help="step (default), samples/total, generated/total, time/wall_s, …")
-    parser.add_argument("--output", type=place, required=True, help="figure; its suffix says the format")
+    parser.add_argument("--output", type=figure, required=True, help="figure: a .png, .pdf or .svg")
     arguments = parser.parse_args(argv)
     for file, key in save_curves(arguments.metrics, arguments.key, arguments.x, arguments.output):
         print(f"left out: {file} has no {key} beside {arguments.x}")

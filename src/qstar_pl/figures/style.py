@@ -1,0 +1,73 @@
+"""Lines that differ in color, dashes and marker, so that they can be told apart by every eye and in black and white."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette (jfly.uni-koeln.de/color), which color-blind readers can tell apart; yellow, too pale for
+lines on white, is left out."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
+MARKED = 8
+"""About so many points of a long line carry its marker."""
+
+SETTINGS: dict[str, Any] = {
+    # It comes with matplotlib and has α, θ, π, ‖, ½ and ∞; a reader's own settings may name a font without them.
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "figure.titlesize": 10.5,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 9.0,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.0,
+    "legend.frameon": False,
+    "legend.handlelength": 3.0,  # long enough for all dashes
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.0,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.25,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,  # 0.5003 as itself, not as "3e-4 + 5e-1" in a corner
+    "savefig.dpi": 150,
+    "pdf.fonttype": 42,  # TrueType, which journals ask for
+    "svg.hashsalt": "qstar-pl",  # else ids inside an SVG differ from one writing to the next
+}
+"""On top of matplotlib's own defaults; what a user's matplotlibrc says does not count, so a figure's bytes follow from
+its numbers."""
+
+
+@dataclass(frozen=True)
+class LineStyle:
+    """One of the looks of a line or of a cloud of points."""
+
+    color: str
+    dashes: Any
+    marker: str
+
+    def line(self, points: int) -> dict[str, Any]:
+        """Return keywords of `Axes.plot` for a line of so many points, of which some are marked, and a lone one is."""
+        every = max(1, points // MARKED)
+        return {"color": self.color, "linestyle": self.dashes, "marker": self.marker, "markevery": every}
+
+
+def line_style(number: int) -> LineStyle:
+    """Return the look of line `number`, from 0: the first 28 are all different."""
+    return LineStyle(COLORS[number % len(COLORS)], DASHES[number % len(DASHES)], MARKERS[number % len(MARKERS)])
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in this project's style within the block, and as before after it."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
+        yield

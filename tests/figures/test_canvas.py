@@ -1,0 +1,120 @@
+"""Files of figures: their formats, their bytes, and what is left alone around them."""
+
+import logging
+import math
+import warnings
+from pathlib import Path
+
+import pytest
+
+from qstar_pl.errors import UserError
+from qstar_pl.figures import (
+    check_suffix,
+    drawn,
+    finite_points,
+    legend_below,
+    line_style,
+    note,
+    plain,
+    ratio_axis,
+    title,
+)
+
+
+def draw(path: Path) -> Path:
+    with drawn(path, 2.0) as figure:
+        axis = figure.subplots()
+        axis.plot([0, 1], [0.5, 2.0], label="D(q‖π_θ), α, ½", **line_style(1).line(2))
+        ratio_axis(axis.yaxis)
+        title(figure, "α of π_θ")
+        note(axis, "1 of 2", "", "3")
+        legend_below(figure)
+    return path
+
+
+@pytest.mark.parametrize(("suffix", "begin"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".SVG", b"<?xml")])
+def test_the_suffix_says_the_format_and_the_numbers_the_bytes(tmp_path: Path, suffix: str, begin: bytes) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no letter is missing from the font
+        first = draw(tmp_path / "new" / f"a{suffix}").read_bytes()
+    assert first.startswith(begin)
+    assert draw(tmp_path / f"b{suffix}").read_bytes() == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"b{suffix}", "new"]
+
+
+def test_another_suffix_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:
+    for name in ("figure", "figure.gif"):
+        with (
+            pytest.raises(UserError, match=r"^output must end in \.png, \.pdf or \.svg, got .*figure"),
+            drawn(tmp_path / name),
+        ):
+            raise AssertionError
+    check_suffix(Path("a.PNG"))
+
+
+def test_a_failed_figure_leaves_the_older_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"older")
+    with pytest.raises(ZeroDivisionError), drawn(path):
+        1 / 0  # noqa: B018
+    assert path.read_bytes() == b"older"
+
+
+def test_settings_of_the_caller_neither_count_nor_change(tmp_path: Path) -> None:
+    import matplotlib as mpl
+
+    logging.getLogger("matplotlib").setLevel(logging.NOTSET)
+    first = draw(tmp_path / "a.png").read_bytes()
+    with mpl.rc_context({"font.family": ["no such font"], "lines.linewidth": 9.0}):
+        assert draw(tmp_path / "b.png").read_bytes() == first
+        assert mpl.rcParams["lines.linewidth"] == 9.0
+    assert logging.getLogger("matplotlib").level == logging.NOTSET
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    names = ["a$b$", "_hidden", "x" * 300, "数据", "a_b^c{"]
+    with drawn(tmp_path / "a.png", 2.0) as figure:
+        axis = figure.subplots()
+        for number, name in enumerate(names):
+            axis.plot([0], [number], label=plain(name), **line_style(number).line(1))
+        legend_below(figure)
+        shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert shown[0] == r"a\$b\$"
+    assert shown[1].strip() == "_hidden"
+    assert len(shown[2]) == 70
+    assert len(shown) == len(names)
+
+
+def test_lines_differ_in_more_than_their_color() -> None:
+    styles = [line_style(number) for number in range(28)]
+    assert len(set(map(str, styles))) == 28
+    assert len({(str(style.dashes), style.marker) for style in styles}) == 28, "in black and white too"
+
+
+def test_numbers_that_are_none_are_counted() -> None:
+    points = [(0.0, 1.0), (1.0, math.nan), (2.0, math.inf)]
+    assert finite_points(points) == ([(0.0, 1.0)], "2 of 3 points NaN or infinite")
+    assert finite_points(points[:1]) == (points[:1], "")
+
+
+def test_ratios_have_ticks_that_one_can_read(tmp_path: Path) -> None:
+    def ticks(low: float, high: float) -> list[str]:
+        with drawn(tmp_path / "a.png", 2.0) as figure:
+            axis = figure.subplots()
+            axis.set_ylim(low, high)
+            ratio_axis(axis.yaxis)
+            axis.set_ylim(low, high)
+            figure.canvas.draw()
+            shown = [label.get_text() for label in axis.get_yticklabels()]
+            assert axis.transData.transform((0, 1.0))[1] == pytest.approx(
+                (axis.transData.transform((0, 0.5))[1] + axis.transData.transform((0, 2.0))[1]) / 2
+            )
+        return shown
+
+    assert ticks(0.25, 4.0) == ["¼", "½", "1", "2", "4"]
+    assert ticks(0.4, 3.0) == ["½", "1", "2"]
+    assert "1" in ticks(0.9, 1.1)
+    assert "1.05" in ticks(0.9, 1.1)
+    wide = ticks(2.0**-30, 2.0**30)
+    assert "1" in wide
+    assert len(wide) <= 9
