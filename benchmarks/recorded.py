@@ -61,11 +61,14 @@ def cases(rows: Path) -> Iterator[Case]:
     for kind in ("sampler", "target"):
         for file in sorted((REPOSITORY / "configs" / kind).glob("*.yaml")):
             if not re.search("execution|gpt2", file.stem):
-                # A law over candidates needs the sampler that has them.
-                of_candidates = file.stem in ("best_of_n", "high_reward", "reward_only") and kind == "target"
-                sampler = (f"--model.sampler={CONFIGS}/sampler/candidate_set.yaml",) if of_candidates else ()
+                of_candidates = file.stem in ("best_of_n", "high_reward", "candidate_set")
+                # A law over candidates needs the sampler that has them; a set gives two answers, and LeaveOneOut needs
+                # another set beside it.
+                words = ("--model.samples_per_prompt=4",) if of_candidates else ()
+                if of_candidates and kind == "target":
+                    words = (*words, f"--model.sampler={CONFIGS}/sampler/candidate_set.yaml")
                 option = f"--model.{kind}={CONFIGS}/{kind}/{file.name}"
-                yield Case(f"{kind} {file.stem}", (*q_star, *sampler, option))
+                yield Case(f"{kind} {file.stem}", (*q_star, *words, option))
     small = ("--end_idx=6", "--samples_per_prompt=2", "--max_new_tokens=8", "--batch_size=4", "--quiet")
     generate = ("generate", "--model_theta=tiny/policy", "--output=out.jsonl", *small)
     yield Case("generate from π_θ", generate)
