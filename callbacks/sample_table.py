@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from qstar_pl.checks import at_least
+from qstar_pl.console import SpellingConsole
 from qstar_pl.types import RolloutReport
 
 from .log_weights import row_log_weights
@@ -88,16 +85,15 @@ def sample_rows(report: RolloutReport, count: int) -> list[list[Any]]:
 
 
 def _render(rows: list[list[Any]], width: int, step: int) -> str:
+    console = SpellingConsole()
     table = Table(title=f"samples at step {step}", show_lines=True)
     for name in _COLUMNS:
         table.add_column(name, overflow="fold", justify="left" if name in ("prompt", "completion") else "right")
     for prompt, completion, *numbers in rows:
-        # Text and not str, since what a model writes may look like rich's markup.
-        texts = [Text(prompt[-width:]), Text(completion[:width])]
-        table.add_row(*texts, *(Text(f"{number:.3g}") for number in numbers))
+        # Verbatim, since what a model writes may look like rich's markup.
+        texts = [console.verbatim(prompt[-width:]), console.verbatim(completion[:width])]
+        table.add_row(*texts, *(f"{number:.3g}" for number in numbers))
     # Drawn into a string as the terminal would show it, since the progress bar does the printing.
-    terminal = Console()
-    console = Console(file=io.StringIO(), width=terminal.width, force_terminal=sys.stdout.isatty())
     with console.capture() as captured:
         console.print(table)
     return captured.get()

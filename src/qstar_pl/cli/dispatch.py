@@ -15,6 +15,7 @@ from pathlib import Path
 from qstar_pl import __version__
 from qstar_pl.cli.errors import one_line_errors
 from qstar_pl.errors import UserError
+from qstar_pl.spelling import make_printable
 
 FOLDER = Path(__file__).resolve().parents[1] / "commands"
 """Every file in it is a command: its first line says what it does, its `main(argv: Sequence[str]) -> int` does it."""
@@ -103,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    make_printable()
     if "" not in sys.path:
         sys.path.append("")  # finds classes in the user's own files; last, so that they hide no installed package
     return one_line_errors(lambda: _dispatch(words))

@@ -50,8 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=place, help="folder; default: <first file>.analysis beside it")
     arguments = parser.parse_args(argv)
     # Only now, so that --help answers at once.
-    from rich.console import Console
-
+    from qstar_pl.console import SpellingConsole
     from qstar_pl.generation.analyze_figures import save_figures
     from qstar_pl.generation.analyze_reading import SUFFIX, find_diagnostics, read_diagnostics
     from qstar_pl.generation.analyze_report import markdown, print_analysis
@@ -64,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"output must be a folder, which several files go into, got {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     analysis = analyze(runs)
-    console = Console()
+    console = SpellingConsole()
     console.width = max(console.width, 140)  # rich takes 80 columns for a pipe, which truncates numbers
     print_analysis(analysis, console)
     figures = save_figures(runs, folder)

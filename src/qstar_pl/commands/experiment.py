@@ -16,8 +16,7 @@ from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from qstar_pl.console import SpellingConsole
     from qstar_pl.experiments.seeds import SeedResult
 
 DEFAULT = "experiment/tiny_"
@@ -44,7 +43,7 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
     return f"{text} ± {stdev(values):.{digits}f}" if len(values) > 1 else text
 
 
-def print_comparison(results: dict[str, list[SeedResult]], console: Console) -> None:
+def print_comparison(results: dict[str, list[SeedResult]], console: SpellingConsole) -> None:
     """Print one line per configuration."""
     from rich.table import Table
 
@@ -81,9 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, overrides = parser.parse_known_args(argv)
     at_least(1, seeds=arguments.seeds)
     import torch
-    from rich.console import Console
 
     from qstar_pl.cli.build import build
+    from qstar_pl.console import SpellingConsole
     from qstar_pl.experiments.seeds import run_seed
 
     wanted = arguments.config or [name for name in names() if name.startswith(DEFAULT)]
@@ -97,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Written after every configuration, so that stopping early loses nothing.
         kept = {name: [asdict(seed) for seed in seeds] for name, seeds in results.items()}
         (arguments.output / "results.json").write_text(json.dumps(kept))
-    print_comparison(results, Console(width=160))
+    print_comparison(results, SpellingConsole(width=160))
     return 0
 
 

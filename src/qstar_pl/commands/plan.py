@@ -9,12 +9,12 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from lightning.pytorch import Trainer
-from rich.console import Console
 from rich.table import Table
 
 from qstar_pl.cli.quiet import quieten
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.cli.trainer import TrainerCLI
+from qstar_pl.console import SpellingConsole
 from qstar_pl.planning import memory, speed
 from qstar_pl.planning.cluster import Cluster
 from qstar_pl.planning.configured import models_of, run_of
@@ -33,7 +33,7 @@ class PlanCLI(TrainerCLI):
 
 def print_plan(phases: dict[str, dict[str, float]], times: Speed, steps: int | None, cluster: Cluster) -> None:
     """Print memory and time, and the assumptions behind both."""
-    console = Console(width=110)
+    console = SpellingConsole(width=110)
     table = Table(title=f"memory of one of {cluster.ranks} processes, GiB", title_justify="left")
     for heading, justify in (("phase", "left"), ("what", "left"), ("GiB", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]

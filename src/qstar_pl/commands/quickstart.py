@@ -17,8 +17,7 @@ from qstar_pl.cli.shipped import configuration
 from qstar_pl.cli.tool_parser import ToolParser, place
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from qstar_pl.console import SpellingConsole
     from qstar_pl.experiments.seeds import SeedResult
 
 CONFIG = "experiment/quickstart"
@@ -26,7 +25,7 @@ CONFIG = "experiment/quickstart"
 REWARDS = ("gold", "proxy")
 
 
-def print_summary(results: Sequence[SeedResult], console: Console) -> int:
+def print_summary(results: Sequence[SeedResult], console: SpellingConsole) -> int:
     """Print a line per seed and return how many of them raised the gold reward."""
     from rich.table import Table
 
@@ -63,16 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     at_least(1, seeds=arguments.seeds)
     config = configuration(arguments.config)
     import torch
-    from rich.console import Console
 
     from qstar_pl.cli.build import build
+    from qstar_pl.console import SpellingConsole
     from qstar_pl.experiments.quickstart import save_figure
     from qstar_pl.experiments.seeds import run_seed
 
     # Models of some hundred thousand parameters gain nothing from more threads, and on shared cores, threads that wait
     # for each other at every small operation make the run several times slower.
     torch.set_num_threads(1)
-    console = Console()
+    console = SpellingConsole()
     console.width = max(console.width, 100)  # rich takes 80 columns for a pipe, which truncates numbers
     results = [run_seed(build, seed, config, arguments.output, overrides) for seed in range(arguments.seeds)]
     print_summary(results, console)

@@ -18,8 +18,9 @@ DEFAULT_PROMPTS = ("Once upon a time", "The little dog", "One day, a girl", "He 
 
 def print_table(measured: PairStatistics, reference: PairStatistics, contexts: int, factor: float = 1.0) -> None:
     """Print the measured and the reference values, and their difference."""
-    from rich.console import Console
     from rich.table import Table
+
+    from qstar_pl.console import SpellingConsole
 
     sharpened = "" if factor == 1 else f", logits × {factor:g}"
     table = Table(title=f"q* on {contexts} contexts{sharpened}", title_justify="left")
@@ -37,7 +38,7 @@ def print_table(measured: PairStatistics, reference: PairStatistics, contexts: i
     for name, label in labels.items():
         left, right = getattr(measured, name), getattr(reference, name)
         table.add_row(label, f"{left:.6f}", f"{right:.6f}", f"{abs(left - right):.1e}")
-    Console().print(table)
+    SpellingConsole().print(table)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,13 +11,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = ToolParser(prog="qstar tiny-world", description="Make the tiny world's tokenizer and models.")
     parser.add_argument("--only", choices=("policy", "expert", "reward"), help="make only this model again")
     only = parser.parse_args(argv).only
-    from rich.console import Console
-
+    from qstar_pl.console import SpellingConsole
     from qstar_pl.experiments.tiny_world import EXPERT, POLICY, train_language_model, train_reward
     from qstar_pl.models.tiny import ASSETS
     from qstar_pl.tiny_world.tokenizer import build_tokenizer
 
-    console = Console()
+    console = SpellingConsole()
     build_tokenizer(ASSETS / "tokenizer")
     for name, recipe in (("policy", POLICY), ("expert", EXPERT)):
         if only not in (None, name):

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from lightning.pytorch.utilities import rank_zero_only
-from rich.console import Console
 
+from qstar_pl.console import SpellingConsole
 from qstar_pl.errors import UserError
 
 Rules = Sequence[tuple[str, str]]
@@ -60,4 +60,4 @@ def speaking(rules: Rules) -> Iterator[None]:
 @rank_zero_only
 def announce(text: str) -> None:
     """Print what was found out about the data, on one process only."""
-    Console().print(worded(text), markup=False, highlight=False, soft_wrap=True)
+    SpellingConsole().print(worded(text), markup=False, highlight=False, soft_wrap=True)

@@ -18,7 +18,7 @@ def read_curve(metrics_csv: Path, key: str, x: str = "step") -> list[tuple[float
     """
     if not metrics_csv.is_file():
         raise UserError(f"metrics must be files that a CSVLogger wrote, got {metrics_csv}, which does not exist")
-    with metrics_csv.open(newline="") as file:
+    with metrics_csv.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
         columns = rows.fieldnames or []
         for option, name in (("key", key), ("x", x)):

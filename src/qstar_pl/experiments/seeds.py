@@ -47,7 +47,7 @@ class SeedResult:
 def read_series(metrics_csv: Path) -> Series:
     """Read a CSVLogger's file into (step, value) pairs per metric."""
     series: Series = {}
-    with metrics_csv.open(newline="") as file:
+    with metrics_csv.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             for key, value in row.items():
                 if key not in {"step", "epoch"} and value:

@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from qstar_pl.console import SpellingConsole
 from qstar_pl.generation.data import GenerationData
 
 EVERY_S = 30.0
@@ -21,7 +21,7 @@ class GenerationProgress(Callback):
     Shown by process 0 for its own answers and tokens; other processes run at about the same speed.
     """
 
-    def __init__(self, show: bool = True, console: Console | None = None, every_s: float = EVERY_S) -> None:
+    def __init__(self, show: bool = True, console: SpellingConsole | None = None, every_s: float = EVERY_S) -> None:
         """Describe the display.
 
         Args:
@@ -31,7 +31,7 @@ class GenerationProgress(Callback):
 
         """
         self.show = show
-        self.console = console or Console(stderr=True)
+        self.console = console or SpellingConsole(stderr=True)
         self.every_s = every_s
         self.rows = 0
         """Number of answers of this run and process."""

@@ -70,7 +70,7 @@ class Holder:
 
 def _machine() -> str:
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""
@@ -88,7 +88,7 @@ def _started(pid: int) -> str | None:
     try:
         # The program's name, in parentheses, may hold spaces and parentheses: split after the last one. What follows is
         # the third field, the state; the 22nd is the start.
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *fields = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()
     except OSError:
         return "" if hidden else None
     return None if state in "ZX" else fields[18]

@@ -153,8 +153,8 @@ def _link(own: Path, path: Path) -> bool:
         if own.stat().st_nlink == 2:  # NFS lost the answer, not the link
             return True
         try:  # a file system without links
-            with path.open("x") as file:
-                file.write(own.read_text())
+            with path.open("x", encoding="utf-8") as file:
+                file.write(own.read_text(encoding="utf-8"))
         except FileExistsError:
             return False
     return True
@@ -199,7 +199,7 @@ def _look(path: Path) -> Holder | None:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
             return None
-        return Holder(**json.loads(path.read_text()))
+        return Holder(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 

@@ -91,7 +91,7 @@ def _has_name(number: int) -> bool:
 def _mapped(number: int) -> bool:
     """Return whether the current user namespace has such an id."""
     try:
-        with open("/proc/self/uid_map") as file:  # noqa: PTH123
+        with open("/proc/self/uid_map", encoding="utf-8") as file:  # noqa: PTH123
             lines = [[int(word) for word in line.split()] for line in file]
     except OSError:
         return False

@@ -184,7 +184,8 @@ def _descendants() -> list[int]:
     parents: dict[int, int] = {}
     # stat reads "pid (name) state parent …"; a name may hold blanks and brackets, so the last bracket counts.
     for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
-        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat") as file:  # noqa: PTH123
+        stat = f"/proc/{name}/stat"  # a name in it may be any bytes, which latin-1 can read
+        with contextlib.suppress(OSError, ValueError, IndexError), open(stat, encoding="latin-1") as file:  # noqa: PTH123
             parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
     own, found = os.getpid(), set[int]()
     while fresh := {one for one, parent in parents.items() if parent in found | {own}} - found:

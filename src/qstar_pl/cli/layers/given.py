@@ -113,7 +113,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     """
     try:
-        loaded = yaml.safe_load(path.read_text())
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError:
         return {}
     except UnicodeDecodeError as error:

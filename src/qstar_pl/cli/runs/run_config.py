@@ -58,7 +58,7 @@ class RunConfig(SaveConfigCallback):
         super().setup(trainer, pl_module, stage)
 
     def _write(self, path: Path) -> None:
-        if path.exists() and path.read_text() == self._dumped():
+        if path.exists() and path.read_text(encoding="utf-8") == self._dumped():
             return
         with replacing(path) as beside:  # whole or not at all, also on a full disk
             beside.write_text(self._dumped())
