@@ -10,6 +10,7 @@ models.
 Run for real are, here, what reads data, exports, plots, plans or judges programs, and a training; under `slow`, every
 block of commands from its first line to its last, with sizes cut down by options at the end. Parsed only: what needs
 several GPUs (docs/cluster.md), the recipe of the tests themselves, and benchmarks, which take minutes to hours.
+The pages of docs/cookbook have a test of their own, which does all that they say (test_cookbook.py).
 """
 
 import argparse
@@ -22,87 +23,26 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import chdir
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from documents import COOKBOOK, DOCUMENTS, REPOSITORY, Command, blocks, commands_of, documented, name_of
 from small_run import SMALL
 
 from qstar_pl.cli import main
 from qstar_pl.cli.dispatch import TRAINER_COMMANDS, commands, module_of
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
-SHELLS = ("bash", "sh", "shell", "console")
-INDENTED = re.compile(r"^ {4}(?=(?:qstar|just|python|\./dev) )(.*)$", re.M)
-SPAN = re.compile(r"(?<!`)`((?:qstar|just|python|\./dev)(?: [^`\n]+)?)`(?!`)")
-OPTION = re.compile(r"^qstar [a-z-]+ --(?!help|print_config)\w+$")
-"""A span that names an option of a command; nothing that could be run."""
-LAUNCHER = re.compile(r"^(?:srun|torchrun\s.*?-m)\s+(?:qstar_pl|qstar)\s+")
-HANDLED = ("qstar", "just", "python", "srun", "torchrun")
 TOOLS = {name: module_of(name) for name in commands() if name not in TRAINER_COMMANDS}
 CHEAP = ("data", "export", "curves", "plan", "pass-at-k", "validate")
 """What is run for real in the fast part, beside one training."""
 
 
-@dataclass(frozen=True)
-class Command:
-    where: str
-    words: tuple[str, ...]
-    """As a shell would split them; `qstar`, `just` or `python` is the first."""
-
-
-def lines_of(block: str) -> Iterator[str]:
-    """The commands of a block: continued lines joined, variables that the block sets put in."""
-    variables: dict[str, str] = {}
-    for line in block.replace("\\\n", " ").splitlines():
-        if match := re.match(r'^(\w+)="([^"]*)"$', line):
-            variables[match[1]] = match[2]
-            continue
-        for name, value in variables.items():
-            line = re.sub(rf"\${name}\b", value, line)
-        yield line
-
-
-def split(line: str) -> tuple[str, ...]:
-    words = shlex.split(LAUNCHER.sub("qstar ", line.strip()), comments=True)
-    if words[:1] == ["./dev"]:  # which hands its words to just
-        return ("just", *words[1:])
-    return ("qstar", *words[3:]) if words[:3] == ["python", "-m", "qstar_pl"] else tuple(words)
-
-
-def blocks(document: Path) -> Iterator[list[tuple[str, ...]]]:
-    for match in BLOCK.finditer(document.read_text()):
-        if match[1] in SHELLS:
-            yield [words for line in lines_of(match[2]) if (words := split(line))]
-
-
-def commands_of(document: Path) -> Iterator[tuple[str, ...]]:
-    text = document.read_text()
-    for block in blocks(document):
-        yield from (words for words in block if words[0] in HANDLED)
-    yield from (split(match[1]) for match in INDENTED.finditer(text))
-    spans = (match[1] for match in SPAN.finditer(BLOCK.sub("", text)))
-    yield from (split(span) for span in spans if not OPTION.match(span))
-
-
-def documented() -> list[Command]:
-    """Every command once, with the first document that has it."""
-    found: dict[tuple[str, ...], str] = {}
-    for file in DOCUMENTS:
-        for words in commands_of(file):
-            found.setdefault(words, file.name)
-    return [Command(where, words) for words, where in found.items()]
-
-
-def name_of(command: Command) -> str:
+def label(command: Command) -> str:
     return f"{command.where}: {' '.join(command.words)}"[:110]
 
 
-COMMANDS_IN_DOCS = documented()
+COMMANDS_IN_DOCS = [one for one in documented() if one.where not in {name_of(page) for page in COOKBOOK}]
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +150,7 @@ def check_benchmark(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert parsed.value.left == []
 
 
-@pytest.mark.parametrize("command", COMMANDS_IN_DOCS, ids=name_of)
+@pytest.mark.parametrize("command", COMMANDS_IN_DOCS, ids=label)
 def test_every_command_is_understood(
     command: Command, folder: Path, parse_only: None, monkeypatch: pytest.MonkeyPatch, lightning: None
 ) -> None:
@@ -258,20 +198,20 @@ CHEAP_COMMANDS = [one for one in COMMANDS_IN_DOCS if one.words[0] == "qstar" and
 CHEAP_COMMANDS = [one for one in CHEAP_COMMANDS if one.words[1] in CHEAP and "cluster" not in " ".join(one.words)]
 
 
-@pytest.mark.parametrize("command", [*CHEAP_COMMANDS, Command("README.md", ("qstar", "fit"))], ids=name_of)
+@pytest.mark.parametrize("command", [*CHEAP_COMMANDS, Command("README.md", ("qstar", "fit"))], ids=label)
 def test_cheap_commands_run(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, lightning: None) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")
     run(command.words)
 
 
-@pytest.mark.parametrize("command", COMMANDS_IN_DOCS, ids=name_of)
+@pytest.mark.parametrize("command", COMMANDS_IN_DOCS, ids=label)
 def test_nothing_is_left_to_be_filled_in(command: Command) -> None:
     assert [word for word in command.words if re.search(r"^(?:[A-Z]|FILE|FOLDER)$|…|\.\.\.|<.*>", word)] == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [one for one in DOCUMENTS if one not in COOKBOOK], ids=name_of)
 def test_every_block_runs(document: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, lightning: None) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")

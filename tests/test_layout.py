@@ -21,6 +21,7 @@ CROSS_CUTTING = {
     "cli/test_date.py",
     "commands/test_help.py",
     "distributed/test_command_line.py",
+    "test_cookbook.py",
     "test_dev.py",
     "test_documented_commands.py",
     "test_layout.py",

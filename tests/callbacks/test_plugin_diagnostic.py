@@ -1,48 +1,33 @@
 """A diagnostic from outside the package: one class, named by its path in YAML or on the command line."""
 
 import csv
+import sys
 from pathlib import Path
 
 import pytest
+from documents import recipe
 from lightning.pytorch import Trainer
 from reference.toy_training import make_rows, report_of, take, train
 from small_run import SMALL
 
 from qstar_pl.callbacks import MAX, Diagnostics, ESSDiagnostic, RolloutDiagnostic
 
-PLUG_IN = """
-from qstar_pl.callbacks import MAX, RolloutDiagnostic
-
-
-class LongestAnswer(RolloutDiagnostic):
-    prog_bar_keys = ("answers/longest",)
-
-    def __init__(self, unit: float = 1.0) -> None:
-        super().__init__()
-        self.unit = unit
-
-    def observe_rollout(self, report):
-        self.add("longest", report.weighted.scored.rollout.completion_mask.sum(-1).max(), MAX)
-
-    def compute(self, stats):
-        return {"answers/longest": stats["longest"] / self.unit} if "longest" in stats else {}
-"""
-
 
 @pytest.fixture(autouse=True)
 def somebodys_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "somebodys_diagnostic.py").write_text(PLUG_IN)
+    recipe("diagnostic", tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_diagnostic", raising=False)
 
 
 def test_it_is_added_to_the_defaults_by_its_path(qstar) -> None:
-    Path("more.yaml").write_text("- class_path: somebodys_diagnostic.LongestAnswer\n  init_args: {unit: 0.5}\n")
+    Path("more.yaml").write_text("- class_path: my_diagnostic.FarTokens\n  init_args: {bound: 0.0}\n")
     short = ("--trainer.max_steps=2", "--trainer.limit_val_batches=0", "--model.sampler.max_new_tokens=6")
     assert qstar("fit", *SMALL, *short, "--trainer.callbacks+=more.yaml")[0] == 0
     with Path("runs", "q_star", "version_0", "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
-    assert all(2 <= float(row["answers/longest"]) <= 12 and row["alpha/mean"] for row in rows)
+    assert all(float(row["weights_token/far_fraction"]) > 0.9 and row["alpha/mean"] for row in rows)
 
 
 class Longest(RolloutDiagnostic):

@@ -1,6 +1,7 @@
 """Samplers: what answers are drawn from, as a strategy."""
 
 from qstar_pl.samplers.candidate_set import CandidateSetSampler as CandidateSetSampler
+from qstar_pl.samplers.decoding import DecodingSampler as DecodingSampler
 from qstar_pl.samplers.geometric import GeometricSampler as GeometricSampler
 from qstar_pl.samplers.sampler import Sampler as Sampler
 from qstar_pl.samplers.single import PolicySampler as PolicySampler
