@@ -21,6 +21,7 @@ from .loss import LossDiagnostic as LossDiagnostic
 from .memory import MemoryDiagnostic as MemoryDiagnostic
 from .metrics_bus import MetricsListener as MetricsListener
 from .pareto import ParetoDiagnostic as ParetoDiagnostic
+from .preference import PreferenceDiagnostic as PreferenceDiagnostic
 from .reductions import LOGSUMEXP as LOGSUMEXP
 from .reductions import MAX as MAX
 from .reductions import MIN as MIN

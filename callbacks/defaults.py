@@ -15,6 +15,7 @@ from .lengths import LengthsDiagnostic
 from .loss import LossDiagnostic
 from .memory import MemoryDiagnostic
 from .pareto import ParetoDiagnostic
+from .preference import PreferenceDiagnostic
 from .reward import RewardDiagnostic
 from .run_report import RunReport
 from .sample_table import SampleTable
@@ -37,6 +38,7 @@ def default_diagnostics() -> list[Callback]:
         ParetoDiagnostic(),
         KLDiagnostic(),
         LengthsDiagnostic(),
+        PreferenceDiagnostic(),
         BetaDiagnostic(),
         GradientDiagnostic(),
         ThroughputDiagnostic(),

@@ -245,6 +245,8 @@ class StepReport(TensorFields):
     counts: Mapping[str, Tensor] = field(default_factory=dict)
     """[] of some terms: how many tokens, pairs or answers the mean is over, so that the mean over all of them can be
     formed whatever the micro-batches held. A term without one counts as 1 per micro-batch, as the loss does."""
+    pairs: Mapping[str, Tensor] = field(default_factory=dict)
+    """[pairs] each, by the key under which its mean over all pairs is logged; see `PairLogprobs.quantities`."""
     generated: int = 0
     """Completion tokens that the step sampled, kept or not, EOS included; 0 if its answers were data; on this rank."""
 

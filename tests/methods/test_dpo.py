@@ -2,10 +2,12 @@ import math
 
 import pytest
 import torch
+from lightning.pytorch import Callback, Trainer
 from recorder import Recorder
 
+from qstar_pl.callbacks import PreferenceDiagnostic
 from qstar_pl.errors import UserError
-from qstar_pl.methods import DPO
+from qstar_pl.methods import DPO, LEDPO
 from qstar_pl.qstar.losses import IPO, Hinge, Sigmoid
 
 
@@ -47,9 +49,9 @@ def test_margins_are_differences_of_sequence_log_ratios(fit, small_data, policy_
     for row in range(2):
         ratios = []
         for ids, mask in ((batch.chosen_ids, batch.chosen_mask), (batch.rejected_ids, batch.rejected_mask)):
-            ratio = module.log_ratios(batch.prompts, ids, mask)[row]
+            ratio = module.answer_logprobs(batch.prompts, ids, mask).log_ratios()[row]
             ratios.append(sequence(module.policy, row, ids, mask) - sequence(module.reference, row, ids, mask))
-            assert float(ratio.sum().detach()) == pytest.approx(ratios[-1], abs=1e-4)
+            assert float(ratio.detach()) == pytest.approx(ratios[-1], abs=1e-4)
         assert float(margins[row].detach()) == pytest.approx(ratios[0] - ratios[1], abs=1e-4)
 
 
@@ -64,8 +66,8 @@ def test_margins_of_ipo_are_means_over_tokens(fit, small_data, policy_options):
     lengths = [(int(c.sum()), int(r.sum())) for c, r in zip(batch.chosen_mask, batch.rejected_mask, strict=True)]
     assert any(chosen != rejected and min(chosen, rejected) > 1 for chosen, rejected in lengths)
     with torch.no_grad():
-        chosen = module_before_the_step.log_ratios(batch.prompts, batch.chosen_ids, batch.chosen_mask)
-        rejected = module_before_the_step.log_ratios(batch.prompts, batch.rejected_ids, batch.rejected_mask)
+        pairs = module_before_the_step.pair_logprobs(batch)
+        chosen, rejected = (answer.policy - answer.reference for answer in (pairs.chosen, pairs.rejected))
     expected = [float(c.sum()) / n - float(r.sum()) / m for c, r, (n, m) in zip(chosen, rejected, lengths, strict=True)]
     assert max(map(abs, expected)) > 1e-3
     assert reported.tolist() == pytest.approx(expected, abs=1e-5)
@@ -74,3 +76,53 @@ def test_margins_of_ipo_are_means_over_tokens(fit, small_data, policy_options):
 def test_beta_must_be_positive(policy_options):
     with pytest.raises(UserError, match="beta must be positive, got 0"):
         DPO(**policy_options, beta=0.0)
+
+
+def of_whole_pairs(module, batches):
+    """The means over all pairs, by forward passes over each text alone."""
+    found = []
+    for batch in batches:
+        betas = torch.as_tensor(module.betas(batch.prompts) if isinstance(module, LEDPO) else module.beta)
+        for row, beta in enumerate(betas.expand(len(batch)).tolist()):
+            prompt = batch.prompts.prompt_ids[row][batch.prompts.prompt_mask[row]]
+            rewards, logps = [], []
+            for ids, mask in ((batch.chosen_ids, batch.chosen_mask), (batch.rejected_ids, batch.rejected_mask)):
+                answer, sums = ids[row][mask[row]], []
+                for model in (module.policy, module.reference):
+                    logprobs = model(input_ids=torch.cat([prompt, answer])[None]).logits[0].log_softmax(-1)
+                    sums.append(float(logprobs[len(prompt) - 1 : -1].gather(-1, answer[:, None]).sum()))
+                rewards.append(beta * (sums[0] - sums[1]))
+                logps.append(sums[0])
+            found.append([*rewards, rewards[0] - rewards[1], float(rewards[0] > rewards[1]), *logps])
+    keys = ("rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen")
+    means = [sum(column) / len(found) for column in zip(*found, strict=True)]
+    return dict(zip((*keys, "logps/rejected"), means, strict=True))
+
+
+@pytest.mark.parametrize("make", [DPO, LEDPO, lambda **options: DPO(loss=IPO(), **options)])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_rewards_and_logps_are_means_over_pairs(fit, small_data, policy_options, make, accumulate):
+    """Of whole answers also under IPO, over all micro-batches, in training and in validation."""
+    recorder, wanted = Recorder(), []
+
+    class BeforeTheStep(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            if trainer.global_step == 1 and not wanted:  # the weights of the second step, whose pairs are not seen yet
+                wanted.append([parameter.clone() for parameter in pl_module.parameters()])
+
+    module = make(**policy_options)
+    callbacks = [recorder, BeforeTheStep(), PreferenceDiagnostic()]
+    options = {"max_steps": 2, "log_every_n_steps": 1, "accumulate_grad_batches": accumulate}
+    trainer = fit(module, small_data(), callbacks=callbacks, **options)
+    logged = {key: float(value) for key, value in trainer.callback_metrics.items()}
+    with torch.no_grad():
+        for parameter, value in zip(module.parameters(), wanted[0], strict=True):
+            parameter.copy_(value)
+        assert logged == pytest.approx(of_whole_pairs(module, recorder.batches[accumulate:]), abs=1e-4)
+
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
+    measured = trainer.validate(module, small_data(eval_batch_size=3), verbose=False)[0]
+    batches = list(trainer.val_dataloaders[2])
+    with torch.no_grad():
+        expected = of_whole_pairs(module, batches)
+    assert {key: measured[f"val/{key}"] for key in expected} == pytest.approx(expected, abs=1e-4)

@@ -40,11 +40,18 @@ def test_loss_is_bradley_terry_plus_centring(fit, small_data):
     assert float(recorder.reports[0].loss) == pytest.approx(likelihood + 0.5 * centring, rel=1e-4)
 
 
-def test_validation_reports_only_the_preference_accuracy(fit, small_data):
+def test_validation_reports_how_the_pairs_are_ranked(fit, small_data):
     module = RewardModeling(model=model_source())
     trainer = fit(module, small_data(), max_steps=2, limit_val_batches=1.0, val_check_interval=2)
-    assert set(trainer.callback_metrics) == {"val/preference_accuracy"}
-    assert 0 <= float(trainer.callback_metrics["val/preference_accuracy"]) <= 1
+    metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+    rewards = ("rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies")
+    assert set(metrics) == {"val/preference_accuracy", *(f"val/{key}" for key in rewards)}
+    pairs = [module.rewards(batch) for batch in trainer.val_dataloaders[2]]
+    chosen, rejected = (torch.cat(values) for values in zip(*pairs, strict=True))
+    assert metrics["val/rewards/chosen"] == pytest.approx(float(chosen.mean()), rel=1e-5)
+    assert metrics["val/rewards/margins"] == pytest.approx(float((chosen - rejected).mean()), rel=1e-5)
+    accuracy = float((chosen > rejected).float().mean())
+    assert metrics["val/rewards/accuracies"] == metrics["val/preference_accuracy"] == pytest.approx(accuracy)
 
 
 def test_centring_must_not_be_negative():

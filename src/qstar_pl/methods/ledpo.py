@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from qstar_pl.checks import at_least, positive
-from qstar_pl.evaluation.metrics import POLICY_METRICS, Beta, Comparisons, Metric
-from qstar_pl.methods.bases.preference_module import PreferenceModule
+from qstar_pl.evaluation.metrics import PAIR_METRICS, Beta, Comparisons, Metric
+from qstar_pl.methods.dpo import DPO
 from qstar_pl.methods.strategies.beta_head import BetaActivation, BetaHead, Softplus
 from qstar_pl.methods.strategies.beta_objective import BetaObjective, Joint
 from qstar_pl.types import LossReport, PreferenceBatch, PromptBatch
 
 
-class LEDPO(PreferenceModule):
+class LEDPO(DPO):
     """DPO whose β is learned, one for each prompt: β(x) = beta_min + beta_scale · act(w·ĥ(x) + b).
 
     h is the policy's last hidden state at the prompt's last token, before any answer; ĥ has length 1.
@@ -48,7 +48,7 @@ class LEDPO(PreferenceModule):
         prior_weight: float | None = None,
         objective: BetaObjective = Joint(),
         beta_lr: float = 1e-3,
-        metrics: list[Metric] = [*POLICY_METRICS, Beta()],  # noqa: B006 (nobody changes it)
+        metrics: list[Metric] = [*PAIR_METRICS, Beta()],  # noqa: B006 (nobody changes it)
         **kwargs: Any,
     ) -> None:
         """Describe β.
@@ -64,10 +64,10 @@ class LEDPO(PreferenceModule):
             objective: Joint, or HeldOut, whose β the data determine.
             beta_lr: learning rate of β's own parameters, scaled by the schedule like the policy's; no weight decay.
             metrics: what `validate` and `test` report; `metrics+=` adds to it.
-            **kwargs: see `PreferenceModule`.
+            **kwargs: see `DPO`.
 
         """
-        super().__init__(metrics=metrics, **kwargs)
+        super().__init__(beta=initial_beta, metrics=metrics, **kwargs)
         for name, value in {"beta_min": beta_min, "beta_scale": beta_scale, "beta_lr": beta_lr}.items():
             positive(**{name: value})
         if prior_weight is None:
@@ -118,13 +118,15 @@ class LEDPO(PreferenceModule):
 
     def training_step(self, batch: PreferenceBatch, batch_idx: int) -> dict[str, Any]:
         """One gradient of the objective and the prior, for the policy and for β."""
-        margins, betas = self.margins(batch), self.betas(batch.prompts)
+        pairs, betas = self.pair_logprobs(batch), self.betas(batch.prompts)
+        margins = pairs.margins(per_token=self.loss.per_token)
         fitted = self.objective(self.loss, margins, betas, batch.prompts.keys, self.initial_beta)
         prior = self.prior_weight * (betas / self.initial_beta).log().square().mean()
         loss = fitted.loss + prior
-        report = self.preference_report(batch, LossReport(loss, {**fitted.terms, "prior": prior}), margins, betas)
+        report = self.preference_report(batch, LossReport(loss, {**fitted.terms, "prior": prior}), pairs, betas)
         return self.step_output(replace(report, histograms={**report.histograms, "beta": betas}), loss)
 
     def comparisons(self, batch: PreferenceBatch) -> Comparisons:
-        """See `PolicyModule.comparisons`; with the β of every pair's prompt."""
-        return replace(super().comparisons(batch), quantities={"beta": self.betas(batch.prompts)})
+        """See `DPO.comparisons`; with the β of every pair's prompt."""
+        pairs, betas = self.pair_logprobs(batch), self.betas(batch.prompts)
+        return Comparisons(batch, margins=pairs.margins(), quantities={"beta": betas, **pairs.quantities(betas)})

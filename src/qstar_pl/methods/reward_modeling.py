@@ -15,6 +15,7 @@ from qstar_pl.models import Capabilities, Pretrained
 from qstar_pl.models.reward_parametrisation import RewardParametrisation, SequenceHead
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar.losses import bradley_terry_loss
+from qstar_pl.qstar.preferences import reward_quantities
 from qstar_pl.training.non_finite import NonFinite, Stop
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport
 
@@ -23,8 +24,8 @@ class RewardModeling(RLHFModule):
     """Fit r(x, y) to comparisons by the Bradley–Terry likelihood: loss = mean of −log σ(r_chosen − r_rejected).
 
     The likelihood leaves the mean reward free; `centring` (r_chosen + r_rejected)² pins it near zero (Eisenstein et
-    al. 2023). `parametrisation` says what r is a function of. `validate` and `test` report `preference_accuracy` (a
-    tie counts one half).
+    al. 2023). `parametrisation` says what r is a function of. `rewards/*` (see `PreferenceDiagnostic`) are logged in
+    training, and reported by `validate` and `test` beside `preference_accuracy` (a tie counts one half).
     """
 
     batch_type = PreferenceBatch
@@ -102,6 +103,7 @@ class RewardModeling(RLHFModule):
             },
             samples=len(batch),
             tokens=int(batch.chosen_mask.sum() + batch.rejected_mask.sum()),
+            pairs=reward_quantities(chosen, rejected),
         )
         return self.step_output(report, loss)
 
@@ -109,6 +111,7 @@ class RewardModeling(RLHFModule):
         """Measure how the pairs are ranked; prompts and demonstrations say nothing about a reward model."""
         if isinstance(batch, PreferenceBatch):
             chosen, rejected = self.rewards(batch)
+            compared = Comparisons(batch, margins=chosen - rejected, quantities=reward_quantities(chosen, rejected))
             for metric in self.wanted():
                 if isinstance(metric, ComparisonMetric):
-                    self.metrics.add(metric, metric.sums(Comparisons(batch, margins=chosen - rejected)))
+                    self.metrics.add(metric, metric.sums(compared))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qstar_pl.methods import PPO, RewardModeling, RLHFModule
-from qstar_pl.methods.bases.preference_module import PreferenceModule
+from qstar_pl.methods import DPO, PPO, RewardModeling, RLHFModule
 from qstar_pl.methods.bases.rollout_module import RolloutModule
 
 
@@ -45,5 +44,5 @@ def workload(module: RLHFModule, data: Any, prompt: int | None, answer: int | No
             # ⌈drawn / learned⌉ passes per epoch over the answers that were drawn.
             return Workload(drawn, learned, steps.epochs * -(-drawn // learned), prompt, length)
         return Workload(drawn, drawn, 1, prompt, length)
-    pairs = isinstance(module, PreferenceModule | RewardModeling)
+    pairs = isinstance(module, DPO | RewardModeling)
     return Workload(0, 2 * rows if pairs else rows, 1, prompt, answer or data.max_completion_tokens)

@@ -68,8 +68,8 @@ def test_preference_accuracy_and_kl_move_with_the_policy(validated, small_data):
     for batch in data.val_dataloader()[2]:
         assert isinstance(batch, PreferenceBatch)
         with torch.no_grad():
-            gains = module.log_ratios(batch.prompts, batch.chosen_ids, batch.chosen_mask).sum(-1)
-            losses = module.log_ratios(batch.prompts, batch.rejected_ids, batch.rejected_mask).sum(-1)
+            gains = module.answer_logprobs(batch.prompts, batch.chosen_ids, batch.chosen_mask).log_ratios()
+            losses = module.answer_logprobs(batch.prompts, batch.rejected_ids, batch.rejected_mask).log_ratios()
         right += float((gains > losses).sum())
         pairs += len(batch)
     assert metrics["val/preference_accuracy"] == pytest.approx(right / pairs)

@@ -2,6 +2,7 @@
 
 from qstar_pl.evaluation.metrics.beta import Beta as Beta
 from qstar_pl.evaluation.metrics.defaults import COMPARISON_METRICS as COMPARISON_METRICS
+from qstar_pl.evaluation.metrics.defaults import PAIR_METRICS as PAIR_METRICS
 from qstar_pl.evaluation.metrics.defaults import POLICY_METRICS as POLICY_METRICS
 from qstar_pl.evaluation.metrics.divergence import KLPolicyReference as KLPolicyReference
 from qstar_pl.evaluation.metrics.drawing import Drawing as Drawing
@@ -15,6 +16,7 @@ from qstar_pl.evaluation.metrics.metric import AnswerMetric as AnswerMetric
 from qstar_pl.evaluation.metrics.metric import ComparisonMetric as ComparisonMetric
 from qstar_pl.evaluation.metrics.metric import DemonstrationMetric as DemonstrationMetric
 from qstar_pl.evaluation.metrics.metric import Metric as Metric
+from qstar_pl.evaluation.metrics.pair_means import PairMeans as PairMeans
 from qstar_pl.evaluation.metrics.perplexity import Perplexity as Perplexity
 from qstar_pl.evaluation.metrics.preference_accuracy import PreferenceAccuracy as PreferenceAccuracy
 from qstar_pl.evaluation.metrics.rewards import RewardGold as RewardGold

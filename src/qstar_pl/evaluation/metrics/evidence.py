@@ -86,4 +86,4 @@ class Comparisons:
     """[pairs]: by how much the model prefers the answer that was preferred: in nats (log π_θ/π_init of the one minus
     that of the other), or in units of reward."""
     quantities: Mapping[str, Tensor] = field(default_factory=dict)
-    """[pairs] each: what else the method has of a pair (a learned β)."""
+    """[pairs] each: what else the method has of a pair (a learned β, the rewards of both answers)."""

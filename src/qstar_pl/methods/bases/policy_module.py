@@ -32,7 +32,7 @@ from qstar_pl.models.freeze import freeze
 from qstar_pl.models.logprobs import completion_logprobs, demonstration_logprobs
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import continuation_texts
-from qstar_pl.qstar.logprobs import sequence_logprobs
+from qstar_pl.qstar.preferences import AnswerLogprobs, PairLogprobs
 from qstar_pl.rewards import GoldReward, Reward, RewardModelReward
 from qstar_pl.rollout.absent import divergence_along
 from qstar_pl.rollout.truncation import Truncation
@@ -191,13 +191,20 @@ class PolicyModule(RLHFModule):
         ids = [row[mask].tolist() for row, mask in zip(rollout.completion_ids, rollout.completion_mask, strict=True)]
         return continuation_texts(self.tokenizer, ids)
 
-    def log_ratios(self, prompts: PromptBatch, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return log π_θ/π_init [prompts, time] of one given answer per prompt, in nats."""
+    def answer_logprobs(self, prompts: PromptBatch, ids: Tensor, mask: Tensor) -> AnswerLogprobs:
+        """Return what π_θ and π_init say of one given answer [prompts, time] per prompt."""
         index = torch.arange(len(prompts), device=ids.device)
         policy = completion_logprobs(self.policy_tokens, prompts, index, ids, mask)
         with torch.no_grad():
             reference = completion_logprobs(self.reference_tokens, prompts, index, ids, mask)
-        return policy - reference
+        return AnswerLogprobs(policy, reference, mask)
+
+    def pair_logprobs(self, batch: PreferenceBatch) -> PairLogprobs:
+        """Return what π_θ and π_init say of both answers of each pair."""
+        return PairLogprobs(
+            chosen=self.answer_logprobs(batch.prompts, batch.chosen_ids, batch.chosen_mask),
+            rejected=self.answer_logprobs(batch.prompts, batch.rejected_ids, batch.rejected_mask),
+        )
 
     @torch.no_grad()
     def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
@@ -240,10 +247,7 @@ class PolicyModule(RLHFModule):
 
     def comparisons(self, batch: PreferenceBatch) -> Comparisons:
         """Return what the policy makes of the pairs, for metrics to read."""
-        chosen = self.log_ratios(batch.prompts, batch.chosen_ids, batch.chosen_mask)
-        rejected = self.log_ratios(batch.prompts, batch.rejected_ids, batch.rejected_mask)
-        gains = sequence_logprobs(chosen, batch.chosen_mask), sequence_logprobs(rejected, batch.rejected_mask)
-        return Comparisons(batch, margins=gains[0] - gains[1])
+        return Comparisons(batch, margins=self.pair_logprobs(batch).margins())
 
     def draw_for_evaluation(self, prompts: PromptBatch, drawing: Drawing = Drawing()) -> Rollout:
         """Draw answers to every prompt, always with the same seed.
