@@ -42,9 +42,9 @@ from lightning.pytorch import Callback, Trainer
 from qstar_pl import files
 from qstar_pl.callbacks import default_diagnostics
 from qstar_pl.checkpoints import AtomicCheckpointIO
-from qstar_pl.checkpoints.finished import Finished
 from qstar_pl.cli import main as qstar
 from qstar_pl.cli.runs import metrics_file
+from qstar_pl.run_folders.finished import Finished
 
 STEPS = 60
 EVERY_COLUMN = 7

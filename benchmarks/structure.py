@@ -21,7 +21,20 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 NAME = "qstar_pl"
 ORDER = (
-    ("errors", "types", "checks", "files", "hashing", "locks", "renamed", "spelling", "console", "figures", "qstar"),
+    (
+        "errors",
+        "types",
+        "checks",
+        "files",
+        "hashing",
+        "locks",
+        "renamed",
+        "spelling",
+        "console",
+        "figures",
+        "run_folders",
+        "qstar",
+    ),
     ("callbacks",),
     ("sandbox", "tiny_world", "optim", "checkpoints"),
     ("models",),

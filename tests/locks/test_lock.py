@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from qstar_pl.errors import UserError
-from qstar_pl.locks import LIMIT_S, Holder, Lock, check_free
+from qstar_pl.locks import LIMIT_S, Holder, Lock, check_free, last_holder
 from qstar_pl.locks import holder as holder_module
 from qstar_pl.locks import lock as lock_module
 
@@ -273,3 +273,18 @@ def test_a_pipe_in_a_locks_place_is_not_waited_for(tmp_path: Path) -> None:
     lock = Lock.acquire(tmp_path / ".lock", "what")
     assert (tmp_path / ".lock").is_file()
     lock.release()
+
+
+def test_looking_tells_who_holds_it_and_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    assert last_holder(path) is None
+    lock = Lock.acquire(path, "x")
+    assert last_holder(path) == (lock.holder, True)
+    gone = replace(lock.holder, pid=2**22 + 1)  # beyond the largest id of a process
+    path.write_text(json.dumps(asdict(gone)))
+    tmp_path.chmod(0o500)
+    assert last_holder(path) == (gone, False)
+    assert [one.name for one in tmp_path.iterdir()] == ["x.lock"]
+    path.write_text("{")
+    assert last_holder(path) is None
+    tmp_path.chmod(0o700)

@@ -136,6 +136,21 @@ def check_free(path: Path, what: str) -> Holder | None:
     return None
 
 
+def last_holder(path: Path) -> tuple[Holder, bool] | None:
+    """Return who took a lock last, and whether that process is still there; None if the lock names nobody.
+
+    Writes nothing beside the lock, unlike `check_free`, so it also answers in a folder of somebody else's.
+    """
+    holder = _read(path)
+    if holder is None:
+        return None
+    try:
+        silent_s = abs(time.time() - path.stat().st_mtime)
+    except OSError:  # released in this moment
+        return None
+    return holder, holder.is_mine() or not holder.is_gone(silent_s)
+
+
 def _held(found: Holder, path: Path, what: str) -> str:
     return (
         f"{what}, where {found} has been at work since {found.since}; wait for its end, or begin another run beside it "

@@ -8,8 +8,8 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-RUNS = "runs"
-"""The folder in which every run gets one of its own."""
+from qstar_pl.run_folders.places import RUNS as RUNS
+
 DEFAULT_METHOD = "QStar"
 """The method that is trained if none is named."""
 MAX_STEPS = 200

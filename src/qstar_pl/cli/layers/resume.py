@@ -9,9 +9,9 @@ from typing import Any
 from jsonargparse import Namespace
 
 from qstar_pl.checkpoints.damage import find_damage
-from qstar_pl.checkpoints.finished import Finished
 from qstar_pl.cli.layers.checkpoints import step_of
 from qstar_pl.errors import UserError
+from qstar_pl.run_folders.finished import Finished
 
 LAST = "last"
 AUTO = "auto"

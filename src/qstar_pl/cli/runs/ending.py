@@ -11,11 +11,11 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from qstar_pl.checkpoints.finished import Finished
 from qstar_pl.checkpoints.pending_validation import make_up_for_validation
 from qstar_pl.checkpoints.pruning import prune
 from qstar_pl.cli.runs.interrupt import Quiet, Stopped, StopSignals, name_of
 from qstar_pl.cli.runs.onward import longer, onward, short
+from qstar_pl.run_folders.finished import Finished
 from qstar_pl.training.resume import ExactResume
 
 SAVE_AFTER_S = 600.0

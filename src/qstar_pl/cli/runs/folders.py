@@ -17,9 +17,7 @@ from qstar_pl.cli.runs.loggers import numbered
 from qstar_pl.cli.runs.metrics_file import METRICS
 from qstar_pl.errors import UserError
 from qstar_pl.locks import Lock, check_free
-
-LOCK = ".lock"
-"""Name of the file that locks a folder while a run writes into it."""
+from qstar_pl.run_folders.places import LOCK
 
 
 def written_folders(trainer: Trainer, stage: str = "fit") -> list[Path]:

@@ -11,7 +11,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
-from qstar_pl.checkpoints.finished import begin as forget_end
 from qstar_pl.cli.errors import MISTAKE
 from qstar_pl.cli.layers.checkpoints import KEY, ROWS, WANDB_ID, rows_at
 from qstar_pl.cli.runs.folders import acquired, is_its_folder, keep_earlier, keep_earlier_metrics, written_folders
@@ -24,6 +23,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.files import replacing
 from qstar_pl.locks import Lock
 from qstar_pl.methods.bases.policy_module import PolicyModule
+from qstar_pl.run_folders.finished import begin as forget_end
 
 
 class RunConfig(SaveConfigCallback):

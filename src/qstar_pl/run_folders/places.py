@@ -1,0 +1,16 @@
+"""What lies where in a run's folder."""
+
+RUNS = "runs"
+"""The folder in which every run gets one of its own."""
+CONFIG = "config.yaml"
+"""The resolved configuration."""
+METRICS = "metrics.csv"
+"""What was logged."""
+CHECKPOINTS = "checkpoints"
+"""The folder of checkpoints."""
+LOCK = ".lock"
+"""Locks the folder while a run writes into it."""
+MEASURING = ("validate", "test", "predict")
+"""Commands that log into a folder of their own below the run's name, see `cli.runs.loggers.folder_name`."""
+VERSION = "version_"
+"""Prefix of the numbered folders of one name."""
