@@ -165,11 +165,11 @@ def test_a_failed_look_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path, failures, read = tmp_path / ".lock", [], Path.read_text
     lock = Lock.acquire(path, "")
 
-    def fail(self: Path) -> str:
+    def fail(self: Path, **options: str) -> str:
         if self == path and len(failures) < 3:
             failures.append(self)
             raise OSError(5, "Input/output error")
-        return read(self)
+        return read(self, **options)
 
     monkeypatch.setattr(Path, "read_text", fail)
     until = time.monotonic() + 5
