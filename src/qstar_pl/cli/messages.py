@@ -4,60 +4,66 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from qstar_pl.cli.signatures import classes_in, imported, leaves, parameters
 
-# Each of these reads one line of such a message, without its indentation and its leading dash.
+# Each of these reads one line of such a message, without what comes before it (`_BEFORE`).
+_BEFORE = re.compile(r"^(?:- |Type typing\.Callable\[.*\] expects a function or a callable class: )+")
 _KEY = re.compile(r'^Parser key "(?P<key>[^"]+)":\s*(?P<rest>.*)$')
 _CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']+)':$")
-_NO_OPTION = re.compile(r"^(?:Option|Key) '(?P<name>[^']+)' is not (?:accepted|expected)")
-_VALUE = re.compile(r"^Expected an? (?P<what>.+?)\. Got value: (?P<value>.*)$")
-_NO_FILE = re.compile(r"^Expected a path but (?P<value>.*) either not accessible or invalid")
+_OF_CALLABLE = re.compile(r"\. Got value: Namespace\(class_path='(?P<path>[^']+)'.*$")
+_NO_OPTION = re.compile(
+    r"^(?:[Uu]nrecognized arguments: (?P<word>[^ =]+)|Subcommand '[^']+' does not accept option '(?P<key>[^'.]+)"
+    r"|(?:Option|Key) '(?P<argument>[^']+)' is not (?:accepted|expected))"
+)
+_REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
 _NO_CLASS = re.compile(
     r"(Expected a dot import path string|Unexpected import path format|does not correspond to a subclass"
     r"|has no attribute|No module named|Not a valid subclass)"
 )
-_LITERAL = re.compile(r"^Expected a typing\.Literal\[(?P<choices>.*?)\]")
-_NO_CONFIG = re.compile(r"^Unable to load config '(?P<value>.*)'$")
-_REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
-_CALLABLE = re.compile(r"^Type typing\.Callable\[.*\] expects a function or a callable class: ")
-_OF_CALLABLE = re.compile(r"\. Got value: Namespace\(class_path='(?P<path>[^']+)'.*$")
-_NESTED = re.compile(r"^NestedArg\(key=.*, val=(?P<value>.*)\)$")
-_NO_KEY = re.compile(r"^Subcommand '[^']+' does not accept option '(?P<name>[^']+)'")
-_UNKNOWN = re.compile(r"^[Uu]nrecognized arguments: (?P<words>.*)$")
+_NO_FILE = re.compile(r"^Expected a path but (?P<value>.*) either not accessible or invalid")
+# Of a union there is a line per type, without the value, which a later line gives.
+_EXPECTED = re.compile(
+    r"^Expected an? (?:<class '(?P<kind>[^']+)'>|typing\.Literal\[(?P<choices>.*?)\]|(?P<what>.+?))"
+    r"(?:\. Got value: (?P<value>.*))?$"
+)
+_GIVEN = re.compile(r"^Given value: (?:NestedArg\(key=.*, val=(?P<nested>.*)\)|(?P<value>.*))$")
 # Headings of nested reasons, which say nothing by themselves.
 _FRAME = re.compile(
-    r"^(Does not validate against any|Subtypes:|Errors:|Given value|Subclass types expect"
-    r"|a class path|a dict with|Expected a path but )"
+    r"^(Does not validate against any|Subtypes:|Errors:|Given value|Subclass types expect|a class path|a dict with)"
 )
 
 
-# One of several types that a value could be of: worth saying only all together, and only if no other line explains it.
-_KIND = re.compile(r"^Expected an? <class '(?P<kind>[^']+)'>$")
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Mistake:
     """What could be read from a message."""
 
-    keys: tuple[str, ...]
+    keys: list[str] = field(default_factory=list)
     """From the outermost option to the innermost."""
-    classes: tuple[str, ...]
+    classes: list[str] = field(default_factory=list)
     """Class paths that were resolved on the way, the outermost first."""
-    leaf: str
+    leaf: str = ""
     """The first line that explains something; empty if there is none."""
-    missing_file: str | None
-    """A value that was read as a path where there is no file."""
-    given: str | None
-    """The innermost value that was refused."""
-    kinds: tuple[str, ...] = ()
-    """Types that the value could have had."""
-    choices: tuple[str, ...] = ()
-    """Values that it could have had."""
     owner: str = ""
     """The class that the leaf is about, if the line right before it names one."""
+    missing_file: str | None = None
+    """A value that was read as a path where there is no file."""
+    given: str | None = None
+    """The innermost value that was refused."""
+    kinds: list[str] = field(default_factory=list)
+    """Types that the value could have had."""
+    choices: list[str] = field(default_factory=list)
+    """Values that it could have had."""
+
+    def add_way(self, match: re.Match[str]) -> None:
+        """Add a kind or choices that the value could have had."""
+        ways = self.choices if match["choices"] else self.kinds
+        way = match["choices"] or match["kind"] or match["what"]
+        if way not in ways and way != "NoneType":  # nobody tried to write null
+            ways.append(way)
+        self.given = self.given or match["value"]
 
     @property
     def option(self) -> str:
@@ -73,69 +79,53 @@ def essence(message: str, options: Iterable[str] = ()) -> str:
 
     """
     mistake = _read(message)
-    if match := _UNKNOWN.match(mistake.leaf):
-        return _unknown_option(match["words"].split()[0], options)
-    if match := _NO_KEY.match(mistake.leaf):
-        return _unknown_option(f"--{match['name'].partition('.')[0]}", options)
-    if match := _REQUIRED.match(mistake.leaf):
-        return _missing(match["names"], mistake)
-    if match := _NO_CONFIG.match(mistake.leaf):
-        return f"--{mistake.keys[0]}: expected a YAML file or a mapping, got {match['value']}"
     where = f"{mistake.option}: " if mistake.option else ""
     if match := _NO_OPTION.match(mistake.leaf):
-        name, owner = match["name"], mistake.classes[-1].rpartition(".")[2] if mistake.classes else ""
-        known = sorted(parameters(mistake.classes[-1])) if mistake.classes else list(options)
-        at = f"{mistake.option}.{name}" if mistake.option else name
-        return f"{at}: {owner or 'the command'} has no such option{_near(name, known)}"
-    if match := _VALUE.match(mistake.leaf):
-        return f"{where}expected {_plain(match['what'])}, got {_null(match['value'])}"
-    if _NO_CLASS.search(mistake.leaf) and {"int", "float"} & set(mistake.kinds):
-        # The type is a number or a tensor; nobody writes a tensor on a command line.
-        return f"{where}expected {' or '.join(mistake.kinds)}, got {_null(mistake.given)}"
-    if _NO_CLASS.search(mistake.leaf) or (mistake.missing_file and not mistake.leaf):
+        return _unknown_option(match, mistake, list(options))
+    if mistake.leaf.startswith("Unable to load config "):
+        value = mistake.leaf.removeprefix("Unable to load config ").strip("'\"")
+        return f"--{mistake.keys[0]}: expected a YAML file or a mapping, got {value}"
+    if match := _REQUIRED.match(mistake.leaf):
+        return _missing(match["names"], mistake)
+    # Of a number or a tensor, the line on the tensor explains nothing: nobody writes one on a command line.
+    no_class = _NO_CLASS.search(mistake.leaf) and not {"int", "float"} & set(mistake.kinds)
+    if no_class or (mistake.missing_file and not mistake.leaf):
         return _no_class_or_file(mistake, where)
-    if not mistake.leaf and mistake.choices:
+    if mistake.leaf and not _NO_CLASS.search(mistake.leaf):
+        return f"{where}{mistake.leaf}"
+    if mistake.choices:
         others = "".join(f" or of type {kind}" for kind in mistake.kinds if f"<class '{kind}'>," in message)
         return f"{where}must be one of {', '.join(mistake.choices)}{others}, got {_null(mistake.given)}"
-    if not mistake.leaf and mistake.kinds:
-        return f"{where}expected {' or '.join(mistake.kinds)}, got {_null(mistake.given)}"
-    return f"{where}{mistake.leaf}"
+    return f"{where}expected {' or '.join(mistake.kinds)}, got {_null(mistake.given)}"
 
 
 def _read(message: str) -> _Mistake:
-    keys: list[str] = []
-    classes: list[str] = []
-    kinds: list[str] = []
-    choices: list[str] = []
-    about = ""
-    leaf, missing, given, last = "", None, None, ""
+    found, last = _Mistake(), ""
     # Lines go from the outermost option to the innermost, where a union adds a reason per type that does not fit.
     for raw in message.splitlines():
-        line = _CALLABLE.sub("", raw.strip().removeprefix("- "))
+        line = _BEFORE.sub("", raw.strip())
         owner = _OF_CALLABLE.search(line)
         line = _OF_CALLABLE.sub("", line)
         if match := _KEY.match(line):
-            keys.append(match["key"])
+            found.keys.append(match["key"])
             line = match["rest"]
-        if match := _CLASS.match(line):
-            classes.append(match["path"])
+        of_class = _CLASS.match(line)
+        if of_class:
+            found.classes.append(of_class["path"])
         elif match := _NO_FILE.match(line):
-            missing = match["value"]
-        elif line.startswith("Given value: "):
-            given = given or _NESTED.sub(r"\g<value>", line.removeprefix("Given value: "))  # of the innermost
-        elif match := _KIND.match(line):
-            kinds += [match["kind"]] * (match["kind"] != "NoneType")  # nobody tried to write null
-        elif match := _LITERAL.match(line):
-            choices.append(match["choices"])
-        elif line and not leaf and not _FRAME.match(line):
-            leaf, about = line, last
-        elif leaf.startswith("Problems parsing config") and line and not line.startswith("Given"):
-            leaf += f" {line}"
+            found.missing_file = match["value"]
+        elif match := _GIVEN.match(line):
+            found.given = found.given or match["nested"] or match["value"]  # of the innermost
+        elif not _NO_CLASS.search(line) and (match := _EXPECTED.match(line)):
+            found.add_way(match)
+        elif line and not found.leaf and not _FRAME.match(line):
+            found.leaf, found.owner = line, last
+        elif found.leaf.startswith("Problems parsing config") and line and not line.startswith("Given"):
+            found.leaf += f" {line}"
         if owner:
-            classes.append(owner["path"])
-        last = match["path"].rpartition(".")[2] if (match := _CLASS.match(line)) else ""
-    ways = tuple(dict.fromkeys(kinds)), tuple(dict.fromkeys(choices))  # without repetitions, in their order
-    return _Mistake(tuple(keys), tuple(classes), leaf, missing, given, *ways, about)
+            found.classes.append(owner["path"])
+        last = of_class["path"].rpartition(".")[2] if of_class else ""
+    return found
 
 
 def _missing(names: str, mistake: _Mistake) -> str:
@@ -145,11 +135,16 @@ def _missing(names: str, mistake: _Mistake) -> str:
     return f"{options} must be given{f' for {mistake.owner}' if mistake.owner else ''}"
 
 
-def _unknown_option(word: str, options: Iterable[str]) -> str:
-    name = word.split("=", 1)[0]
-    if not name.startswith("-"):
-        return f"unexpected word {name}"
-    return f"unknown option {name}{_near(name, [f'--{option}' for option in options])}"
+def _unknown_option(match: re.Match[str], mistake: _Mistake, options: list[str]) -> str:
+    if name := match["argument"]:
+        owner = mistake.classes[-1] if mistake.classes else ""
+        known = sorted(parameters(owner)) if owner else options
+        at = f"{mistake.option}.{name}" if mistake.option else name
+        return f"{at}: {owner.rpartition('.')[2] or 'the command'} has no such option{_near(name, known)}"
+    word = match["word"] or f"--{match['key']}"
+    if not word.startswith("-"):
+        return f"unexpected word {word}"
+    return f"unknown option {word}{_near(word, [f'--{option}' for option in options])}"
 
 
 def _no_class_or_file(mistake: _Mistake, where: str) -> str:
@@ -158,11 +153,11 @@ def _no_class_or_file(mistake: _Mistake, where: str) -> str:
         match = re.search(r"(?:path string|path format|Got value): (\S+)", mistake.leaf)
         unresolved = match[1] if match else (mistake.classes[-1] if mistake.classes else mistake.given or "")
     # An option for files, or a value that looks like a file and not like a class.
-    if mistake.keys[-1:] == ("config",) or re.search(r"[/\\]|\.(ya?ml|json)$", unresolved):
+    if mistake.keys[-1:] == ["config"] or re.search(r"[/\\]|\.(ya?ml|json)$", unresolved):
         return f"{where}no such file: {unresolved}"
     unresolved = _null(unresolved)
     # A class path that could not be imported does not own the option that it was given for.
-    owners = tuple(path for path in mistake.classes if path != unresolved)
+    owners = [path for path in mistake.classes if path != unresolved]
     known = sorted({cls.__name__ for base in _expected(mistake.keys, owners) for cls in leaves(base)})
     if unresolved == "null":
         kinds = f"one of {', '.join(known)}" if known else "a class"
@@ -188,11 +183,7 @@ def _near(name: str, known: list[str]) -> str:
     return f"; known: {', '.join(known)}" if known and len(known) <= 24 else ""
 
 
-def _plain(what: str) -> str:
-    return re.sub(r"<class '([^']+)'>", r"\1", what)
-
-
-def _expected(keys: tuple[str, ...], classes: tuple[str, ...]) -> list[type]:
+def _expected(keys: Sequence[str], classes: Sequence[str]) -> list[type]:
     """Return the classes that the innermost option accepts."""
     if not keys:
         return []
