@@ -2,7 +2,7 @@
 
 import pytest
 
-from qstar_pl.cli.words import Option, options, with_values, without
+from qstar_pl.cli.words import Option, asks_for_help, command_among, options, underscored, with_values, without
 
 LINE = ("-c", "a.yaml", "fit", "--name=x=y", "--flag", "--steps", "-1", "--rate", "-.5", "--text=", "word", "--last")
 
@@ -41,3 +41,17 @@ def test_values_are_changed_as_they_were_written() -> None:
 def test_options_are_taken_out_with_their_values() -> None:
     assert without(["fit", "--a", "1", "--b=2", "--a=3", "--c"], "--a", "--c") == ["fit", "--b=2"]
     assert without(["--a", "--b", "1"], "--a") == ["--b", "1"]
+
+
+def test_a_hyphen_in_the_name_of_an_option_is_an_underscore() -> None:
+    words = ["a-b", "--max-steps=a-b", "--model.sampler.top-k", "-3", "-x-y", "--", "--not-an-option"]
+    wanted = ["a-b", "--max_steps=a-b", "--model.sampler.top_k", "-3", "-x-y", "--", "--not-an-option"]
+    assert underscored(words) == wanted
+
+
+def test_what_a_line_asks_for() -> None:
+    assert command_among(["--name", "test", "fit", "predict"], ("fit", "test", "predict")) == "fit"
+    assert command_among(["--name=fit"], ("fit",)) is None
+    for words in (["-h"], ["fit", "--help"], ["--model.sampler.help"], ["--model.help=DPO"]):
+        assert asks_for_help(words)
+    assert not asks_for_help(["fit", "--name", "a.help", "--helpers=1"])

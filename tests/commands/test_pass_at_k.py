@@ -103,14 +103,14 @@ def test_apps(qstar: Call) -> None:
 def test_reference_solutions_that_fail_are_named(qstar: Call) -> None:
     broken = {**PROBLEMS[2], "canonical_solution": "    return x\n"}
     write("problems.jsonl", [PROBLEMS[0], broken])
-    code, out, _ = qstar("pass-at-k", "--problems=problems.jsonl", "--check-reference")
+    code, out, _ = qstar("pass-at-k", "--problems=problems.jsonl", "--check_reference")
     assert code == 1
     assert "T/2 solution 0: wrong answer" in out
     assert "1/2 pass; all of 1/2 problems" in out
 
 
 def test_isolation_in_words(qstar: Call) -> None:
-    code, out, _ = qstar("pass-at-k", "--describe-isolation")
+    code, out, _ = qstar("pass-at-k", "--describe_isolation")
     assert code == 0
     assert [line.partition(":")[0] for line in out.splitlines()] == [
         "network",
@@ -127,8 +127,8 @@ def test_isolation_in_words(qstar: Call) -> None:
     ("words", "line"),
     [
         ([], "problems must name"),
-        (["--problems=problems.jsonl"], "samples or --check-reference must be given"),
-        (["samples.jsonl", "--problems=problems.jsonl", "--check-reference"], "samples or --check-reference"),
+        (["--problems=problems.jsonl"], "samples or --check_reference must be given"),
+        (["samples.jsonl", "--problems=problems.jsonl", "--check_reference"], "samples or --check_reference"),
         (["samples.jsonl", "--problems=nowhere.jsonl"], "path must be a file"),
         (["nowhere.jsonl", "--problems=problems.jsonl"], "path must be a file"),
         (["samples.jsonl", "--problems=samples.jsonl"], "problems must be rows of HumanEval or APPS"),
@@ -142,9 +142,9 @@ def test_isolation_in_words(qstar: Call) -> None:
         ),
         (["samples.jsonl", "--problems=twice.jsonl"], "problems must have each problem once"),
         (["samples.jsonl", "--problems=problems.jsonl", "--workers=0"], "workers must be at least 1"),
-        (["samples.jsonl", "--problems=problems.jsonl", "--wall-s=0"], "wall_s must be"),
+        (["samples.jsonl", "--problems=problems.jsonl", "--wall_s=0"], "wall_s must be"),
         (["samples.jsonl", "--problems=problems.jsonl", "--k", "0"], "k must be at least 1"),
-        (["--problems=unsolved.jsonl", "--check-reference"], "problems must have reference solutions"),
+        (["--problems=unsolved.jsonl", "--check_reference"], "problems must have reference solutions"),
     ],
 )
 def test_mistakes(words: list[str], line: str, qstar: Call) -> None:
@@ -184,7 +184,7 @@ def test_a_problem_that_cannot_be_read_is_counted_and_named(qstar: Call) -> None
     solved = {**APPS, "solutions": json.dumps(["print(2 * int(input()))"])}
     path = write("problems.jsonl", [UNREADABLE[0], solved, *UNREADABLE[1:]])
     path.write_text(path.read_text() + '{"problem_id": 26, \n')
-    code, out, err = qstar("pass-at-k", "--problems=problems.jsonl", "--check-reference")
+    code, out, err = qstar("pass-at-k", "--problems=problems.jsonl", "--check_reference")
     assert (code, "1/1 pass; all of 1/1 problems" in out) == (0, True)
     assert "note: 8 of 9 problems cannot be judged and do not count:" in err
     assert "20 (problems.jsonl:1): the tests have another number of outputs than of inputs" in err
@@ -214,7 +214,7 @@ def test_adapter_and_scorer_agree_on_which_rows_exist(qstar: Call) -> None:
 
 def test_numbers_of_many_digits(qstar: Call) -> None:
     write("problems.jsonl", [BIG])
-    code, out, err = qstar("pass-at-k", "--problems=problems.jsonl", "--check-reference")
+    code, out, err = qstar("pass-at-k", "--problems=problems.jsonl", "--check_reference")
     assert (code, "1/1 pass" in out) == (0, True), err
     row = json.dumps({"problem_id": 2, "completion": "def nines(n):\n    return 10**n", "digits": 0})
     Path("samples.jsonl").write_text(row.replace(": 0}", f": {'7' * 5000}}}") + "\n")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from qstar_pl import __version__
 from qstar_pl.cli.errors import one_line_errors
+from qstar_pl.cli.words import command_among
 from qstar_pl.errors import UserError
 from qstar_pl.spelling import make_printable
 
@@ -82,7 +83,7 @@ def _dispatch(argv: Sequence[str]) -> int:
         code: int = importlib.import_module(module_of(argv[0])).main(argv[1:])
         return code
     # Lightning's own form `qstar --config all.yaml fit` also starts with an option.
-    if argv[0].startswith("-") and any(word in TRAINER_COMMANDS for word in argv):
+    if argv[0].startswith("-") and command_among(argv, TRAINER_COMMANDS):
         from qstar_pl.cli.trainer import run_trainer
 
         run_trainer(argv)

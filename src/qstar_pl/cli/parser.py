@@ -1,18 +1,20 @@
-"""The parser of Lightning's commands, which reports a mistake in one line."""
+"""The parser of commands whose options are those of classes; it reports a mistake in one line."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
-from lightning.pytorch.cli import LightningArgumentParser
+from jsonargparse import ArgumentParser, set_parsing_settings
 
 from qstar_pl.cli.dispatch import TRAINER_COMMANDS
 from qstar_pl.cli.errors import MISTAKE, debugging, say, user_error
 from qstar_pl.cli.messages import essence
+from qstar_pl.cli.words import asks_for_help, command_among, underscored
 from qstar_pl.errors import UserError
 
 PRINT = "--print_config"
@@ -43,7 +45,18 @@ def print_flags(word: str) -> dict[str, bool]:
     return {"skip_unset": False} | {PRINT_FLAGS[flag]: True for flag in flags if flag}
 
 
-class OneLineParser(LightningArgumentParser):
+def prepared(words: Sequence[str]) -> list[str]:
+    """Return the words with underscores in names of options, after setting what jsonargparse keeps for the process."""
+    set_parsing_settings(
+        # The help of a strategy's field is the docstring under it, for which jsonargparse parses source files: slow.
+        docstring_parse_attribute_docstrings=asks_for_help(words),
+        # Setting a denylist also turns on the parser's own one, of functions that would run whatever they are given.
+        import_path_denylist=["os"],
+    )
+    return underscored(words)
+
+
+class OneLineParser(ArgumentParser):  # type: ignore[misc] (jsonargparse is not typed)
     """A parser that takes options by their whole names only, and reports a mistake in one line."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,5 +79,5 @@ class OneLineParser(LightningArgumentParser):
     def _parsers(self) -> list[argparse.ArgumentParser]:
         action = self._subcommands_action
         # The subcommand's parser knows its options. `args` are the words being parsed; jsonargparse sets them.
-        used = [word for word in getattr(self, "args", None) or [] if word in TRAINER_COMMANDS]
-        return [self, *([action.choices[used[0]]] if action and used else [])]
+        used = command_among(getattr(self, "args", None) or [], TRAINER_COMMANDS)
+        return [self, *([action.choices[used]] if action and used else [])]

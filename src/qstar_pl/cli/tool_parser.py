@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from qstar_pl.cli.errors import MISTAKE, say
 from qstar_pl.cli.messages import essence
+from qstar_pl.cli.words import options, underscored
 from qstar_pl.errors import UserError
 from qstar_pl.figures import check_suffix
 
@@ -40,20 +41,24 @@ def figure(text: str) -> Path:
 class ToolParser(argparse.ArgumentParser):
     """An ArgumentParser that takes options by their whole names only, and reports a mistake in one line."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, **options)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse all words; a misspelled option is reported before the required one that it leaves missing."""
         # (typeshed has an overload per kind of namespace, which is of no use here)
-        words = list(sys.argv[1:] if args is None else args)
+        words = underscored(sys.argv[1:] if args is None else args)
         known = {option for action in self._actions for option in action.option_strings}
-        for word in words:
-            if word == "--":  # what follows are values, whatever they look like
+        for one in options(words):
+            if one.name == "--":  # what follows are values, whatever they look like
                 break
-            if word.startswith("--") and word.partition("=")[0] not in known:
-                self.error(f"unrecognized arguments: {word}")
+            if one.name.startswith("--") and one.name not in known:
+                self.error(f"unrecognized arguments: {one.name}")
         return super().parse_args(words, namespace)
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse the words that this parser knows, and return the others too."""
+        return super().parse_known_args(underscored(sys.argv[1:] if args is None else args), namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print one line and leave with exit code 2."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from jsonargparse import set_parsing_settings
 from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
@@ -27,7 +26,7 @@ from qstar_pl.cli.layers.names import check_name, snake_case
 from qstar_pl.cli.layers.resume import AUTO, LAST, stay_in_folder
 from qstar_pl.cli.layers.stack import Layers
 from qstar_pl.cli.nulls import check_nulls
-from qstar_pl.cli.parser import OneLineParser, is_print_config, print_flags
+from qstar_pl.cli.parser import OneLineParser, is_print_config, prepared, print_flags
 from qstar_pl.cli.quiet import quieten
 from qstar_pl.cli.runs.closing import ClosingFitLoop
 from qstar_pl.cli.runs.ending import SAVE_AFTER_S, EndOfRun
@@ -41,11 +40,16 @@ from qstar_pl.cli.runs.requeue import requeue
 from qstar_pl.cli.runs.run_config import RunConfig
 from qstar_pl.cli.runs.summary import metric_lines, run_summary
 from qstar_pl.cli.trainer_options import check_trainer_options
+from qstar_pl.cli.words import command_among
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
 from qstar_pl.methods import RLHFModule
 from qstar_pl.models.run_date import begin_run
 from qstar_pl.training.frozen_models import OPTION as ACCEPT_CHANGED
+
+
+class TrainerParser(OneLineParser, LightningArgumentParser):
+    """The parser of Lightning's commands."""
 
 
 class TrainerCLI(LightningCLI):
@@ -63,12 +67,12 @@ class TrainerCLI(LightningCLI):
             RLHFDataModule,
             save_config_callback=RunConfig,
             seed_everything_default=0,
-            parser_class=OneLineParser,
+            parser_class=TrainerParser,
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,  # methods take their optimizer and schedule as arguments
             parser_kwargs={"prog": "qstar"},
-            args=list(args),
+            args=prepared(args),
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -91,7 +95,7 @@ class TrainerCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the user's words above the checkpoint's layer and the defaults."""
-        command = next(word for word in args if word in TRAINER_COMMANDS)
+        command = command_among(args, TRAINER_COMMANDS) or TRAINER_COMMANDS[0]
         # Not given to the parser, which would print before names, loggers and callbacks are settled.
         self.typed = [word for word in args if not is_print_config(word)]
         self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
@@ -268,10 +272,6 @@ class TrainerCLI(LightningCLI):
 def run_trainer(argv: Sequence[str]) -> None:
     """Run one of Lightning's commands; `argv` are the words after `qstar`."""
     quieten()
-    # The help of a strategy's field is the docstring under it, which jsonargparse parses source files for: slow.
-    helping = any(word == "-h" or word.partition("=")[0].endswith("help") for word in argv)
-    # Setting a denylist also turns on the parser's own one, of functions that would run whatever they are given.
-    set_parsing_settings(docstring_parse_attribute_docstrings=helping, import_path_denylist=["os"])
     signals = StopSignals()
     signals.catch()  # before the models are loaded, which may take long
     try:

@@ -46,6 +46,27 @@ def options(words: Sequence[str]) -> Iterator[Option]:
         position += taken
 
 
+def underscored(words: Sequence[str]) -> list[str]:
+    """Return a command line with the hyphens in names of options as underscores, as far as "--": both are accepted."""
+    position = words.index("--") if "--" in words else len(words)
+    return [_underscored(word) for word in words[:position]] + list(words[position:])
+
+
+def _underscored(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return f"--{name[2:].replace('-', '_')}{equals}{value}" if name.startswith("--") else word
+
+
+def asks_for_help(words: Sequence[str]) -> bool:
+    """Return whether some word is -h, --help or the help of a class, such as --model.sampler.help."""
+    return any(one.name in ("-h", "--help") or one.name.endswith(".help") for one in options(words))
+
+
+def command_among(words: Sequence[str], commands: Sequence[str]) -> str | None:
+    """Return the first word that is a command, and neither an option nor an option's value; None without one."""
+    return next((one.words[0] for one in options(words) if not one.name and one.words[0] in commands), None)
+
+
 def with_values(words: Sequence[str], change: Callable[[str, str], str]) -> list[str]:
     """Return a command line with the value of every option replaced by `change(name, value)`."""
     made = list[str]()

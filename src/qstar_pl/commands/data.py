@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from jsonargparse import ArgumentError, ArgumentParser, set_parsing_settings
-
-from qstar_pl.cli.errors import user_error
 from qstar_pl.cli.layers.typed_paths import TypedPaths
-from qstar_pl.cli.messages import essence
+from qstar_pl.cli.parser import OneLineParser, prepared
 from qstar_pl.data import Auto, Rendering, RowFilter, RowSource, TokenizerRendering
 from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
@@ -160,37 +157,35 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
 
 
-def parse(argv: Sequence[str] | None) -> Inspection:
+def parser() -> OneLineParser:
+    """Return the command's parser."""
+    top = OneLineParser(
+        prog="qstar data",
+        description="Read a dataset through an adapter: rows read and left out, fields, and examples as text.",
+    )
+    top.add_argument("--config", action="config", help="YAML with these options")
+    top.add_class_arguments(Inspection, sub_configs=True)
+    return top
+
+
+def parse(argv: Sequence[str]) -> Inspection:
     """Return the options that the words give.
 
     Raises:
-        UserError: with one line, if the words are not valid.
+        UserError: if their values are out of range.
 
     """
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(
-        prog="qstar data",
-        description="Read a dataset through an adapter: rows read and left out, fields, and examples as text.",
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--config", action="config", help="YAML with these options")
-    parser.add_class_arguments(Inspection, sub_configs=True)
-    try:
-        paths = TypedPaths()
-        with paths.in_yaml():
-            parsed = parser.parse_args(paths.words(sys.argv[1:] if argv is None else argv))
-        options = parser.instantiate(parsed)
-        return Inspection(**{key: value for key, value in vars(options).items() if key != "config"})
-    except ArgumentError as error:
-        names = [action.dest for action in parser._actions]
-        raise UserError(user_error(error) or essence(str(error), names)) from error
+    words = prepared(argv)
+    own, paths = parser(), TypedPaths()
+    with paths.in_yaml():
+        given = own.instantiate(own.parse_args(paths.words(words)))
+    return Inspection(**{name: value for name, value in given.items() if name != "config"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     with speaking(OF_DATA):
-        for line in inspect(parse(argv)):
+        for line in inspect(parse(sys.argv[1:] if argv is None else argv)):
             print(line if line.startswith("    ") else worded(line), flush=True)  # examples are printed verbatim
     return 0
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
-from jsonargparse import set_parsing_settings
 from lightning.pytorch.strategies import Strategy
 
 from qstar_pl.cli.layers.typed_paths import TypedPaths
-from qstar_pl.cli.parser import OneLineParser
+from qstar_pl.cli.parser import OneLineParser, prepared
 from qstar_pl.cli.quiet import quieten
 from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
 from qstar_pl.cli.runs.requeue import requeue
@@ -27,7 +25,7 @@ OUTPUT.jsonl: OUTPUT.diagnostics.jsonl, OUTPUT.run.json, with --save_diagnostics
 run goes on, all is in OUTPUT.jsonl.work/."""
 
 
-FLAGS = {"save_diagnostics": "rows", "trust_remote_code": "true"}
+FLAGS = {"save_diagnostics": "rows", "trust_remote_code": True}
 """Options that may be given without a value → the value that they then have."""
 
 
@@ -37,6 +35,9 @@ def parser() -> OneLineParser:
     top.add_argument("--config", action="config", help="a YAML file of any of these options")
     # `device` is added below, where it may be "auto"; the settings hold the device that this is resolved to.
     top.add_class_arguments(GenerationSettings, skip={"device"}, instantiate=False, sub_configs=True)
+    for action in top._actions:
+        if action.dest in FLAGS:
+            action.nargs, action.const = "?", FLAGS[action.dest]
     machine = top.add_argument_group("machine")
     machine.add_argument(
         "--backend", type=str, default="auto", help=f"what decodes: {', '.join(BACKENDS)}, all this project's own"
@@ -57,24 +58,12 @@ def parser() -> OneLineParser:
     return top
 
 
-def spelled_out(words: Sequence[str]) -> list[str]:
-    """Return the words with a value for each of `FLAGS` that is given without one."""
-    # A flag lacks its value if another option follows, or nothing, for which "--" stands.
-    return [
-        f"{word}={FLAGS[word[2:]]}" if word[:2] == "--" and word[2:] in FLAGS and after.startswith("--") else word
-        for word, after in pairwise([*words, "--"])
-    ]
-
-
 def parse(argv: Sequence[str]) -> dict[str, Any]:
     """Return the options by name, with strategies as objects; nothing is loaded yet."""
-    # The help of a field is the docstring under it, which jsonargparse parses source files for: slow.
-    helping = any(word == "-h" or word.partition("=")[0].endswith("help") for word in argv)
-    # Setting a denylist also turns on the parser's own one, of functions that would run whatever they are given.
-    set_parsing_settings(docstring_parse_attribute_docstrings=helping, import_path_denylist=["os"])
+    words = prepared(argv)
     own, paths = parser(), TypedPaths()
     with paths.in_yaml():
-        given = own.instantiate(own.parse_args(paths.words(with_configurations(spelled_out(argv)))))
+        given = own.instantiate(own.parse_args(paths.words(with_configurations(words))))
     return {name: value for name, value in given.items() if name != "config"}
 
 

@@ -1,10 +1,10 @@
 """`qstar pass-at-k`: run sampled programs against their tests in a sandbox and report pass@k.
 
     qstar pass-at-k samples.jsonl --problems HumanEval.jsonl.gz
-    qstar pass-at-k --problems HumanEval.jsonl.gz --check-reference
-    qstar pass-at-k --describe-isolation
+    qstar pass-at-k --problems HumanEval.jsonl.gz --check_reference
+    qstar pass-at-k --describe_isolation
 
-Programs run in a sandbox; --describe-isolation prints which walls this machine's kernel allows.
+Programs run in a sandbox; --describe_isolation prints which walls this machine's kernel allows.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def parser() -> ToolParser:
     top.add_argument("--k", type=int, nargs="+", default=[1, 10, 100], help="which pass@k (default: 1 10 100)")
     top.add_argument("--workers", type=int, help="programs at once (default: one per usable processor)")
     top.add_argument("--output", type=place, help="a JSON object per sample (default: SAMPLES.results.jsonl)")
-    top.add_argument("--wall-s", type=float, default=limits.wall_s, help="seconds per run (default: %(default)s)")
-    top.add_argument("--cpu-s", type=int, default=limits.cpu_s, help="of processor time (default: %(default)s)")
-    top.add_argument("--memory-mib", type=int, default=limits.memory_mib, help="address space (default: %(default)s)")
-    top.add_argument("--check-reference", action="store_true", help="run the problems' own solutions instead")
-    top.add_argument("--describe-isolation", action="store_true", help="say which walls stand here, and end")
+    top.add_argument("--wall_s", type=float, default=limits.wall_s, help="seconds per run (default: %(default)s)")
+    top.add_argument("--cpu_s", type=int, default=limits.cpu_s, help="of processor time (default: %(default)s)")
+    top.add_argument("--memory_mib", type=int, default=limits.memory_mib, help="address space (default: %(default)s)")
+    top.add_argument("--check_reference", action="store_true", help="run the problems' own solutions instead")
+    top.add_argument("--describe_isolation", action="store_true", help="say which walls stand here, and end")
     return top
 
 
@@ -71,7 +71,7 @@ def reference_samples(problems: Problems) -> list[Sample]:
         for number, program in enumerate(problem.references)
     ]
     if not samples:
-        raise UserError("problems must have reference solutions for --check-reference, got none")
+        raise UserError("problems must have reference solutions for --check_reference, got none")
     return samples
 
 
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("problems must name HumanEval's file or one with rows of APPS, got none")
     # Exactly one of the two must be given.
     if (given.samples is None) != given.check_reference:
-        raise UserError(f"samples or --check-reference must be given, and not both, got {given.samples}")
+        raise UserError(f"samples or --check_reference must be given, and not both, got {given.samples}")
     at_least(1, k=min(given.k))
     from qstar_pl.evaluation.samples import read_problems, read_samples
 

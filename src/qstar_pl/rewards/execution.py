@@ -21,7 +21,7 @@ class ExecutionReward(Reward):
     """1 if the program in an answer passes its problem's tests, else 0; or the share of the tests that it passes.
 
     Programs run behind the walls of `qstar_pl.sandbox`, as far as this machine's kernel allows them; `qstar pass-at-k
-    --describe-isolation` prints them, and a warning says so where a program could reach the network or open no file.
+    --describe_isolation` prints them, and a warning says so where a program could reach the network or open no file.
     """
 
     def __init__(
