@@ -56,7 +56,7 @@ def prepared(words: Sequence[str]) -> list[str]:
     return underscored(words)
 
 
-class OneLineParser(ArgumentParser):  # type: ignore[misc] (jsonargparse is not typed)
+class OneLineParser(ArgumentParser):
     """A parser that takes options by their whole names only, and reports a mistake in one line."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
