@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from jsonargparse import lazy_instance
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -23,7 +22,7 @@ class CandidateTarget(Target):
     def __init__(
         self,
         law: CandidateLaw = BestOfN(),
-        reward: Reward = lazy_instance(RewardModelReward),
+        reward: Reward = RewardModelReward(),
     ) -> None:
         """Describe the target; nothing is loaded yet.
 

@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jsonargparse import lazy_instance
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -59,8 +58,8 @@ class PolicyModule(RLHFModule):
     def __init__(
         self,
         policy: ModelSource = Pretrained("tiny/policy"),
-        reward: Reward | None = lazy_instance(RewardModelReward),
-        gold: Reward | None = lazy_instance(GoldReward),
+        reward: Reward | None = RewardModelReward(),
+        gold: Reward | None = GoldReward(),
         evaluation_sampler: Sampler = PolicySampler(),
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=1e-4, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable | None = None,

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from jsonargparse import lazy_instance
 from torch import Tensor
 
 from qstar_pl.checks import at_least
@@ -34,7 +33,7 @@ class RolloutModule(PolicyModule):
 
     def __init__(
         self,
-        target: Target = lazy_instance(Expert),
+        target: Target = Expert(),
         sampler: Sampler = GeometricSampler(),
         weights: WeightTreatment = ClippedWeights(),
         advantage: Advantage = LeaveOneOut(),
