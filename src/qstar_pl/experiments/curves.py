@@ -1,91 +1,158 @@
-"""One metric of several runs in one figure, against steps or any budget that is logged with it."""
+"""Metrics of several runs in one figure, a panel each."""
 
-import csv
-from collections.abc import Sequence
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from qstar_pl.errors import UserError
+from qstar_pl.experiments.curve import STEP, Points, band, curve, is_measured, smoothed
+from qstar_pl.figures import LineStyle, drawn, finite_points, legend_below, line_style, note, plain, ratio_axis, title
+from qstar_pl.run_folders.metrics import NOT_METRICS, Metrics
+
+PANEL = 2.6
+"""Inches of height of a panel."""
+_RATIO = re.compile(r"(?:^|[/_])ratio(?:$|[/_])")
+"""Metrics of which r and 1/r are equally far from 1."""
+_AXES = {STEP: "optimizer step", "time/wall_s": "time/wall_s, seconds"}
 
 
-def read_curve(metrics_csv: Path, key: str, x: str = "step") -> list[tuple[float, float]]:
-    """Return (x, y) of the rows of a CSVLogger's file that have both.
+@dataclass(frozen=True)
+class _Scale:
+    """Where means are taken."""
 
-    Validation has rows of its own, without the training's budgets; such a row takes x from the row before it.
+    forward: Callable[[float], float]
+    back: Callable[[float], float]
+    note: str = ""
+
+    def points(self, points: Points) -> Points:
+        return [(x, self.forward(y)) for x, y in points]
+
+
+_PLAIN = _Scale(float, float)
+_RATIOS = _Scale(math.log, math.exp, "means of logarithms")
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """A run whose metrics are drawn."""
+
+    label: str
+    group: str
+    """Shared by the runs that differ in their seeds alone."""
+    seed: int | None
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the runs are drawn."""
+
+    x: str = STEP
+    """A metric, or "step"."""
+    smooth: int = 1
+    """Mean over so many logged values; those of validation are drawn as they are."""
+    band: bool = False
+    """Whether runs of a group are drawn as their mean ± one standard deviation."""
+
+
+def missing(runs: Sequence[LoggedRun], keys: Sequence[str], x: str = STEP) -> list[tuple[LoggedRun, str]]:
+    """Return the pairs (run, metric) without a point to draw; not every run must have all, since methods differ.
 
     Raises:
-        UserError: if the file is not there or has no such column.
+        UserError: if no run has a metric; names the nearest, and those that there are.
 
     """
-    if not metrics_csv.is_file():
-        raise UserError(f"metrics must be files that a CSVLogger wrote, got {metrics_csv}, which does not exist")
-    with metrics_csv.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        columns = rows.fieldnames or []
-        for option, name in (("key", key), ("x", x)):
-            if name not in columns:
-                raise UserError(f"{option} must be a column of {metrics_csv}, got {name!r}; there are {list(columns)}")
-        points, last = [], ""
-        for row in rows:
-            last = row[x] or last
-            if row[key] and last:  # an empty cell: not logged in this row
-                points.append((float(last), float(row[key])))
-        return points
-
-
-def run_name(metrics_csv: Path) -> str:
-    """Return e.g. "ledpo/version_0" for runs/ledpo/version_0/metrics.csv."""
-    return "/".join(metrics_csv.absolute().parent.parts[-2:])
-
-
-def read_curves(
-    files: Sequence[Path], keys: Sequence[str], x: str
-) -> dict[tuple[Path, str], list[tuple[float, float]]]:
-    """Return the curve of every run that logs a metric; not every run must, since a wildcard may match other methods.
-
-    Raises:
-        UserError: if no run logs a metric, or a file is not there.
-
-    """
-    curves, errors = {}, {}
+    lacking = [(run, key) for key in keys for run in runs if not curve(run.metrics, key, x)]
     for key in keys:
-        for file in files:
-            try:
-                curves[file, key] = read_curve(file, key, x)
-            except UserError as error:
-                if not file.is_file():
-                    raise
-                errors[file, key] = error
-        if not any((file, key) in curves for file in files):
-            raise errors[files[0], key]
-    return curves
+        if all((run, key) in lacking for run in runs):
+            known = sorted({column for run in runs for column in run.metrics.last()})
+            if x not in (STEP, *known):
+                raise UserError(f"x must be step or {_known(x, known)}")
+            beside = f" beside {x}" if key in known else ""
+            raise UserError(f"key must be {_known(key, known)}{beside}")
+    return lacking
 
 
-def save_curves(files: Sequence[Path], keys: Sequence[str], x: str, output: Path) -> list[tuple[Path, str]]:
-    """Draw a panel per metric with a line per run, and return the pairs (run, metric) that have no curve."""
-    import matplotlib as mpl
+def save_curves(runs: Sequence[LoggedRun], keys: Sequence[str], output: Path, look: Look = Look()) -> None:
+    """Draw a panel per metric with a line per run, or per group of runs.
 
-    mpl.use("Agg")  # needs no display
-    from matplotlib import pyplot as plt
+    Raises:
+        UserError: if no run has one of the metrics.
 
-    curves = read_curves(files, keys, x)
-    figure, axes = plt.subplots(1, len(keys), figsize=(3 + 5 * len(keys), 4), layout="constrained", squeeze=False)
-    colors = plt.get_cmap("tab20").colors  # type: ignore[attr-defined, unused-ignore]
-    for axis, key in zip(axes.flat, keys, strict=True):
-        for number, file in enumerate(files):
-            if (file, key) not in curves:
-                continue
-            # 20 colors; further runs repeat them with dashes.
-            color, dashed = colors[number % len(colors)], number >= len(colors)
-            points = zip(*curves[file, key], strict=True)
-            axis.plot(*points, label=run_name(file), color=color, linestyle="--" if dashed else "-", linewidth=1.2)
-        axis.set_xlabel("optimizer step" if x == "step" else x)
-        axis.set_ylabel(key)
-        axis.grid(alpha=0.25)
-    drawn = [axis.get_legend_handles_labels() for axis in axes.flat]
-    # One legend for all panels: a run has the same line in each of them.
-    lines = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
-    figure.legend(list(lines.values()), list(lines), loc="outside right center", fontsize=8, frameon=False)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(output, dpi=150)
-    plt.close(figure)
-    return [(file, key) for file in files for key in keys if (file, key) not in curves]
+    """
+    missing(runs, keys, look.x)
+    with drawn(output, PANEL * len(keys) + 1.2) as figure:
+        axes = figure.subplots(len(keys), 1, sharex=True, squeeze=False)
+        for axis, key in zip(axes.flat, keys, strict=True):
+            _panel(axis, runs, key, look)
+        axes[-1, 0].set_xlabel(_AXES.get(look.x, look.x))
+        title(figure, _heading(runs, look))
+        legend_below(figure)
+
+
+def _panel(axis: Any, runs: Sequence[LoggedRun], key: str, look: Look) -> None:
+    said = list[str]()
+    members: dict[str, list[LoggedRun]] = {}
+    for run in runs:
+        members.setdefault(run.group if look.band else run.label, []).append(run)
+    drawn_points: dict[str, Points] = {}
+    for run in runs:
+        drawn_points[run.label], lost = finite_points(curve(run.metrics, key, look.x))
+        said += [f"{run.label}: {lost}"] if lost else []
+    lowest = min((value for points in drawn_points.values() for _, value in points), default=0.0)
+    scale = _RATIOS if _RATIO.search(key) and lowest > 0 else _PLAIN
+    smooth = 1 if is_measured(key) else look.smooth
+    for number, (name, group) in enumerate(members.items()):
+        points = [drawn_points[run.label] for run in group if drawn_points[run.label]]
+        if points:
+            label = _counted(name, group) if look.band and len(group) > 1 else name
+            _line(axis, line_style(number), plain(label), points, scale, smooth, every_point=is_measured(key))
+    pale = "" if look.band else "; pale: as logged"
+    smoothing = f"mean of each value and the {smooth - 1} logged before it{pale}" if smooth > 1 else ""
+    note(axis, smoothing, scale.note if smooth > 1 or look.band else "", *said)
+    axis.set_ylabel(plain(key))
+    if scale is _RATIOS:
+        ratio_axis(axis.yaxis)
+
+
+def _line(
+    axis: Any, style: LineStyle, label: str, curves: Sequence[Points], scale: _Scale, smooth: int, *, every_point: bool
+) -> None:
+    """Draw one curve, or the mean and the band of several."""
+    if smooth > 1 and len(curves) == 1:
+        axis.plot(*zip(*curves[0], strict=True), color=style.color, alpha=0.25, linewidth=0.8)
+    values = band([smoothed(scale.points(points), smooth) for points in curves])
+    if not values:  # runs that have no x in common
+        return
+    places = [place for place, _, _ in values]
+    look = style.line(len(places)) | ({"markevery": 1} if every_point else {})
+    axis.plot(places, [scale.back(mean) for _, mean, _ in values], label=label, **look)
+    if len(curves) > 1:
+        low, high = ([scale.back(mean + sign * spread) for _, mean, spread in values] for sign in (-1, 1))
+        axis.fill_between(places, low, high, color=style.color, alpha=0.18, linewidth=0)
+        if every_point:
+            axis.vlines(places, low, high, color=style.color, linewidth=0.8)
+
+
+def _counted(name: str, runs: Sequence[LoggedRun]) -> str:
+    seeds = {run.seed for run in runs} - {None}
+    return f"{name}, {len(runs)} {'seeds' if len(seeds) == len(runs) else 'runs'}"
+
+
+def _heading(runs: Sequence[LoggedRun], look: Look) -> str:
+    count = f"{len(runs)} runs" if len(runs) > 1 else runs[0].label
+    return f"{plain(count)}: mean over seeds; band: ± 1 standard deviation (n − 1)" if look.band else plain(count)
+
+
+def _known(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near and near[0] != name else ""
+    metrics = [one for one in known if one not in NOT_METRICS]
+    there = f"logged: {', '.join(metrics)}" if metrics else "nothing is logged yet"
+    return f"a metric that one of the runs has logged, got {name}{hint} ({there})"
