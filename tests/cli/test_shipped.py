@@ -52,8 +52,19 @@ def test_words_of_a_command_line(isolated: Path):
     sft, ddp = shipped.FOLDER / "method" / "sft.yaml", shipped.FOLDER / "trainer" / "ddp.yaml"
     words = ["fit", "-c", "method/sft", "--trainer", "configs/trainer/ddp.yaml", "--trainer.max_steps=3"]
     assert shipped.with_configurations(words) == ["fit", "-c", str(sft), "--trainer", str(ddp), "--trainer.max_steps=3"]
-    # Only --config takes a name without suffix: elsewhere it may be a name of something else.
-    other = ["fit", "--name", "experiment/quickstart", "--data.path=data/tiny", "method/sft", "--model=no/such.yaml"]
+    # A name without suffix is for --config, and for the option of its folder: elsewhere it may be something else.
+    board = shipped.FOLDER / "logger" / "tensorboard.yaml"
+    named = shipped.with_configurations(["--model=method/sft", "--trainer.logger", "logger/tensorboard"])
+    assert named == [f"--model={sft}", "--trainer.logger", str(board)]
+    other = [
+        "fit",
+        "--model.policy.name=policy/gpt2",
+        "--name",
+        "experiment/quickstart",
+        "--data.path=data/tiny",
+        "method/sft",
+        "--model=no/such.yaml",
+    ]
     assert shipped.with_configurations(other) == other
 
 

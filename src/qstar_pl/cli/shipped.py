@@ -13,6 +13,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "configs"
 """One folder per replaceable part; those in `experiment` put parts together."""
 PREFIX, SUFFIX = "configs/", ".yaml"
 CONFIG = ("-c", "--config")
+_GROUP_OF = {"model": "method"}
+"""Option → the folder of its configurations, where that is called otherwise."""
 
 
 def names() -> list[str]:
@@ -43,8 +45,9 @@ def configuration(value: str | Path) -> Path:
 def with_configurations(words: Sequence[str]) -> list[str]:
     """Return a command line with names of the package's configurations replaced by their files.
 
-    After `--config` the name is enough; elsewhere (`--trainer configs/trainer/ddp.yaml`) it must end in .yaml, since a
-    name without could mean something else. A value that is a file, or no configuration of the package, is left alone.
+    After `--config` the name is enough, and so it is where the option is the one that the folder is made for
+    (`--trainer trainer/ddp`, `--model.sampler=sampler/q_star`). Elsewhere it must end in .yaml, since a name without
+    could mean something else. A value that is a file, or no configuration of the package, is left alone.
 
     Raises:
         UserError: if the value of `--config` is neither, and resembles the name of a configuration.
@@ -54,12 +57,17 @@ def with_configurations(words: Sequence[str]) -> list[str]:
 
 
 def _resolved(option: str, value: str) -> str:
-    if not (value.endswith(SUFFIX) or option in CONFIG) or Path(value).exists():
+    if not (value.endswith(SUFFIX) or option in CONFIG or _of_its_folder(option, value)) or Path(value).exists():
         return value
     shipped = _shipped(value)
     if shipped is None and option in CONFIG and _near(value):
         configuration(value)  # raises, and names the closest one
     return value if shipped is None else str(shipped)
+
+
+def _of_its_folder(option: str, value: str) -> bool:
+    part = option.lstrip("-").removesuffix("+").rpartition(".")[2]
+    return _name(value).startswith(f"{_GROUP_OF.get(part, part)}/")
 
 
 def _near(value: str) -> list[str]:

@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 from qstar_pl.cli.layers.checkpoints import checkpoint_layer
 from qstar_pl.cli.layers.defaults import RUNS, defaults
 from qstar_pl.cli.layers.given import Given, class_name, given_by
+from qstar_pl.cli.layers.logger_folders import with_folders
 from qstar_pl.cli.layers.metrics import default_metrics
 from qstar_pl.cli.layers.names import check_name
 from qstar_pl.cli.layers.resume import find_checkpoint
@@ -52,6 +53,7 @@ class Layers:
         given = given_by(command, words)
         check_name(given.name)
         root = given.trainer.get("default_root_dir") or RUNS
+        words = with_folders(words, root)
         checkpoint = find_checkpoint(given.ckpt_path, command, root, given.run_name)
         stored = checkpoint_layer(command, given, checkpoint)
         lowest = defaults(command, [*given.trainer, *stored.get("trainer", {})])
