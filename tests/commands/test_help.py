@@ -5,7 +5,7 @@ import sys
 
 from qstar_pl.cli.dispatch import TRAINER_COMMANDS, commands
 
-BY_CLASSES = {"data", "generate", "plan"}
+BY_CLASSES = {"data", "generate"}
 """Their options are those of classes."""
 HEAVY = {"torch", "transformers", "datasets", "lightning", "jsonargparse", "matplotlib", "rich"}
 

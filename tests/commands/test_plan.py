@@ -1,7 +1,10 @@
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+
+from qstar_pl.commands.plan import cluster_of, make_parser
 
 LLAMA = [
     "--model.policy=FromConfig",
@@ -22,17 +25,20 @@ def test_seven_billion_parameters_are_planned_without_them(qstar) -> None:
     out, eight = plan(qstar, *LLAMA, *sharded)
     always = eight["memory"]["always"]
     assert always["policy"] == pytest.approx(6_738_415_616 * 4 / 8)
-    assert always["optimiser state"] == pytest.approx(6_738_415_616 * 8 / 8)
-    assert "80 GiB" in out
-    assert "assumed:" in out
+    assert always["optimizer state"] == pytest.approx(6_738_415_616 * 8 / 8)
+    assert always["optimiser state"] == always["optimizer state"], "the former key, for one release"
+    assert "8 × A100-80GB; each 80 GiB" in out
+    assert "\nassumed\n" in out
     _, two = plan(qstar, "--gpus=2", *LLAMA, *sharded)
     assert two["memory"]["always"]["policy"] == pytest.approx(4 * always["policy"])
     assert two["peak_bytes"] > eight["peak_bytes"]
 
 
 def test_what_does_not_fit_is_said_and_not_refused(qstar) -> None:
-    out, _ = plan(qstar, "--gpus=1", "--memory_gib=1", *LLAMA)
+    out, figures = plan(qstar, "--gpus=1", "--memory_gib=0.1")
     assert "does not fit" in out
+    assert figures["verdict"] == "does not fit"
+    assert "--data.batch_size=" in out
 
 
 def test_devices_that_are_none_are_refused_as_fit_does(qstar) -> None:
@@ -45,7 +51,7 @@ def test_devices_that_are_none_are_refused_as_fit_does(qstar) -> None:
 
 def test_methods_without_samples_have_no_sampling(qstar) -> None:
     _, figures = plan(qstar, "--model=DPO", "--data.batch_size=4")
-    assert figures["memory"].keys() == {"always", "scoring", "training", "optimising"}
+    assert figures["memory"].keys() == {"always", "scoring", "training", "optimizing", "optimising"}
     assert figures["workload"]["learned"] == 8
 
 
@@ -56,9 +62,40 @@ def test_a_faster_cluster_takes_less_time(qstar) -> None:
     assert fast["seconds"]["sampling"] < slow["seconds"]["sampling"]
 
 
+def test_a_shipped_configuration_needs_no_hub(qstar, repository, monkeypatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    config = f"--config={repository}/configs/cluster/qwen2_5_1_5b_q_star.yaml"
+    out, figures = plan(qstar, config, "--gpu=rtx4090-24gb", "--answer_tokens=64", "--prompt_tokens=64")
+    assert figures["memory"]["always"]["policy"] == pytest.approx(1_543_714_304 * 4 / 8)
+    assert figures["memory"]["always"]["target"] == pytest.approx(1_543_714_304 * 2 / 8)
+    assert figures["cluster"]["gpu"] == "RTX4090-24GB"
+    assert figures["cluster"]["memory_gbs"] == 1008.0
+    assert "notice: model.reward.model: reward.ckpt is not there yet" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_machines_are_those_of_the_trainer_unless_they_are_named() -> None:
+    def machines(devices, *words):
+        cluster = cluster_of(make_parser().parse_args(words), Namespace(devices=devices, num_nodes=3))
+        return cluster.nodes, cluster.gpus
+
+    assert [machines(devices) for devices in (2, "2", [0, 1, 5], "auto", -1)] == [
+        (3, 2),
+        (3, 2),
+        (3, 3),
+        (3, 8),
+        (3, 8),
+    ]
+    assert machines(2, "--nodes=1", "--gpus=4") == (1, 4)
+
+
 def test_mistakes(qstar) -> None:
     code, _, err = qstar("plan", "--gpus=0")
     assert (code, err.strip()) == (2, "error: gpus must be positive, got 0")
     code, _, err = qstar("plan", "--compute_efficiency=2")
     assert code == 2
     assert "compute_efficiency must be at most 1, got 2.0" in err
+    code, _, err = qstar("plan", "--gpu=T4")
+    assert code == 2
+    assert err.startswith("error: gpu must be one of A100-80GB, ")
+    assert err.count("\n") == 1

@@ -6,10 +6,10 @@ import torch
 from qstar_pl.distributed import Sharding
 from qstar_pl.models import FromConfig
 from qstar_pl.models.placement import placing
-from qstar_pl.planning import Workload, plan_memory
 from qstar_pl.planning.configured import _Hollow
 from qstar_pl.planning.footprint import activations, footprint
-from qstar_pl.planning.memory import Models, Run, peak
+from qstar_pl.planning.memory import Models, Run, peak, plan_memory
+from qstar_pl.planning.workload import Workload
 
 SIZES = {"n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 128, "vocab_size": 640}
 LLAMA = {
@@ -72,7 +72,7 @@ def test_sharding_divides_what_is_kept_and_adds_what_is_gathered() -> None:
     for name, size in whole["always"].items():
         assert halves["always"][name] == size / 2
     size = footprint(models().policy)
-    assert whole["always"]["optimiser state"] == 8 * size.parameters
+    assert whole["always"]["optimizer state"] == 8 * size.parameters
     assert "gathered parameters" not in whole["sampling"]
     assert halves["sampling"]["gathered parameters"] == 2 * 4 * size.parameters  # policy and target
     assert plan(2, Sharding(), gathered=False)["sampling"]["gathered parameters"] == 2 * 4 * size.block_parameters
@@ -87,7 +87,7 @@ def test_an_optimizer_keeps_state_of_what_it_moves() -> None:
         parameter.requires_grad_(False)
     few = sum(parameter.numel() for parameter in made.policy.parameters() if parameter.requires_grad)
     planned = plan_memory(made, Run(1, None, torch.float32, True, 8.0, on_cpu=True), WORK)["always"]
-    assert planned["optimiser state"] == 8 * few
+    assert planned["optimizer state"] == 8 * few
     assert planned["gradients"] == 4 * few
     assert planned["policy"] == footprint(made.policy).parameter_bytes
 

@@ -76,18 +76,29 @@ class Pretrained(ModelSource):
             except (OSError, ValueError, TypeError, KeyError):
                 # Most folders have one; without it the configuration says what it would.
                 generation = None
-            return Capabilities.declared(self._config(), generation, tokenizer or self.tokenizer())
+            return Capabilities.declared(self.configuration(), generation, tokenizer or self.tokenizer())
 
     def in_tiny_world(self) -> bool:
         """See `ModelSource.in_tiny_world`."""
         return belongs_to_package(self.name)
+
+    def configuration(self) -> PretrainedConfig:
+        """Return the model's configuration, without its weights; raises UserError if there is no such model."""
+        path = resolve(self.name)
+        check_folder(path)
+        check_model_folder(Path(path), trusted=self.trust_remote_code)
+        try:
+            with quiet():
+                return AutoConfig.from_pretrained(path, **self._hub_options())  # nosec B615 - revision is an option
+        except Exception as error:  # files that anybody may have written: transformers raises what it meets
+            raise UserError(self._failure(path, error)) from error
 
     def _hub_options(self) -> dict[str, Any]:
         revision = {} if self.revision is None else {"revision": self.revision}
         return {"trust_remote_code": self.trust_remote_code, **revision}
 
     def _load(self, auto_class: Any, **config_options: Any) -> PreTrainedModel:
-        path, config = resolve(self.name), self._config()
+        path, config = resolve(self.name), self.configuration()
         check_decoder(config)
         # num_labels of a classifier; the dropouts must be in the configuration before the layers are built.
         config.update(config_options)
@@ -103,16 +114,6 @@ class Pretrained(ModelSource):
         except Exception as error:  # files that anybody may have written: transformers raises what it meets
             raise UserError(self._failure(path, error)) from error
         return place(model.eval())
-
-    def _config(self) -> PretrainedConfig:
-        path = resolve(self.name)
-        check_folder(path)
-        check_model_folder(Path(path), trusted=self.trust_remote_code)
-        try:
-            with quiet():
-                return AutoConfig.from_pretrained(path, **self._hub_options())  # nosec B615 - revision is an option
-        except Exception as error:  # as above
-            raise UserError(self._failure(path, error)) from error
 
     def _weights(self, auto_class: Any, config: PretrainedConfig, path: str) -> PreTrainedModel:
         model: PreTrainedModel

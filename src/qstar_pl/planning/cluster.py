@@ -6,23 +6,26 @@ from dataclasses import dataclass
 
 from qstar_pl.checks import positive
 from qstar_pl.errors import UserError
+from qstar_pl.planning.gpus import GPUS
 
 
 @dataclass(frozen=True)
 class Cluster:
     """Accelerators and their links; the defaults are one node of 8×A100-80GB (SXM)."""
 
+    gpu: str = GPUS[0].name
+    """Name of the accelerators; their figures are the four fields from `memory_gib` on."""
     nodes: int = 1
     """Machines."""
     gpus: int = 8
     """Accelerators per machine."""
-    memory_gib: float = 80.0
+    memory_gib: float = GPUS[0].memory_gib
     """Memory of one accelerator, GiB."""
-    tflops: float = 312.0
+    tflops: float = GPUS[0].tflops
     """Peak rate of one accelerator's matrix products in the precision of the computation, 10¹² operations/s."""
-    memory_gbs: float = 2039.0
+    memory_gbs: float = GPUS[0].memory_gbs
     """Peak rate at which one accelerator reads its memory, 10⁹ bytes/s."""
-    link_gbs: float = 300.0
+    link_gbs: float = GPUS[0].link_gbs
     """Rate at which accelerators of a machine exchange data, one direction, 10⁹ bytes/s."""
     network_gbs: float = 25.0
     """The same between machines, per accelerator."""
@@ -35,6 +38,8 @@ class Cluster:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
+            if name == "gpu":
+                continue
             positive(**{name: value})
             if name.endswith("efficiency") and value > 1:
                 raise UserError(f"{name} must be at most 1, got {value}")

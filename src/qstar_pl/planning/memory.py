@@ -53,7 +53,7 @@ class Run:
 
 
 def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str, float]]:
-    """Return bytes per process: {"always", "sampling", "scoring", "training", "optimising"} → {what: bytes}.
+    """Return bytes per process: {"always", "sampling", "scoring", "training", "optimizing"} → {what: bytes}.
 
     "always" is there in every phase; the peak is "always" plus the largest of the others.
     """
@@ -63,7 +63,7 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
     always = {"policy": policy.parameter_bytes / shards}
     always |= {name: one.parameter_bytes / shards for name, one in frozen.items()}
     always["gradients"] = policy.trainable_bytes / shards
-    always["optimiser state"] = policy.trainable * run.state_bytes_per_parameter / shards
+    always["optimizer state"] = policy.trainable * run.state_bytes_per_parameter / shards
     # Logits are at least float32 while distributions are formed from them.
     size, wide = run.compute_dtype.itemsize, max(4, run.compute_dtype.itemsize)
     phases: dict[str, dict[str, float]] = {"always": always}
@@ -85,7 +85,7 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
     }
     phases["training"] = _training(models.policy, run, work)
     if not run.on_cpu:
-        phases["optimising"] = {"temporary copy": policy.trainable_bytes / shards}
+        phases["optimizing"] = {"temporary copy": policy.trainable_bytes / shards}
     if run.sharding is not None:
         for phase in ("scoring", "training"):
             largest = max(one.block_parameters for one in (policy, *frozen.values()))
