@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -24,6 +26,24 @@ GROUP = "qstar_pl.commands"
 """Entry point group through which other packages add commands: the name of the command → its `main`."""
 TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
 """The commands of Lightning's own command line."""
+
+
+HEADINGS = {
+    "train": "train",
+    "generate": "generate and export",
+    "look": "measure and look at what came out",
+    "data": "data",
+    "set-up": "set up",
+}
+"""What a command's `GROUP` names → its heading in `qstar --help`, in this order."""
+_GROUP = re.compile(r'^GROUP = "([\w-]+)"$', re.MULTILINE)
+AFTERWARDS = (
+    "qstar COMMAND --help shows a command's options, with examples.",
+    "qstar fit --model.help shows the methods, and the options of the chosen one;",
+    "likewise --model.sampler.help, --data.adapter.help, --trainer.callbacks.help.",
+    "qstar fit --print_config prints what a run would use.",
+    "QSTAR_DEBUG=1 shows the traceback behind a one-line error.",
+)
 
 
 def commands() -> dict[str, str]:
@@ -49,24 +69,28 @@ def _summary(file: Path) -> str:
         return lines.readline().strip().strip('"').partition(": ")[2].removesuffix(".")
 
 
+def group_of(command: str) -> str:
+    """Return the group that a command's file names; those that name none are tools."""
+    text = (FOLDER / f"{command.replace('-', '_')}.py").read_text(encoding="utf-8")
+    return match[1] if (match := _GROUP.search(text)) else "tools"
+
+
 def usage() -> str:
     """Return what `qstar --help` prints."""
     known = commands()
-    lines = [
-        "usage: qstar COMMAND [options]",
-        "",
-        "Training (options of Lightning, from YAML with --config or by name):",
-    ]
-    lines += [f"  {name:<12}{known.pop(name)}" for name in TRAINER_COMMANDS]
-    lines += ["", "Tools:"]
-    lines += [f"  {name:<12}{summary}" for name, summary in known.items()]
-    lines += [f"  {name:<12}{point.value} of another package" for name, point in sorted(others().items())]
-    lines += [
-        "",
-        "qstar COMMAND --help lists the options of a command; qstar fit --print_config prints what a run would use.",
-        "QSTAR_DEBUG=1 shows the traceback behind a one-line error.",
-    ]
-    return "\n".join(lines)
+    groups: dict[str, list[str]] = {group: [] for group in HEADINGS}
+    for name in known:
+        groups.setdefault(group_of(name), []).append(name)
+    lines = ["usage: qstar COMMAND [options]", "", "Which distribution should RLHF sample from? Train, generate, look."]
+    for group, names in groups.items():
+        lines += ["", f"{HEADINGS.get(group, group)}:", *(_line(name, known[name]) for name in names)]
+    if theirs := others():
+        lines += ["", "commands of other packages:", *(_line(name, theirs[name].value) for name in sorted(theirs))]
+    return "\n".join([*lines, "", *AFTERWARDS])
+
+
+def _line(name: str, summary: str) -> str:
+    return textwrap.fill(summary, 79, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14)
 
 
 def _dispatch(argv: Sequence[str]) -> int:

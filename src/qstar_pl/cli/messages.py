@@ -140,11 +140,11 @@ def _unknown_option(match: re.Match[str], mistake: _Mistake, options: list[str])
         owner = mistake.classes[-1] if mistake.classes else ""
         known = sorted(parameters(owner)) if owner else options
         at = f"{mistake.option}.{name}" if mistake.option else name
-        return f"{at}: {owner.rpartition('.')[2] or 'the command'} has no such option{_near(name, known)}"
+        return f"{at}: {owner.rpartition('.')[2] or 'the command'} has no such option{near(name, known)}"
     word = match["word"] or f"--{match['key']}"
     if not word.startswith("-"):
         return f"unexpected word {word}"
-    return f"unknown option {word}{_near(word, [f'--{option}' for option in options])}"
+    return f"unknown option {word}{near(word, [f'--{option}' for option in options])}"
 
 
 def _no_class_or_file(mistake: _Mistake, where: str) -> str:
@@ -164,8 +164,8 @@ def _no_class_or_file(mistake: _Mistake, where: str) -> str:
         return f"{where}expected {kinds}, got null"
     if "does not correspond to a subclass" in mistake.leaf:
         wanted = mistake.leaf.rpartition(" of ")[2]
-        return f"{where}{unresolved} is not a {wanted}{_near(unresolved, known)}"
-    return f"{where}unknown class {unresolved}{_near(unresolved, known)}"
+        return f"{where}{unresolved} is not a {wanted}{near(unresolved, known)}"
+    return f"{where}unknown class {unresolved}{near(unresolved, known)}"
 
 
 def _null(value: str | None) -> str:
@@ -173,7 +173,7 @@ def _null(value: str | None) -> str:
     return "null" if value in (None, "None", "null") else str(value)
 
 
-def _near(name: str, known: list[str]) -> str:
+def near(name: str, known: list[str]) -> str:
     """Return "; did you mean …?", or the whole list where it is short, or nothing."""
     stem = name.lstrip("-").rpartition(".")[2].lower()
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from qstar_pl.cli.errors import MISTAKE, say
+from qstar_pl.cli.help_format import WIDTH, HelpFormatter, described
 from qstar_pl.cli.messages import essence
 from qstar_pl.cli.words import options, underscored
 from qstar_pl.errors import UserError
@@ -41,8 +43,12 @@ def figure(text: str) -> Path:
 class ToolParser(argparse.ArgumentParser):
     """An ArgumentParser that takes options by their whole names only, and reports a mistake in one line."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
+    def __init__(self, prog: str, documentation: str | None = None, **settings: Any) -> None:
+        """See `ArgumentParser`; `documentation` is the docstring of a command's file: what it does, and examples."""
+        description, examples = described(documentation)
+        texts = {"description": description, "epilog": examples}
+        texts |= {name: textwrap.fill(settings.pop(name), WIDTH) for name in texts if name in settings}
+        super().__init__(prog=prog, allow_abbrev=False, formatter_class=HelpFormatter, **texts, **settings)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse all words; a misspelled option is reported before the required one that it leaves missing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,9 @@ import qstar_pl.callbacks
 import qstar_pl.distributed
 import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimizers and strategies known to the parser)
 from qstar_pl.checkpoints import AtomicCheckpointIO
-from qstar_pl.cli.dispatch import TRAINER_COMMANDS
+from qstar_pl.cli.class_format import brief
+from qstar_pl.cli.class_help import Asked, Page, answer_help
+from qstar_pl.cli.dispatch import TRAINER_COMMANDS, module_of
 from qstar_pl.cli.layers.checkpoints import check_same_method, logged_step, wandb_id_of
 from qstar_pl.cli.layers.defaults import MAX_STEPS, RUNS, has_default_cadence, wanted_callbacks
 from qstar_pl.cli.layers.names import check_name, snake_case
@@ -46,6 +49,26 @@ from qstar_pl.errors import UserError
 from qstar_pl.methods import RLHFModule
 from qstar_pl.models.run_date import begin_run
 from qstar_pl.training.frozen_models import OPTION as ACCEPT_CHANGED
+
+SECTIONS = {
+    "method and data": lambda option: option in ("model", "data"),
+    "the run": lambda option: not option.startswith("trainer"),
+    "trainer (options of Lightning)": lambda option: True,
+}
+TEXTS = {
+    "model": "The method: a class, or a YAML file with class_path and init_args.",
+    "data": "The data module, likewise.",
+    "trainer": "A YAML file of trainer options; by default none.",
+    "config": "A YAML file of any of these options, or a name that `qstar configs` lists; may be given several times, "
+    "by default none.",
+    "seed_everything": "Seed of every random number, an integer; true draws one.",
+    "ckpt_path": "What to go on from, or to measure: a checkpoint, file or folder; last, for the run of this name that "
+    "wrote last; auto, likewise if there is one.",
+    "weights_only": "Whether a checkpoint may hold nothing but tensors and plain values; null leaves it to Lightning.",
+    "trainer.logger": "Where metrics are logged: a class or a list of them; true is a CSVLogger, false nowhere.",
+    "trainer.default_root_dir": "Folder below which every run gets one of its own.",
+}
+"""Options of Lightning → what they mean here."""
 
 
 class TrainerParser(OneLineParser, LightningArgumentParser):
@@ -78,7 +101,10 @@ class TrainerCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add this project's own options."""
         parser.add_argument(
-            "--name", type=str | None, default=None, help="Run folder under runs/; default: the method."
+            "--name",
+            type=str | None,
+            default=None,
+            help="Name of the run's folder under runs/; by default the method's.",
         )
         parser.add_argument(
             f"--{ACCEPT_CHANGED}",
@@ -90,8 +116,17 @@ class TrainerCLI(LightningCLI):
             "--date",
             type=str | None,
             default=None,
-            help="What chat templates take for today; default: the run's day.",
+            help="Day that chat templates take for today, YYYY-MM-DD; by default the run's.",
         )
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        for action in parser._actions:
+            if action.dest in TEXTS:
+                action.help = TEXTS[action.dest]
+            elif action.dest.startswith("trainer."):
+                action.help = brief(action.help or "")
+        return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the user's words above the checkpoint's layer and the defaults."""
@@ -99,9 +134,13 @@ class TrainerCLI(LightningCLI):
         # Not given to the parser, which would print before names, loggers and callbacks are settled.
         self.typed = [word for word in args if not is_print_config(word)]
         self.print_flags = next((print_flags(word) for word in args if is_print_config(word)), None)
-        layers = Layers.of(command, self.typed)
+        asked = Asked.by(self.typed)
+        layers = Layers.of(command, self.typed if asked is None else asked.rest)
         self.names, self.checkpoint = layers.given.names, layers.checkpoint
         self.config = layers.parsed_by(parser)
+        if asked is not None:
+            page = Page(f"qstar {command}", importlib.import_module(module_of(command)).__doc__, SECTIONS)
+            answer_help(self._parser(command), page, asked, self.config[command])
         for part, owner in (("model", None), ("data", None), ("trainer", "lightning.pytorch.Trainer")):
             check_nulls(part, self.config[command][part], owner)
 

@@ -8,7 +8,6 @@ own, and several runs side by side; writes analysis.json, analysis.md and figure
 error: the exit code is 0 whenever the analysis was made.
 """
 
-import argparse
 import json
 import sys
 from collections import Counter
@@ -17,6 +16,9 @@ from pathlib import Path
 
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
+
+GROUP = "look"
+"""Below which heading `qstar --help` lists it."""
 
 FILE_SUFFIXES = (".json", ".jsonl", ".md", ".txt", ".csv", ".html", ".png", ".pdf", ".svg")
 
@@ -40,14 +42,14 @@ def run_names(paths: Sequence[Path]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = ToolParser(prog="qstar analyze", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser("qstar analyze", __doc__)
     parser.add_argument(
         "diagnostics",
         type=place,
         nargs="+",
         help="*.diagnostics.jsonl files, outputs they lie beside, or folders of them",
     )
-    parser.add_argument("--output", type=place, help="folder; default: <first file>.analysis beside it")
+    parser.add_argument("--output", type=place, help="folder to write into; default: <first file>.analysis beside it")
     arguments = parser.parse_args(argv)
     # Only now, so that --help answers at once.
     from qstar_pl.console import SpellingConsole

@@ -1,4 +1,12 @@
-"""`qstar configs`: list, print or copy the configurations that come with the package."""
+"""`qstar configs`: list, print or copy the configurations that come with the package.
+
+They are values of --config, or of the option that is called like their folder, e.g.
+--model.target configs/target/expert.yaml.
+
+    qstar configs experiment
+    qstar configs experiment/quickstart
+    qstar configs --copy my_configs
+"""
 
 from __future__ import annotations
 
@@ -11,6 +19,9 @@ from pathlib import Path
 from qstar_pl.cli import shipped
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
+
+GROUP = "set-up"
+"""Below which heading `qstar --help` lists it."""
 
 COMMENT = "# "
 
@@ -50,13 +61,13 @@ def copy(folder: Path) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = ToolParser(
-        prog="qstar configs",
-        description="List the configurations that come with the package: values of --config, or of the option that is "
-        "called like their folder (--model.target configs/target/expert.yaml).",
+    parser = ToolParser("qstar configs", __doc__)
+    parser.add_argument(
+        "name", nargs="?", help="a folder (experiment) to list, or a configuration to print; by default all are listed"
     )
-    parser.add_argument("name", nargs="?", help="a folder (experiment) to list, or a configuration to print")
-    parser.add_argument("--copy", type=place, metavar="FOLDER", help="copy all of them to this new folder")
+    parser.add_argument(
+        "--copy", type=place, metavar="FOLDER", help="copy all of them to this new folder; by default nothing is copied"
+    )
     arguments = parser.parse_args(argv)
     if arguments.copy is not None:
         print(f"copied to {copy(arguments.copy)}; use them with --config {arguments.copy}/experiment/quickstart.yaml")

@@ -1,11 +1,11 @@
 """`qstar curves`: plot metrics of several runs against steps, samples or time.
 
     qstar curves tiny_dpo tiny_q_star --key val/reward_gold --output gold.png
-    qstar curves 'runs/tiny_*' --key reward/gold --key kl/policy_reference --x samples/total --output budget.png
-    qstar curves runs/experiment --key reward/gold --smooth 10 --band --output seeds.png
+    qstar curves 'runs/tiny_*' --key reward/gold --x samples/total --output a.png
+    qstar curves runs/experiment --key reward/gold --smooth 10 --band --output b.pdf
 
 The x-axis is the optimizer step, or any metric that is logged in the same rows: the budgets `samples/total`,
-`generated/total`, `tokens/total` and `time/wall_s` mean the same for every method.
+`generated/total`, `tokens/total` and `time/wall_s` (seconds) mean the same for every method. Every --key has a panel.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ from qstar_pl.run_folders.metrics import Metrics, read_metrics
 from qstar_pl.run_folders.places import METRICS, RUNS
 from qstar_pl.run_folders.settings import read_settings
 
+GROUP = "look"
+"""Below which heading `qstar --help` lists it."""
+
 
 def parser() -> ToolParser:
     """Return the command's parser."""
-    made = ToolParser(prog="qstar curves", description="Plot metrics of several runs in one figure, a panel each.")
+    made = ToolParser("qstar curves", __doc__)
     made.add_argument("runs", nargs="+", help="names, folders, wildcards, or metrics.csv of runs")
     made.add_argument("--key", action="append", required=True, help="metric, e.g. beta/mean; once per panel")
     made.add_argument(

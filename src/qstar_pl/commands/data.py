@@ -1,4 +1,11 @@
-"""`qstar data`: show the rows, fields and examples that an adapter finds in a dataset."""
+"""`qstar data`: show the rows, fields and examples that an adapter finds in a dataset.
+
+Rows that are left out are counted by reason, with the first place of each.
+
+    qstar data --path tiny --examples 2
+    qstar data --path rows.jsonl --adapter PromptResponse
+    qstar data --adapter.help
+"""
 
 from __future__ import annotations
 
@@ -9,6 +16,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from qstar_pl.cli.class_help import Asked, Page, answer_help
 from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.parser import OneLineParser, prepared
 from qstar_pl.data import Auto, Rendering, RowFilter, RowSource, TokenizerRendering
@@ -22,6 +30,9 @@ from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer
 from qstar_pl.types import Example
 
+GROUP = "data"
+"""Below which heading `qstar --help` lists it."""
+
 _LONGEST = 300
 
 
@@ -30,9 +41,9 @@ class Inspection:
     """Options of `qstar data`; those that `qstar fit` also has, under --data, mean the same there."""
 
     path: str | None = None
-    """File, folder or hub id; not needed for a Mixture."""
+    """File, folder or hub id; must be given unless the adapter is a Mixture."""
     adapter: RowSource = field(default_factory=Auto)
-    """How rows become examples; by default detected from the columns."""
+    """How rows become examples; Auto detects it from the columns."""
     split: str | None = None
     """Split of a dataset on the hub, or of the files in a folder."""
     max_rows: int | None = None
@@ -40,7 +51,7 @@ class Inspection:
     max_left_out: float = MAX_LEFT_OUT
     """Largest share of the rows read that may be left out; filters and subsets do not count."""
     examples: int = 1
-    """Number of examples to print, 1 by default."""
+    """Number of examples to print."""
     filters: list[RowFilter] | None = None
     """Leave rows out by length, reward margin or duplicate prompts."""
     subset_size: int | None = None
@@ -159,11 +170,8 @@ def _short(value: Any) -> str:
 
 def parser() -> OneLineParser:
     """Return the command's parser."""
-    top = OneLineParser(
-        prog="qstar data",
-        description="Read a dataset through an adapter: rows read and left out, fields, and examples as text.",
-    )
-    top.add_argument("--config", action="config", help="YAML with these options")
+    top = OneLineParser(prog="qstar data")
+    top.add_argument("--config", action="config", help="a YAML file of any of these options; by default none")
     top.add_class_arguments(Inspection, sub_configs=True)
     return top
 
@@ -176,9 +184,12 @@ def parse(argv: Sequence[str]) -> Inspection:
 
     """
     words = prepared(argv)
-    own, paths = parser(), TypedPaths()
+    own, paths, asked = parser(), TypedPaths(), Asked.by(words)
     with paths.in_yaml():
-        given = own.instantiate(own.parse_args(paths.words(words)))
+        config = own.parse_args(paths.words(words if asked is None else asked.rest))
+        if asked is not None:
+            answer_help(own, Page("qstar data", __doc__, {"options": lambda option: True}), asked, config)
+        given = own.instantiate(config)
     return Inspection(**{name: value for name, value in given.items() if name != "config"})
 
 

@@ -1,4 +1,11 @@
-"""`qstar experiment`: compare configurations under the same seeds in one table."""
+"""`qstar experiment`: compare configurations under the same seeds in one table.
+
+Options that are not listed here go to every run, as for `qstar fit`.
+
+    qstar experiment
+    qstar experiment --config experiment/tiny_q_star --config experiment/tiny_ppo --seeds 5
+    qstar experiment --seeds 1 --trainer.max_steps 50
+"""
 
 from __future__ import annotations
 
@@ -18,6 +25,9 @@ from qstar_pl.errors import UserError
 if TYPE_CHECKING:
     from qstar_pl.console import SpellingConsole
     from qstar_pl.experiments.seeds import SeedResult
+
+GROUP = "train"
+"""Below which heading `qstar --help` lists it."""
 
 DEFAULT = "experiment/tiny_"
 """Prefix of the names of the configurations that are compared by default."""
@@ -68,15 +78,14 @@ def print_comparison(results: dict[str, list[SeedResult]], console: SpellingCons
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = ToolParser(
-        prog="qstar experiment",
-        description="Run configurations under the same seeds and print one table; unknown options go to every run.",
-    )
+    parser = ToolParser("qstar experiment", __doc__)
     parser.add_argument(
         "--config", action="append", help=f"file or name, may be given several times; default: all {DEFAULT}*"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 (default 3)")
-    parser.add_argument("--output", type=place, default=Path("runs/experiment"), help="default runs/experiment")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 on")
+    parser.add_argument(
+        "--output", type=place, default=Path("runs/experiment"), help="folder for runs, results and figure"
+    )
     arguments, overrides = parser.parse_known_args(argv)
     at_least(1, seeds=arguments.seeds)
     import torch

@@ -1,4 +1,9 @@
-"""`qstar export`: write a checkpoint's model as a folder that Hugging Face's classes can load."""
+"""`qstar export`: write a checkpoint's model as a folder that Hugging Face's classes can load.
+
+That is the policy, or the reward model of a checkpoint that holds one, with its tokenizer.
+
+    qstar export --ckpt_path runs/q_star/version_0/checkpoints/last.ckpt --output my_model
+"""
 
 from __future__ import annotations
 
@@ -7,17 +12,20 @@ from collections.abc import Sequence
 
 from qstar_pl.cli.tool_parser import ToolParser, place
 
+GROUP = "generate"
+"""Below which heading `qstar --help` lists it."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = ToolParser(
-        prog="qstar export",
-        description="Write the policy (or the reward model) of a checkpoint as a Hugging Face folder, with tokenizer.",
-    )
+    parser = ToolParser("qstar export", __doc__)
     parser.add_argument("--ckpt_path", required=True, help="a .ckpt file that qstar fit wrote")
     parser.add_argument("--output", type=place, required=True, help="folder to write; new or empty")
     parser.add_argument("--adapter_only", action="store_true", help="write LoRA's adapters alone, as a PEFT folder")
-    parser.add_argument("--base", help="with --adapter_only: folder or hub id of the model under the adapters")
+    parser.add_argument(
+        "--base",
+        help="with --adapter_only: folder or hub id of the model under the adapters; default: that of the checkpoint",
+    )
     parser.add_argument("--trust_remote_code", action="store_true", help="run Python code that comes with the model")
     parser.add_argument(
         "--accept_changed_models", action="store_true", help="take another model under adapters than they trained on"

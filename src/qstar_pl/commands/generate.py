@@ -1,4 +1,13 @@
-"""`qstar generate`: answer a dataset's prompts from π_θ or its mixture with π_t."""
+"""`qstar generate`: answer a dataset's prompts from π_θ or its mixture with π_t.
+
+A run that was killed goes on when the same command is given again, and ends in the same bytes. Files beside
+OUTPUT.jsonl: OUTPUT.diagnostics.jsonl, OUTPUT.run.json, with --save_diagnostics tokens OUTPUT.tokens.parquet; while the
+run goes on, all is in OUTPUT.jsonl.work/.
+
+    qstar generate --model_theta tiny/policy --num_samples 4 --output a.jsonl
+    qstar generate --model_theta tiny/policy --model_t tiny/expert --output b
+    qstar generate --sampler.help
+"""
 
 from __future__ import annotations
 
@@ -9,6 +18,7 @@ from typing import Any
 
 from lightning.pytorch.strategies import Strategy
 
+from qstar_pl.cli.class_help import Asked, Page, answer_help
 from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.parser import OneLineParser, prepared
 from qstar_pl.cli.quiet import quieten
@@ -20,19 +30,31 @@ from qstar_pl.generation.backend import BACKENDS, check_backend
 from qstar_pl.generation.run import GenerationRun, generate_dataset, is_first, resolve_device
 from qstar_pl.generation.settings import GenerationSettings
 
-EPILOG = """A run that was killed goes on when the same command is given again, and ends in the same bytes. Files beside
-OUTPUT.jsonl: OUTPUT.diagnostics.jsonl, OUTPUT.run.json, with --save_diagnostics tokens OUTPUT.tokens.parquet; while the
-run goes on, all is in OUTPUT.jsonl.work/."""
+GROUP = "generate"
+"""Below which heading `qstar --help` lists it."""
 
-
+STRATEGIES = ("policy", "target", "sampler", "data")
+MACHINE = ("precision", "dtype", "backend", "device", "devices", "strategy", "trust_remote_code")
+MODELS = ("model_theta", "model_t", "prompt_template_t", "alpha_method", "fixed_alpha")
+PROMPTS = ("dataset", "prompt_", "response_field", "start_idx", "end_idx", "num_samples", "max_prompt", "max_left_out")
+DRAWING = ("samples_per_prompt", "batch_size", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
+SECTIONS = {
+    "models and mixture": lambda option: option in MODELS,
+    "prompts": lambda option: option.startswith(PROMPTS),
+    "drawing": lambda option: option in DRAWING,
+    "machine": lambda option: option in MACHINE,
+    "strategies, instead of these words": lambda option: option in STRATEGIES,
+    "output": lambda option: True,
+}
+"""Headings of the help → which options stand below them, the first that takes one."""
 FLAGS = {"save_diagnostics": "rows", "trust_remote_code": True}
 """Options that may be given without a value → the value that they then have."""
 
 
 def parser() -> OneLineParser:
     """Return the command's parser: the options of `GenerationSettings`, the machine's and the output's."""
-    top = OneLineParser(prog="qstar generate", description=__doc__, epilog=EPILOG)
-    top.add_argument("--config", action="config", help="a YAML file of any of these options")
+    top = OneLineParser(prog="qstar generate")
+    top.add_argument("--config", action="config", help="a YAML file of any of these options; by default none")
     # `device` is added below, where it may be "auto"; the settings hold the device that this is resolved to.
     top.add_class_arguments(GenerationSettings, skip={"device"}, instantiate=False, sub_configs=True)
     for action in top._actions:
@@ -53,17 +75,24 @@ def parser() -> OneLineParser:
     output = top.add_argument_group("output")
     output.add_argument("--output", type=str | None, help="the file of rows, a JSON object per line; must be given")
     output.add_argument("--overwrite", action="store_true", help="begin anew, whatever is there")
-    output.add_argument("--quiet", action="store_true", help="no progress")
-    output.add_argument("--date", type=str | None, help="what chat templates take for today (the first run's day)")
+    output.add_argument("--quiet", action="store_true", help="show no progress")
+    output.add_argument(
+        "--date",
+        type=str | None,
+        help="day that chat templates take for today, YYYY-MM-DD; by default that of the first run",
+    )
     return top
 
 
 def parse(argv: Sequence[str]) -> dict[str, Any]:
     """Return the options by name, with strategies as objects; nothing is loaded yet."""
     words = prepared(argv)
-    own, paths = parser(), TypedPaths()
+    own, paths, asked = parser(), TypedPaths(), Asked.by(words)
     with paths.in_yaml():
-        given = own.instantiate(own.parse_args(paths.words(with_configurations(words))))
+        config = own.parse_args(paths.words(with_configurations(words if asked is None else asked.rest)))
+        if asked is not None:
+            answer_help(own, Page("qstar generate", __doc__, SECTIONS), asked, config)
+        given = own.instantiate(config)
     return {name: value for name, value in given.items() if name != "config"}
 
 

@@ -9,7 +9,6 @@ Programs run in a sandbox; --describe_isolation prints which walls this machine'
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -34,23 +33,32 @@ from qstar_pl.sandbox import (
 if TYPE_CHECKING:
     from qstar_pl.evaluation.samples import Problems, Sample
 
+GROUP = "look"
+"""Below which heading `qstar --help` lists it."""
+
 
 def parser() -> ToolParser:
     """Return the command's parser."""
     limits = Limits()
-    top = ToolParser(
-        prog="qstar pass-at-k",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    top = ToolParser("qstar pass-at-k", __doc__)
+    top.add_argument(
+        "samples", type=place, nargs="?", help="JSON lines of qstar generate, or of task_id and completion"
     )
-    top.add_argument("samples", type=place, nargs="?", help="JSON lines of qstar generate, or task_id and completion")
-    top.add_argument("--problems", type=place, help="HumanEval.jsonl.gz, or rows of APPS")
-    top.add_argument("--k", type=int, nargs="+", default=[1, 10, 100], help="which pass@k (default: 1 10 100)")
+    top.add_argument(
+        "--problems",
+        type=place,
+        help="HumanEval.jsonl.gz, or rows of APPS; must be given unless isolation is described",
+    )
+    top.add_argument(
+        "--k", type=int, nargs="+", default=[1, 10, 100], help="numbers of samples k of which pass@k is estimated"
+    )
     top.add_argument("--workers", type=int, help="programs at once (default: one per usable processor)")
     top.add_argument("--output", type=place, help="a JSON object per sample (default: SAMPLES.results.jsonl)")
-    top.add_argument("--wall_s", type=float, default=limits.wall_s, help="seconds per run (default: %(default)s)")
-    top.add_argument("--cpu_s", type=int, default=limits.cpu_s, help="of processor time (default: %(default)s)")
-    top.add_argument("--memory_mib", type=int, default=limits.memory_mib, help="address space (default: %(default)s)")
+    top.add_argument("--wall_s", type=float, default=limits.wall_s, help="longest run of a program, seconds")
+    top.add_argument("--cpu_s", type=int, default=limits.cpu_s, help="most processor time of a program, seconds")
+    top.add_argument(
+        "--memory_mib", type=int, default=limits.memory_mib, help="largest address space of a program, MiB"
+    )
     top.add_argument("--check_reference", action="store_true", help="run the problems' own solutions instead")
     top.add_argument("--describe_isolation", action="store_true", help="say which walls stand here, and end")
     return top

@@ -38,10 +38,13 @@ RATES = {
 FORMER = {"optimizer state": "optimiser state", "optimizing": "optimising"}
 """Keys of --json → how they were spelled, which is written too for one release."""
 
+GROUP = "set-up"
+"""Below which heading `qstar --help` lists it."""
+
 
 def make_parser() -> ToolParser:
     """Return the parser of this command's own options."""
-    parser = ToolParser(prog="qstar plan", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser("qstar plan", __doc__)
     known = ", ".join(one.name for one in GPUS)
     parser.add_argument("--gpu", default=GPUS[0].name, help=f"which GPU: {known} (default {GPUS[0].name})")
     parser.add_argument("--nodes", type=int, help="machines (default: trainer.num_nodes)")
@@ -63,7 +66,11 @@ def make_parser() -> ToolParser:
         metavar="NAME=SHAPE",
         help="shape of a model or checkpoint that is not here: a known model, a config.json or its folder; repeatable",
     )
-    parser.add_argument("--json", type=place, help="also write the figures to this file: bytes, seconds, tokens")
+    parser.add_argument(
+        "--json",
+        type=place,
+        help="also write the figures to this file: bytes, seconds, tokens (default: none is written)",
+    )
     return parser
 
 

@@ -1,9 +1,15 @@
-"""`qstar predict`: write the answers of a trained policy to a file."""
+"""`qstar predict`: write the answers of a trained policy to a file.
+
+qstar predict --data.test_limit 32 --name answers
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+
+GROUP = "generate"
+"""Below which heading `qstar --help` lists it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

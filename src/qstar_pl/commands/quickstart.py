@@ -1,7 +1,10 @@
 """`qstar quickstart`: train q* on the tiny world, print a summary, save a figure.
 
 For every seed: gold reward of the policy on held-out prompts, training, gold reward again. The figure shows the rows of
-the run's own `metrics.csv`.
+the run's own `metrics.csv`. Options that are not listed here go to `qstar fit`.
+
+    qstar quickstart
+    qstar quickstart --seeds 3 --model.samples_per_prompt 8
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from qstar_pl.cli.tool_parser import ToolParser, place
 if TYPE_CHECKING:
     from qstar_pl.console import SpellingConsole
     from qstar_pl.experiments.seeds import SeedResult
+
+GROUP = "train"
+"""Below which heading `qstar --help` lists it."""
 
 CONFIG = "experiment/quickstart"
 
@@ -51,13 +57,12 @@ def print_summary(results: Sequence[SeedResult], console: SpellingConsole) -> in
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = ToolParser(
-        prog="qstar quickstart",
-        description="Train q* on the tiny world; unknown options go to `qstar fit`, e.g. --model.samples_per_prompt=8.",
+    parser = ToolParser("qstar quickstart", __doc__)
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds, from 0 on")
+    parser.add_argument("--config", default=CONFIG, help="file, or name of one that `qstar configs` lists")
+    parser.add_argument(
+        "--output", type=place, default=Path("runs/quickstart"), help="folder for the runs and the figure"
     )
-    parser.add_argument("--seeds", type=int, default=1, help="number of seeds, from 0 (default 1)")
-    parser.add_argument("--config", default=CONFIG, help=f"default {CONFIG}")
-    parser.add_argument("--output", type=place, default=Path("runs/quickstart"), help="default runs/quickstart")
     arguments, overrides = parser.parse_known_args(argv)
     at_least(1, seeds=arguments.seeds)
     config = configuration(arguments.config)

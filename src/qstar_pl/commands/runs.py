@@ -1,10 +1,13 @@
 """`qstar runs`: list runs and how they go: method, data, step, state, last metrics.
 
-qstar runs                                            # below runs/, the one that wrote last first
-qstar runs --state running --state killed --since 2d
-qstar runs --method QStar --sort val/reward_gold --limit 10
-qstar runs show tiny_dpo                              # one run: its configuration, checkpoints, best metrics
-qstar runs --json | jq '.[].metrics'
+Nothing that trained them is loaded. States: running (a live process holds the folder), finished, killed (its process is
+gone), stopped (ended before its last step, by Ctrl-C, a signal or an error), measured (by validate, test or predict).
+
+    qstar runs                     # below runs/, the one that wrote last first
+    qstar runs --state running --state killed --since 2d
+    qstar runs --method QStar --sort val/reward_gold --limit 10
+    qstar runs show tiny_dpo       # one: configuration, checkpoints, best metrics
+    qstar runs --json
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ from qstar_pl.run_folders.places import RUNS
 from qstar_pl.run_folders.record import STATES, Record
 from qstar_pl.run_folders.table import runs_table
 
+GROUP = "look"
+"""Below which heading `qstar --help` lists it."""
+
 USUAL = ("val/reward_gold", "reward/gold", "loss/total", "val/preference_accuracy", "val/perplexity")
 """Metrics that are shown if none are named, as far as there are."""
 SHOWN = 3
@@ -36,12 +42,7 @@ MOST = 50
 
 def parser() -> ToolParser:
     """Return the parser of the list."""
-    made = ToolParser(
-        prog="qstar runs",
-        description="List runs and how they go, without loading what trained them. `qstar runs show NAME` shows one.",
-        epilog="States: running (a live process holds the folder), finished, killed (its process is gone), stopped "
-        "(ended before its last step, by Ctrl-C, a signal or an error), measured (by validate, test or predict).",
-    )
+    made = ToolParser("qstar runs", __doc__)
     made.add_argument("folder", type=place, nargs="?", default=Path(RUNS), help=f"where to look (default {RUNS})")
     made.add_argument("--name", action="append", default=[], help="wildcard, e.g. 'tiny_*'; may be repeated")
     made.add_argument("--method", action="append", default=[], help="e.g. DPO; may be repeated (default: any)")

@@ -1,9 +1,15 @@
-"""`qstar test`: report on the test split."""
+"""`qstar test`: report on the test split.
+
+qstar test --data.test_limit 32
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+
+GROUP = "look"
+"""Below which heading `qstar --help` lists it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

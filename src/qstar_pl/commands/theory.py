@@ -1,4 +1,8 @@
-"""`qstar theory`: measure mean α, ESS ratio and acceptance under q* for two models, next to float64."""
+"""`qstar theory`: measure mean α, ESS ratio and acceptance under q* for two models, next to float64.
+
+qstar theory --policy tiny/policy --target tiny/expert --samples 2
+qstar theory --policy tiny/policy --target tiny/expert --sharpen 1 3
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,9 @@ from qstar_pl.errors import UserError
 
 if TYPE_CHECKING:
     from qstar_pl.theory.pair import PairStatistics
+
+GROUP = "look"
+"""Below which heading `qstar --help` lists it."""
 
 DEFAULT_PROMPTS = ("Once upon a time", "The little dog", "One day, a girl", "He was very sad because")
 
@@ -43,20 +50,22 @@ def print_table(measured: PairStatistics, reference: PairStatistics, contexts: i
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = ToolParser(prog="qstar theory", description="Measure q* for a pair of models.")
+    parser = ToolParser("qstar theory", __doc__)
     parser.add_argument("--policy", required=True, help="π_θ: hub id, local folder, or tiny/policy")
     parser.add_argument("--target", required=True, help="π_t: hub id, local folder, or tiny/expert")
-    parser.add_argument("--prompt", action="append", help="a prompt; may be given several times")
-    parser.add_argument("--samples", type=int, default=8, help="answers per prompt (default 8)")
-    parser.add_argument("--max_new_tokens", type=int, default=64, help="tokens per answer (default 64)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--prompt", action="append", help="a prompt, may be given several times; default: four beginnings of stories"
+    )
+    parser.add_argument("--samples", type=int, default=8, help="number of answers per prompt")
+    parser.add_argument("--max_new_tokens", type=int, default=64, help="longest answer, in tokens")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the answers")
     parser.add_argument(
         "--sharpen",
         type=float,
         nargs="+",
         default=[1.0],
         metavar="FACTOR",
-        help="multiply the logits of both models; one table each (default 1)",
+        help="factors for the logits of both models, with a table for each",
     )
     arguments = parser.parse_args(argv)
     at_least(1, samples=arguments.samples)

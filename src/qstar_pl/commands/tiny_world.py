@@ -1,15 +1,23 @@
-"""`qstar tiny-world`: rebuild the tokenizer and models of the tiny world."""
+"""`qstar tiny-world`: rebuild the tokenizer and models of the tiny world.
+
+qstar tiny-world --only reward
+"""
 
 import sys
 from collections.abc import Sequence
 
 from qstar_pl.cli.tool_parser import ToolParser
 
+GROUP = "set-up"
+"""Below which heading `qstar --help` lists it."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    parser = ToolParser(prog="qstar tiny-world", description="Make the tiny world's tokenizer and models.")
-    parser.add_argument("--only", choices=("policy", "expert", "reward"), help="make only this model again")
+    parser = ToolParser("qstar tiny-world", __doc__)
+    parser.add_argument(
+        "--only", choices=("policy", "expert", "reward"), help="make only this model again; by default all"
+    )
     only = parser.parse_args(argv).only
     from qstar_pl.console import SpellingConsole
     from qstar_pl.experiments.tiny_world import EXPERT, POLICY, train_language_model, train_reward

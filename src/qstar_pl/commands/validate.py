@@ -1,9 +1,16 @@
-"""`qstar validate`: report on the validation split."""
+"""`qstar validate`: report on the validation split.
+
+qstar validate --data.val_limit 32
+qstar validate --model SFT --model.metrics+=Perplexity
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+
+GROUP = "look"
+"""Below which heading `qstar --help` lists it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

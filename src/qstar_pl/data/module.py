@@ -84,7 +84,7 @@ class RLHFDataModule(LightningDataModule):
                 than one batch over all processes makes one smaller batch per epoch; the report says so.
             eval_batch_size: the same for validation, test and predict; by default `batch_size`.
             max_prompt_tokens: longer prompts lose their oldest turns, then tokens on the left.
-            max_completion_tokens: longer answers are cut on the right and have no EOS then; EOS counts.
+            max_completion_tokens: longest answer, in tokens with EOS; longer ones are cut on the right, without EOS.
             drop_long_answers: leave rows with longer answers out instead of cutting the answers.
             val_fraction: part of the prompts for validation.
             test_fraction: part of the prompts for test.

@@ -28,7 +28,7 @@ class Cluster:
     link_gbs: float = GPUS[0].link_gbs
     """Rate at which accelerators of a machine exchange data, one direction, 10⁹ bytes/s."""
     network_gbs: float = 25.0
-    """The same between machines, per accelerator."""
+    """The same between machines, per accelerator, 10⁹ bytes/s."""
     compute_efficiency: float = 0.4
     """Share of the peak rate that training and scoring reach."""
     decode_efficiency: float = 0.6
