@@ -37,7 +37,8 @@ def test_one_line_and_exit_code_two(words, line, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["analyze", "--output=", "x"], ["export", "--ckpt_path=x", "--output", " "], ["curves", "", "--key=a"]]
+    "words",
+    [["analyze", "--output=", "x"], ["export", "--ckpt_path=x", "--output", " "], ["curves", "--folder=", "--key=a"]],
 )
 def test_a_path_of_nothing_is_no_path(words: list[str], capsys) -> None:
     assert main(words) == 2

@@ -73,7 +73,7 @@ def written(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
-        return " ".join(map(written, value))
+        return " ".join(map(written, value)) or "none"
     return str(value) if isinstance(value, str | int | float | Path) else repr(value)
 
 

@@ -46,7 +46,7 @@ class ToolParser(argparse.ArgumentParser):
     def __init__(self, prog: str, documentation: str | None = None, **settings: Any) -> None:
         """See `ArgumentParser`; `documentation` is the docstring of a command's file: what it does, and examples."""
         description, examples = described(documentation)
-        texts = {"description": description, "epilog": examples}
+        texts: dict[str, Any] = {"description": description, "epilog": examples}
         texts |= {name: textwrap.fill(settings.pop(name), WIDTH) for name in texts if name in settings}
         super().__init__(prog=prog, allow_abbrev=False, formatter_class=HelpFormatter, **texts, **settings)
 
