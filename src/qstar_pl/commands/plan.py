@@ -69,7 +69,7 @@ def make_parser() -> ToolParser:
     parser.add_argument(
         "--json",
         type=place,
-        help="also write the figures to this file: bytes, seconds, tokens (default: none is written)",
+        help="also write the figures to this file: bytes, seconds, tokens (default: none)",
     )
     return parser
 
