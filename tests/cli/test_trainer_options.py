@@ -30,7 +30,10 @@ SFT = (*SMALL, "--model=SFT", "--model.evaluation_sampler.max_new_tokens=4", "--
         ("--seed_everything=-1", "seed_everything must be a seed: -1"),
         ("--model.optimizer=AdamW --model.optimizer.lr=-1", "Invalid learning rate: -1.0"),
         ("--model.optimizer=Muon", "optimizer must suit the model's parameters and its own options: Muon only"),
-        ("--model.lr_scheduler=OneCycleLR --model.lr_scheduler.max_lr=1", "lr_scheduler must suit"),
+        (
+            "--model.lr_scheduler=CosineWithWarmup --model.lr_scheduler.warmup_steps=9",
+            "total_steps must be above warmup_steps (9), got 2",
+        ),
         ("--model.lr_scheduler=ReduceLROnPlateau", "monitor"),
         ("--model.lr_scheduler torch.optim.lr_scheduler.ReduceLROnPlateau", "lr_scheduler.monitor must be given"),
         (

@@ -98,6 +98,11 @@ class PPO(RolloutModule):
         self.entropy_coefficient = entropy_coefficient
         self.kl_controller = kl_controller
 
+    @property
+    def steps_per_batch(self) -> int:
+        """See `RLHFModule.steps_per_batch`."""
+        return self.steps.per_rollout
+
     def check_advantage(self, advantage: Advantage) -> None:
         """Accept any: one that needs values gets a critic."""
 

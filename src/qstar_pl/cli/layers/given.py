@@ -27,6 +27,8 @@ class Given:
     name: str | None = None
     model: Any = None
     """A class, or a mapping with its class_path."""
+    schedule: str | None = None
+    """The class of the learning rate's schedule, if it stands on the command line."""
     trainer: dict[str, Any] = field(default_factory=dict)
     """Trainer options; those of nested classes under the outer name, with any value: only the names matter there."""
 
@@ -86,6 +88,8 @@ def given_by(command: str, words: Sequence[str]) -> Given:
             given.name = None if value == "null" else value
         elif one.name in ("--model", "--model.class_path"):
             given.model = _group(value, Path())
+        elif _option_name(one.name) == "model.lr_scheduler":
+            given.schedule = class_name(value)
         elif one.name == "--trainer":
             given.take({"trainer": _settings(value)[0]}, Path())
         elif one.name.startswith("--trainer."):

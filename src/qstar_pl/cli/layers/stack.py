@@ -17,6 +17,7 @@ from qstar_pl.cli.layers.logger_folders import with_folders
 from qstar_pl.cli.layers.metrics import default_metrics
 from qstar_pl.cli.layers.names import check_name
 from qstar_pl.cli.layers.resume import find_checkpoint
+from qstar_pl.cli.layers.schedules import as_long_as_the_run
 from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.shipped import with_configurations
 from qstar_pl.cli.trainer_options import spelled_out
@@ -61,6 +62,8 @@ class Layers:
         named = (model for model in (given.model, stored.get("model")) if class_name(model))
         metrics = default_metrics(next(named, lowest["model"]))
         lowest["model"] |= metrics
+        if (schedule := as_long_as_the_run(given.schedule)) is not None:
+            lowest["model"]["init_args"] = {**lowest["model"].get("init_args", {}), "lr_scheduler": schedule}
         # A layer's arguments of a class replace those below it, and a checkpoint of an earlier version has no metrics.
         if metrics and (kept := stored.get("model", {})).get("class_path") == metrics["class_path"]:
             stored["model"] = {**kept, "init_args": metrics["init_args"] | (kept.get("init_args") or {})}

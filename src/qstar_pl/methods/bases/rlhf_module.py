@@ -16,12 +16,14 @@ from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
 from qstar_pl.evaluation.metrics import POLICY_METRICS, Measurements, Metric
 from qstar_pl.models.source import ModelSource
+from qstar_pl.optim.run_length import over_run
 from qstar_pl.training.accumulation import AccumulationWindow
 from qstar_pl.training.finite_watch import FiniteWatch
 from qstar_pl.training.lengths import check_answers_fit, completion_tokens
 from qstar_pl.training.non_finite import NonFinite, Stop
 from qstar_pl.training.plateau import Plateau
 from qstar_pl.training.resume import ExactResume
+from qstar_pl.training.run_length import run_length
 from qstar_pl.training.seed import run_seed
 from qstar_pl.training.trained_weights import load_trained_weights, trained_weights
 from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
@@ -112,9 +114,17 @@ class RLHFModule(LightningModule):
         """Return what the optimizer is built over: parameters that train, or torch's dicts of them with options."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
+    @property
+    def steps_per_batch(self) -> int:
+        """Optimizer steps of one batch, where a batch takes several."""
+        return 1
+
     def configure_optimizers(self) -> Any:
         """Build the optimizer over what trains, and the schedule, which is stepped once per optimizer step."""
-        self.resume.fresh = fresh = Fresh.of(self.optimizer, self.lr_scheduler, self.parameter_groups())
+        schedule = self.lr_scheduler
+        if schedule is not None:
+            schedule = over_run(schedule, lambda: run_length(self.trainer, self.steps_per_batch))
+        self.resume.fresh = fresh = Fresh.of(self.optimizer, schedule, self.parameter_groups())
         if fresh.scheduler is None:
             return fresh.optimizer
         # Lightning's default interval is an epoch.
