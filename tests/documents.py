@@ -17,7 +17,7 @@ _SPAN = re.compile(r"(?<!`)`((?:qstar|just|python|\./dev)(?: [^`\n]+)?)`(?!`)")
 _OPTION = re.compile(r"^qstar [a-z-]+ --(?!help|print_config)\w+$")
 """A span that names an option of a command; nothing that could be run."""
 _LAUNCHER = re.compile(r"^(?:srun|torchrun\s.*?-m)\s+(?:qstar_pl|qstar)\s+")
-_FILE = re.compile(r"\A# (\w+\.py)\n")
+_FILE = re.compile(r"\A# (\w+\.(?:py|yaml))\n")
 """The first line of a block that is a whole file."""
 
 
@@ -43,8 +43,8 @@ def fenced(document: Path, *languages: str) -> list[str]:
 
 
 def files_of(document: Path) -> dict[str, str]:
-    """Return the Python files that a document gives in full, by their names."""
-    blocks = fenced(document, "python")
+    """Return the files that a document gives in full, by their names."""
+    blocks = fenced(document, "python", "yaml")
     return {match[1]: block for block in blocks if (match := _FILE.match(block))}
 
 

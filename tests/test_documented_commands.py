@@ -10,7 +10,8 @@ models.
 Run for real are, here, what reads data, exports, plots, plans or judges programs, and a training; under `slow`, every
 block of commands from its first line to its last, with sizes cut down by options at the end. Parsed only: what needs
 several GPUs (docs/cluster.md), the recipe of the tests themselves, and benchmarks, which take minutes to hours.
-The pages of docs/cookbook have a test of their own, which does all that they say (test_cookbook.py).
+The pages of docs/cookbook and the walkthrough are followed from end to end by test_cookbook.py and
+test_walkthrough.py.
 """
 
 import argparse
@@ -42,7 +43,9 @@ def label(command: Command) -> str:
     return f"{command.where}: {' '.join(command.words)}"[:110]
 
 
-COMMANDS_IN_DOCS = [one for one in documented() if one.where not in {name_of(page) for page in COOKBOOK}]
+FOLLOWED = [*COOKBOOK, REPOSITORY / "docs" / "walkthrough.md"]
+"""Documents with a test of their own, which does all that they say."""
+COMMANDS_IN_DOCS = [one for one in documented() if one.where not in {name_of(page) for page in FOLLOWED}]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +62,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         short = ("--model.sampler.max_new_tokens=2", "--model.samples_per_prompt=2")
         assert main([*words, "--model=DPO"]) == 0
         assert main([*words, *short]) == 0
-        shutil.copytree("runs/q_star", "runs/hh_rlhf_smoke")
+        for name in ("hh_rlhf_smoke", "priced"):
+            shutil.copytree("runs/q_star", f"runs/{name}")
     return place
 
 
@@ -211,7 +215,7 @@ def test_nothing_is_left_to_be_filled_in(command: Command) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", [one for one in DOCUMENTS if one not in COOKBOOK], ids=name_of)
+@pytest.mark.parametrize("document", [one for one in DOCUMENTS if one not in FOLLOWED], ids=name_of)
 def test_every_block_runs(document: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, lightning: None) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")

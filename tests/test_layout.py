@@ -25,6 +25,7 @@ CROSS_CUTTING = {
     "test_dev.py",
     "test_documented_commands.py",
     "test_layout.py",
+    "test_walkthrough.py",
     "test_wheel.py",
     # The table of a property × what has it.
     "callbacks/test_displays.py",
