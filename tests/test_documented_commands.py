@@ -219,7 +219,7 @@ def test_nothing_is_left_to_be_filled_in(command: Command) -> None:
 def test_every_block_runs(document: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, lightning: None) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")
-    gpus = ("cluster", "fsdp2", "srun", "torchrun")
+    gpus = ("cluster", "fsdp2", "ddp", "srun", "torchrun")
     for block in blocks(document):
         for words in block:
             text = " ".join(words)
