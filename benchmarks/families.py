@@ -30,9 +30,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from qstar_pl.errors import UserError
 from qstar_pl.models import FromConfig, LanguageModel, RewardModel
-from qstar_pl.models.configure import quiet
 from qstar_pl.models.exporting import write_language_model
 from qstar_pl.models.prefix_rewards import PrefixRewards
+from qstar_pl.models.quiet import quiet
 from qstar_pl.types import PromptBatch
 
 VOCAB = 32

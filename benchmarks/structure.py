@@ -28,6 +28,7 @@ ORDER = (
         "files",
         "hashing",
         "locks",
+        "on_demand",
         "renamed",
         "spelling",
         "console",

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    from torch import Tensor  # here, since whoever only reads data has no tensors
+
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, TensorFields):
@@ -182,6 +184,8 @@ class Rollout(TensorFields):
     def set_index(self) -> Tensor:
         """[rows] int64: answers with the same number are not independent of each other, given the prompt."""
         # The number of the prompt's first row, plus that of the row's set within the prompt.
+        import torch
+
         rows = torch.arange(len(self), device=self.prompt_index.device)
         samples = max(1, len(self) // max(1, len(self.prompts)))
         return rows // samples * samples + rows % samples // self.info.answers_per_set

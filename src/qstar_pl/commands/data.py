@@ -22,12 +22,10 @@ from qstar_pl.cli.parser import OneLineParser, prepared
 from qstar_pl.data import Auto, Rendering, RowFilter, RowSource, TokenizerRendering
 from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
-from qstar_pl.data.selection.preparation import Selection
 from qstar_pl.data.text.chat import Dialogues, remarks
 from qstar_pl.data.text.templates import Template
 from qstar_pl.data.wording import OF_DATA, speaking, worded
 from qstar_pl.errors import UserError
-from qstar_pl.models.tokenizers import load_tokenizer
 from qstar_pl.types import Example
 
 GROUP = "data"
@@ -79,6 +77,10 @@ def inspect(options: Inspection) -> Iterable[str]:
         UserError: if the data cannot be read, or, after the counts have been printed, if no row is usable.
 
     """
+    # Here, so that --help answers without them.
+    from qstar_pl.data.selection.preparation import Selection
+    from qstar_pl.models.tokenizers import load_tokenizer
+
     tokenizer = load_tokenizer(options.tokenizer, argument="tokenizer")
     path = options.path or ""
     adapter = options.adapter.resolve(path, options.split)

@@ -1,5 +1,9 @@
 """Datasets, read through adapters, as batches."""
 
+from typing import TYPE_CHECKING as TYPE_CHECKING
+
+from qstar_pl.on_demand import on_demand as on_demand
+
 from .adapters.adapter import Adapter as Adapter
 from .adapters.adapter import RowSource as RowSource
 from .adapters.apps import APPS as APPS
@@ -29,10 +33,8 @@ from .adapters.tiny_world import TinyWorld as TinyWorld
 from .adapters.tldr import TLDR as TLDR
 from .adapters.webgpt import WebGPT as WebGPT
 from .adapters.wmt import WMT as WMT
-from .module import RLHFDataModule as RLHFDataModule
 from .reading.rejected import RowError as RowError
 from .reading.rejected import RowRejected as RowRejected
-from .report import DataReport as DataReport
 from .selection.filters import DuplicatePrompts as DuplicatePrompts
 from .selection.filters import RowFilter as RowFilter
 from .selection.length_filter import LengthFilter as LengthFilter
@@ -43,3 +45,8 @@ from .text.rendering import DialogueRendering as DialogueRendering
 from .text.rendering import PlainRendering as PlainRendering
 from .text.rendering import Rendering as Rendering
 from .text.rendering import TokenizerRendering as TokenizerRendering
+
+if TYPE_CHECKING:
+    from .public import *  # noqa: F403
+else:
+    __getattr__, __dir__ = on_demand(__name__, __file__)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from lightning.pytorch.utilities import rank_zero_only
+from lightning_utilities.core.rank_zero import rank_zero_only
 
 from qstar_pl.console import SpellingConsole
 from qstar_pl.errors import UserError
@@ -57,7 +57,8 @@ def speaking(rules: Rules) -> Iterator[None]:
         _RULES.reset(token)
 
 
-@rank_zero_only
 def announce(text: str) -> None:
     """Print what was found out about the data, on one process only."""
-    SpellingConsole().print(worded(text), markup=False, highlight=False, soft_wrap=True)
+    # Lightning sets the rank when it is imported; without it there is one process, and reading data does not import it.
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        SpellingConsole().print(worded(text), markup=False, highlight=False, soft_wrap=True)

@@ -1,14 +1,11 @@
 """Where models come from, what they say about the next token, and the heads that go on top of them."""
 
-from qstar_pl.models.capabilities import Capabilities as Capabilities
+from typing import TYPE_CHECKING as TYPE_CHECKING
+
 from qstar_pl.models.freeze import freeze as freeze
-from qstar_pl.models.from_checkpoint import FromCheckpoint as FromCheckpoint
-from qstar_pl.models.from_config import FromConfig as FromConfig
-from qstar_pl.models.language_model import LanguageModel as LanguageModel
-from qstar_pl.models.lora import LoRA as LoRA
-from qstar_pl.models.next_token import DecodeSession as DecodeSession
-from qstar_pl.models.next_token import NextToken as NextToken
-from qstar_pl.models.pretrained import Pretrained as Pretrained
-from qstar_pl.models.reward_model import RewardModel as RewardModel
-from qstar_pl.models.source import ModelSource as ModelSource
-from qstar_pl.models.value_head import ValueHead as ValueHead
+from qstar_pl.on_demand import on_demand as on_demand
+
+if TYPE_CHECKING:
+    from qstar_pl.models.public import *  # noqa: F403
+else:
+    __getattr__, __dir__ = on_demand(__name__, __file__)

@@ -1,4 +1,4 @@
-"""Options that Pretrained and FromConfig share: dtype, dropout, and quiet loading."""
+"""Options that Pretrained and FromConfig share: dtype, dropout, seeds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from huggingface_hub.utils import logging as hub_logging
 from transformers import PretrainedConfig
-from transformers.utils import logging
 
 from qstar_pl.checks import within
 from qstar_pl.errors import UserError
@@ -75,19 +73,3 @@ def seeded(seed: int) -> Iterator[None]:
         # Not torch.manual_seed, which would also reseed the accelerators.
         torch.default_generator.manual_seed(seed)
         yield
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and loading reports off the screen; what matters is raised, not printed."""
-    verbosity, bars, hub = logging.get_verbosity(), logging.is_progress_bar_enabled(), hub_logging.get_verbosity()
-    logging.set_verbosity_error()
-    hub_logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        hub_logging.set_verbosity(hub)
-        if bars:
-            logging.enable_progress_bar()

@@ -11,8 +11,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from qstar_pl.checks import at_least, positive, within
 from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities
-from qstar_pl.models.configure import quiet, seeded
+from qstar_pl.models.configure import seeded
 from qstar_pl.models.placement import empty, parameters_on_meta, place, unplaced
+from qstar_pl.models.quiet import quiet
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line
 

@@ -19,9 +19,10 @@ from transformers import (
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities, check_decoder
-from qstar_pl.models.configure import DTYPES, check_options, drop_bad_pad, quiet, seeded, set_dropout, set_pad
+from qstar_pl.models.configure import DTYPES, check_options, drop_bad_pad, seeded, set_dropout, set_pad
 from qstar_pl.models.folder import check_model_folder
 from qstar_pl.models.placement import empty, parameters_on_meta, place
+from qstar_pl.models.quiet import quiet
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tiny import TINY, belongs_to_package, check_folder, resolve
 from qstar_pl.models.tokenizers import first_line, load_tokenizer

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
-
 from qstar_pl.errors import UserError
-from qstar_pl.models.configure import quiet
 from qstar_pl.models.folder import check_model_folder
-from qstar_pl.models.tiny import check_folder, resolve_tokenizer
+from qstar_pl.models.tiny import belongs_to_package, check_folder, resolve_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 APPENDED_PAD = "<|pad|>"
 
@@ -28,13 +28,15 @@ def load_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTr
         UserError: if there is no such tokenizer, or a folder without the files of one.
 
     """
+    from qstar_pl.models.quiet import quiet
+
     folder = resolve_tokenizer(name)
     check_folder(folder, argument)
     check_model_folder(Path(folder), argument, trusted=kwargs.get("trust_remote_code", False))
     try:
         with quiet():
             # Left open, the question whether to run a tokenizer's own code would be put to the terminal.
-            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(  # nosec B615 - revision is an option
+            tokenizer: PreTrainedTokenizerBase = _loader(name).from_pretrained(  # nosec B615 - revision is an option
                 folder, **{"trust_remote_code": False, **kwargs}
             )
     except Exception as error:  # files that anybody may have written: transformers raises what it meets
@@ -49,6 +51,17 @@ def load_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTr
         raise UserError(f"{argument} must lead to a tokenizer with an EOS token, got {name!r} without one")
     tokenizer.padding_side = "left"
     return ensure_pad(tokenizer)
+
+
+def _loader(name: str) -> Any:
+    """Return the class that loads a tokenizer; for the tiny world's one that does not import torch."""
+    if belongs_to_package(name):
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
 
 
 def ensure_pad(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:

@@ -12,11 +12,11 @@ from qstar_pl.data.reading import Row as Row
 from qstar_pl.data.reading import Unreadable as Unreadable
 from qstar_pl.data.reading import read_rows
 from qstar_pl.data.reading.rejected import RowRejected as RowRejected
-from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
 
 if TYPE_CHECKING:
     from qstar_pl.data.adapters.table import Claim, Table
+    from qstar_pl.rewards.reward import Reward
 
 
 @dataclass(frozen=True)

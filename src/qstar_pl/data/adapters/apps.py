@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import json_text, mapping, need, text_list, texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.reading.rejected import RowError, RowRejected
-from qstar_pl.rewards.execution import ExecutionReward
-from qstar_pl.rewards.reward import Reward
 from qstar_pl.sandbox.apps_cases import UnusableTests, apps_cases, parsed_json
 from qstar_pl.types import Example
+
+if TYPE_CHECKING:
+    from qstar_pl.rewards.reward import Reward
 
 _STDIN = "Use Standard Input format"
 _CALL = "Use Call-Based format"
@@ -36,6 +37,8 @@ class APPS(Adapter):
 
     def default_reward(self) -> Reward:
         """See `Adapter.default_reward`."""
+        from qstar_pl.rewards.execution import ExecutionReward
+
         return ExecutionReward()
 
     def example(self, row: Row, where: str) -> Example:

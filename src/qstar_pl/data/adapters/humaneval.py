@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
-from qstar_pl.rewards.execution import ExecutionReward
-from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
+
+if TYPE_CHECKING:
+    from qstar_pl.rewards.reward import Reward
 
 _COLUMNS = ("task_id", "prompt", "entry_point", "test")
 _SOLUTION = "canonical_solution"
@@ -31,6 +33,8 @@ class HumanEval(Adapter):
 
     def default_reward(self) -> Reward:
         """See `Adapter.default_reward`."""
+        from qstar_pl.rewards.execution import ExecutionReward
+
         return ExecutionReward()
 
     def example(self, row: Row, where: str) -> Example:

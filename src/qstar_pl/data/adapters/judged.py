@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import as_number, as_text, number
 from qstar_pl.data.adapters.table import Kind, Table
 from qstar_pl.data.reading.rejected import RowError
 from qstar_pl.errors import UserError
-from qstar_pl.rewards.final_answer import FinalAnswerReward
-from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Turn
+
+if TYPE_CHECKING:
+    from qstar_pl.rewards.reward import Reward
 
 LABELS = ("label", "is_safe", "is_correct", "is_chosen", "is_preferred", "accepted", "thumbs_up", "kto_tag")
 """Columns that are taken for a verdict on the answer, if they hold one."""
@@ -68,6 +69,8 @@ class Judged(Adapter):
 
     def default_reward(self) -> Reward | None:
         """See `Adapter.default_reward`."""
+        from qstar_pl.rewards.final_answer import FinalAnswerReward
+
         return None if self.final_answer_field is None else FinalAnswerReward()
 
     def judged(self, row: Row, where: str, chosen: str | None) -> tuple[str | None, dict[str, Any]]:

@@ -6,16 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import as_number, as_text, need, text_list
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.reading.rejected import RowError, RowRejected
-from qstar_pl.rewards.final_answer import FinalAnswerReward
-from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
+
+if TYPE_CHECKING:
+    from qstar_pl.rewards.reward import Reward
 
 QUESTIONS = ("question", "question_stem", "ctx")
 CHOICES = ("choices", "options", "endings")
@@ -37,6 +38,8 @@ class MultipleChoice(Adapter):
 
     def default_reward(self) -> Reward:
         """See `Adapter.default_reward`."""
+        from qstar_pl.rewards.final_answer import FinalAnswerReward
+
         return FinalAnswerReward()
 
     def example(self, row: Row, where: str) -> Example:

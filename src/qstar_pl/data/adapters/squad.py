@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import need, text_list, texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Kind, Table
 from qstar_pl.data.reading.rejected import RowError
-from qstar_pl.rewards.final_answer import FinalAnswerReward
-from qstar_pl.rewards.reward import Reward
 from qstar_pl.types import Example
+
+if TYPE_CHECKING:
+    from qstar_pl.rewards.reward import Reward
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class SQuAD(Adapter):
 
     def default_reward(self) -> Reward:
         """See `Adapter.default_reward`."""
+        from qstar_pl.rewards.final_answer import FinalAnswerReward
+
         return FinalAnswerReward()
 
     def example(self, row: Row, where: str) -> Example:

@@ -7,14 +7,15 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from qstar_pl.data.selection.subset import subset_rank
 from qstar_pl.data.storage.examples import Examples, as_examples
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from qstar_pl.checks import at_least
 from qstar_pl.data.adapters.adapter import RowSource
@@ -24,6 +23,9 @@ from qstar_pl.data.text.chat import Dialogues
 from qstar_pl.data.text.encoding import Encoder
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)

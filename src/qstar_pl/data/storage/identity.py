@@ -9,9 +9,7 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 import qstar_pl
 from qstar_pl.data.adapters.adapter import Adapter
@@ -24,6 +22,9 @@ from qstar_pl.data.text.encoding import Encoder
 from qstar_pl.hashing import digest, file_digest, hasher
 from qstar_pl.models import text
 from qstar_pl.models.run_date import run_date
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _MAKE_ROWS = ("data", "rewards", "sandbox", "tiny_world")
 """Parts of the package whose code decides what becomes of a row."""

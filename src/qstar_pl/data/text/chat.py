@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from qstar_pl.data.text.templates import Template
 from qstar_pl.errors import UserError
@@ -16,6 +15,9 @@ from qstar_pl.models.templates import bounded
 from qstar_pl.models.text import Guard
 from qstar_pl.models.tokenizers import first_line
 from qstar_pl.types import Turn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 THINK, THINK_END = "<think>", "</think>"
 _SYSTEM, _FIRST, _REPLY, _LAST = "qsystemq", "qfirstq", "qreplyq", "qlastq"
