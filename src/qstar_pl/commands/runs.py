@@ -52,7 +52,9 @@ def parser() -> ToolParser:
         "--metric", action="append", default=[], help="to show; may be repeated (default: the usual ones)"
     )
     made.add_argument(
-        "--sort", default="active", help="active (default), started, step, name, method, state, or a metric, best last"
+        "--sort",
+        default="active",
+        help="active (default), started, step, name, method, state, or a metric (highest first)",
     )
     made.add_argument("--reverse", action="store_true", help="the other way round (default: newest or highest first)")
     made.add_argument("--limit", type=int, default=MOST, help=f"most runs to list (default {MOST}; 0: all)")

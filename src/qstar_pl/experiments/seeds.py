@@ -1,13 +1,17 @@
 """One run of a configuration under one seed: evaluate, train, evaluate."""
 
+from __future__ import annotations
+
 import csv
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
+from typing import TYPE_CHECKING
 
-from qstar_pl.experiments.run import Build
+if TYPE_CHECKING:
+    from qstar_pl.experiments.run import Build
 
 Series = dict[str, list[tuple[int, float]]]
 

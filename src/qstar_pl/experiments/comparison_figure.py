@@ -1,0 +1,84 @@
+"""The figure of `qstar experiment`: held-out metrics before and after training, and what divergence bought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from qstar_pl.experiments.comparison import ACCURACY, KL, NAMES, REWARDS, Change, Results, changes
+from qstar_pl.figures import drawn, legend_below, line_style, plain, title
+
+ROW = 0.3
+"""Inches of height of a configuration."""
+GOLD = next(iter(REWARDS))
+_TITLES = {ACCURACY: "preference accuracy", **{key: f"{NAMES[key]} reward per answer" for key in REWARDS}}
+
+
+def save_comparison(results: Results, path: Path) -> bool:
+    """Draw a panel per metric with a row per configuration, and one of gold reward against divergence.
+
+    Returns:
+        Whether there was anything to draw.
+
+    """
+    found = changes(results)
+    keys = [key for key in NAMES if any(one.key == key for one in found)]
+    if not keys:
+        return False
+    names = list(dict.fromkeys(one.experiment for one in found))
+    bought = [one for one in found if one.key == GOLD and all(KL in seed.after for seed in results[one.experiment])]
+    rows = len(names) * ROW + 0.9
+    with drawn(path, rows + (3.6 if bought else 0.5), width=max(7.0, 3.0 * len(keys) + 1)) as figure:
+        heights = [rows, 3.0] if bought else [rows]
+        grid = figure.add_gridspec(len(heights), len(keys), height_ratios=heights)
+        for number, key in enumerate(keys):
+            axis = figure.add_subplot(grid[0, number])
+            _rows(axis, names, [one for one in found if one.key == key])
+            axis.set_yticks(range(len(names)), [plain(name) for name in names] if number == 0 else [""] * len(names))
+            axis.set_xlabel(_TITLES[key])
+        if bought:
+            _bought(figure.add_subplot(grid[1, :]), bought, results, names)
+        most = max(map(len, results.values()))
+        title(figure, f"held-out, {most} seed{'s' if most > 1 else ''}: each seed a mark, their mean an upright stroke")
+        legend_below(figure)
+    return True
+
+
+def _rows(axis: Any, names: Sequence[str], found: Sequence[Change]) -> None:
+    for one in found:
+        row = names.index(one.experiment)
+        first = not axis.get_legend_handles_labels()[1]
+        style = line_style(row)
+        axis.plot(
+            one.before,
+            [row] * len(one.before),
+            linestyle="",
+            marker="o",
+            markerfacecolor="none",
+            markeredgecolor="0.5",
+            label="before training" if first else None,
+        )
+        axis.plot(one.after, [row] * len(one.after), linestyle="", marker=style.marker, color=style.color)
+        axis.plot([mean(one.before), mean(one.after)], [row, row], color=style.color, linewidth=1.0)
+        axis.plot([mean(one.after)] * 2, [row - 0.3, row + 0.3], color=style.color)
+    axis.set_ylim(len(names) - 0.4, -0.6)  # the first one on top
+
+
+def _bought(axis: Any, bought: Sequence[Change], results: Results, names: Sequence[str]) -> None:
+    for one in bought:
+        style = line_style(names.index(one.experiment))
+        divergence = [seed.after[KL] for seed in results[one.experiment]]
+        axis.plot(
+            divergence,
+            one.after,
+            linestyle="",
+            marker=style.marker,
+            color=style.color,
+            label=f"{plain(one.experiment)}, after",
+        )
+    start = mean([value for one in bought for value in one.before])
+    axis.axhline(start, color="0.5", linewidth=0.8, linestyle="--", label="mean before training")
+    axis.set_xlabel("D(π_θ‖π_init), nats per answer")
+    axis.set_ylabel(_TITLES[GOLD])

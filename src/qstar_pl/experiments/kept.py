@@ -1,0 +1,96 @@
+"""Results of an experiment's runs on disk, so that a run that has finished is not repeated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from qstar_pl import __version__
+from qstar_pl.experiments.seeds import SeedResult
+from qstar_pl.files import replacing
+
+RESULT = "result.json"
+"""In the folder of each run, written when it has finished."""
+_NAMED_FILE = re.compile(r"[^\s'\"\[\],]+\.ya?ml")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of an experiment."""
+
+    config: Path
+    seed: int
+    folder: Path
+    """Of the configuration's runs."""
+    overrides: tuple[str, ...]
+    """Words after the configuration."""
+
+    @property
+    def name(self) -> str:
+        """The configuration's name."""
+        return self.config.stem
+
+    @property
+    def result(self) -> Path:
+        """The file of its result."""
+        return self.folder / f"seed_{self.seed}" / RESULT
+
+    def fingerprint(self) -> str:
+        """Return what changes whenever the run would be another: its configuration with all files that it names."""
+        text = json.dumps([__version__, self.seed, self.overrides])
+        digest = hashlib.sha256(text.encode())
+        for file in _with_named(self.config):
+            digest.update(b"\0" + file.read_bytes())
+        return digest.hexdigest()
+
+    def keep(self, result: SeedResult) -> None:
+        """Write the result of the run."""
+        self.result.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self.result) as beside:
+            text = json.dumps({"fingerprint": self.fingerprint(), "result": asdict(result)})
+            beside.write_text(text + "\n", encoding="utf-8")
+
+    def kept(self) -> SeedResult | None:
+        """Return the result of an earlier run of the same kind; None if there is none."""
+        try:
+            stored = json.loads(self.result.read_text(encoding="utf-8"))
+            return _result(stored["result"]) if stored["fingerprint"] == self.fingerprint() else None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none yet, or not what this wrote
+            return None
+
+
+def time_left(planned: Sequence[Planned], done: Mapping[str, Sequence[float]]) -> float | None:
+    """Return the seconds that runs will take; None if none has finished by which to tell.
+
+    Args:
+        planned: the runs that are left.
+        done: seconds of the runs that have finished, by the name of their configuration.
+
+    """
+    every = [seconds for times in done.values() for seconds in times]
+    if not every:
+        return None
+    usual = sum(every) / len(every)
+    means = {name: sum(times) / len(times) for name, times in done.items() if times}
+    return sum(means.get(run.name, usual) for run in planned)
+
+
+def _with_named(config: Path, seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield a configuration, and those that it refers to by paths, from its own folder on."""
+    if config.resolve() in seen:
+        return
+    yield config
+    for name in _NAMED_FILE.findall(config.read_text(encoding="utf-8", errors="replace")):
+        if (named := config.parent / name).is_file():
+            yield from _with_named(named, seen | {config.resolve()})
+
+
+def _result(stored: Mapping[str, Any]) -> SeedResult:
+    series = {key: [(int(step), float(value)) for step, value in points] for key, points in stored["series"].items()}
+    before, after = ({key: float(value) for key, value in stored[when].items()} for when in ("before", "after"))
+    return SeedResult(int(stored["seed"]), before, after, series, float(stored["seconds"]))
