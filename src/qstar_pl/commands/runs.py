@@ -44,21 +44,42 @@ def parser() -> ToolParser:
     """Return the parser of the list."""
     made = ToolParser("qstar runs", __doc__)
     made.add_argument("folder", type=place, nargs="?", default=Path(RUNS), help=f"where to look (default {RUNS})")
-    made.add_argument("--name", action="append", default=[], help="wildcard, e.g. 'tiny_*'; may be repeated")
-    made.add_argument("--method", action="append", default=[], help="e.g. DPO; may be repeated (default: any)")
-    made.add_argument("--state", action="append", default=[], choices=STATES, help="may be repeated (default: any)")
-    made.add_argument("--since", help="wrote something since: 90min, 3h, 2d or a date, local time (default: ever)")
     made.add_argument(
-        "--metric", action="append", default=[], help="to show; may be repeated (default: the usual ones)"
+        "--name",
+        action="append",
+        default=[],
+        help="only runs of this name, or wildcard such as 'tiny_*' (default: any); repeatable",
+    )
+    made.add_argument(
+        "--method", action="append", default=[], help="only runs of this method, such as DPO (default: any); repeatable"
+    )
+    made.add_argument(
+        "--state",
+        action="append",
+        default=[],
+        choices=STATES,
+        help="only runs in this state (default: any); repeatable",
+    )
+    made.add_argument(
+        "--since", help="only runs that wrote something within 90min, 3h, 2d, or since a date (default: ever)"
+    )
+    made.add_argument(
+        "--metric", action="append", default=[], help="metric to show (default: rewards, loss, accuracy); repeatable"
     )
     made.add_argument(
         "--sort",
         default="active",
-        help="active (default), started, step, name, method, state, or a metric (highest first)",
+        help="active, started, step, name, method, state, or a metric, highest first",
     )
-    made.add_argument("--reverse", action="store_true", help="the other way round (default: newest or highest first)")
+    made.add_argument(
+        "--reverse", action="store_true", help="sort the other way round (default: newest or highest first)"
+    )
     made.add_argument("--limit", type=int, default=MOST, help=f"most runs to list (default {MOST}; 0: all)")
-    made.add_argument("--json", action="store_true", help="print a JSON list with all last metrics (default: a table)")
+    made.add_argument(
+        "--json",
+        action="store_true",
+        help="print a list as JSON, with the last value of every metric (default: a table)",
+    )
     return made
 
 
@@ -101,7 +122,10 @@ def show(words: Sequence[str]) -> int:
     made.add_argument("run", help="name, name/version_N (default: the one that wrote last), or its folder")
     made.add_argument("--folder", type=place, default=Path(RUNS), help=f"where runs lie (default {RUNS})")
     made.add_argument(
-        "--metric", action="append", default=[], help="to show; may be repeated (default: val/… and some others)"
+        "--metric",
+        action="append",
+        default=[],
+        help="metric to show (default: all of validation and some others); repeatable",
     )
     given = made.parse_args(words)
     found = runs_at([given.run], given.folder)
