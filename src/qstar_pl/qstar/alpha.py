@@ -20,6 +20,7 @@ from qstar_pl.qstar.kl_symmetry import mix_kl_symmetric, solve_kl_symmetry
 from qstar_pl.qstar.mixture import Mixture, geometric_mixture
 from qstar_pl.qstar.snr import solve_snr
 from qstar_pl.qstar.solution import AlphaSolution
+from qstar_pl.qstar.tensors import require_tensors
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class FixedAlpha(AlphaStrategy):
 
     def __call__(self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
         """See `AlphaStrategy.__call__`."""
+        require_tensors(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
         dtype = torch.promote_types(policy_logprobs.dtype, torch.float32)  # as from a solver, also in half precision
         return torch.full(policy_logprobs.shape[:-1], self.value, dtype=dtype, device=policy_logprobs.device)
 

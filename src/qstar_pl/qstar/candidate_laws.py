@@ -10,6 +10,7 @@ from torch import Tensor
 
 from qstar_pl.checks import at_least, within
 from qstar_pl.errors import NonFiniteError, UserError
+from qstar_pl.qstar.tensors import require_tensors
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class CandidateLaw(ABC):
             NonFiniteError: if the reward of a candidate that counts is NaN or infinite.
 
         """
+        require_tensors(policy_logprobs=policy_logprobs, rewards=rewards)
         counts_mask = policy_logprobs > -torch.inf
         if not bool((rewards.isfinite() | ~counts_mask).all()):
             raise NonFiniteError("rewards of candidates must be finite, got NaN or infinity")

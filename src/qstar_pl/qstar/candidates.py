@@ -10,6 +10,7 @@ from torch import Tensor
 from qstar_pl.qstar.alpha import AlphaStrategy
 from qstar_pl.qstar.ess import ess
 from qstar_pl.qstar.kl import kl_divergence
+from qstar_pl.qstar.tensors import require_tensors
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ def normalise_candidates(
         mask: [..., N] bool, which candidates count; None: all. Those that do not get −inf.
 
     """
+    require_tensors(sequence_logprobs=sequence_logprobs)
+    if proposal_logprobs is not None:
+        require_tensors(proposal_logprobs=proposal_logprobs)
     logits = sequence_logprobs if proposal_logprobs is None else sequence_logprobs - proposal_logprobs
     if mask is not None:
         logits = logits.masked_fill(~mask, -torch.inf)
@@ -87,6 +91,7 @@ def mix_candidates(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: Alph
             candidates: D(q‖π_t) is 0 for every α < 1, and q becomes π_θ.
 
     """
+    require_tensors(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
     exponent, mixture = alpha.mix(policy_logprobs, target_logprobs)
     return CandidateMixture(policy_logprobs, target_logprobs, mixture.logprobs, exponent, mixture.log_z)
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.qstar.logsumexp import logsumexp
+from qstar_pl.qstar.tensors import require_tensors
 
 # How far log Σ p may lie from 0, nats: the rounding of log-probabilities to bfloat16 stays below it.
 SLACK = 0.05
@@ -18,6 +19,7 @@ def check_logprobs(**named: Tensor) -> None:
     That is: Σ exp is 1 up to rounding, over whatever support a row has. NaN, raw logits, unnormalized truncations and
     rows of −inf are refused. Costs a pass per argument, and a wait for its device.
     """
+    require_tensors(**named)
     for name, logprobs in named.items():
         logprobs = logprobs.detach()
         wrong_mask = ~(_log_total(logprobs).abs() < SLACK)  # also True for NaN

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from qstar_pl.qstar.checks import at_least_float32, check_logprobs
+from qstar_pl.qstar.tensors import require_tensors
 
 
 def entropy(logprobs: Tensor) -> Tensor:
@@ -42,6 +43,7 @@ def entropy_alpha(policy_logprobs: Tensor, target_logprobs: Tensor, *, normalise
     where the two distributions put their mass. Rows that are not normalized are a UserError; `normalised` skips the
     check for rows that come straight from log_softmax.
     """
+    require_tensors(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
     if not normalised:
         check_logprobs(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
     policy_entropy = _entropy(at_least_float32(policy_logprobs))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from qstar_pl.qstar.checks import at_least_float32, check_logprobs
+from qstar_pl.qstar.tensors import require_tensors
 
 
 def kl_divergence(p_logprobs: Tensor, q_logprobs: Tensor, *, normalised: bool = False) -> Tensor:
@@ -22,6 +23,7 @@ def kl_divergence(p_logprobs: Tensor, q_logprobs: Tensor, *, normalised: bool = 
         UserError: a row is not normalized, or holds NaN.
 
     """
+    require_tensors(p_logprobs=p_logprobs, q_logprobs=q_logprobs)
     if not normalised:
         check_logprobs(p_logprobs=p_logprobs, q_logprobs=q_logprobs)
     p_logprobs, q_logprobs = at_least_float32(p_logprobs), at_least_float32(q_logprobs)
@@ -38,4 +40,5 @@ def mixture_kls(alpha: Tensor, kl_gap: Tensor, log_z: Tensor) -> tuple[Tensor, T
     With m = Λ'(α) = −kl_gap: D(q‖π_θ) = (α − 1) m − log Z and D(q‖π_t) = α m − log Z; no pass over the vocabulary.
     Valid where q lies in both supports (status OK or IDENTICAL).
     """
+    require_tensors(alpha=alpha, kl_gap=kl_gap, log_z=log_z)
     return (1 - alpha) * kl_gap - log_z, -alpha * kl_gap - log_z

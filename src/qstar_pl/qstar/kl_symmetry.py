@@ -12,6 +12,7 @@ from qstar_pl.qstar.mixture import Mixture, geometric_mixture
 from qstar_pl.qstar.root import Evaluation, RootProblem, Step, rounding, select
 from qstar_pl.qstar.solution import AlphaSolution
 from qstar_pl.qstar.solve import OnDisjoint, check, finish, solve, solve_blocks
+from qstar_pl.qstar.tensors import require_tensors
 from qstar_pl.qstar.tilt import cumulants, excess
 
 # Below this, |log Σπ_θ − log Σπ_t| is due to rounding. Beyond it, rows are not normalized to float32, or the log-ratio
@@ -169,6 +170,7 @@ def mix_kl_symmetric(
 
     Cheaper than `geometric_mixture` of the solution, and without gradient; equal to it up to rounding, log Z included.
     """
+    require_tensors(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
     policy_logprobs, target_logprobs = policy_logprobs.detach(), target_logprobs.detach()
     check(policy_logprobs, target_logprobs, tol, max_iter, normalised)
     parts, logprobs = [], []

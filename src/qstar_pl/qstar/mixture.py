@@ -10,6 +10,7 @@ from torch import Tensor
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.logsumexp import logsumexp
 from qstar_pl.qstar.solution import DisjointSupportError
+from qstar_pl.qstar.tensors import require_tensors
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
         DisjointSupportError: a row with 0 < alpha < 1 has no token of positive probability under both.
 
     """
+    require_tensors(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
+    if not isinstance(alpha, float | int):
+        require_tensors(alpha=alpha)
     dtype = torch.promote_types(torch.promote_types(policy_logprobs.dtype, target_logprobs.dtype), torch.float32)
     policy, target = policy_logprobs.to(dtype), target_logprobs.to(dtype)
     alpha = torch.as_tensor(alpha, dtype=dtype, device=policy.device).expand(policy.shape[:-1])

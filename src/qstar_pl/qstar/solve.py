@@ -14,6 +14,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.qstar.checks import SLACK, check_logprobs
 from qstar_pl.qstar.root import RootProblem, find_root, rounding
 from qstar_pl.qstar.solution import AlphaSolution, AlphaStatus, DisjointSupportError
+from qstar_pl.qstar.tensors import require_tensors
 from qstar_pl.qstar.tilt import cumulants
 
 OnDisjoint = Literal["raise", "policy", "target"]
@@ -89,6 +90,7 @@ def solve_blocks(
 
 def check(policy_logprobs: Tensor, target_logprobs: Tensor, tol: float, max_iter: int, normalised: bool) -> None:
     """Raise a UserError for arguments that no solver takes."""
+    require_tensors(policy_logprobs=policy_logprobs, target_logprobs=target_logprobs)
     if policy_logprobs.shape != target_logprobs.shape or policy_logprobs.dim() == 0 or policy_logprobs.shape[-1] == 0:
         shapes = f"{tuple(policy_logprobs.shape)} and {tuple(target_logprobs.shape)}"
         raise UserError(f"policy_logprobs and target_logprobs must have one shape [..., V] with V > 0, got {shapes}")
