@@ -16,6 +16,7 @@ from pathlib import Path
 
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
+from qstar_pl.figures import FORMATS
 
 GROUP = "look"
 """Below which heading `qstar --help` lists it."""
@@ -50,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="*.diagnostics.jsonl files, outputs they lie beside, or folders of them",
     )
     parser.add_argument("--output", type=place, help="folder to write into; default: <first file>.analysis beside it")
+    formats = [suffix[1:] for suffix in FORMATS]
+    parser.add_argument("--figure_format", choices=formats, default="png", help="format of the figures (default png)")
     arguments = parser.parse_args(argv)
     # Only now, so that --help answers at once.
     from qstar_pl.console import SpellingConsole
@@ -68,9 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = SpellingConsole()
     console.width = max(console.width, 140)  # rich takes 80 columns for a pipe, which truncates numbers
     print_analysis(analysis, console)
-    figures = save_figures(runs, folder)
+    figures = save_figures(runs, folder, f".{arguments.figure_format}")
+    for line in figures.left_out:
+        console.print(f"notice: {line}", markup=False, highlight=False, soft_wrap=True)
     (folder / "analysis.json").write_text(json.dumps(analysis, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "analysis.md").write_text(markdown(analysis, figures), encoding="utf-8")
+    (folder / "analysis.md").write_text(markdown(analysis, figures.names), encoding="utf-8")
     console.print(f"written: {folder}", markup=False, highlight=False, soft_wrap=True)
     return 0
 

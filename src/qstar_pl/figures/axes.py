@@ -41,7 +41,10 @@ def legend_below(figure: Any) -> None:
             named.setdefault(label, handle)
     if named:
         columns = max(1, min(len(named), LETTERS // (max(map(len, named)) + HANDLE)))
-        figure.legend(list(named.values()), list(named), loc="outside lower left", ncols=columns)
+        made = figure.legend(list(named.values()), list(named), loc="outside lower left", ncols=columns)
+        for handle in made.legend_handles:
+            if hasattr(handle, "get_sizes"):  # of a cloud, whose points are pale so that many can be seen
+                handle.set_alpha(1.0)
 
 
 def shade(axis: Any, low: float, high: float, *, along: str, label: str | None = None) -> None:

@@ -100,5 +100,6 @@ def markdown(analysis: Mapping[str, Any], figures: Sequence[str]) -> str:
     for title, (headings, *rows) in _titled(analysis):
         lines = [f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(headings), *rows)]
         parts.append("\n".join([f"## {title}", "", *lines]))
-    parts += [f"![{name}]({name})" for name in figures]
+    # Markdown shows images; a PDF it can only name.
+    parts += [f"{'' if name.endswith('.pdf') else '!'}[{name}]({name})" for name in figures]
     return "\n\n".join(parts) + "\n"
