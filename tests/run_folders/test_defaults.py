@@ -6,6 +6,11 @@ import pytest
 
 from qstar_pl.run_folders.defaults import defaults_of, differing, shown
 
+INIT = """
+if TYPE_CHECKING:
+    from .thing import *
+raise RuntimeError("imported")
+"""
 SOURCE = """
 from dataclasses import dataclass
 from .inner import Part as Renamed, LIMIT
@@ -72,6 +77,10 @@ def test_of_this_package_and_of_torch_without_importing_them() -> None:
     code = """
 import sys
 from qstar_pl.run_folders.defaults import defaults_of, shown
+assert defaults_of("qstar_pl.data.RLHFDataModule")["val_fraction"] == 0.05
+source = {"class_path": "qstar_pl.models.Pretrained", "init_args": {"name": "x", "dropout": 0.0}}
+assert shown(source) == "Pretrained(name=x)"
+assert defaults_of("qstar_pl.methods.DPO")["optimizer"]["class_path"] == "torch.optim.AdamW"
 assert defaults_of("torch.optim.AdamW")["betas"] == [0.9, 0.999]
 assert defaults_of("lightning.pytorch.Trainer")["accumulate_grad_batches"] == 1
 sampler = {"class_path": "qstar_pl.samplers.GeometricSampler", "init_args": {"temperature": 1.0}}

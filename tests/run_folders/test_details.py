@@ -22,6 +22,7 @@ data:
 trainer:
   max_steps: 20
   accumulate_grad_batches: 1
+  log_every_n_steps: 10
   default_root_dir: runs
 """
 
@@ -40,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def lines(folder: Path, *metrics: str) -> list[str]:
-    return details(Record.read(folder, Path("runs")), metrics)
+    return details(Record.read(folder, Path("runs")), metrics, {"log_every_n_steps": 10})
 
 
 def test_a_run_in_full(folder: Path) -> None:

@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from qstar_pl.checks import at_least
+from qstar_pl.cli.layers.defaults import TRAINER
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
 from qstar_pl.run_folders.choice import Choice, columns_of, ordered, time_since
@@ -135,7 +136,7 @@ def show(words: Sequence[str]) -> int:
     if not found.folders:
         raise UserError(f"run must be a folder that can be read, got {given.run}: {found.notices[0]}")
     runs = ordered([Record.read(folder, given.folder) for folder in found.folders], "active")
-    print("\n".join(details(runs[0], given.metric)))
+    print("\n".join(details(runs[0], given.metric, TRAINER)))
     if len(runs) > 1:
         print(f"\nother runs of this name: {', '.join(run.folder.name for run in runs[1:])}")
     return 0

@@ -112,6 +112,10 @@ def _value(node: ast.expr, module: str) -> Any:
             for one in elements:
                 listed += _value(one.value, module) if isinstance(one, ast.Starred) else [_value(one, module)]
             return listed
+        case ast.Lambda(body=ast.Call(func=ast.Attribute() as function, keywords=keywords)):
+            # What still takes parameters, such as an optimizer, stands in a configuration as its class.
+            inner = {one.arg: _value(one.value, module) for one in keywords if one.arg is not None}
+            return {"class_path": ast.unparse(function), "init_args": inner}
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
             if name in WRAPPERS and args and isinstance(args[0], ast.Name):
                 name, args = args[0].id, args[1:]
@@ -125,33 +129,46 @@ def _value(node: ast.expr, module: str) -> Any:
     return ast.literal_eval(node)
 
 
-def _constant(module: str, name: str, depth: int = 0) -> tuple[str, ast.expr]:
-    """Return where a module's constant is assigned, and what; follows imports."""
+def _constant(module: str, name: str) -> tuple[str, ast.expr]:
+    """Return where a module's constant is assigned, and what; raises ValueError if it is none."""
+    found = _definition(module, name)
+    if found is None or not isinstance(found[1], ast.expr):
+        raise ValueError(f"{name} is no constant")
+    return found[0], found[1]
+
+
+def _find(module: str, name: str) -> tuple[str, ast.ClassDef] | None:
+    """Return the module that defines a class, and the class; None if there is none."""
+    found = _definition(module, name)
+    return (found[0], found[1]) if found is not None and isinstance(found[1], ast.ClassDef) else None
+
+
+def _definition(module: str, name: str, depth: int = 0) -> tuple[str, ast.ClassDef | ast.expr] | None:
+    """Return the module that a name of a module comes from, and the class or the assigned expression."""
     tree, is_package = _tree(module)
-    for node in tree.body if depth < DEEPEST else []:
+    for node in _statements(tree.body) if depth < DEEPEST else []:
         match node:
+            case ast.ClassDef(name=target) if target == name:
+                return module, node
             case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
                 return module, value
             case ast.AnnAssign(target=ast.Name(id=target), value=value) if target == name and value is not None:
                 return module, value
             case ast.ImportFrom(names=names):
-                for alias in names:
-                    if (alias.asname or alias.name) == name:
-                        return _constant(_absolute(node, module, is_package), alias.name, depth + 1)
-    raise ValueError(f"{name} is no constant")
-
-
-def _find(module: str, name: str, depth: int = 0) -> tuple[str, ast.ClassDef] | None:
-    """Return the module that defines a class, and the class; follows the imports of modules that hand it on."""
-    tree, is_package = _tree(module)
-    for node in tree.body if depth < DEEPEST else []:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            return module, node
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return _find(_absolute(node, module, is_package), alias.name, depth + 1)
+                handed_on = [one.name for one in names if (one.asname or one.name) == name]
+                for other in handed_on + [name for one in names if one.name == "*"]:
+                    if (found := _definition(_absolute(node, module, is_package), other, depth + 1)) is not None:
+                        return found
     return None
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield a module's statements, those below `if TYPE_CHECKING:` and the like among them."""
+    for node in body:
+        if isinstance(node, ast.If):
+            yield from _statements([*node.body, *node.orelse])
+        else:
+            yield node
 
 
 def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:

@@ -32,12 +32,15 @@ _USUAL = ("reward/gold", "reward/proxy", "loss/total", "loss/accuracy", "alpha/m
 """Shown beside validation's, which are all shown."""
 
 
-def details(run: Record, wanted: Sequence[str] = (), now: float | None = None) -> list[str]:
+def details(
+    run: Record, wanted: Sequence[str] = (), usual: Mapping[str, Any] = {}, now: float | None = None
+) -> list[str]:
     """Return what a run's folder holds, and how to go on from it.
 
     Args:
         run: the run.
         wanted: metrics to show; empty: those of validation and a few others.
+        usual: options of the trainer that every run gets, beside Lightning's own defaults.
         now: in seconds since 1970; None: the clock's.
 
     """
@@ -51,11 +54,11 @@ def details(run: Record, wanted: Sequence[str] = (), now: float | None = None) -
         config = read_config(run.folder)
     except UserError as error:
         return [*lines, f"notice: {error}", *_saved_lines(saved), *_metric_lines(run, wanted)]
-    lines += ["", "configuration, where it differs from the defaults:", *_differences(config)]
+    lines += ["", "configuration, where it differs from the defaults:", *_differences(config, usual)]
     return [*lines, *_saved_lines(saved), *_metric_lines(run, wanted), *_onward(run, config, saved)]
 
 
-def _differences(config: Mapping[str, Any]) -> Iterator[str]:
+def _differences(config: Mapping[str, Any], usual: Mapping[str, Any]) -> Iterator[str]:
     for part in ("model", "data"):
         spec = config.get(part)
         if not isinstance(spec, Mapping):
@@ -65,8 +68,8 @@ def _differences(config: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"    {key}: {shown(value)}" for key, value in differing(spec).items() if value is not None)
     trainer = config.get("trainer")
     if isinstance(trainer, Mapping):
-        usual = defaults_of(TRAINER)
-        given = {key: value for key, value in trainer.items() if value is not None and value != usual.get(key)}
+        defaults = {**defaults_of(TRAINER), **usual}
+        given = {key: value for key, value in trainer.items() if value is not None and value != defaults.get(key)}
         yield "  trainer:"
         yield from (f"    {key}: {shown(value)}" for key, value in given.items() if key not in _PLACES)
     yield f"  seed_everything: {shown(config.get('seed_everything'))}"

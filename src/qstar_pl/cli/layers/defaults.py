@@ -6,8 +6,6 @@ import importlib
 from collections.abc import Collection
 from typing import Any
 
-from jsonargparse import Namespace
-
 from qstar_pl.run_folders.places import RUNS as RUNS
 
 DEFAULT_METHOD = "QStar"
@@ -24,6 +22,15 @@ VALIDATION_BATCHES = 32
 """Most batches of such a validation, per loader; `validate` and `test` measure the whole split."""
 SAVE_EVERY = 100
 """Default number of optimizer steps between checkpoints."""
+LOG_EVERY = 10
+"""Default number of optimizer steps between rows of metrics."""
+TRAINER = {
+    "max_steps": MAX_STEPS,
+    "val_check_interval": VALIDATE_EVERY,
+    "limit_val_batches": VALIDATION_BATCHES,
+    "log_every_n_steps": LOG_EVERY,
+}
+"""Trainer options of a run for which none are given, where they are not Lightning's own defaults."""
 _WRITER = {
     "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
     # Lightning's own default, spelled out: by it `is_built_in` tells this writer from one that the user adds.
@@ -54,7 +61,7 @@ def defaults(command: str = "fit", given: Collection[str] = ()) -> dict[str, Any
         "trainer": {
             "default_root_dir": RUNS,
             **trainer,
-            "log_every_n_steps": 10,
+            "log_every_n_steps": LOG_EVERY,
             "logger": True,  # a CSVLogger in default_root_dir, see `resolve_loggers`
             "callbacks": [
                 {"class_path": "lightning.pytorch.callbacks.RichProgressBar"},
@@ -84,6 +91,8 @@ def wanted_callbacks(trainer: Any) -> Any:
     Under `fast_dev_run` it lets an explicit ModelCheckpoint write, although it says that nothing is written. Beside a
     ModelCheckpoint of the user the built-in one would write every checkpoint a second time.
     """
+    from jsonargparse import Namespace
+
     callbacks = trainer["callbacks"]
     if isinstance(callbacks, Namespace):
         callbacks = [callbacks]
