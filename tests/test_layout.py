@@ -24,6 +24,7 @@ CROSS_CUTTING = {
     "test_cookbook.py",
     "test_dev.py",
     "test_documented_commands.py",
+    "test_documents.py",
     "test_layout.py",
     "test_walkthrough.py",
     "test_wheel.py",
