@@ -16,6 +16,7 @@ from pathlib import Path
 
 from qstar_pl import __version__
 from qstar_pl.cli.errors import one_line_errors
+from qstar_pl.cli.help_pages import shown
 from qstar_pl.cli.words import command_among
 from qstar_pl.errors import UserError
 from qstar_pl.spelling import make_printable
@@ -132,4 +133,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     make_printable()
     if "" not in sys.path:
         sys.path.append("")  # finds classes in the user's own files; last, so that they hide no installed package
-    return one_line_errors(lambda: _dispatch(words))
+    # In a process that does more than this command, imports of others could be among the classes that help lists.
+    own_process = argv is None and words[:1] != [] and words[0] in commands()
+    return one_line_errors(lambda: shown(words, lambda: _dispatch(words)) if own_process else _dispatch(words))

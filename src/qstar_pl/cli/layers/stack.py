@@ -71,8 +71,10 @@ class Layers:
 
     def parsed_by(self, parser: ArgumentParser) -> Namespace:
         """Return the configuration that the layers make together."""
+        # The help of a command does not depend on them, and takes twice as long with them.
+        layers = [] if {"-h", "--help"} & set(self.words) else self.lower
         # As the content of --config in front of the subcommand, which is read before the user's own files.
-        lower = [f"--config={_one_line_yaml(layer)}" for layer in self.lower]
+        lower = [f"--config={_one_line_yaml(layer)}" for layer in layers]
         with self.paths.in_yaml():
             parsed: Namespace = parser.parse_args([*lower, *self.words])
         return parsed
