@@ -1,6 +1,7 @@
 """Help on what a configuration can name: every class, every option of it, with a sentence and a default."""
 
 import re
+import sys
 
 import pytest
 
@@ -86,12 +87,22 @@ def complaints(name: str, text: str) -> list[str]:
 def test_every_option_has_a_sentence_its_unit_and_its_default(qstar, monkeypatch) -> None:
     shown_actions = []
 
+    lay_out = HelpFormatter.add_arguments
+
     def record(self, actions) -> None:
         shown_actions.extend((self._prog, self, action) for action in actions)
+        lay_out(self, actions)
 
     monkeypatch.setattr(HelpFormatter, "add_arguments", record)
+    monkeypatch.setenv("COLUMNS", "80")
+    # As `python -m qstar_pl` and torchrun have it.
+    monkeypatch.setattr(sys, "argv", ["/somewhere/qstar_pl/__main__.py"])
     for command in commands():
-        assert qstar(command, "--help")[0] == 0
+        code, out, err = qstar(command, "--help")
+        assert code == 0, err
+        assert out.startswith(f"usage: qstar {command} ")
+        assert max(map(len, out.splitlines())) <= 80
+        assert "\nexamples:\n  qstar " in out
     assert {prog.split()[1] for prog, *_ in shown_actions} == set(commands())
     wrong, waiting, seen = [], [], set()
     for prog, formatter, action in shown_actions:

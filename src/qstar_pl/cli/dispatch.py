@@ -22,7 +22,8 @@ from qstar_pl.errors import UserError
 from qstar_pl.spelling import make_printable
 
 FOLDER = Path(__file__).resolve().parents[1] / "commands"
-"""Every file in it is a command: its first line says what it does, its `main(argv: Sequence[str]) -> int` does it."""
+"""Every file in it is a command: its first line says what it does, its `GROUP` below which heading it is listed, its
+`main(argv: Sequence[str]) -> int` does it."""
 GROUP = "qstar_pl.commands"
 """Entry point group through which other packages add commands: the name of the command → its `main`."""
 TRAINER_COMMANDS = ("fit", "validate", "test", "predict")

@@ -2,7 +2,7 @@
 
     qstar curves tiny_dpo tiny_q_star --key val/reward_gold --output gold.png
     qstar curves 'runs/tiny_*' --key reward/gold --x samples/total --output a.png
-    qstar curves runs/experiment --key reward/gold --smooth 10 --band --output b.pdf
+    qstar curves runs/experiment --key reward/gold --band --output b.pdf
 
 The x-axis is the optimizer step, or any metric that is logged in the same rows: the budgets `samples/total`,
 `generated/total`, `tokens/total` and `time/wall_s` (seconds) mean the same for every method. Every --key has a panel.
