@@ -5,7 +5,7 @@ have finished are not repeated, one that was interrupted begins anew. One that f
 running; the exit code is 1 then. Beside the runs it writes results.csv, results.md, results.json and experiment.png.
 
     qstar experiment
-    qstar experiment --config experiment/tiny_q_star --config experiment/tiny_ppo --seeds 5
+    qstar experiment --config experiment/tiny_q_star --seeds 5
     qstar experiment --seeds 1 --trainer.max_steps 50
 """
 

@@ -2,7 +2,7 @@
 
 That is the policy, or the reward model of a checkpoint that holds one, with its tokenizer.
 
-    qstar export --ckpt_path runs/q_star/version_0/checkpoints/last.ckpt --output my_model
+    qstar export --ckpt_path version_0/checkpoints/last.ckpt --output my_model
 """
 
 from __future__ import annotations
