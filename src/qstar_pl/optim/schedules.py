@@ -7,6 +7,7 @@ not said of its length follows from the run's (`optim/run_length.py`).
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from torch.optim import Optimizer
@@ -16,7 +17,7 @@ from qstar_pl.checks import at_least, within
 from qstar_pl.errors import UserError
 
 
-class WarmupSchedule(LambdaLR):
+class WarmupSchedule(LambdaLR, ABC):
     """(step + 1) / (w + 1) of the optimizer's rate in the first w steps, then what a subclass says in `after`."""
 
     decays: ClassVar[bool] = True
@@ -65,9 +66,9 @@ class WarmupSchedule(LambdaLR):
             raise UserError("total_steps must be given where no trainer says how long the run is, got none")
         return (step + 1) / (self.warmup_steps + 1) if step < self.warmup_steps else self.after(step)
 
+    @abstractmethod
     def after(self, step: int) -> float:
         """Return the share that a step after the warm-up takes."""
-        raise NotImplementedError
 
     def done(self, step: int) -> float:
         """Return how much of the way from the warm-up to total_steps is behind a step, in [0, 1]."""
