@@ -32,6 +32,7 @@ def test_the_command_trains_prints_and_draws(qstar, repository, tmp_path):
 
 def test_mistakes_are_one_line(qstar):
     for words, message in (
+        (("--figure=a.gif",), "--figure must end in .png, .pdf or .svg, got a.gif"),
         (("--seeds=0",), "seeds must be at least 1, got 0"),
         (("--config=nowhere.yaml",), "config must be a file, or one of those"),
     ):

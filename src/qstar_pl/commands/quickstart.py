@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from qstar_pl.checks import at_least
 from qstar_pl.cli.shipped import configuration
-from qstar_pl.cli.tool_parser import ToolParser, place
+from qstar_pl.cli.tool_parser import ToolParser, figure, place
 
 if TYPE_CHECKING:
     from qstar_pl.console import SpellingConsole
@@ -63,6 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=place, default=Path("runs/quickstart"), help="folder for the runs and the figure"
     )
+    parser.add_argument(
+        "--figure", type=figure, help="file of the figure, a .png, .pdf or .svg; default: quickstart.png in --output"
+    )
     arguments, overrides = parser.parse_known_args(argv)
     at_least(1, seeds=arguments.seeds)
     config = configuration(arguments.config)
@@ -80,9 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.width = max(console.width, 100)  # rich takes 80 columns for a pipe, which truncates numbers
     results = [run_seed(build, seed, config, arguments.output, overrides) for seed in range(arguments.seeds)]
     print_summary(results, console)
-    figure = arguments.output / "quickstart.png"
-    save_figure(results, figure)
-    console.print(f"figure: {figure}")
+    drawn_into = arguments.figure or arguments.output / "quickstart.png"
+    save_figure(results, drawn_into)
+    console.print(f"figure: {drawn_into}")
     return 0
 
 

@@ -1,58 +1,98 @@
 """The figure of `qstar quickstart`."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from qstar_pl.experiments.curve import band, is_measured
 from qstar_pl.experiments.seeds import SeedResult
+from qstar_pl.figures import drawn, finite_points, legend_below, line_style, note, ratio_axis, shade, title
 
-SIZES = "effective sample size"
-"""The panel whose axis is logarithmic."""
+PANEL = 2.7
+"""Inches of height of a row of panels."""
+ACCEPTED = (0.5, 2.0)
+"""The ESS ratios that `Guards` accepts by default."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Metrics on one axis."""
+
+    name: str
+    """What the axis shows, with its unit."""
+    lines: tuple[tuple[str, str], ...]
+    """(metric, what it is)."""
+    ratio: bool = False
+    """Whether r and 1/r are equally far from 1."""
+
+
+PANELS = (
+    Panel(
+        "reward per answer",
+        (
+            ("val/reward_gold", "gold reward, π_θ on held-out prompts"),
+            ("reward/gold", "gold reward, answers of q*"),
+            ("reward/proxy", "proxy reward, answers of q*"),
+        ),
+    ),
+    Panel(
+        "between 0 and 1",
+        (("alpha/mean", "mean α* over tokens"), ("weights/ess_fraction", "ESS/N of answers' weights")),
+    ),
+    Panel("ESS_θ / ESS_t (log axis)", (("ess/ratio", "ESS ratio of q*"),), ratio=True),
+    Panel("nats per answer", (("kl/policy_reference", "D(π_θ‖π_init)"),)),
+)
 
 
 def save_figure(results: Sequence[SeedResult], path: Path) -> None:
-    """Draw the training curves of all seeds: rewards, α, ESS ratio, weights."""
-    import matplotlib as mpl
+    """Draw rewards, α, ESS and divergence along the training: of several seeds the mean, and the spread as a band.
 
-    mpl.use("Agg")  # needs no display
-    from matplotlib import pyplot as plt
+    Panels of metrics that the method does not log are left out.
+    """
+    panels = [one for one in PANELS if any(result.points(key) for key, _ in one.lines for result in results)]
+    seeds = len(results)
+    rows = math.ceil(len(panels) / 2)
+    with drawn(path, PANEL * rows + 1.3, argument="figure") as figure:
+        axes = figure.subplots(rows, 2, sharex=True, squeeze=False)
+        number = 0
+        for axis, panel in zip(axes.flat, panels, strict=False):
+            _draw(axis, panel, results, number)
+            number += len(panel.lines)  # so that no two lines of the figure look alike
+        for axis in axes.flat[len(panels) :]:
+            axis.remove()
+        for axis in axes.flat[max(0, len(panels) - 2) : len(panels)]:
+            axis.set_xlabel("optimizer step")
+            axis.tick_params(labelbottom=True)
+        spread = f"mean of {seeds} seeds; band: ± 1 standard deviation (n − 1)" if seeds > 1 else "1 seed"
+        title(figure, f"q* on the tiny world, {spread}")
+        legend_below(figure)
 
-    panels = (
-        (
-            "reward per answer",
-            (
-                ("val/reward_gold", "gold, π_θ on held-out prompts", "black"),
-                ("reward/gold", "gold, answers of q*", "C0"),
-                ("reward/proxy", "proxy, answers of q*", "C1"),
-            ),
-        ),
-        ("α", (("alpha/mean", "mean α*", "C2"),)),
-        (
-            SIZES,
-            (("ess/ratio", "ESS_θ / ESS_t", "C3"), ("weights/ess_fraction", "ESS/N of weights", "C4")),
-        ),
-        ("KL, nats per answer", (("kl/policy_reference", "D(π_θ‖π_init)", "C5"),)),
-    )
-    figure, axes = plt.subplots(2, 2, figsize=(10, 6.5), sharex=True, layout="constrained")
-    for axis, (title, lines) in zip(axes.flat, panels, strict=True):
-        for key, label, color in lines:
-            for index, result in enumerate(results):
-                points = result.points(key)
-                axis.plot(
-                    [step for step, _ in points],
-                    [value for _, value in points],
-                    color=color,
-                    alpha=0.8,
-                    linewidth=1.2,
-                    label=label if index == 0 else None,
-                )
-        axis.set_ylabel(title, fontsize=9)
-        if title == SIZES:
-            axis.set_yscale("log")  # r and 1/r are equally far from 1
-        axis.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
-        axis.grid(alpha=0.25)
-    for axis in axes[-1]:
-        axis.set_xlabel("optimizer step")
-    figure.suptitle(f"q* on the tiny world, {len(results)} seed(s)")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+
+def _draw(axis: Any, panel: Panel, results: Sequence[SeedResult], number: int) -> None:
+    there, back = (math.log, math.exp) if panel.ratio else (float, float)
+    said = ["mean of logarithms"] if panel.ratio and len(results) > 1 else []
+    for index, (key, name) in enumerate(panel.lines):
+        curves = []
+        for result in results:
+            points, lost = finite_points([(float(step), value) for step, value in result.points(key)])
+            said += [f"{key}, seed {result.seed}: {lost}"] if lost else []
+            curves.append([(step, there(value)) for step, value in points if not panel.ratio or value > 0])
+        values = band(curves)
+        if not values:
+            continue
+        style = line_style(number + index)
+        steps = [step for step, _, _ in values]
+        every = {"markevery": 1} if is_measured(key) else {}
+        axis.plot(steps, [back(mean) for _, mean, _ in values], label=name, **(style.line(len(steps)) | every))
+        if len(results) > 1:
+            low, high = ([back(mean + sign * spread) for _, mean, spread in values] for sign in (-1, 1))
+            axis.fill_between(steps, low, high, color=style.color, alpha=0.18, linewidth=0)
+    axis.set_ylabel(panel.name)
+    if panel.ratio:
+        ratio_axis(axis.yaxis)
+        shade(axis, *ACCEPTED, along="y", label="shaded: ESS ratio in [½, 2], as Guards accepts")
+    note(axis, *said)

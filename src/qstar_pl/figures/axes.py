@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 LONGEST_LABEL = 70
-LETTERS = 100
+LETTERS = 124
 """About so many letters of the legend's size fit the width of a figure."""
-HANDLE = 8
+HANDLE = 11
 """Letters' width of a line's sample and the gap beside it."""
 FRACTIONS = {0.5: "½", 0.25: "¼", 0.125: "⅛"}
 
