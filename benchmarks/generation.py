@@ -35,11 +35,11 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from qstar_pl.cli.quiet import quieten
 from qstar_pl.data.text.rendering import PlainRendering
 from qstar_pl.generation import GenerationData, GenerationModule, GenerationWriter
 from qstar_pl.generation.generator import InMemory
 from qstar_pl.generation.guide import alpha_strategy
+from qstar_pl.quiet import quieten_commands
 from qstar_pl.samplers import GeometricSampler
 from qstar_pl.targets import Expert
 
@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    quieten()
+    quieten_commands()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     models = random_gpt2(4, 256, 0, options.spread), random_gpt2(6, 384, 1, options.spread)
     tokenizer, draw = word_tokenizer(), random.Random(0)

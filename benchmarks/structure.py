@@ -37,7 +37,7 @@ ORDER = (
         "qstar",
     ),
     ("callbacks",),
-    ("sandbox", "tiny_world", "optim", "checkpoints"),
+    ("quiet", "sandbox", "tiny_world", "optim", "checkpoints"),
     ("models",),
     ("rewards", "rollout"),
     ("data", "targets", "samplers"),

@@ -22,6 +22,7 @@ from .memory import MemoryDiagnostic as MemoryDiagnostic
 from .metrics_bus import MetricsListener as MetricsListener
 from .pareto import ParetoDiagnostic as ParetoDiagnostic
 from .preference import PreferenceDiagnostic as PreferenceDiagnostic
+from .progress import StepProgressBar as StepProgressBar
 from .reductions import LOGSUMEXP as LOGSUMEXP
 from .reductions import MAX as MAX
 from .reductions import MIN as MIN

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
@@ -33,8 +32,8 @@ class GradientDiagnostic(Diagnostic):
     - `grad/noise_scale` = B / `grad/snr`, B = samples per micro-step over all ranks: the batch size at which noise
       and signal are equal, tr Σ/‖G‖² (McCandlish et al., arXiv 1812.06162, eq. 2.9, A.2–3). Absent where G² ≤ 0.
 
-    With accumulate_grad_batches < 2 there is nothing to take a variance of: only `grad/norm` is logged and a warning
-    says so once. The same holds under manual optimization, where Lightning does not know how losses are scaled.
+    With accumulate_grad_batches < 2 there is nothing to take a variance of, and only `grad/norm` is logged. The same
+    holds under manual optimization, where Lightning does not know how losses are scaled.
 
     Sharded gradients (FSDP) are reduced over ranks after every micro-step: their norms are summed from the shards.
     Under DDP the gradients of the R ranks stay local until the last micro-step, where they arrive already averaged. The
@@ -55,7 +54,6 @@ class GradientDiagnostic(Diagnostic):
     def __init__(self, every_n_steps: int = 1, prog_bar: bool = False) -> None:
         super().__init__(prog_bar)
         self.every_n_steps = max(1, every_n_steps)
-        self._warned = False
         self._forget()
 
     def _forget(self) -> None:
@@ -142,8 +140,6 @@ class GradientDiagnostic(Diagnostic):
             self.add("variance", variance)
             self.add("signal", signal)
             self.add("measured", part)
-        elif not pl_module.automatic_optimization or trainer.accumulate_grad_batches < 2:
-            self._warn_once()
         self._start_step()
 
     def _estimates(self, trainer: Trainer) -> tuple[Tensor, Tensor]:
@@ -164,14 +160,6 @@ class GradientDiagnostic(Diagnostic):
         square_of_mean = accumulated * (divisor / count) ** 2
         variance = (mean_square - square_of_mean) * (units / (units - 1))
         return variance / ranks, square_of_mean - variance / units
-
-    def _warn_once(self) -> None:
-        if not self._warned:
-            self._warned = True
-            rank_zero_warn(
-                "grad/variance, grad/snr and grad/noise_scale are not logged: they need automatic optimization and "
-                "accumulate_grad_batches of at least 2 (the micro-steps are the sample). grad/norm is logged."
-            )
 
     def observe(self, trainer: Trainer, report: StepReport) -> None:
         """See `Observer.observe`."""

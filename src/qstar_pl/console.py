@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -23,3 +25,19 @@ class SpellingConsole(Console):
     def verbatim(self, text: str) -> Text:
         """Return a text in which nothing counts as markup, such as what a model wrote."""
         return Text(spelled(text, self.encoding))
+
+
+def fact_lines(facts: Mapping[str, str], width: int = 80) -> list[str]:
+    """Return named facts as aligned lines, folded at a width, with what is continued below what it continues.
+
+    Words are not broken: a path stays in one piece, to be copied.
+    """
+    indent = 4 + max((len(name) for name in facts), default=0)
+    lines: list[str] = []
+    for name, fact in facts.items():
+        first = f"  {name:<{indent - 2}}"
+        folded = textwrap.wrap(
+            first + fact, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        )
+        lines += folded or [first.rstrip()]
+    return lines

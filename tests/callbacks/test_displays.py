@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from reference.toy_training import Toy, make_rows, report_of, take, train
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -111,7 +111,6 @@ class _Data(LightningDataModule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.report = {"rows": 10, "rejected": {"chosen == rejected": 2}}
 
     def train_dataloader(self) -> DataLoader[int]:
         return DataLoader(list(range(12)), batch_size=3, collate_fn=lambda batch: torch.tensor(batch[0]))
@@ -129,7 +128,7 @@ def test_run_report_resolves_what_is_about_to_run(tmp_path: Path, capsys: pytest
     trainer = Trainer(
         accelerator="cpu",
         max_epochs=1,
-        logger=False,
+        logger=CSVLogger(tmp_path),
         callbacks=[RunReport()],
         accumulate_grad_batches=2,
         enable_progress_bar=False,
@@ -140,19 +139,18 @@ def test_run_report_resolves_what_is_about_to_run(tmp_path: Path, capsys: pytest
     module = Sampling()
     trainer.fit(module, datamodule=_Data())
     said = capsys.readouterr().out
-    assert said.count("effective batch") == 1
+    assert "Sampling:\n  trained  policy (Linear), 8 parameters\n  frozen   reference, 8 parameters\n" in said
+    assert "  steps    2; metrics every 50, so none\n" in said
     facts = run_facts(trainer, module)
-    assert facts["method"] == "Sampling"
-    assert facts["parameters"] == "9 trainable, 8 frozen"
-    assert facts["  reference"] == "Linear, 0 trainable, 8 frozen"
-    assert facts["data"] == "_Data"
-    assert facts["  rejected"] == "{'chosen == rejected': 2}"
-    assert facts["effective batch"] == "3 per device × 2 accumulated × 1 devices = 6"
-    assert facts["answers per step"] == "6 prompts × 4 samples = 24"
-    assert facts["steps"].startswith("2")
-    assert facts["precision"] == "32-true"
-    assert facts["devices"] == "1 × cpu (SingleDeviceStrategy, 1 node)"
-    assert facts["log folder"] == str(tmp_path)
+    assert facts == {
+        "trained": "policy (Linear), 8 parameters",
+        "frozen": "reference, 8 parameters",
+        "batch": "3 per device × 2 accumulated × 1 devices = 6",
+        "answers": "6 prompts × 4 samples = 24 per step",
+        "steps": "2, from 2; metrics every 50, so none",
+        "logs": str(tmp_path / "lightning_logs" / "version_0"),
+        "devices": "1 × cpu, 32-true (SingleDeviceStrategy, 1 node)",
+    }
 
 
 @pytest.mark.parametrize(

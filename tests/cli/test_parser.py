@@ -47,7 +47,7 @@ def test_what_gives_way_is_not_shown(qstar: Call) -> None:
     config = printed(qstar, "fit", *words, "--print_config")["trainer"]
     paths = [one["class_path"].rpartition(".")[2] for one in config["callbacks"]]
     assert paths.count("ModelCheckpoint") == 1
-    assert "RichProgressBar" not in paths
+    assert "StepProgressBar" not in paths
     assert (config["max_steps"], config["max_epochs"], config["val_check_interval"]) == (-1, 2, None)
     logger = printed(qstar, "validate", "--print_config", "--model=SFT")["trainer"]["logger"]
     assert logger["init_args"]["name"] == "sft/validate"

@@ -76,14 +76,14 @@ def test_defaults_are_q_star_on_the_tiny_world_with_every_diagnostic() -> None:
     assert type(run.module).__name__ == "QStar"
     assert run.data.path == "tiny"
     names = {type(callback).__name__ for callback in run.trainer.callbacks}
-    assert names >= {type(one).__name__ for one in default_diagnostics()} | {"RichProgressBar", "ModelCheckpoint"}
+    assert names >= {type(one).__name__ for one in default_diagnostics()} | {"StepProgressBar", "ModelCheckpoint"}
     assert run.trainer.max_steps == 200
     assert type(run.trainer.logger).__name__ == "CSVLogger"
 
 
 def test_default_callbacks_can_be_added_to_and_replaced() -> None:
     added = build(["--trainer.callbacks+=LearningRateMonitor"]).trainer.callbacks
-    assert {"LearningRateMonitor", "RichProgressBar", "ESSDiagnostic"} <= {type(one).__name__ for one in added}
+    assert {"LearningRateMonitor", "StepProgressBar", "ESSDiagnostic"} <= {type(one).__name__ for one in added}
     replaced = build(["--trainer.callbacks=LearningRateMonitor"]).trainer.callbacks
     assert "ESSDiagnostic" not in {type(one).__name__ for one in replaced}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qstar_pl.cli.quiet import quieten
 from qstar_pl.cli.trainer import TrainerCLI
 from qstar_pl.experiments.run import Run
+from qstar_pl.quiet import quieten_commands
 
 
 def build(words: Sequence[str]) -> Run:
@@ -16,6 +16,6 @@ def build(words: Sequence[str]) -> Run:
         SystemExit: with code 2, after one line on stderr, if the words make no valid configuration.
 
     """
-    quieten()
+    quieten_commands()
     cli = TrainerCLI(["fit", *words], execute=False)
     return Run(trainer=cli.trainer, module=cli.model, data=cli.datamodule)

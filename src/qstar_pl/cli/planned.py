@@ -8,7 +8,6 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
-from qstar_pl.cli.quiet import quieten
 from qstar_pl.cli.trainer import TrainerCLI
 from qstar_pl.methods import PPO
 from qstar_pl.planning.cluster import Cluster
@@ -18,6 +17,7 @@ from qstar_pl.planning.remedies import Changed, MicroBatches, SmallerBatch, reme
 from qstar_pl.planning.shapes import Shape
 from qstar_pl.planning.stand_ins import put_stand_ins
 from qstar_pl.planning.workload import workload
+from qstar_pl.quiet import quieten_commands
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def read_plan(
         answer_tokens: of every answer; None: the longest allowed.
 
     """
-    quieten()
+    quieten_commands()
     cli = PlanCLI(words, shapes)
     module: Any = cli.model
     settings = cli.config_init["fit"].trainer  # as `fit` would have it, with strategies built

@@ -30,7 +30,6 @@ from qstar_pl.cli.layers.resume import AUTO, LAST, stay_in_folder
 from qstar_pl.cli.layers.stack import Layers
 from qstar_pl.cli.nulls import check_nulls
 from qstar_pl.cli.parser import OneLineParser, is_print_config, prepared, print_flags
-from qstar_pl.cli.quiet import quieten
 from qstar_pl.cli.runs.closing import ClosingFitLoop
 from qstar_pl.cli.runs.ending import SAVE_AFTER_S, EndOfRun
 from qstar_pl.cli.runs.folders import check_free_folders, claim_folder, give_back
@@ -38,6 +37,7 @@ from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
 from qstar_pl.cli.runs.loggers import UNNAMED, folder_name, metrics_files, resolve_loggers
 from qstar_pl.cli.runs.metrics_file import keep_rows
 from qstar_pl.cli.runs.monitors import check_monitors
+from qstar_pl.cli.runs.onward import short
 from qstar_pl.cli.runs.predictions import write_predictions
 from qstar_pl.cli.runs.requeue import requeue
 from qstar_pl.cli.runs.run_config import RunConfig
@@ -48,6 +48,7 @@ from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
 from qstar_pl.methods import RLHFModule
 from qstar_pl.models.run_date import begin_run
+from qstar_pl.quiet import quieten_commands
 from qstar_pl.training.frozen_models import OPTION as ACCEPT_CHANGED
 
 SECTIONS = {
@@ -313,12 +314,13 @@ class TrainerCLI(LightningCLI):
         folder = self.trainer.log_dir  # read on every rank, since this property broadcasts
         if self.trainer.is_global_zero:
             written = None if getattr(self.trainer, "fast_dev_run", False) else folder
-            print(run_summary(subcommand, self.config_dump, written), flush=True)
+            continued = None if self.checkpoint is None else str(short(self.checkpoint))
+            print(run_summary(subcommand, self.config_dump, written, continued), flush=True)
 
 
 def run_trainer(argv: Sequence[str]) -> None:
     """Run one of Lightning's commands; `argv` are the words after `qstar`."""
-    quieten()
+    quieten_commands()
     signals = StopSignals()
     signals.catch()  # before the models are loaded, which may take long
     try:

@@ -21,7 +21,6 @@ from lightning.pytorch.strategies import Strategy
 from qstar_pl.cli.class_help import Asked, Page, answer_help
 from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.parser import OneLineParser, prepared
-from qstar_pl.cli.quiet import quieten
 from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
 from qstar_pl.cli.runs.requeue import requeue
 from qstar_pl.cli.shipped import with_configurations
@@ -29,6 +28,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.generation.backend import BACKENDS, check_backend
 from qstar_pl.generation.run import GenerationRun, generate_dataset, is_first, resolve_device
 from qstar_pl.generation.settings import GenerationSettings
+from qstar_pl.quiet import quieten_commands
 
 GROUP = "generate"
 """Below which heading `qstar --help` lists it."""
@@ -113,7 +113,7 @@ def summary(run: GenerationRun) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0 if the dataset is complete."""
-    quieten()
+    quieten_commands()
     given = parse(sys.argv[1:] if argv is None else argv)
     signals = StopSignals()
     signals.catch()  # before the models are loaded, which may take long

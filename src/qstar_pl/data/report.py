@@ -82,8 +82,8 @@ class DataReport:
             *(part.line(self.train_items) for part in self.parts),
             f"  {self.prompts_cut} prompts cut to {self.max_prompt_tokens} tokens, "
             f"{self.answers_cut} answers cut to {self.max_completion_tokens}",
-            f"  train {self.train}, val {self.val}, test {self.test} rows (disjoint by prompt); "
-            f"training on {self.train_items} as {self.kind}",
+            f"  train {self.train}, val {self.val}, test {self.test} rows (disjoint by prompt)",
+            f"  training on {self.train_items} as {self.kind}",
             f"  effective batch {self.effective_batch} = {self.batch_size} per step "
             f"× {self.accumulate} accumulated × {self.world_size} processes",
             *([f"  {self.cache}"] if self.cache else []),

@@ -2,6 +2,10 @@
 
 from qstar_pl.cli.runs.summary import compact, metric_lines, run_summary
 
+KL_SYMMETRIC = {
+    "class_path": "qstar_pl.qstar.alpha.KLSymmetricAlpha",
+    "init_args": {"tol": 0.001, "max_iter": 20, "on_disjoint": "raise", "solver": "newton"},
+}
 ALPHA = {"class_path": "qstar_pl.qstar.alpha.FixedAlpha", "init_args": {"value": 0.3}}
 
 
@@ -11,18 +15,36 @@ def test_classes_by_their_short_names_without_what_is_null() -> None:
     assert compact({"n_layer": 2}) == "{n_layer: 2}"
 
 
-def test_summary_names_folder_model_and_data() -> None:
-    config = {
-        "model": {"class_path": "qstar_pl.methods.QStar", "init_args": {"alpha": ALPHA}},
-        "data": {"class_path": "qstar_pl.data.RLHFDataModule", "init_args": {"path": "tiny", "split": None}},
+def test_numbers_that_are_defaults_go_without_saying() -> None:
+    arguments = {"max_new_tokens": 48, "temperature": 1.0, "top_k": None, "alpha": KL_SYMMETRIC}
+    spec = {"class_path": "qstar_pl.samplers.GeometricSampler", "init_args": arguments}
+    assert compact(spec) == "GeometricSampler(alpha=KLSymmetricAlpha)"
+    spec["init_args"] = {**arguments, "max_new_tokens": 32, "alpha": {**KL_SYMMETRIC, "init_args": {"tol": 0.1}}}
+    assert compact(spec) == "GeometricSampler(max_new_tokens=32, alpha=KLSymmetricAlpha(tol=0.1))"
+
+
+def test_summary_names_folder_models_and_what_is_not_the_default() -> None:
+    expert = {"class_path": "qstar_pl.models.Pretrained", "init_args": {"name": "tiny/expert", "dropout": 0.0}}
+    arguments = {
+        "target": {"class_path": "qstar_pl.targets.Expert", "init_args": {"model": expert}},
+        "weights": {"class_path": "qstar_pl.qstar.weights.ClippedWeights", "init_args": {"low": 0.1, "high": 10.0}},
+        "advantage": {"class_path": "qstar_pl.qstar.advantages.MeanBaseline"},
+        "samples_per_prompt": 8,
+        "kl_coefficient": 0.05,
     }
-    assert run_summary("fit", config, "runs/a").splitlines() == [
-        "qstar fit: runs/a",
-        "  model: QStar",
-        "    alpha: FixedAlpha(value=0.3)",
-        "  data: RLHFDataModule",
-        "    path: tiny",
+    config = {
+        "model": {"class_path": "qstar_pl.methods.QStar", "init_args": arguments},
+        "data": {"class_path": "qstar_pl.data.RLHFDataModule", "init_args": {"path": "tiny", "batch_size": 4}},
+    }
+    assert run_summary("fit", config, "runs/a", "runs/b/last.ckpt").splitlines() == [
+        "qstar fit: runs/a (all settings: config.yaml there)",
+        "  from       runs/b/last.ckpt",
+        "  method     QStar(samples_per_prompt=8)",
+        "  target     Expert(model=Pretrained(name=tiny/expert))",
+        "  advantage  MeanBaseline",
+        "  data       batch_size=4",
     ]
+    assert run_summary("fit", config, None).splitlines()[0] == "qstar fit: nothing is written"
 
 
 def test_every_metric_has_its_line() -> None:

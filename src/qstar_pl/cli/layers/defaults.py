@@ -62,9 +62,10 @@ def defaults(command: str = "fit", given: Collection[str] = ()) -> dict[str, Any
             "default_root_dir": RUNS,
             **trainer,
             "log_every_n_steps": LOG_EVERY,
+            "enable_model_summary": False,  # `RunReport` says what is trained and what is frozen
             "logger": True,  # a CSVLogger in default_root_dir, see `resolve_loggers`
             "callbacks": [
-                {"class_path": "lightning.pytorch.callbacks.RichProgressBar"},
+                {"class_path": "qstar_pl.callbacks.StepProgressBar"},
                 _WRITER,
                 *_diagnostics(),
             ],
@@ -100,7 +101,7 @@ def wanted_callbacks(trainer: Any) -> Any:
         return callbacks
     off: list[str] = []
     if trainer["enable_progress_bar"] is False or trainer["barebones"]:
-        off.append("ProgressBar")  # RichProgressBar and TQDMProgressBar end in it
+        off.append("ProgressBar")  # the name of every bar ends in it
     if trainer["enable_checkpointing"] is False or trainer["barebones"] or trainer["fast_dev_run"]:
         off.append("ModelCheckpoint")
     wanted = [one for one in callbacks if not str(one["class_path"]).endswith(tuple(off))]

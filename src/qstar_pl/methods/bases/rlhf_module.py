@@ -17,6 +17,7 @@ from qstar_pl.distributed.placing import placed
 from qstar_pl.evaluation.metrics import POLICY_METRICS, Measurements, Metric
 from qstar_pl.models.source import ModelSource
 from qstar_pl.optim.run_length import over_run
+from qstar_pl.quiet import quieten
 from qstar_pl.training.accumulation import AccumulationWindow
 from qstar_pl.training.finite_watch import FiniteWatch
 from qstar_pl.training.lengths import check_answers_fit, completion_tokens
@@ -49,6 +50,7 @@ class RLHFModule(LightningModule):
         metrics: list[Metric] = POLICY_METRICS,
     ) -> None:
         super().__init__()
+        quieten()  # before a trainer is built, which has something to say too
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.sampling_seed = run_seed()
