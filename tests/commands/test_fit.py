@@ -35,7 +35,7 @@ def test_few_lines_before_the_first_step_and_no_warning(words: tuple[str, ...], 
     assert lines[0].startswith("qstar fit: runs/")
     assert len(lines) <= MOST_LINES
     assert max(map(len, lines)) <= WIDTH
-    for once in ("rows read", "effective batch", "trained", "devices"):
+    for once in ("rows read", "effective batch", "\n  trained ", "\n  devices "):
         assert start.count(once) == 1
     assert rest.startswith("1/2, ")
     assert "checkpoint: " in rest
