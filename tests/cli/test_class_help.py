@@ -50,7 +50,7 @@ def test_of_a_command_without_a_trainer(qstar) -> None:
     assert "Auto, the chosen one" in out
     assert "  HHRLHF " in out
     assert "options of LengthFilter" in qstar("data", "--filters.help=LengthFilter")[1]
-    assert "--max_rows INT" in qstar("data", "--max-rows=3", "--max_rows.help")[1]
+    assert "Default: 3." in qstar("data", "--max-rows=3", "--max_rows.help")[1]
 
 
 @pytest.mark.parametrize(

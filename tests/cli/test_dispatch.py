@@ -36,6 +36,7 @@ def test_help_lists_every_command(qstar: Call) -> None:
     assert code == 0
     for name in (*TRAINER_COMMANDS, *commands()):
         assert f"  {name} " in out
+    assert qstar("help", "configs") == qstar("configs", "--help")
     assert qstar("--version")[0] == 0
     code, out, err = qstar()
     assert (code, out) == (2, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -98,13 +99,22 @@ def kind(hint: Any) -> str:
 
 
 def known(hint: Any) -> Iterator[type]:
-    """Yield the classes that an option of this type can name, in the order of their names."""
+    """Yield the classes that an option of this type is meant to name, in the order of their names."""
     found = dict[str, type]()
     for base in classes_in(hint):
         if base.__module__.partition(".")[0] in _PLAIN or base.__name__ == "Tensor":
             continue
-        found |= {leaf.__name__: leaf for leaf in leaves(base) if not leaf.__name__.startswith("_")}
+        found |= {leaf.__name__: leaf for leaf in leaves(base) if _is_public(leaf)}
     yield from (found[name] for name in sorted(found, key=str.lower))
+
+
+def _is_public(cls: type) -> bool:
+    """Return whether a class is meant for configurations: one of this project's is, if some package exports it."""
+    parts = cls.__module__.split(".")
+    if cls.__name__.startswith("_") or parts[0] != "qstar_pl":
+        return not cls.__name__.startswith("_")
+    packages = [sys.modules[".".join(parts[:length])] for length in range(2, len(parts))]
+    return any(getattr(package, cls.__name__, None) is cls for package in packages)
 
 
 def summary(cls: type) -> str:

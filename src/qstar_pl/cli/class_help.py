@@ -159,7 +159,8 @@ def class_help(parser: ArgumentParser, page: Page, asked: Asked, config: Namespa
     place = _place(parser, asked.key, config)
     cls = imported(place.chosen or "") if asked.name is None else _named(asked.key, asked.name, place.classes)
     initial = place.given if asked.name is None else {}
-    formatter = ClassFormatter(page.prog, {f"{asked.key}.{name}": value for name, value in initial.items()})
+    values = {f"{asked.key}.{name}": value for name, value in initial.items()}
+    formatter = ClassFormatter(page.prog, {place.action.dest: place.value, **values})
     formatter.add_usage(f"{page.prog} --{asked.key} {kind(place.hint)}", [], [])
     formatter.add_text(textwrap.fill(sentences(place.action.help or "", *formatter.remarks(place.action)[:1]), WIDTH))
     if place.classes and asked.name is None:

@@ -99,6 +99,8 @@ def _dispatch(argv: Sequence[str]) -> int:
     if not argv:
         print(usage(), file=sys.stderr)
         return 2
+    if argv[0] == "help" and len(argv) > 1:
+        return _dispatch([*argv[1:], "--help"])
     if argv[0] in ("-h", "--help", "help"):
         print(usage())
         return 0

@@ -62,7 +62,7 @@ def sentences(*parts: str) -> str:
     if first:
         # A word with a dot or an underscore in it is a name, one before a comma or a colon a value, a letter a symbol.
         word = first.split()[0]
-        if len(word) > 1 and word.isascii() and word.isalpha():
+        if word == "a" or (len(word) > 1 and word.isascii() and word.isalpha()):
             first = first[0].upper() + first[1:]
         first += "" if first.endswith((".", "…", "!", "?")) else "."
     return " ".join(part for part in (first, *more) if part)
