@@ -2,6 +2,7 @@
 
 from lightning.pytorch import Callback
 
+from qstar_pl.callbacks import ESSDiagnostic
 from qstar_pl.cli.class_format import brief, kind, known, shown
 from qstar_pl.cli.runs.run_config import RunConfig
 from qstar_pl.data import RowFilter
@@ -24,7 +25,7 @@ def test_kinds_and_defaults_are_as_typed() -> None:
 
 def test_classes_are_those_that_a_package_exports() -> None:
     names = [cls.__name__ for cls in known(Callback)]
-    assert {"ESSDiagnostic", "EarlyStopping"} <= set(names)
+    assert {ESSDiagnostic.__name__, "EarlyStopping"} <= set(names)
     assert names == sorted(names, key=str.lower)
     assert RunConfig.__name__ not in names, "the command line adds it by itself"
     assert "DuplicatePrompts" in [cls.__name__ for cls in known(list[RowFilter] | None)]
