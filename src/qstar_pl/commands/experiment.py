@@ -210,7 +210,7 @@ def print_comparison(results: Results, console: SpellingConsole) -> None:
         gained.add_row(one.experiment if one.experiment != last else "", *one.cells())
         last = one.experiment
     console.print(gained)
-    cost = _table("cost of training", ("experiment", "KL(θ‖init)", *COSTS), words=1)
+    cost = _table("cost of training", ("experiment", "KL(θ‖init), nats", *COSTS), words=1)
     for name, found in results.items():
         cost.add_row(name, *costs(found))
     console.print()

@@ -9,9 +9,12 @@ from typing import Any
 
 from qstar_pl.experiments.comparison import ACCURACY, KL, NAMES, REWARDS, Change, Results, changes
 from qstar_pl.figures import drawn, legend_below, line_style, plain, title
+from qstar_pl.figures.style import COLORS
 
 ROW = 0.3
 """Inches of height of a configuration."""
+LEGEND = 0.2
+"""Inches of height of a line of the legend."""
 GOLD = next(iter(REWARDS))
 _TITLES = {ACCURACY: "preference accuracy", **{key: f"{NAMES[key]} reward per answer" for key in REWARDS}}
 
@@ -30,7 +33,8 @@ def save_comparison(results: Results, path: Path) -> bool:
     names = list(dict.fromkeys(one.experiment for one in found))
     bought = [one for one in found if one.key == GOLD and all(KL in seed.after for seed in results[one.experiment])]
     rows = len(names) * ROW + 0.9
-    with drawn(path, rows + (3.6 if bought else 0.5), width=max(7.0, 3.0 * len(keys) + 1)) as figure:
+    below = 3.0 + LEGEND * len(names) / 2 if bought else 0.0
+    with drawn(path, rows + below + 0.5, width=max(7.0, 3.0 * len(keys) + 1)) as figure:
         heights = [rows, 3.0] if bought else [rows]
         grid = figure.add_gridspec(len(heights), len(keys), height_ratios=heights)
         for number, key in enumerate(keys):
@@ -60,24 +64,24 @@ def _rows(axis: Any, names: Sequence[str], found: Sequence[Change]) -> None:
             markeredgecolor="0.5",
             label="before training" if first else None,
         )
-        axis.plot(one.after, [row] * len(one.after), linestyle="", marker=style.marker, color=style.color)
+        axis.plot(one.after, [row] * len(one.after), **_marks(row))
         axis.plot([mean(one.before), mean(one.after)], [row, row], color=style.color, linewidth=1.0)
         axis.plot([mean(one.after)] * 2, [row - 0.3, row + 0.3], color=style.color)
     axis.set_ylim(len(names) - 0.4, -0.6)  # the first one on top
 
 
+def _marks(number: int) -> dict[str, Any]:
+    """Return keywords of `Axes.plot` for the points of a configuration, hollow where colors and markers begin anew."""
+    style = line_style(number)
+    face = "none" if number // len(COLORS) % 2 else style.color
+    return {"linestyle": "", "marker": style.marker, "color": style.color, "markerfacecolor": face}
+
+
 def _bought(axis: Any, bought: Sequence[Change], results: Results, names: Sequence[str]) -> None:
     for one in bought:
-        style = line_style(names.index(one.experiment))
         divergence = [seed.after[KL] for seed in results[one.experiment]]
-        axis.plot(
-            divergence,
-            one.after,
-            linestyle="",
-            marker=style.marker,
-            color=style.color,
-            label=f"{plain(one.experiment)}, after",
-        )
+        look = _marks(names.index(one.experiment))
+        axis.plot(divergence, one.after, label=f"{plain(one.experiment)}, after", **look)
     start = mean([value for one in bought for value in one.before])
     axis.axhline(start, color="0.5", linewidth=0.8, linestyle="--", label="mean before training")
     axis.set_xlabel("D(π_θ‖π_init), nats per answer")

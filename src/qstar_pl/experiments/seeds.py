@@ -10,8 +10,11 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
+from qstar_pl.errors import UserError
+from qstar_pl.run_folders.places import METRICS
+
 if TYPE_CHECKING:
-    from qstar_pl.experiments.run import Build
+    from qstar_pl.experiments.run import Build, Run
 
 Series = dict[str, list[tuple[int, float]]]
 
@@ -69,6 +72,9 @@ def run_seed(build: Build, seed: int, config: Path, output: Path, overrides: Seq
         output: folder in which the run gets seed_<seed>.
         overrides: words after the configuration.
 
+    Raises:
+        UserError: if the run does not write metrics.csv.
+
     """
     started = time.perf_counter()
     folder = output / f"seed_{seed}"
@@ -80,9 +86,17 @@ def run_seed(build: Build, seed: int, config: Path, output: Path, overrides: Seq
             *overrides,
         ]
     )
-    (before,) = run.trainer.validate(run.module, run.data, verbose=False)[:1]
+    from lightning.pytorch.loggers import CSVLogger
+
+    logged = [Path(one.log_dir) / METRICS for one in run.trainer.loggers if isinstance(one, CSVLogger)]
+    if not logged:
+        raise UserError("trainer.logger must be, or hold, a CSVLogger, whose metrics.csv an experiment reads")
+    before = measured(run)
     run.trainer.fit(run.module, run.data)
-    (after,) = run.trainer.validate(run.module, run.data, verbose=False)[:1]
-    assert run.trainer.log_dir is not None
-    series = read_series(Path(run.trainer.log_dir) / "metrics.csv")
-    return SeedResult(seed, dict(before), dict(after), series, time.perf_counter() - started)
+    return SeedResult(seed, before, measured(run), read_series(logged[0]), time.perf_counter() - started)
+
+
+def measured(run: Run) -> dict[str, float]:
+    """Return the metrics of the first loader of validation; none where nothing is validated."""
+    found = run.trainer.validate(run.module, run.data, verbose=False)
+    return dict(found[0]) if found else {}
