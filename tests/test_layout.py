@@ -40,6 +40,7 @@ CROSS_CUTTING = {
     "generation/test_stopping.py",
     "methods/test_budget.py",
     "methods/test_evaluation_sampler.py",
+    "methods/test_execution_of_blocks.py",
     "models/test_families.py",
     "samplers/test_exactness.py",
     "sandbox/test_awkward.py",

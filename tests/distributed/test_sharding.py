@@ -61,7 +61,9 @@ def test_adapters_are_sharded_too(results) -> None:
     assert (results["two"]["lora"]["weights"] - weights).norm() < 1e-5 * weights.norm()
 
 
-@pytest.mark.parametrize("how", ["streamed", "lightning", "registered", "checkpointed", "offloaded"])
+@pytest.mark.parametrize(
+    "how", ["streamed", "lightning", "registered", "checkpointed", "offloaded", "blocks again", "blocks compiled"]
+)
 def test_other_ways_to_shard_are_the_same_training(results, how) -> None:
     weights = results["one"]["QStar"]["weights"]
     assert (results["two"]["again"][how]["weights"] - weights).norm() < 1e-5 * weights.norm()

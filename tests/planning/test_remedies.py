@@ -57,11 +57,13 @@ def test_more_gpus_shards_checkpoints_and_adapters(plan: Plan) -> None:
     assert more.words[:2] == ("--nodes=1", f"--gpus={more.plan.run.ranks}")
     assert more.plan.run.ranks in (2, 4, 8)
     assert more.plan.peak[1] < tight.peak[1]
-    assert Checkpointing().of(tight) is None, "without shards nothing runs blocks again"
-    sharded = replace(tight, run=replace(tight.run, sharding=Sharding()))
-    again = Checkpointing().of(sharded)
-    assert again is not None
-    assert again.plan.peak[1] < sharded.peak[1]
+    for plain in (tight, replace(tight, run=replace(tight.run, sharding=Sharding()))):
+        again = Checkpointing().of(plain)
+        assert again is not None
+        assert again.plan.peak[1] < plain.peak[1]
+        assert Checkpointing().of(again.plan) is None
+    sharding = Sharding(activation_checkpointing=True)
+    assert Checkpointing().of(replace(tight, run=replace(tight.run, sharding=sharding))) is None
     adapted = Adapters().of(tight)
     assert adapted is not None
     assert adapted.plan.phases["always"]["optimizer state"] < tight.phases["always"]["optimizer state"] / 10

@@ -62,6 +62,20 @@ def learn(make: Any, batch_size: int, **options: Any) -> dict[str, Any]:
     return {"weights": trained, "metrics": metrics}
 
 
+def blocks_again() -> Any:
+    """Return the method whose blocks run again in the backward pass."""
+    module = METHODS["QStar"]()
+    module.gradient_checkpointing = True
+    return module
+
+
+def blocks_compiled() -> Any:
+    """Return the method whose blocks are compiled."""
+    module = METHODS["QStar"]()
+    module.backend = "aot_eager"
+    return module
+
+
 def bytes_held(**options: Any) -> int:
     """Return the bytes of parameters and of Adam's state that this rank holds after a step."""
     module = METHODS["QStar"]()
@@ -191,6 +205,9 @@ def main() -> None:
         }
         checkpointed = FSDP2Strategy(Sharding(activation_checkpointing=True, reshard_after_forward=False))
         results["again"]["checkpointed"] = learn(METHODS["QStar"], 4, strategy=checkpointed, **two)
+        results["again"]["blocks again"] = learn(blocks_again, 4, strategy=FSDP2Strategy(), **two)
+        both = FSDP2Strategy(Sharding(activation_checkpointing=True))
+        results["again"]["blocks compiled"] = learn(blocks_compiled, 4, strategy=both, **two)
         offloaded = FSDP2Strategy(Sharding(cpu_offload=True))
         results["again"]["offloaded"] = learn(METHODS["QStar"], 4, strategy=offloaded, **two)
         half = Sharding(param_dtype="bfloat16")

@@ -16,16 +16,11 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.blocks import blocks_of
 from qstar_pl.models.configure import DTYPES
 from qstar_pl.models.placement import Placement
 
 DType = Literal["float32", "bfloat16", "float16"]
-
-
-def blocks_of(module: nn.Module) -> list[nn.Module]:
-    """Return the transformer blocks of a Hugging Face model, by the class names that it lists in _no_split_modules."""
-    names = set(getattr(module, "_no_split_modules", None) or ())
-    return [part for part in module.modules() if type(part).__name__ in names]
 
 
 @dataclass(frozen=True)

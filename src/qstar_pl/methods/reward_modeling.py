@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.checks import at_least
@@ -39,6 +39,8 @@ class RewardModeling(RLHFModule):
         lr_scheduler: LRSchedulerCallable | None = None,
         on_non_finite: NonFinite = Stop(),
         metrics: list[Metric] = COMPARISON_METRICS,
+        gradient_checkpointing: bool = False,
+        torch_compile: bool | str = False,
     ) -> None:
         """Describe the method.
 
@@ -52,9 +54,20 @@ class RewardModeling(RLHFModule):
             lr_scheduler: torch schedule, stepped once per optimizer step.
             on_non_finite: Stop at the first step whose loss or gradient are not finite, or Skip such steps.
             metrics: what `validate` and `test` report of the comparisons; `metrics+=` adds to it.
+            gradient_checkpointing: run each block's forward pass again in the backward pass, and keep only what lies
+                between blocks: the same numbers with less memory, in about a third more time.
+            torch_compile: compile the blocks of what trains; true: by torch's inductor; or the name of another backend.
+                Sampling is not compiled, and numbers differ by rounding.
 
         """
-        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, on_non_finite=on_non_finite, metrics=metrics)
+        super().__init__(
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            on_non_finite=on_non_finite,
+            metrics=metrics,
+            gradient_checkpointing=gradient_checkpointing,
+            torch_compile=torch_compile,
+        )
         at_least(0, centring=centring)
         self.model_source = model
         self.parametrisation = parametrisation
@@ -77,6 +90,10 @@ class RewardModeling(RLHFModule):
     def build_models(self) -> None:
         """Load the backbone."""
         self.model = self.parametrisation.build(self.model_source)
+
+    def trained_models(self) -> list[nn.Module]:
+        """See `RLHFModule.trained_models`."""
+        return [self.model]
 
     def on_train_start(self) -> None:
         """Switch dropout on: Hugging Face loads models in eval mode, and Lightning keeps the mode that it finds."""

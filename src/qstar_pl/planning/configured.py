@@ -93,4 +93,6 @@ def run_of(settings: Any, module: RLHFModule, cluster: Cluster) -> Run:
         sharding, gathered = Sharding(), False
     half = (sharding.param_dtype if sharding is not None else None) or HALF.get(precision)
     dtype = DTYPES[half] if half else next(module.parameters()).dtype
-    return Run(cluster.ranks, sharding, dtype, gathered, state_bytes(module), settings.accelerator == "cpu")
+    on_cpu = settings.accelerator == "cpu"
+    again = module.gradient_checkpointing
+    return Run(cluster.ranks, sharding, dtype, gathered, state_bytes(module), on_cpu, again)

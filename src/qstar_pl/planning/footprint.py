@@ -10,7 +10,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from qstar_pl.distributed.sharding import blocks_of
+from qstar_pl.models.blocks import blocks_of
 from qstar_pl.models.context import make_room
 
 

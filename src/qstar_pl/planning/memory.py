@@ -50,6 +50,13 @@ class Run:
     """Bytes of the optimizer's state."""
     on_cpu: bool = False
     """Whether training runs on the CPU: torch then updates parameters one by one, without a temporary copy of all."""
+    gradient_checkpointing: bool = False
+    """The method's option of that name."""
+
+    @property
+    def runs_blocks_again(self) -> bool:
+        """Whether blocks run again in the backward pass."""
+        return self.gradient_checkpointing or (self.sharding is not None and self.sharding.activation_checkpointing)
 
 
 def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str, float]]:
@@ -96,8 +103,7 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
 def _training(policy: PreTrainedModel, run: Run, work: Workload) -> dict[str, float]:
     sizes = footprint(policy)
     kept = activations(policy, work.learned, work.length, work.answer, run.compute_dtype)
-    again = run.sharding is not None and run.sharding.activation_checkpointing
-    blocks = sizes.layers * kept.between + kept.block if again else sizes.layers * kept.block
+    blocks = sizes.layers * kept.between + kept.block if run.runs_blocks_again else sizes.layers * kept.block
     logits = work.learned * work.answer * sizes.vocab
     # In float32: the one that the forward pass keeps, and two in the backward pass; see ASSUMPTIONS.
     copies = 3.0 * 4 + (2.0 * run.compute_dtype.itemsize if run.compute_dtype.itemsize < 4 else 0.0)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from qstar_pl.distributed.sharding import Sharding, blocks_of
+from qstar_pl.distributed.sharding import Sharding
+from qstar_pl.models.blocks import blocks_of
 from qstar_pl.planning.plan import Plan
 
 MOST_DOUBLINGS = 3
@@ -81,11 +82,10 @@ class Checkpointing(Remedy):
 
     def of(self, plan: Plan) -> Changed | None:
         """See `Remedy.of`."""
-        sharding = plan.run.sharding
-        if sharding is None or sharding.activation_checkpointing:
+        if plan.run.runs_blocks_again:
             return None
-        run = replace(plan.run, sharding=replace(sharding, activation_checkpointing=True))
-        return Changed((STRATEGY, "--trainer.strategy.sharding.activation_checkpointing=true"), replace(plan, run=run))
+        run = replace(plan.run, gradient_checkpointing=True)
+        return Changed(("--model.gradient_checkpointing=true",), replace(plan, run=run))
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,9 @@ def plan_speed(models: Models, run: Run, work: Workload, cluster: Cluster, accum
         phases["scoring"] = 2.0 * work.drawn * work.length * scored / flops
     elif "reference" in frozen:
         phases["scoring"] = 2.0 * work.learned * work.length * frozen["reference"].parameters / flops
-    again = run.sharding is not None and run.sharding.activation_checkpointing
     trained = work.passes * work.learned * work.length
     # 2 operations per parameter and token forwards, 4 backwards, and 2 if the forward pass is run again.
-    phases["training"] = (8.0 if again else 6.0) * policy.parameters * trained / flops
+    phases["training"] = (8.0 if run.runs_blocks_again else 6.0) * policy.parameters * trained / flops
     if run.ranks > 1:
         phases["exchange"] = _exchange(models, run, work, size) / (cluster.exchange_gbs * 1e9)
     micro_steps = {name: seconds * accumulate for name, seconds in phases.items()}

@@ -65,6 +65,8 @@ class PolicyModule(RLHFModule):
         lr_scheduler: LRSchedulerCallable | None = None,
         on_non_finite: NonFinite = Stop(),
         metrics: list[Metric] = POLICY_METRICS,
+        gradient_checkpointing: bool = False,
+        torch_compile: bool | str = False,
     ) -> None:
         """Describe the models; nothing is loaded yet.
 
@@ -80,9 +82,20 @@ class PolicyModule(RLHFModule):
             lr_scheduler: torch schedule, stepped once per optimizer step.
             on_non_finite: Stop at the first step whose rewards, loss or gradient are not finite, or Skip such steps.
             metrics: what `validate` and `test` report; `metrics+=` adds to it.
+            gradient_checkpointing: run each block's forward pass again in the backward pass, and keep only what lies
+                between blocks: the same numbers with less memory, in about a third more time.
+            torch_compile: compile the blocks of what trains; true: by torch's inductor; or the name of another backend.
+                Sampling is not compiled, and numbers differ by rounding.
 
         """
-        super().__init__(optimizer=optimizer, lr_scheduler=lr_scheduler, on_non_finite=on_non_finite, metrics=metrics)
+        super().__init__(
+            optimizer=optimizer,
+            lr_scheduler=lr_scheduler,
+            on_non_finite=on_non_finite,
+            metrics=metrics,
+            gradient_checkpointing=gradient_checkpointing,
+            torch_compile=torch_compile,
+        )
         self.check_evaluation_sampler(evaluation_sampler)
         self.policy_source = policy
         self.reward = reward
@@ -121,6 +134,10 @@ class PolicyModule(RLHFModule):
         """See `RLHFModule.answer_lengths`; `validate` and `test` draw answers too."""
         drawn = {"model.evaluation_sampler.max_new_tokens": self.evaluation_sampler.max_new_tokens}
         return super().answer_lengths() | (drawn if evaluates(self.trainer) else {})
+
+    def trained_models(self) -> list[nn.Module]:
+        """See `RLHFModule.trained_models`."""
+        return [self.policy]
 
     def frozen_parts(self) -> tuple[str, ...]:
         """See `RLHFModule.frozen_parts`."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase
 
@@ -15,6 +15,7 @@ from qstar_pl.checkpoints.optimizer_options import Fresh
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
 from qstar_pl.evaluation.metrics import POLICY_METRICS, Measurements, Metric
+from qstar_pl.models.blocks import DEFAULT_BACKEND, check_backend, compile_blocks, recompute_blocks
 from qstar_pl.models.source import ModelSource
 from qstar_pl.optim.run_length import over_run
 from qstar_pl.quiet import quieten
@@ -48,9 +49,16 @@ class RLHFModule(LightningModule):
         lr_scheduler: LRSchedulerCallable | None = None,
         on_non_finite: NonFinite = Stop(),
         metrics: list[Metric] = POLICY_METRICS,
+        gradient_checkpointing: bool = False,
+        torch_compile: bool | str = False,
     ) -> None:
         super().__init__()
         quieten()  # before a trainer is built, which has something to say too
+        self.gradient_checkpointing = gradient_checkpointing
+        self.backend = DEFAULT_BACKEND if torch_compile is True else torch_compile or None
+        """What compiles the blocks of what trains; None: nothing."""
+        if self.backend is not None:
+            check_backend(self.backend)
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.sampling_seed = run_seed()
@@ -81,6 +89,11 @@ class RLHFModule(LightningModule):
             with placed(self):
                 self.build_models()
                 self.metrics.build(self.tokenizer)
+            for model in self.trained_models():  # sharded by now: hooks of the strategy stay outside of both
+                if self.backend is not None:
+                    compile_blocks(model, self.backend)
+                if self.gradient_checkpointing:
+                    recompute_blocks(model)
             self._built = True
             if self._trainer is not None and self.trainer.training:
                 # Now, before a strategy or a callback changes them.
@@ -89,6 +102,10 @@ class RLHFModule(LightningModule):
     def build_models(self) -> None:
         """Load what the method needs; called once."""
         raise NotImplementedError
+
+    def trained_models(self) -> list[nn.Module]:
+        """Return the models that train, whose blocks `gradient_checkpointing` and `torch_compile` are about."""
+        return []
 
     def frozen_parts(self) -> tuple[str, ...]:
         """Return names of submodules that never train: rebuilt from their source, never written to a checkpoint."""
