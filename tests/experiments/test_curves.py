@@ -47,6 +47,9 @@ def test_what_no_run_has_is_a_mistake(runs: list[LoggedRun]) -> None:
     assert missing(runs, ["ess/ratio", "loss/total"]) == [(runs[0], "ess/ratio")]
     with pytest.raises(UserError, match=r"got loss/totl; did you mean loss/total\? \(logged: ess/ratio, loss/total\)"):
         missing(runs, ["loss/total", "loss/totl"])
+    without_steps = [LoggedRun("a", "a", None, Metrics(("loss",), ({"loss": 1.0},)))]
+    with pytest.raises(UserError, match="x must be logged in the same rows or at the same steps as loss, got step"):
+        missing(without_steps, ["loss"])
     nothing = [LoggedRun("a", "a", None, Metrics((), ()))]
     with pytest.raises(UserError, match=r"got loss/total \(nothing is logged yet\)"):
         missing(nothing, ["loss/total"])

@@ -71,6 +71,11 @@ def test_chosen_metrics(folder: Path) -> None:
     assert rows == [["weights/cv", "2"], ["no/such", "–"]]  # neither high nor low is good
 
 
+def test_before_the_first_row(folder: Path) -> None:
+    (folder / "metrics.csv").write_text("loss/total,step\n")
+    assert "metrics: none yet" in lines(folder)
+
+
 def test_damage_is_a_notice(folder: Path) -> None:
     (folder / "config.yaml").write_text("[")
     found = lines(folder)

@@ -64,6 +64,12 @@ def test_words_name_runs_in_every_way(root: Path) -> None:
     assert names(root, "dpo/version_1", "dpo") == both[::-1]  # each once
 
 
+def test_a_folder_of_other_things_does_not_hide_a_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root.parent / "dpo").mkdir()
+    monkeypatch.chdir(root.parent)
+    assert names(Path("runs"), "dpo") == ["dpo/version_0", "dpo/version_1"]
+
+
 def test_mistakes_name_the_nearest(root: Path) -> None:
     with pytest.raises(UserError, match=r"got dop; did you mean dpo\?"):
         names(root, "dop")

@@ -74,8 +74,9 @@ def missing(runs: Sequence[LoggedRun], keys: Sequence[str], x: str = STEP) -> li
             known = sorted({column for run in runs for column in run.metrics.last()})
             if x not in (STEP, *known):
                 raise UserError(f"x must be step or {_known(x, known)}")
-            beside = f" beside {x}" if key in known else ""
-            raise UserError(f"key must be {_known(key, known)}{beside}")
+            if key in known:
+                raise UserError(f"x must be logged in the same rows or at the same steps as {key}, got {x}")
+            raise UserError(f"key must be {_known(key, known)}")
     return lacking
 
 

@@ -92,6 +92,8 @@ def _metric_lines(run: Record, wanted: Sequence[str]) -> list[str]:
         return ["", f"notice: {error}"]
     last = metrics.last()
     keys = list(wanted) or [key for key in last if key.startswith("val/") or key in _USUAL]
+    if not keys:
+        return ["", "metrics: none yet"]
     rows = [(f"  {key}", number(last.get(key)), *_best(metrics, key)) for key in keys]
     rows.insert(0, ("metrics", "last", "best", "at step"))
     width = max(len(row[0]) for row in rows)

@@ -68,11 +68,11 @@ def runs_at(places: Sequence[str], root: Path) -> Found:
         inside = [_inside(one) for one in ([Path(word)] if exists else sorted(_expanded(word)))]
         names = [folder for one in inside for folder in one.folders]
         found.notices += [line for one in inside for line in one.notices]
-        if exists and not names and not any(one.notices for one in inside):
-            raise UserError(f"a run must be a folder with metrics.csv or config.yaml in it or below, got {word}")
-        if not exists and not names:
+        if not names and not any(one.notices for one in inside):  # a folder of other things may be called as a run is
             below = runs_below(root) if below is None else below
             names = [folder for folder in below.folders if matches(folder, root, word)]
+            if exists and not names:
+                raise UserError(f"a run must be a folder with metrics.csv or config.yaml in it or below, got {word}")
             if not names:
                 raise UserError(_unknown(word, root, below.folders))
         found.folders += names
