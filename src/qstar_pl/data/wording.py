@@ -23,7 +23,6 @@ OF_DATA: Rules = ((r"--data\.", "--"),)
 OF_GENERATE: Rules = (
     (r"^path must", "dataset must"),
     (r"^split must", "dataset_split must"),
-    (r"--data\.adapter=PromptResponse names columns", "--prompt_field names the column of the prompt"),
     (r"--data\.adapter=PromptResponse --data\.adapter\.prompt_field=", "--prompt_field="),
     (
         r"--data\.adapter=(\w+) --data\.adapter\.(\w+)=(\w+)",

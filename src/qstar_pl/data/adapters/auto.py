@@ -68,7 +68,8 @@ class Auto(Adapter):
             raise UserError(
                 f"{where}: Auto needs a column of prompts ({', '.join(PROMPTS)}), of messages (messages, …), "
                 f"{pairs}, or a published schema; the rows have {', '.join(sorted(table.columns)) or 'no columns'}. "
-                "--data.adapter=PromptResponse names columns"
+                "--data.adapter=PromptResponse --data.adapter.prompt_field=COLUMN names the prompt's, "
+                "response_field and rejected_field those of answers"
             )
         best = max(claims, key=lambda claim: claim.confidence)  # the first of equals
         rivals = [one for one in claims if one.confidence == best.confidence and one is not best]
