@@ -56,6 +56,10 @@ def prepared(words: Sequence[str]) -> list[str]:
     return underscored(words)
 
 
+class UnknownOptionExit(SystemExit):
+    """Left because of a word that is no option, whatever the configuration."""
+
+
 class OneLineParser(ArgumentParser):
     """A parser that takes options by their whole names only, and reports a mistake in one line."""
 
@@ -70,7 +74,7 @@ class OneLineParser(ArgumentParser):
             traceback.print_exception(ex) if ex else print(message, file=sys.stderr)
         own = user_error(ex) if ex is not None else None
         say(own if own is not None else essence(message, self._option_names()))
-        raise SystemExit(MISTAKE)
+        raise (UnknownOptionExit if message.lower().startswith("unrecognized") else SystemExit)(MISTAKE)
 
     def _option_names(self) -> list[str]:
         names = {action.dest for parser in self._parsers() for action in parser._actions}

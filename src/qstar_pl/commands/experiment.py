@@ -136,8 +136,10 @@ def run_all(progress: Progress) -> None:
             result = run_one(run)
         except FAILURES as error:
             if isinstance(error, SystemExit):
-                if error.code != MISTAKE:
-                    raise  # Ctrl-C, or a signal
+                from qstar_pl.cli.parser import UnknownOptionExit  # there already: some parser has refused its words
+
+                if error.code != MISTAKE or isinstance(error, UnknownOptionExit):
+                    raise  # Ctrl-C, a signal, or a word that no configuration makes an option
                 wrong.add(run.name)  # its other seeds get the same words
             progress.failed.append(f"{run.name}, seed {run.seed}: {said(error)}")
             continue
