@@ -28,7 +28,8 @@ def test_of_another_run_it_does_not(planned: Planned) -> None:
     assert replace(planned, overrides=()).kept() is None
     assert replace(planned, config=planned.config.parent / "parts" / "model.yaml").kept() is None
     (planned.config.parent / "parts" / "model.yaml").write_text("class_path: PPO\n")
-    assert planned.kept() is None
+    planned.keep(result(3, 0, 1))  # edited while it ran
+    assert replace(planned).kept() is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"fingerprint": "MARK"}', '{"fingerprint": "MARK", "result": 3}'])

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,12 @@ class Planned:
         """The file of its result."""
         return self.folder / f"seed_{self.seed}" / RESULT
 
+    @cached_property
     def fingerprint(self) -> str:
-        """Return what changes whenever the run would be another: its configuration with all files that it names."""
+        """What changes whenever the run would be another: its configuration with all files that it names.
+
+        Read once, so that a file that is edited while the run goes on does not pass for what it ran with.
+        """
         text = json.dumps([__version__, self.seed, self.overrides])
         digest = hashlib.sha256(text.encode())
         for file in _with_named(self.config):
@@ -52,14 +57,14 @@ class Planned:
         """Write the result of the run."""
         self.result.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.result) as beside:
-            text = json.dumps({"fingerprint": self.fingerprint(), "result": asdict(result)})
+            text = json.dumps({"fingerprint": self.fingerprint, "result": asdict(result)})
             beside.write_text(text + "\n", encoding="utf-8")
 
     def kept(self) -> SeedResult | None:
         """Return the result of an earlier run of the same kind; None if there is none."""
         try:
             stored = json.loads(self.result.read_text(encoding="utf-8"))
-            return _result(stored["result"]) if stored["fingerprint"] == self.fingerprint() else None
+            return _result(stored["result"]) if stored["fingerprint"] == self.fingerprint else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none yet, or not what this wrote
             return None
 
