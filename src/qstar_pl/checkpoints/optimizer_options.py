@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -162,11 +163,16 @@ class Fresh:
 
 def _built(argument: str, build: Callable[[Any], Any], over: Any) -> Any:
     try:
-        return build(over)
+        built = build(over)
     except (ValueError, TypeError, ZeroDivisionError, NotImplementedError) as error:
         raise UserError(
             f"{argument} must suit the model's parameters and its own options: {' '.join(str(error).split())}"
         ) from error
+    for group in getattr(built, "param_groups", ()):
+        # torch's optimizers look for a negative rate only; an infinite one makes every weight NaN in one step.
+        if not math.isfinite(group.get("lr", 0.0)):
+            raise UserError(f"{argument} must suit the model's parameters and its own options: learning rate inf")
+    return built
 
 
 def _without(group: Mapping[str, Any], names: set[str]) -> dict[str, Any]:

@@ -138,4 +138,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.path.append("")  # finds classes in the user's own files; last, so that they hide no installed package
     # In a process that does more than this command, imports of others could be among the classes that help lists.
     own_process = argv is None and words[:1] != [] and words[0] in commands()
-    return one_line_errors(lambda: shown(words, lambda: _dispatch(words)) if own_process else _dispatch(words))
+    run = (lambda: shown(words, lambda: _dispatch(words))) if own_process else (lambda: _dispatch(words))
+    return one_line_errors(run, words)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import re
+import select
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
+from qstar_pl.cli.plug_ins import described, own_failure, own_traceback
+from qstar_pl.cli.words import Option, options
 from qstar_pl.errors import NonFiniteError, UserError
 
 MISTAKE = 2
@@ -40,11 +44,39 @@ def say(message: str) -> None:
     print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
 
 
-def one_line_errors(run: Callable[[], int]) -> int:
+def one_line_errors(run: Callable[[], int], words: Sequence[str] = ()) -> int:
     """Call `run` and return its exit code; a mistake that the user can fix becomes one line and exit code 2.
 
-    Anything else is a bug in this project and keeps its traceback.
+    Where what is printed has no reader any more (`| head`), the command ends silently, with 0. Anything else is a bug,
+    of this project or of a user's own class, and keeps its traceback.
+
+    Args:
+        run: what the command does.
+        words: of the command line, so that a file that cannot be opened can be called by its option.
+
     """
+    try:
+        code = _exit_code(run, words)
+        sys.stdout.flush()  # else it would show when Python ends, in words of its own
+        return code
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer
+        return 0
+
+
+def _reader_is_gone() -> bool:
+    """Return whether nobody reads this process's standard output any more."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError, AttributeError):  # no file, closed, or no `poll` on this system
+        return False
+
+
+def _exit_code(run: Callable[[], int], words: Sequence[str]) -> int:
     try:
         return run()
     except KeyboardInterrupt:
@@ -56,12 +88,17 @@ def one_line_errors(run: Callable[[], int]) -> int:
         if type(stop).__name__ == "SIGTERMException":  # Lightning's, which has no code
             print("\nterminated", file=sys.stderr, flush=True)
             return TERMINATED
+        # rich turns a closed pipe into exit(1), after it has turned standard output to nowhere.
+        if isinstance(stop.__context__, BrokenPipeError):
+            return 0
         if isinstance(stop.code, str):
             say(stop.code)
             return MISTAKE
         return int(stop.code or 0)
     except Exception as error:
-        message = explain(error)
+        if any(isinstance(link, BrokenPipeError) for link in chain(error)) and _reader_is_gone():
+            raise BrokenPipeError from error
+        message = explain(error, words)
         if message is None or debugging():
             raise
         if not _is_said_by_the_first(error):
@@ -72,7 +109,7 @@ def one_line_errors(run: Callable[[], int]) -> int:
 def _is_said_by_the_first(error: Exception) -> bool:
     """Return whether the first process of this machine prints the same line."""
     # Only an error that every process raises (`everywhere`) is sure to be printed by the first.
-    everywhere = any(isinstance(link, NonFiniteError) and link.everywhere for link in _chain(error))
+    everywhere = any(isinstance(link, NonFiniteError) and link.everywhere for link in chain(error))
     return everywhere and os.environ.get("LOCAL_RANK", "0") != "0"
 
 
@@ -83,7 +120,8 @@ def _interrupted() -> int:
     return INTERRUPTED
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, what caused it, what caused that, and so on."""
     seen: set[int] = set()  # `raise … from …` can make a chain a cycle
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -96,23 +134,31 @@ def user_error(error: BaseException) -> str | None:
     """Return the message of the first `UserError` or `SandboxError` among the causes of an exception."""
     from qstar_pl.sandbox import SandboxError  # no UserError, since the sandbox imports nothing of this project
 
-    return next((str(link) for link in _chain(error) if isinstance(link, UserError | SandboxError)), None)
+    return next((str(link) for link in chain(error) if isinstance(link, UserError | SandboxError)), None)
 
 
-def explain(error: BaseException) -> str | None:
+def explain(error: BaseException, words: Sequence[str] = ()) -> str | None:
     """Return the one line for a mistake that the user can fix, None for anything else.
 
     A `UserError` counts wherever it stands in the chain of causes: jsonargparse and Lightning wrap what they catch.
     """
     if (own := user_error(error)) is not None:
         return own
+    if _is_of_the_parser(error) and (bug := own_failure(chain(error))) is not None:
+        print(own_traceback(bug), end="", file=sys.stderr)
+        return described(bug)
     for link in (error, error.__cause__):
-        if link is not None and (message := _explain_one(link)) is not None:
+        if link is not None and (message := _explain_one(link, words)) is not None:
             return message
     if isinstance(error, Exception) and _while_restoring(error):
         what = f"{type(error).__name__}: {first_sentence(str(error))}"
         return f"ckpt_path must be a checkpoint that this run can go on from, got one that does not restore ({what})"
     return first_sentence(str(error)) if _is_an_option_lightning_refuses(error) else None
+
+
+def _is_of_the_parser(error: BaseException) -> bool:
+    """Return whether an exception says that a class could not be built: the parser keeps only the words of its own."""
+    return type(error) is ValueError and "Does not validate against any of the Union subtypes" in str(error)
 
 
 def _while_restoring(error: BaseException) -> bool:
@@ -126,12 +172,12 @@ def _restores(frame: FrameType) -> bool:
     return "restore" in frame.f_code.co_name or "resume" in frame.f_code.co_name
 
 
-def _explain_one(error: BaseException) -> str | None:
+def _explain_one(error: BaseException, words: Sequence[str]) -> str | None:
     match error:
         case ImportError():
             return _missing(f"{error.name or ''} {error}")
         case OSError():
-            return _explain_os(error)
+            return _explain_os(error, words)
     text = str(error)
     kind = type(error).__name__
     if kind == "ValueError" and text == "embedded null byte":
@@ -152,7 +198,7 @@ def _explain_one(error: BaseException) -> str | None:
         return str(unknown_monitor("monitor of ModelCheckpoint", match["monitor"], NO_BEST, known))
     if kind == "MisconfigurationException" or any(words in text for words in _OF_CALLBACKS):
         return first_sentence(text)
-    if kind == "ValueError" and "Does not validate against any of the Union subtypes" in text:
+    if _is_of_the_parser(error):
         from qstar_pl.cli.messages import essence
 
         # For a list of loggers, the missing package is named deep among the reasons why each other type does not fit.
@@ -169,14 +215,31 @@ def _is_an_option_lightning_refuses(error: BaseException) -> bool:
     return type(error) is ValueError and bool(files) and _LIGHTNING in files[-1]
 
 
-def _explain_os(error: OSError) -> str | None:
+def _explain_os(error: OSError, words: Sequence[str]) -> str | None:
     where = f": {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left on the device{where}"
     if error.errno == errno.EFBIG:
         return f"a file must not be larger than the limit on the sizes of files (ulimit -f) allows{where}"
-    if error.errno is not None and error.strerror:
-        return f"{error.strerror}{where}"
+    if error.errno is None or not error.strerror:
+        return None
+    if isinstance(error.filename, str) and (named := _naming(Path(error.filename), words)) is not None:
+        got = "" if named.value == error.filename else f" ({error.filename})"
+        name = named.name.lstrip("-")
+        return f"{name} must name a place that can be used, got {named.value}: {error.strerror}{got}"
+    return f"{error.strerror}{where}"
+
+
+def _naming(path: Path, words: Sequence[str]) -> Option | None:
+    """Return the option whose value leads to a file: it is that, is in it, is a folder on the way, or is beside it."""
+    path = path.absolute()
+    for one in options(words):
+        if not one.name or not one.value:
+            continue
+        given = Path(one.value).absolute()
+        beside = path.parent == given.parent and given.name in path.name  # as what is not finished is called
+        if beside or path.is_relative_to(given) or given.is_relative_to(path):
+            return one
     return None
 
 

@@ -15,7 +15,7 @@ _KEY = re.compile(r'^Parser key "(?P<key>[^"]+)":\s*(?P<rest>.*)$')
 _CLASS = re.compile(r"^Problem with given class_path '(?P<path>[^']+)':$")
 _OF_CALLABLE = re.compile(r"\. Got value: Namespace\(class_path='(?P<path>[^']+)'.*$")
 _NO_OPTION = re.compile(
-    r"^(?:[Uu]nrecognized arguments: (?P<word>[^ =]+)|Subcommand '[^']+' does not accept option '(?P<key>[^'.]+)"
+    r"^(?:[Uu]nrecognized arguments: (?P<word>[^ =]+)|Subcommand '[^']+' does not accept option '(?P<key>[^']+)'"
     r"|(?:Option|Key) '(?P<argument>[^']+)' is not (?:accepted|expected))"
 )
 _REQUIRED = re.compile(r"^the following arguments are required: (?P<names>.*)$")
@@ -30,6 +30,23 @@ _EXPECTED = re.compile(
     r"(?:\. Got value: (?P<value>.*))?$"
 )
 _GIVEN = re.compile(r"^Given value: (?:NestedArg\(key=.*, val=(?P<nested>.*)\)|(?P<value>.*))$")
+_DENIED = re.compile(r"^Importing '(?P<path>[^']+)' is not allowed")
+_NO_VALUE = re.compile(r"^argument (?:-\w/)?(?P<name>--\S+): expected (?:one|at least one) argument")
+ELSEWHERE = {
+    "lr": "model.optimizer.lr",
+    "learning_rate": "model.optimizer.lr",
+    "batch_size": "data.batch_size",
+    "per_device_train_batch_size": "data.batch_size",
+    "gradient_accumulation_steps": "trainer.accumulate_grad_batches",
+    "num_train_epochs": "trainer.max_epochs",
+    "epochs": "trainer.max_epochs",
+    "model_name_or_path": "model.policy.name",
+    "dataset": "data.path",
+    "dataset_name": "data.path",
+    "output_dir": "trainer.default_root_dir",
+    "seed": "seed_everything",
+}
+"""What other programs call an option → what it is called here."""
 # Headings of nested reasons, which say nothing by themselves.
 _FRAME = re.compile(
     r"^(Does not validate against any|Subtypes:|Errors:|Given value|Subclass types expect|a class path|a dict with)"
@@ -85,6 +102,10 @@ def essence(message: str, options: Iterable[str] = ()) -> str:
     if mistake.leaf.startswith("Unable to load config "):
         value = mistake.leaf.removeprefix("Unable to load config ").strip("'\"")
         return f"--{mistake.keys[0]}: expected a YAML file or a mapping, got {value}"
+    if match := _NO_VALUE.match(mistake.leaf):
+        return f"{match['name']} must be followed by a value, got nothing"
+    if match := _DENIED.match(mistake.leaf):
+        return f"{where}{match['path']} must not be named in a configuration: what is there could run anything"
     if match := _REQUIRED.match(mistake.leaf):
         return _missing(match["names"], mistake)
     # Of a number or a tensor, the line on the tensor explains nothing: nobody writes one on a command line.
@@ -141,10 +162,19 @@ def _unknown_option(match: re.Match[str], mistake: _Mistake, options: list[str])
         known = sorted(parameters(owner)) if owner else options
         at = f"{mistake.option}.{name}" if mistake.option else name
         return f"{at}: {owner.rpartition('.')[2] or 'the command'} has no such option{near(name, known)}"
-    word = match["word"] or f"--{match['key']}"
+    word = match["word"] or f"--{_unknown_part(match['key'], options)}"
     if not word.startswith("-"):
         return f"unexpected word {word}"
+    here = ELSEWHERE.get(word.lstrip("-"))
+    if here is not None and any(here.startswith(option) for option in options):
+        return f"unknown option {word}; did you mean --{here}?"
     return f"unknown option {word}{near(word, [f'--{option}' for option in options])}"
+
+
+def _unknown_part(key: str, options: list[str]) -> str:
+    """Return the key as far as it is unknown: of modell.class_path the model, of trainer.max_stepz the whole."""
+    group = key.partition(".")[0]
+    return key if group in options or any(option.startswith(f"{group}.") for option in options) else group
 
 
 def _no_class_or_file(mistake: _Mistake, where: str) -> str:
@@ -165,6 +195,8 @@ def _no_class_or_file(mistake: _Mistake, where: str) -> str:
     if "does not correspond to a subclass" in mistake.leaf:
         wanted = mistake.leaf.rpartition(" of ")[2]
         return f"{where}{unresolved} is not a {wanted}{near(unresolved, known)}"
+    if unresolved in known:  # and yet refused
+        return f"{where}expected a list, got {unresolved}; {mistake.option}+={unresolved} adds one"
     return f"{where}unknown class {unresolved}{near(unresolved, known)}"
 
 

@@ -11,9 +11,11 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
+from qstar_pl.cli.config_files import check_config_files
 from qstar_pl.cli.dispatch import TRAINER_COMMANDS
-from qstar_pl.cli.errors import MISTAKE, debugging, say, user_error
+from qstar_pl.cli.errors import MISTAKE, chain, debugging, say, user_error
 from qstar_pl.cli.messages import essence
+from qstar_pl.cli.plug_ins import described, own_failure, own_traceback
 from qstar_pl.cli.words import asks_for_help, command_among, underscored
 from qstar_pl.errors import UserError
 
@@ -66,6 +68,11 @@ class OneLineParser(ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
+    def parse_args(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
+        """Parse all words, after a look at the files that --config names."""
+        check_config_files(sys.argv[1:] if args is None else args)
+        return super().parse_args(args, *others, **options)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the essence and leave with exit code 2; SystemExit, since jsonargparse rewraps ValueErrors."""
         if not self.exit_on_error:
@@ -73,6 +80,10 @@ class OneLineParser(ArgumentParser):
         if debugging():
             traceback.print_exception(ex) if ex else print(message, file=sys.stderr)
         own = user_error(ex) if ex is not None else None
+        bug = own_failure(chain(ex)) if ex is not None and own is None else None
+        if bug is not None:
+            print(own_traceback(bug), end="", file=sys.stderr)
+            own = described(bug)
         say(own if own is not None else essence(message, self._option_names()))
         raise (UnknownOptionExit if message.lower().startswith("unrecognized") else SystemExit)(MISTAKE)
 

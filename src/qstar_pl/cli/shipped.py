@@ -39,7 +39,8 @@ def configuration(value: str | Path) -> Path:
         return shipped
     near = _near(str(value))
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise UserError(f"config must be a file, or one of those that `qstar configs` lists, got {value}{hint}")
+    got = f"the folder {value}" if value and path.is_dir() else value or "nothing"
+    raise UserError(f"config must be a file, or one of those that `qstar configs` lists, got {got}{hint}")
 
 
 def with_configurations(words: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ import importlib
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from qstar_pl.cli.layers.defaults import MAX_STEPS, RUNS, has_default_cadence, w
 from qstar_pl.cli.layers.names import check_name, snake_case
 from qstar_pl.cli.layers.resume import AUTO, LAST, stay_in_folder
 from qstar_pl.cli.layers.stack import Layers
+from qstar_pl.cli.located import located
 from qstar_pl.cli.nulls import check_nulls
 from qstar_pl.cli.parser import OneLineParser, is_print_config, prepared, print_flags
 from qstar_pl.cli.runs.closing import ClosingFitLoop
@@ -38,7 +40,7 @@ from qstar_pl.cli.runs.loggers import UNNAMED, folder_name, metrics_files, resol
 from qstar_pl.cli.runs.metrics_file import keep_rows
 from qstar_pl.cli.runs.monitors import check_monitors
 from qstar_pl.cli.runs.onward import short
-from qstar_pl.cli.runs.predictions import write_predictions
+from qstar_pl.cli.runs.predictions import check_predicts, write_predictions
 from qstar_pl.cli.runs.requeue import requeue
 from qstar_pl.cli.runs.run_config import RunConfig
 from qstar_pl.cli.runs.summary import metric_lines, run_summary
@@ -195,6 +197,14 @@ class TrainerCLI(LightningCLI):
             sys.stdout.write(self._parser(command).dump(config, **self.print_flags))
             raise SystemExit(0)
 
+    def _located(self) -> AbstractContextManager[None]:
+        return located(model=self._get(self.config, "model"), data=self._get(self.config, "data"))
+
+    def instantiate_classes(self) -> None:
+        """Build model, data and trainer; a mistake in an argument names the option."""
+        with self._located():
+            super().instantiate_classes()
+
     def _continue_last(self, command: str, config: Any) -> None:
         """Continue where the last run of this name stopped, in its folder."""
         config.ckpt_path = None if self.checkpoint is None else str(self.checkpoint)
@@ -259,10 +269,13 @@ class TrainerCLI(LightningCLI):
             return
         folders = [one for one in self.trainer.callbacks if isinstance(one, RunConfig)]  # type: ignore[attr-defined]
         try:
+            if subcommand == "predict":
+                check_predicts(self.model)
             if folders:
                 check_free_folders(self.trainer, subcommand)
             self._print_summary(subcommand)
-            super()._run_subcommand(subcommand)
+            with self._located():
+                super()._run_subcommand(subcommand)
         except Stopped as stop:
             requeue(self.trainer, stop.number)
             raise

@@ -25,7 +25,7 @@ AT_LEAST = {
 """Option → its smallest value; −1 means unlimited or all."""
 ABOVE_ZERO = ("val_check_interval",)
 # auto, all (-1), a number, or a list of indices such as 0,1 or 0, (the first one).
-_DEVICES = re.compile(r"auto|-1|\d+(,\s*\d+)*,?")
+_DEVICES = re.compile(r"auto|-1|0*[1-9]\d*|\d+,|\d+(,\s*\d+)+,?")
 PLATEAU = "ReduceLROnPlateau"
 MEANT = f"lightning.pytorch.cli.{PLATEAU}"
 """torch has a class of this name too; only Lightning's says which metric it monitors."""
@@ -46,7 +46,7 @@ def check_trainer_options(trainer: Any) -> None:
         if _is_number(value) and value < least:
             raise UserError(f"trainer.{name} must be at least {least}, got {value}")
     devices = trainer.get("devices")
-    if isinstance(devices, str) and not _DEVICES.fullmatch(devices):
+    if isinstance(devices, int | str) and not _DEVICES.fullmatch(str(devices)):
         raise UserError(f"trainer.devices must be auto, a number of them, or numbers such as 0,1, got {devices}")
     for name in ABOVE_ZERO:
         value = trainer.get(name)

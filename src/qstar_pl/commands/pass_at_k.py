@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from qstar_pl.checks import at_least
 from qstar_pl.cli.tool_parser import ToolParser, place
-from qstar_pl.errors import UserError
+from qstar_pl.errors import UserError, argument_called
 from qstar_pl.evaluation.pass_at_k import mean_pass_at_k
 from qstar_pl.sandbox import (
     ExecutionPool,
@@ -140,11 +140,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Exactly one of the two must be given.
     if (given.samples is None) != given.check_reference:
         raise UserError(f"samples or --check_reference must be given, and not both, got {given.samples}")
-    at_least(1, k=min(given.k))
+    at_least(1, k=min(given.k), workers=given.workers)
     from qstar_pl.evaluation.samples import read_problems, read_samples
 
     limits = Limits(wall_s=given.wall_s, cpu_s=given.cpu_s, memory_mib=given.memory_mib)
-    problems = read_problems(given.problems)
+    with argument_called("problems", inside="path"):
+        problems = read_problems(given.problems)
     for line in problems.complaints():
         print(line, file=sys.stderr)
     samples = reference_samples(problems) if given.check_reference else read_samples(given.samples, problems)

@@ -62,7 +62,7 @@ def resolve_device(device: str) -> tuple[str, int | list[int]]:
     if (kind in ("cuda", "gpu") and not torch.cuda.is_available()) or (
         kind == "mps" and not torch.backends.mps.is_available()
     ):
-        raise UserError(f"device must be one that this machine has, got {device!r}")
+        raise UserError(f"device must be one that this machine has (cpu, auto), got {device!r}")
     return ("cuda" if kind == "gpu" else kind), ([int(index)] if index else 1)
 
 

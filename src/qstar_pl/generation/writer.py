@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -220,7 +221,7 @@ class GenerationWriter(Callback):
     def _failure(self, error: OSError, kept: str) -> UserError:
         return UserError(
             f"output: writing beside {self.workspace.output} failed: {error.strerror or error}; {kept} in "
-            f"{self.workspace.work}. Make room and run the same command again"
+            f"{self.workspace.work}. {_advice(error)} and run the same command again"
         )
 
     def _parts(self, trainer: Trainer, pl_module: LightningModule) -> tuple[GenerationModule, GenerationData]:
@@ -236,3 +237,7 @@ class GenerationWriter(Callback):
 def versions() -> dict[str, str]:
     """Return the versions of the packages on which rounding depends."""
     return {"qstar_pl": __version__, "torch": torch.__version__, "transformers": transformers.__version__}
+
+
+def _advice(error: OSError) -> str:
+    return "Make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Name an output that can be written"

@@ -16,8 +16,9 @@ import torch
 
 from qstar_pl.checkpoints.reading import read_settings
 from qstar_pl.checkpoints.stored_config import withheld_line, without_risks
+from qstar_pl.cli.config_files import read_yaml
 from qstar_pl.cli.layers.defaults import CADENCE, LENGTHS
-from qstar_pl.cli.layers.given import Given, class_name, read_yaml
+from qstar_pl.cli.layers.given import Given, class_name
 from qstar_pl.cli.layers.names import snake_case
 from qstar_pl.errors import UserError
 
@@ -33,6 +34,10 @@ PLACE = ("accelerator", "devices", "num_nodes", "strategy")
 """Trainer options that say what hardware the run had; they come back if this machine has it."""
 OF_THE_FIT = ("limit_val_batches", "limit_test_batches", "limit_predict_batches", "overfit_batches", *LENGTHS)
 """Trainer options that come back only for training: `validate` and `test` measure their whole split."""
+OF_LIGHTNING = ("state_dict", "pytorch-lightning_version")
+"""Without these, Lightning cannot restore a checkpoint."""
+MOST = 8
+"""How many keys a message lists at most."""
 LOGGED_AS = ("version", "id")
 """Logger arguments that identify the run that wrote the checkpoint, and no other."""
 
@@ -52,6 +57,7 @@ def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dic
     """
     if checkpoint is None:
         return {}
+    _check_keys(checkpoint)
     stored = stored_config(checkpoint)
     layer = {key: stored[key] for key in CONTENT if key in stored}
     layer["trainer"] = _trainer_layer(command, stored.get("trainer") or {}, given.trainer)
@@ -65,6 +71,18 @@ def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dic
     if missing := [one for one in withheld if not one.is_answered(given.options)]:
         raise UserError(withheld_line("ckpt_path", checkpoint, missing))
     return layer
+
+
+def _check_keys(path: Path) -> None:
+    """Raise UserError unless a file holds what Lightning looks for in every checkpoint, before anything is loaded."""
+    contents = _settings(path)
+    missing = [key for key in OF_LIGHTNING if key not in contents]
+    if missing and not path.is_dir():  # the tensors of a sharded one lie in files of their own
+        holds = ", ".join(sorted(map(str, contents))[:MOST]) or "nothing"
+        raise UserError(
+            f"ckpt_path must be a Lightning checkpoint, got {path}, which has no {' and no '.join(missing)}; "
+            f"it holds {holds}"
+        )
 
 
 def check_same_method(method: str, checkpoint: Path) -> None:

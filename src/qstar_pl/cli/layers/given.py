@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from qstar_pl.checkpoints.stored_config import option_names
+from qstar_pl.cli.config_files import read_yaml
 from qstar_pl.cli.layers.defaults import DEFAULT_METHOD
 from qstar_pl.cli.layers.names import snake_case
 from qstar_pl.cli.words import options
-from qstar_pl.errors import UserError
 
 _GROUPS = (".yaml", ".yml", ".json")
 """Suffixes of a file that can stand for the value of an option."""
@@ -107,29 +107,6 @@ def class_name(spec: Any) -> str | None:
     """Return the short class name of a class path, or of a mapping that holds one."""
     path = spec.get("class_path") if isinstance(spec, Mapping) else spec
     return path.rpartition(".")[2] if isinstance(path, str) else None
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return a YAML file's mapping; empty if there is no such file, which the parser will report.
-
-    Raises:
-        UserError: if it is not valid (with file and line), or holds no mapping.
-
-    """
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError:
-        return {}
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} must be a YAML file, got something that is not text") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-        raise UserError(f"{where} is not valid YAML: {getattr(error, 'problem', error)}") from error
-    if loaded is not None and not isinstance(loaded, dict):
-        kind = "a list" if isinstance(loaded, list) else "a single value"
-        raise UserError(f"{path} must hold options and their values, name: value on each line, got {kind}")
-    return loaded or {}
 
 
 def _settings(value: str) -> tuple[dict[str, Any], Path]:

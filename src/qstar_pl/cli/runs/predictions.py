@@ -6,11 +6,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from qstar_pl.cli.runs.folders import keep_earlier
 from qstar_pl.data.records import json_line
+from qstar_pl.errors import UserError
 from qstar_pl.files import naming
+
+
+def check_predicts(module: LightningModule) -> None:
+    """Check that a method answers prompts, before anything is loaded.
+
+    Raises:
+        UserError: if it does not: there is nothing to predict.
+
+    """
+    if type(module).predict_step is LightningModule.predict_step and type(module).forward is LightningModule.forward:
+        raise UserError(
+            f"model must be a method that answers prompts for predict, got {type(module).__name__}; validate and test "
+            "measure it"
+        )
 
 
 def write_predictions(
