@@ -7,6 +7,9 @@ from contextlib import contextmanager
 class UserError(ValueError):
     """A mistake in what the user gave: the message says "<argument> must <rule>, got <value>" in their vocabulary."""
 
+    everywhere: bool = False
+    """Whether every process of the run raises the same error, so that one message is enough."""
+
 
 class NonFiniteError(UserError):
     """Training or a model gave a number that is not finite."""
@@ -14,7 +17,6 @@ class NonFiniteError(UserError):
     def __init__(self, message: str, *, everywhere: bool = False) -> None:
         super().__init__(message)
         self.everywhere = everywhere
-        """Whether every process of the run raises the same error, so that one message is enough."""
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from types import FrameType
 
 from qstar_pl.cli.plug_ins import described, own_failure, own_traceback
 from qstar_pl.cli.words import Option, options
-from qstar_pl.errors import NonFiniteError, UserError
+from qstar_pl.errors import UserError
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -109,7 +109,7 @@ def _exit_code(run: Callable[[], int], words: Sequence[str]) -> int:
 def _is_said_by_the_first(error: Exception) -> bool:
     """Return whether the first process of this machine prints the same line."""
     # Only an error that every process raises (`everywhere`) is sure to be printed by the first.
-    everywhere = any(isinstance(link, NonFiniteError) and link.everywhere for link in chain(error))
+    everywhere = any(isinstance(link, UserError) and link.everywhere for link in chain(error))
     return everywhere and os.environ.get("LOCAL_RANK", "0") != "0"
 
 

@@ -48,11 +48,14 @@ def with_whole_name(message: str, parts: Mapping[str, Any]) -> str:
         return message
     named = [(option, value) for option, value in _options("", parts) if option.rpartition(".")[2] == match["name"]]
     rest = message[match.end() :]
-    found = {option for option, value in named if isinstance(value, Namespace) or _is_told(value, rest)}
+    found = {option for option, value in named if _is_told(value, rest)}
     return f"{found.pop()}{rest}" if len(found) == 1 else message
 
 
 def _is_told(value: Any, message: str) -> bool:
+    # Of a class or a list, the message gives no value by which it could be found.
+    if isinstance(value, Namespace | Mapping | list):
+        return False
     return re.search(rf"(?<![\w.]){re.escape(str(value))}(?!\w)", message) is not None
 
 

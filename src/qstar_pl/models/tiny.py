@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from qstar_pl.errors import UserError
+from qstar_pl.models.hub import settle
 
 ASSETS = Path(__file__).resolve().parents[1] / "tiny_world" / "assets"
 PREFIX = "tiny/"
@@ -42,3 +43,5 @@ def check_folder(path: str, argument: str = "name") -> None:
     only_a_path = path.startswith((".", "/", "~")) or path.count("/") > 1
     if only_a_path and not Path(path).is_dir():
         raise UserError(f"{argument} must be an existing folder, got {path!r} ({Path(path).resolve()} does not exist)")
+    if not Path(path).exists():
+        settle()

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.folder import check_model_folder
+from qstar_pl.models.hub import refused
 from qstar_pl.models.tiny import belongs_to_package, check_folder, resolve_tokenizer
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def load_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTr
                 folder, **{"trust_remote_code": False, **kwargs}
             )
     except Exception as error:  # files that anybody may have written: transformers raises what it meets
-        reason = first_line(error)
-        if "instantiate the backend tokenizer from one of" in reason:
-            reason = "it has no tokenizer files (or they need sentencepiece or tiktoken)"
-        raise UserError(f"{argument} must lead to a tokenizer, got {name!r}: {reason}") from error
+        wanted = f"{argument} must lead to a tokenizer, got {name!r}: "
+        if "instantiate the backend tokenizer from one of" in str(error):
+            raise UserError(f"{wanted}it has no tokenizer files (or they need sentencepiece or tiktoken)") from error
+        raise refused(wanted, first_line(error), error) from error
     # A folder with a model but no tokenizer gives an empty one instead of an error.
     if len(tokenizer) < 2:
         raise UserError(f"{argument} must lead to a tokenizer, got {name!r}, which has no tokenizer files")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qstar_pl.data.reading.arrow_rows import plain
 from qstar_pl.data.reading.row import Located
-from qstar_pl.errors import UserError
+from qstar_pl.models.hub import refused, settle
 
 HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*(/[\w-][\w.-]*)?)(:(?P<config>[\w.-]+))?")
 """`name` or `owner/name`, either with `:configuration` behind it."""
@@ -34,13 +34,13 @@ def hub_rows(path: str, split: str | None) -> Located:
     split = split or "train"
     hub = HUB_ID.fullmatch(path)
     assert hub is not None, "what does not look like an id is taken for a file"
+    settle()
     configuration = [hub["config"]] if hub["config"] else []
     try:
         rows = datasets.load_dataset(hub["id"], *configuration, split=split)  # nosec B615 - rows, which are data
     except Exception as error:  # the hub's client raises a dozen unrelated types; each means that nothing was loaded
+        wanted = f"path must be a file, a folder or a hub id; there is no {path} here{near(hub['id'])}; on the hub: "
         said = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UserError(
-            f"path must be a file, a folder or a hub id; there is no {path} here{near(hub['id'])}; on the hub: {said}"
-        ) from error
+        raise refused(wanted, said, error) from error
     for number, row in enumerate(rows):
         yield f"{path} [{split}], row {number}", {name: plain(value) for name, value in row.items()}
