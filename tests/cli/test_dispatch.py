@@ -61,48 +61,6 @@ def test_trainer_commands_explain_themselves(qstar: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        (["fitt"], "unknown command 'fitt'; did you mean fit?"),
-        (["fit", "--modell=QStar"], "unknown option --modell; did you mean --model"),
-        (["fit", "--model=QStarr"], "--model: unknown class QStarr; did you mean QStar?"),
-        (
-            ["fit", "--model.sampler=Geometric"],
-            "--model.sampler: unknown class Geometric; did you mean GeometricSampler?",
-        ),
-        (["fit", "--model=torch.nn.Linear"], "--model: torch.nn.Linear is not a RLHFModule"),
-        (["fit", "--model.samplr=PolicySampler"], "--model.samplr: QStar has no such option; did you mean sampler?"),
-        (["fit", "--data.batch=3"], "--data.batch: RLHFDataModule has no such option; did you mean"),
-        (["fit", "--trainer.max_steps=many"], "--trainer.max_steps: expected int, got many"),
-        (
-            ["fit", "--trainer.callbacks+=ESSDiagnostics"],
-            "--trainer.callbacks: unknown class ESSDiagnostics; did you mean ESS",
-        ),
-        (["fit", "--config=nowhere.yaml"], "--config: File does not exist"),
-        (["fit", "--ckpt_path=nowhere.ckpt"], "ckpt_path must name a checkpoint that exists, got nowhere.ckpt"),
-        (["fit", "--model.samples_per_prompt=0"], "samples_per_prompt must be at least"),
-        (["fit", "--model.policy.name=nowhere"], "name must"),
-        (["fit", "--data.path=nowhere.jsonl"], "path must"),
-    ],
-    ids=lambda value: " ".join(value[1:] or value) if isinstance(value, list) else "",
-)
-def test_mistakes(words: list[str], line: str, qstar: Call) -> None:
-    assert only_line(qstar(*words)).startswith(line)
-
-
-def test_alpha_outside_its_range(qstar: Call) -> None:
-    words = ("--model.sampler.alpha=FixedAlpha", "--model.sampler.alpha.value=2")
-    line = only_line(qstar("fit", *words))
-    assert "[0, 1]" in line
-    assert "2.0" in line
-
-
-def test_malformed_yaml_names_file_and_line(qstar: Call) -> None:
-    Path("bad.yaml").write_text("model:\n  class_path: QStar\n init_args: {}\n")
-    assert only_line(qstar("fit", "--config=bad.yaml")).startswith("bad.yaml:3 is not valid YAML")
-
-
-@pytest.mark.parametrize(
     ("rows", "words"),
     [
         ([json.dumps(PREFERENCE), '{"chosen": "unfinished'], ["rows.jsonl:2", "the row is not JSON", "max_left_out"]),

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -117,3 +119,34 @@ def test_sigterm_exits_with_143(capsys: pytest.CaptureFixture) -> None:
 @pytest.mark.parametrize(("code", "expected"), [(None, 0), (0, 0), (3, 3)])
 def test_exit_codes_pass_through(code: int | None, expected: int) -> None:
     assert one_line_errors(raising(SystemExit(code))) == expected
+
+
+def test_a_closed_pipe_is_silent() -> None:
+    """As of `qstar configs | head -1`: what is short enough for the pipe shows its end only when it is flushed."""
+    for words in (["configs"], ["--help"], ["configs", "--help"]):
+        command = [sys.executable, "-m", "qstar_pl", *words]
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_pipe_is_no_matter_of_the_reader() -> None:
+    with pytest.raises(BrokenPipeError):
+        one_line_errors(raising(BrokenPipeError()))
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("runs/x", "output must name a place that can be used, got runs/x: Permission denied"),
+        ("runs", "output must name a place that can be used, got runs/x: Permission denied (runs)"),
+        ("runs/x/a.csv", "output must name a place that can be used, got runs/x: Permission denied (runs/x/a.csv)"),
+        ("runs/.x.unfinished", "output must name a place that can be used, got runs/x: Permission denied (runs/.x"),
+        ("elsewhere", "Permission denied: elsewhere"),
+    ],
+)
+def test_a_place_is_called_by_its_option(file: str, line: str) -> None:
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), file)
+    assert (explain(error, ["curves", "a.csv", "--key=b", "--output", "runs/x"]) or "").startswith(line)

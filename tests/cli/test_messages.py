@@ -79,7 +79,7 @@ def test_a_missing_group_file() -> None:
             "Parser key \"trainer.max_steps\":\n  Expected a <class 'int'>. Got value: a",
             "--trainer.max_steps: expected int, got a",
         ),
-        ("argument --ckpt_path: expected one argument", "argument --ckpt_path: expected one argument"),
+        ("argument --ckpt_path: expected one argument", "--ckpt_path must be followed by a value, got nothing"),
         (
             'Parser key "trainer.precision":\n  Does not validate against any of the Union subtypes\n  Errors:\n'
             "    - Expected a typing.Literal[64, 32]\n    - Expected a typing.Literal['16-mixed']\n  Given value: 7",

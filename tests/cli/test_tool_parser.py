@@ -22,7 +22,7 @@ def parser() -> ToolParser:
         (["--outptu=a"], "unknown option --outptu; did you mean --output?"),
         (["--out", "a"], "unknown option --out; did you mean --output?"),
         (["--output", "a", "junk"], "unexpected word junk"),
-        (["--output"], "argument --output: expected one argument"),
+        (["--output"], "--output must be followed by a value, got nothing"),
         (["--output=a", "--number=x"], "--number must be of type int, got x"),
         (["--output=a", "--kind=three"], "--kind must be one of 'one', 'two', got three"),
     ],

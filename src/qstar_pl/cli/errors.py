@@ -144,7 +144,7 @@ def explain(error: BaseException, words: Sequence[str] = ()) -> str | None:
     """
     if (own := user_error(error)) is not None:
         return own
-    if _is_of_the_parser(error) and (bug := own_failure(chain(error))) is not None:
+    if _is_of_the_parser(error) and (bug := own_failure(list(chain(error))[1:])) is not None:
         print(own_traceback(bug), end="", file=sys.stderr)
         return described(bug)
     for link in (error, error.__cause__):

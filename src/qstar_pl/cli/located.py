@@ -56,7 +56,7 @@ def _is_told(value: Any, message: str) -> bool:
     # Of a class or a list, the message gives no value by which it could be found.
     if isinstance(value, Namespace | Mapping | list):
         return False
-    return re.search(rf"(?<![\w.]){re.escape(str(value))}(?!\w)", message) is not None
+    return re.search(rf"(?<![\w.-]){re.escape(str(value))}(?!\w)", message) is not None
 
 
 def _options(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -21,6 +21,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities, check_decoder
 from qstar_pl.models.configure import DTYPES, check_options, drop_bad_pad, seeded, set_dropout, set_pad
 from qstar_pl.models.folder import check_model_folder
+from qstar_pl.models.hub import refused
 from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.quiet import quiet
 from qstar_pl.models.source import ModelSource
@@ -92,7 +93,7 @@ class Pretrained(ModelSource):
             with quiet():
                 return AutoConfig.from_pretrained(path, **self._hub_options())  # nosec B615 - revision is an option
         except Exception as error:  # files that anybody may have written: transformers raises what it meets
-            raise UserError(self._failure(path, error)) from error
+            raise self._failure(path, error) from error
 
     def _hub_options(self) -> dict[str, Any]:
         revision = {} if self.revision is None else {"revision": self.revision}
@@ -113,7 +114,7 @@ class Pretrained(ModelSource):
         except UserError:
             raise
         except Exception as error:  # files that anybody may have written: transformers raises what it meets
-            raise UserError(self._failure(path, error)) from error
+            raise self._failure(path, error) from error
         return place(model.eval())
 
     def _weights(self, auto_class: Any, config: PretrainedConfig, path: str) -> PreTrainedModel:
@@ -150,13 +151,13 @@ class Pretrained(ModelSource):
     def _numerics(self) -> dict[str, Any]:
         return {"dtype": DTYPES[self.dtype], "attn_implementation": self.attn_implementation}
 
-    def _failure(self, path: str, error: BaseException) -> str:
+    def _failure(self, path: str, error: BaseException) -> UserError:
+        reason = first_line(error)
         # A tiny name that became a folder, or a folder: then no hub was asked.
         if path != self.name or Path(path).is_dir():
-            return (
-                f"name must be a folder with a model that transformers can load, got {self.name!r}: {first_line(error)}"
+            return UserError(
+                f"name must be a folder with a model that transformers can load, got {self.name!r}: {reason}"
             )
-        return (
-            f"name must be a local folder, a model on the Hugging Face hub, or one of tiny/policy, tiny/expert, "
-            f"tiny/reward, got {self.name!r}: no folder {Path(path).resolve()}, and from the hub: {first_line(error)}"
-        )
+        wanted = "a local folder, a model on the Hugging Face hub, or one of tiny/policy, tiny/expert, tiny/reward"
+        missing = f"name must be {wanted}, got {self.name!r}: no folder {Path(path).resolve()}, and from the hub: "
+        return refused(missing, reason, error)
