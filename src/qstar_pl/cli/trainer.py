@@ -24,7 +24,7 @@ from qstar_pl.checkpoints import AtomicCheckpointIO
 from qstar_pl.cli.class_format import brief
 from qstar_pl.cli.class_help import Asked, Page, answer_help
 from qstar_pl.cli.dispatch import TRAINER_COMMANDS, module_of
-from qstar_pl.cli.layers.checkpoints import check_same_method, logged_step, wandb_id_of
+from qstar_pl.cli.layers.checkpoints import check_restorable, check_same_method, logged_step, wandb_id_of
 from qstar_pl.cli.layers.defaults import MAX_STEPS, RUNS, has_default_cadence, wanted_callbacks
 from qstar_pl.cli.layers.names import check_name, snake_case
 from qstar_pl.cli.layers.resume import AUTO, LAST, stay_in_folder
@@ -271,6 +271,8 @@ class TrainerCLI(LightningCLI):
         try:
             if subcommand == "predict":
                 check_predicts(self.model)
+            if self.checkpoint is not None:
+                check_restorable(self.checkpoint)
             if folders:
                 check_free_folders(self.trainer, subcommand)
             self._print_summary(subcommand)

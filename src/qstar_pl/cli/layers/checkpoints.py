@@ -57,7 +57,6 @@ def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dic
     """
     if checkpoint is None:
         return {}
-    _check_keys(checkpoint)
     stored = stored_config(checkpoint)
     layer = {key: stored[key] for key in CONTENT if key in stored}
     layer["trainer"] = _trainer_layer(command, stored.get("trainer") or {}, given.trainer)
@@ -73,8 +72,13 @@ def checkpoint_layer(command: str, given: Given, checkpoint: Path | None) -> dic
     return layer
 
 
-def _check_keys(path: Path) -> None:
-    """Raise UserError unless a file holds what Lightning looks for in every checkpoint, before anything is loaded."""
+def check_restorable(path: Path) -> None:
+    """Check that a file holds what Lightning looks for in every checkpoint, before anything is loaded.
+
+    Raises:
+        UserError: if it does not; says what is missing and what is there.
+
+    """
     contents = _settings(path)
     missing = [key for key in OF_LIGHTNING if key not in contents]
     if missing and not path.is_dir():  # the tensors of a sharded one lie in files of their own

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from qstar_pl.data.reading.arrow_rows import plain
 from qstar_pl.data.reading.row import Located
-from qstar_pl.models.hub import refused, settle
 
 HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*(/[\w-][\w.-]*)?)(:(?P<config>[\w.-]+))?")
 """`name` or `owner/name`, either with `:configuration` behind it."""
@@ -30,6 +29,8 @@ def hub_rows(path: str, split: str | None) -> Located:
 
     """
     import datasets  # seconds of import, which local files need not pay
+
+    from qstar_pl.models.hub import refused, settle
 
     split = split or "train"
     hub = HUB_ID.fullmatch(path)
