@@ -11,6 +11,8 @@ sys.path.append(str(REPOSITORY / "benchmarks"))
 
 from structure import ORDER, RANKS, Module, Source, circles, rank  # noqa: E402
 
+from qstar_pl.cli.dispatch import TRAINER_COMMANDS, commands  # noqa: E402
+
 SOURCE = Source(REPOSITORY)
 PACKAGE = SOURCE.root
 CROSS_CUTTING = {
@@ -146,6 +148,27 @@ def test_mathematics_is_light() -> None:
 
 def test_help_is_light() -> None:
     assert loaded_after("from qstar_pl.cli import main\nmain(['--help'])", "torch", "lightning").endswith("[]")
+
+
+def test_help_of_tools_brings_no_library_that_only_their_work_needs() -> None:
+    tools = [name for name in commands() if name not in (*TRAINER_COMMANDS, "generate")]  # whose options are of classes
+    heavy = ("torch", "lightning", "transformers", "datasets", "matplotlib", "scipy", "pandas", "sympy")
+    code = f"from qstar_pl.cli import main\nfor name in {tools}: assert main([name, '--help']) == 0"
+    assert loaded_after(code, *heavy).endswith("[]")
+
+
+def test_commands_without_models_bring_neither_torch_nor_what_stands_on_it(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "It is 2\\n#### 2"}\n')
+    (tmp_path / "metrics.csv").write_text("step,reward/gold\n1,0.5\n2,0.6\n")
+    (tmp_path / "a.diagnostics.jsonl").write_text('{"tokens": 4, "alpha_mean": 0.5, "kl_t_mean": 0.3}\n')
+    lines = [
+        ["data", "--path", "rows.jsonl"],
+        ["curves", "metrics.csv", "--key", "reward/gold", "--output", "a.png"],
+        ["analyze", "a.diagnostics.jsonl"],
+    ]
+    heavy = ("torch", "lightning", "torchmetrics", "datasets", "scipy", "pandas", "sympy", "sklearn", "wandb")
+    code = f"import os\nos.chdir({str(tmp_path)!r})\nfrom qstar_pl.cli import main\n"
+    assert loaded_after(f"{code}for line in {lines}: assert main(line) == 0", *heavy).endswith("[]")
 
 
 def test_callbacks_are_a_link() -> None:

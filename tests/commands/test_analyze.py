@@ -8,7 +8,7 @@ from qstar_pl.commands.analyze import main, run_names
 from qstar_pl.errors import UserError
 from qstar_pl.generation.analyze_reading import find_diagnostics, read_diagnostics
 from qstar_pl.generation.analyze_statistics import analyze, check_results, ess_ratio, statistics
-from qstar_pl.rollout.diagnostics import ROW_NUMBERS
+from qstar_pl.rollout.row_numbers import ROW_NUMBERS
 
 
 def write(path: Path, rows: list[dict]) -> Path:

@@ -21,7 +21,7 @@ from qstar_pl.generation.run import resolve_device
 from qstar_pl.generation.shard import Shard
 from qstar_pl.models import Pretrained
 from qstar_pl.models.tokenizers import load_tokenizer, vocabulary_size
-from qstar_pl.rollout.diagnostics import ROW_NUMBERS
+from qstar_pl.rollout.row_numbers import ROW_NUMBERS
 
 
 def lines(path: str | Path) -> list[dict]:

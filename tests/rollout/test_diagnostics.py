@@ -11,7 +11,8 @@ from qstar_pl.callbacks import ESSDiagnostic
 from qstar_pl.generation.analyze_reading import read_diagnostics
 from qstar_pl.generation.analyze_statistics import ess_ratio
 from qstar_pl.qstar import FixedAlpha
-from qstar_pl.rollout.diagnostics import ROW_NUMBERS, ess_ratios, row_diagnostics, token_diagnostics
+from qstar_pl.rollout.diagnostics import ess_ratios, row_diagnostics, token_diagnostics
+from qstar_pl.rollout.row_numbers import ROW_NUMBERS
 from qstar_pl.rollout.streams import row_seed
 from qstar_pl.samplers import GeometricSampler, PolicySampler
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from lightning.fabric.plugins import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
@@ -323,6 +324,12 @@ class TrainerCLI(LightningCLI):
         root = self._get(self.config, "trainer").default_root_dir or RUNS
         folder = None if self.trainer.loggers else Path(root, str(folder_name(self.name, "predict")))
         print(f"predictions: {write_predictions(self.trainer, cast(Any, batches) or [], folder)}", flush=True)
+
+    def _dump_config(self) -> None:
+        """Keep the configuration as plain values, as Lightning does, but without checking it once more."""
+        if not hasattr(self, "config_dump"):
+            text = self.parser.dump(self.config, skip_unset=False, skip_validation=True, skip_link_targets=False)
+            self.config_dump = yaml.safe_load(text)[self.subcommand]
 
     def _print_summary(self, subcommand: str) -> None:
         self._dump_config()

@@ -1,11 +1,10 @@
 """Generated datasets: answers from π_θ and π_t to a dataset's prompts, with resume, and their analysis."""
 
-from .data import GenerationData as GenerationData
-from .generator import Generation as Generation
-from .generator import QStarGenerator as QStarGenerator
-from .module import GenerationModule as GenerationModule
-from .progress import GenerationProgress as GenerationProgress
-from .run import GenerationRun as GenerationRun
-from .run import generate_dataset as generate_dataset
-from .settings import GenerationSettings as GenerationSettings
-from .writer import GenerationWriter as GenerationWriter
+from typing import TYPE_CHECKING as TYPE_CHECKING
+
+from qstar_pl.on_demand import on_demand as on_demand
+
+if TYPE_CHECKING:
+    from qstar_pl.generation.public import *  # noqa: F403
+else:
+    __getattr__, __dir__ = on_demand(__name__, __file__)

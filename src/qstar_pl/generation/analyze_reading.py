@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qstar_pl.errors import UserError
-from qstar_pl.rollout.diagnostics import ROW_NUMBERS
+from qstar_pl.rollout.row_numbers import ROW_NUMBERS
 
 SUFFIX = ".diagnostics.jsonl"
 COLUMNS = ("tokens", *ROW_NUMBERS)

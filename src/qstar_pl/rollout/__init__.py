@@ -1,13 +1,10 @@
 """From prompts to answers: laws over next tokens and the decode engine."""
 
-from qstar_pl.models import DecodeSession as DecodeSession
-from qstar_pl.models import LanguageModel as LanguageModel
-from qstar_pl.models import NextToken as NextToken
-from qstar_pl.rollout.engine import decode as decode
-from qstar_pl.rollout.law import POLICY as POLICY
-from qstar_pl.rollout.law import TARGET as TARGET
-from qstar_pl.rollout.law import Alone as Alone
-from qstar_pl.rollout.law import Geometric as Geometric
-from qstar_pl.rollout.law import Law as Law
-from qstar_pl.rollout.law import Mixed as Mixed
-from qstar_pl.rollout.truncation import Truncation as Truncation
+from typing import TYPE_CHECKING as TYPE_CHECKING
+
+from qstar_pl.on_demand import on_demand as on_demand
+
+if TYPE_CHECKING:
+    from qstar_pl.rollout.public import *  # noqa: F403
+else:
+    __getattr__, __dir__ = on_demand(__name__, __file__)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from qstar_pl.qstar.masking import masked_sum
+from qstar_pl.rollout.row_numbers import ROW_NUMBERS
 from qstar_pl.rollout.streams import row_seed
 from qstar_pl.types import Rollout
 
@@ -101,28 +102,6 @@ def row_diagnostics(
         }
         for row, key in enumerate(keys)
     ]
-
-
-ROW_NUMBERS = (
-    "alpha_mean",
-    "alpha_std",
-    "ess_ratio",
-    "ess_ratio_mean",
-    "ess_ratio_std",
-    "ess_theta_mean",
-    "ess_t_mean",
-    "kl_theta_mean",
-    "kl_t_mean",
-    "kl_gap_mean",
-    "acceptance_mean",
-    "log_z_mean",
-    "log_z_sum",
-    "logprob_q_sum",
-    "logprob_theta_sum",
-    "logprob_t_sum",
-    "uncovered_mass_mean",
-)
-"""The numbers of a row's diagnostics, in the order in which they are written."""
 
 
 def token_diagnostics(rollout: Rollout, *, target: bool) -> list[dict[str, list[Any]]]:

@@ -39,11 +39,13 @@ class RunConfig(SaveConfigCallback):
         self.continued: Path | None = None
         """The checkpoint of a run that continues in its own folder, and so in its own metrics.csv."""
         self.locks: list[Lock] = []
+        self._text: str | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Lock, keep what is there, then write; a command that only measures, and logs nothing, leaves nothing."""
         if stage != "fit" and not trainer.loggers:
             return
+        self._text = None
         folder = trainer.log_dir  # read on every rank, since this property broadcasts
         if not self.locks:
             self._lock(trainer, stage)
@@ -120,8 +122,10 @@ class RunConfig(SaveConfigCallback):
         checkpoint[KEY] = yaml.safe_load(self._dumped())
 
     def _dumped(self) -> str:
-        dumped: str = self.parser.dump(self.config, skip_unset=False, format="yaml")
-        return dumped
+        # Once, and not checked again: it was parsed, and nothing but `setup` adds to it.
+        if self._text is None:
+            self._text = self.parser.dump(self.config, skip_unset=False, skip_validation=True, format="yaml")
+        return self._text
 
 
 def _writer(logger: CSVLogger) -> MetricsFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qstar_pl.data.text.templates import Template
 from qstar_pl.errors import UserError
@@ -39,6 +39,7 @@ class ChatTemplate(Template):
     tokenizer: PreTrainedTokenizerBase = field(repr=False)
     chat_template: str | None = None
     """None: the tokenizer's own."""
+    _latest: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def writes_special_tokens(self) -> bool:
@@ -65,7 +66,12 @@ class ChatTemplate(Template):
 
     def prompt(self, turns: Sequence[Turn]) -> str:
         """Render the turns with the generation prompt."""
-        return self._render(turns, add_generation_prompt=True)
+        # The latest is kept: whoever encodes a row asks for its prompt again with each of its answers.
+        asked = (tuple(turns), self.tokenizer.chat_template, run_date())
+        if self._latest.get("asked") != asked:
+            self._latest["rendered"] = self._render(turns, add_generation_prompt=True)
+            self._latest["asked"] = asked
+        return str(self._latest["rendered"])
 
     def completion(self, turns: Sequence[Turn], answer: str) -> str:
         """Return what the template puts after the generation prompt, up to the token that ends the answer.
