@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from qstar_pl.commands.curves import main
+from qstar_pl.commands.curves import listed, main
 from qstar_pl.errors import UserError
 
 
@@ -38,6 +38,11 @@ def test_runs_that_do_not_log_the_metric_are_left_out(
     drawn = Path("a.svg").read_text()
     assert "<!-- ledpo -->" in drawn
     assert "<!-- dpo -->" in drawn
+
+
+def test_a_notice_names_some_runs() -> None:
+    assert listed(list("abcdef")) == "a; b; c; d; e; f"
+    assert listed(list("abcdefg")) == "a; b; c; d; e; 2 more"
 
 
 def test_files_of_one_folder_are_told_apart(curve: Path, tmp_path: Path) -> None:

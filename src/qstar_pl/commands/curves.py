@@ -28,6 +28,9 @@ from qstar_pl.run_folders.settings import read_settings
 GROUP = "look"
 """Below which heading `qstar --help` lists it."""
 
+LISTED = 5
+"""Most runs that a notice names."""
+
 
 def parser() -> ToolParser:
     """Return the command's parser."""
@@ -74,7 +77,13 @@ def left_out(lacking: Sequence[tuple[LoggedRun, str]], x: str) -> list[str]:
     for run, key in lacking:
         by_key.setdefault(key, []).append(run.label)
     beside = "" if x == STEP else f" beside {x}"
-    return [f"left out, since they have no {key}{beside}: {'; '.join(names)}" for key, names in by_key.items()]
+    return [f"left out, since they have no {key}{beside}: {listed(names)}" for key, names in by_key.items()]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many others there are."""
+    more = len(names) - LISTED
+    return "; ".join([*names[:LISTED], f"{more} more"] if more > 1 else names)
 
 
 def logged_runs(words: Sequence[str], root: Path) -> list[LoggedRun]:

@@ -93,6 +93,8 @@ def save_curves(runs: Sequence[LoggedRun], keys: Sequence[str], output: Path, lo
         for axis, key in zip(axes.flat, keys, strict=True):
             _panel(axis, runs, key, look)
         axes[-1, 0].set_xlabel(_AXES.get(look.x, look.x))
+        if look.x == STEP:
+            axes[-1, 0].xaxis.get_major_locator().set_params(integer=True)
         title(figure, _heading(runs, look))
         legend_below(figure)
 
