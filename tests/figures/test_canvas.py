@@ -91,6 +91,22 @@ def test_lines_differ_in_more_than_their_color() -> None:
     assert len({(str(style.dashes), style.marker) for style in styles}) == 28, "in black and white too"
 
 
+def test_long_lines_carry_some_markers() -> None:
+    style = line_style(0)
+    marked = [style.line(points, each=each)["markevery"] for points in (1, 10, 8000) for each in (False, True)]
+    assert marked == [1, 1, 1, 1, 1000, 1000]
+
+
+def test_long_notes_and_titles_stay_in_the_figure(tmp_path: Path) -> None:
+    with drawn(tmp_path / "a.png", 4.0) as figure:
+        for axis in figure.subplots(2, 2).flat:
+            note(axis, *(f"run {number}: 1 of 100 points NaN" for number in range(6)))
+        title(figure, "a long title " * 12)
+        figure.canvas.draw()
+        texts = [figure._suptitle, *(axis._left_title for axis in figure.axes)]
+        assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in texts)
+
+
 def test_numbers_that_are_none_are_counted() -> None:
     points = [(0.0, 1.0), (1.0, math.nan), (2.0, math.inf)]
     assert finite_points(points) == ([(0.0, 1.0)], "2 of 3 points NaN or infinite")

@@ -134,7 +134,7 @@ def _line(
     if not values:  # runs that have no x in common
         return
     places = [place for place, _, _ in values]
-    look = style.line(len(places)) | ({"markevery": 1} if every_point else {})
+    look = style.line(len(places), each=every_point)
     axis.plot(places, [scale.back(mean) for _, mean, _ in values], label=label, **look)
     if len(curves) > 1:
         low, high = ([scale.back(mean + sign * spread) for _, mean, spread in values] for sign in (-1, 1))

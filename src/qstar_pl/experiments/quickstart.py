@@ -86,8 +86,8 @@ def _draw(axis: Any, panel: Panel, results: Sequence[SeedResult], number: int) -
             continue
         style = line_style(number + index)
         steps = [step for step, _, _ in values]
-        every = {"markevery": 1} if is_measured(key) else {}
-        axis.plot(steps, [back(mean) for _, mean, _ in values], label=name, **(style.line(len(steps)) | every))
+        look = style.line(len(steps), each=is_measured(key))
+        axis.plot(steps, [back(mean) for _, mean, _ in values], label=name, **look)
         if len(results) > 1:
             low, high = ([back(mean + sign * spread) for _, mean, spread in values] for sign in (-1, 1))
             axis.fill_between(steps, low, high, color=style.color, alpha=0.18, linewidth=0)

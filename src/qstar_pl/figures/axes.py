@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
+
+from qstar_pl.figures.style import WIDTH
 
 LONGEST_LABEL = 70
 LETTERS = 124
-"""About so many letters of the legend's size fit the width of a figure."""
+"""About so many letters of the legend's size fit a figure of the usual width."""
+MARGIN = 12
+"""Letters' width of what stands to the left of a panel."""
 HANDLE = 11
 """Letters' width of a line's sample and the gap beside it."""
 FRACTIONS = {0.5: "½", 0.25: "¼", 0.125: "⅛"}
@@ -23,14 +28,23 @@ def plain(text: str) -> str:
 
 def title(figure: Any, text: str) -> None:
     """Put a title above all panels, on the left."""
-    figure.suptitle(text, x=0.01, horizontalalignment="left")
+    figure.suptitle(_folded(text, 0.8 * _letters(figure)), x=0.01, horizontalalignment="left")
 
 
 def note(axis: Any, *parts: str) -> None:
     """Put what a reader of one panel must know above it, in small letters: "2 answers outside the axis; 1 NaN"."""
     said = "; ".join(part for part in parts if part)
     if said:
-        axis.set_title(said, loc="left", color="0.35")
+        columns = axis.get_gridspec().ncols if axis.get_gridspec() is not None else 1
+        axis.set_title(_folded(said, _letters(axis.figure) / columns - MARGIN), loc="left", color="0.35")
+
+
+def _letters(figure: Any) -> float:
+    return float(LETTERS * figure.get_figwidth() / WIDTH)
+
+
+def _folded(text: str, letters: float) -> str:
+    return fill(text, max(20, int(letters)), break_long_words=False, break_on_hyphens=False)
 
 
 def legend_below(figure: Any) -> None:
@@ -40,7 +54,7 @@ def legend_below(figure: Any) -> None:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
     if named:
-        columns = max(1, min(len(named), LETTERS // (max(map(len, named)) + HANDLE)))
+        columns = max(1, min(len(named), int(_letters(figure)) // (max(map(len, named)) + HANDLE)))
         made = figure.legend(list(named.values()), list(named), loc="outside lower left", ncols=columns)
         for handle in made.legend_handles:
             if hasattr(handle, "get_sizes"):  # of a cloud, whose points are pale so that many can be seen

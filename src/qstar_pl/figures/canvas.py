@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from qstar_pl.figures.formats import check_suffix
-from qstar_pl.figures.style import house_style
+from qstar_pl.figures.style import WIDTH, house_style
 from qstar_pl.files import replacing
 
-WIDTH = 7.0
-"""Inches: one column of a page, and readable on a screen at 150 dots per inch."""
 UNDATED: dict[str, dict[str, None]] = {
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},

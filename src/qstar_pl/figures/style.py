@@ -14,6 +14,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
 MARKED = 8
 """About so many points of a long line carry its marker."""
+MOST_EACH = 60
+"""Points of a line that can carry a marker each."""
+WIDTH = 7.0
+"""Inches of a figure: one column of a page, and readable on a screen at 150 dots per inch."""
 
 SETTINGS: dict[str, Any] = {
     # It comes with matplotlib and has α, θ, π, ‖, ½ and ∞; a reader's own settings may name a font without them.
@@ -51,9 +55,12 @@ class LineStyle:
     dashes: Any
     marker: str
 
-    def line(self, points: int) -> dict[str, Any]:
-        """Return keywords of `Axes.plot` for a line of so many points, of which some are marked, and a lone one is."""
-        every = max(1, points // MARKED)
+    def line(self, points: int, *, each: bool = False) -> dict[str, Any]:
+        """Return keywords of `Axes.plot` for a line of so many points.
+
+        Some of them are marked, a lone one in any case, or each if that is asked for and they are not too many.
+        """
+        every = 1 if each and points <= MOST_EACH else max(1, points // MARKED)
         return {"color": self.color, "linestyle": self.dashes, "marker": self.marker, "markevery": every}
 
 
