@@ -61,6 +61,11 @@ def snippets(document: Path) -> list[str]:
     return [block for block in fenced(document, "python") if not _FILE.match(block)]
 
 
+def settings(document: Path) -> list[str]:
+    """Return the blocks of YAML that are no whole files."""
+    return [block for block in fenced(document, "yaml") if not _FILE.match(block)]
+
+
 def lines_of(block: str) -> Iterator[str]:
     """The commands of a block: continued lines joined, variables that the block sets put in."""
     variables: dict[str, str] = {}

@@ -184,7 +184,10 @@ def small(command: str, words: tuple[str, ...]) -> tuple[str, ...]:
         )
     if "--data" in words:  # a group file: its arguments are behind init_args
         return (*(word.replace("--data.", "--data.init_args.") for word in SMALL), "--trainer.max_steps=1")
-    return (*SMALL, *(("--trainer.max_steps=1",) if command == "fit" else ()))
+    # Without any of these it is the default method, which samples: most of its time.
+    samples = not any(re.match(r"--(model|config|ckpt_path)(=|$)", word) for word in words)
+    short = ("--model.sampler.max_new_tokens=4",) if samples else ()
+    return (*SMALL, *(("--trainer.max_steps=1", *short) if command == "fit" else ()))
 
 
 def run(words: tuple[str, ...]) -> None:

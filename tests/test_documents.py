@@ -9,12 +9,14 @@ import ast
 import importlib
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pytest
-from documents import COOKBOOK, DOCUMENTS, REPOSITORY, files_of, name_of, prose, snippets
+import yaml
+from documents import COOKBOOK, DOCUMENTS, REPOSITORY, files_of, name_of, prose, settings, snippets
 
 SOURCE = REPOSITORY / "src" / "qstar_pl"
 FOLLOWED = [*COOKBOOK, REPOSITORY / "docs" / "walkthrough.md"]
@@ -89,6 +91,15 @@ def test_python_runs(document: Path, isolated: Path, lightning: None) -> None:
 def own_files(document: Path) -> str:
     """Return the Python files that a document gives in full, as one text."""
     return "\n".join(block for name, block in files_of(document).items() if name.endswith(".py"))
+
+
+@pytest.mark.parametrize("document", [one for one in DOCUMENTS if settings(one)], ids=name_of)
+def test_yaml_is_understood(document: Path, qstar: Callable[..., tuple[int, str, str]]) -> None:
+    for block in settings(document):
+        whole = set(yaml.safe_load(block)) <= {"model", "data", "trainer", "name", "seed_everything"}
+        Path("block.yaml").write_text(block)
+        code, _, err = qstar("fit", "--config" if whole else "--data", "block.yaml", "--print_config")
+        assert code == 0, err
 
 
 @cache
