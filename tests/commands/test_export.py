@@ -59,7 +59,7 @@ def test_stages_start_from_each_other_and_are_exported(qstar: Call) -> None:
 
     code, out, err = qstar("export", f"--ckpt_path={last}", "--output=exported")
     assert code == 0, err
-    assert out.strip() == "AutoModelForCausalLM.from_pretrained('exported')"
+    assert out.splitlines() == ["written: exported", "  load it:  AutoModelForCausalLM.from_pretrained('exported')"]
     assert list(Path("exported").glob("*.safetensors"))
     assert not list(Path("exported").glob("*.bin"))
     exported = AutoModelForCausalLM.from_pretrained("exported")

@@ -1,18 +1,19 @@
 import io
 
-from rich.console import Console
 from seed_results import result
 
 from qstar_pl.commands.quickstart import print_summary
+from qstar_pl.console import SpellingConsole
 
 
 def test_summary_counts_the_seeds_that_rose_and_does_not_hide_those_that_fell():
     text = io.StringIO()
-    rose = print_summary([result(0, 0.5, 0.7), result(1, 0.5, 0.4)], Console(file=text, width=160))
+    rose = print_summary([result(0, 0.5, 0.7), result(1, 0.5, 0.4)], SpellingConsole(file=text, width=80))
     assert rose == 1
-    assert "rose in 1 of 2 seeds, by +0.050" in text.getvalue()
-    assert "0.700" in text.getvalue()
-    assert "0.400" in text.getvalue()
+    assert "rose in 1 of 2 seeds, by +0.05" in text.getvalue()
+    assert "0.50 → 0.70" in text.getvalue()
+    assert "0.50 → 0.40" in text.getvalue()
+    assert max(map(len, text.getvalue().splitlines())) <= 80
 
 
 def test_the_command_trains_prints_and_draws(qstar, repository, tmp_path):

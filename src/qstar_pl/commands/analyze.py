@@ -69,7 +69,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     analysis = analyze(runs)
     console = SpellingConsole()
-    console.width = max(console.width, 140)  # rich takes 80 columns for a pipe, which truncates numbers
     print_analysis(analysis, console)
     figures = save_figures(runs, folder, f".{arguments.figure_format}")
     for line in figures.left_out:

@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         accept_changed_models=arguments.accept_changed_models,
     )
     given = "base, " if arguments.adapter_only else ""
-    print(f"{name}.from_pretrained({given}{str(arguments.output)!r})")
+    print(f"written: {arguments.output}")
+    print(f"  load it:  {name}.from_pretrained({given}{str(arguments.output)!r})")
     return 0
 
 

@@ -36,22 +36,28 @@ def print_summary(results: Sequence[SeedResult], console: SpellingConsole) -> in
     from rich.table import Table
 
     table = Table(title="q* on the tiny world", title_justify="left")
-    for heading in ("seed", "gold", "proxy", "mean α", "ESS ratio", "weight CV", "KL(θ‖init)", "s"):
+    for heading in ("seed", "gold", "proxy", "α", "ESS ratio", "CV", "KL", "s"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
         change = [(result.before[f"val/reward_{name}"], result.after[f"val/reward_{name}"]) for name in REWARDS]
         table.add_row(
             str(result.seed),
-            *(f"{before:.3f} → {after:.3f}" for before, after in change),
-            *(f"{result.training_mean(key):.3f}" for key in ("alpha/mean", "ess/ratio", "weights/cv")),
+            *(f"{before:.2f} → {after:.2f}" for before, after in change),
+            *(f"{result.training_mean(key):.2f}" for key in ("alpha/mean", "ess/ratio", "weights/cv")),
             f"{result.after['val/kl_policy_reference']:.2f}",
             f"{result.seconds:.0f}",
         )
     console.print(table)
+    # Below, since these words as headings would make the table wider than 80 columns.
+    console.print(
+        "gold, proxy: rewards of held-out prompts, before → after training; α, ESS_θ/ESS_t and CV of\n"
+        "the weights: means over training; KL: D(π_θ‖π_init) after it, nats/answer; s: seconds",
+        highlight=False,
+    )
     gains = [result.after["val/reward_gold"] - result.before["val/reward_gold"] for result in results]
     rose = sum(gain > 0 for gain in gains)
-    spread = f" ± {stdev(gains):.3f}" if len(gains) > 1 else ""
-    console.print(f"gold reward rose in {rose} of {len(gains)} seeds, by {mean(gains):+.3f}{spread} on average")
+    spread = f" ± {stdev(gains):.2f}" if len(gains) > 1 else ""
+    console.print(f"gold reward rose in {rose} of {len(gains)} seeds, by {mean(gains):+.2f}{spread} on average")
     return rose
 
 
@@ -80,12 +86,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # for each other at every small operation make the run several times slower.
     torch.set_num_threads(1)
     console = SpellingConsole()
-    console.width = max(console.width, 100)  # rich takes 80 columns for a pipe, which truncates numbers
     results = [run_seed(build, seed, config, arguments.output, overrides) for seed in range(arguments.seeds)]
     print_summary(results, console)
     drawn_into = arguments.figure or arguments.output / "quickstart.png"
     save_figure(results, drawn_into)
-    console.print(f"figure: {drawn_into}")
+    lines = [f"figure:  {drawn_into}", f"runs:    {arguments.output}", "  next:  qstar fit, or qstar experiment --help"]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,17 +29,36 @@ HEADINGS = ("mean", "std", "min", "q05", "q25", "q50", "q75", "q95", "max")
 Rows = list[list[str]]
 
 
+NARROW = ("mean", "std", "q05", "q50", "q95")
+"""Those that fit 80 columns; the others are in the files."""
+WIDE = 130
+"""Columns of a terminal from which on everything is printed."""
+NOTHING = 1e-9
+"""What is smaller is what rounding leaves of 0."""
+
+
 def number(value: float | None) -> str:
     """Return a value with four significant digits, or a dash for None."""
-    return "–" if value is None else f"{value:.4g}"
+    if value is None:
+        return "–"
+    return "0" if abs(value) < NOTHING else f"{value:.4g}"
 
 
-def statistics_rows(run: Mapping[str, Any]) -> Rows:
+def with_spread(average: float, spread: float) -> str:
+    """Return "mean ± s.d." with as many decimals as give the larger of the two two digits."""
+    largest = max(abs(average), abs(spread))
+    if not NOTHING < largest < math.inf:
+        return f"{number(average)} ± {number(spread)}"
+    decimals = max(0, 1 - math.floor(math.log10(largest)))
+    return f"{average:.{decimals}f} ± {spread:.{decimals}f}"
+
+
+def statistics_rows(run: Mapping[str, Any], headings: Sequence[str] = HEADINGS) -> Rows:
     """Return a table of a run's distributions over answers, headings first."""
-    rows = [["per answer", *HEADINGS]]
+    rows = [["per answer", *headings]]
     for column, label in SHOWN:
         numbers = run["statistics"][column]
-        rows.append([label, *(number(None if numbers is None else numbers[name]) for name in HEADINGS)])
+        rows.append([label, *(number(None if numbers is None else numbers[name]) for name in headings)])
     return rows
 
 
@@ -62,19 +82,23 @@ def comparison_rows(runs: Mapping[str, Any]) -> Rows:
         cells = []
         for column in COMPARED:
             numbers = run["statistics"][column]
-            cells.append("–" if numbers is None else f"{number(numbers['mean'])} ± {number(numbers['std'])}")
+            cells.append("–" if numbers is None else with_spread(numbers["mean"], numbers["std"]))
         judged = [check["passed"] for check in run["checks"] if check["passed"] is not None]
         passed = f"{sum(judged)}/{len(judged)}" if judged else "no π_t"
         rows.append([name, str(run["rows"]), number(run["ess_ratio"]), *cells, passed])
     return rows
 
 
-def _titled(analysis: Mapping[str, Any]) -> list[tuple[str, Rows]]:
+def _titled(analysis: Mapping[str, Any], *, wide: bool = True) -> list[tuple[str, Rows]]:
     runs = analysis["runs"]
-    titled = [(_title(name, run), statistics_rows(run)) for name, run in runs.items()]
+    headings = HEADINGS if wide else NARROW
+    titled = [(_title(name, run), statistics_rows(run, headings)) for name, run in runs.items()]
     titled.append(("Checks of theory", check_rows(runs)))
     if len(runs) > 1:
-        titled.append(("Runs side by side, mean ± s.d. over answers", comparison_rows(runs)))
+        rows = comparison_rows(runs)
+        # A column per run instead of a line: two or three runs fit 80 columns.
+        rows = rows if wide else [list(row) for row in zip(*rows, strict=True)]
+        titled.append(("Runs side by side, mean ± s.d. over answers", rows))
     return titled
 
 
@@ -85,10 +109,10 @@ def _title(name: str, run: Mapping[str, Any]) -> str:
 
 def print_analysis(analysis: Mapping[str, Any], console: Console) -> None:
     """Print all tables."""
-    for title, (headings, *rows) in _titled(analysis):
+    for title, (headings, *rows) in _titled(analysis, wide=console.width >= WIDE):
         table = Table(title=title, title_justify="left")
         for place, heading in enumerate(headings):
-            table.add_column(heading, justify="right" if place else "left")
+            table.add_column(heading, justify="right" if place else "left", overflow="fold")
         for row in rows:
             table.add_row(*row)
         console.print(table)

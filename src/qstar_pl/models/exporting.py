@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from qstar_pl.files import open_weights
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.configure import set_pad
+from qstar_pl.models.quiet import quiet
 from qstar_pl.models.tokenizers import APPENDED_PAD, is_appended_pad
 
 
@@ -35,7 +36,8 @@ def write_language_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerB
         except ValueError:  # a temperature or a top_p beside greedy decoding, which transformers reads but never writes
             defaults.do_sample = True
     tokenizer.init_kwargs["padding_side"] = "left"  # as `generate` needs it; only what is written here is read again
-    model.save_pretrained(folder)
+    with quiet():  # of bars over files that take no time
+        model.save_pretrained(folder)
     open_weights(folder)
     tokenizer.save_pretrained(folder)
 
@@ -56,7 +58,8 @@ def write_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
             # Any value would do: pads stand behind the text, where no token of it looks.
             model.get_input_embeddings().weight[pad].zero_()
     set_pad(model.config, pad)
-    model.save_pretrained(folder)
+    with quiet():  # of bars over files that take no time
+        model.save_pretrained(folder)
     open_weights(folder)
     tokenizer.save_pretrained(folder)
 

@@ -5,6 +5,7 @@ import pytest
 
 from qstar_pl.data import Auto
 from qstar_pl.data.reading import looks_local, read_rows
+from qstar_pl.data.reading.folder import folder_files
 from qstar_pl.errors import UserError
 
 ROWS = [{"prompt": f"q{number}", "completion": f"a{number}"} for number in range(5)]
@@ -134,3 +135,13 @@ def test_a_card_names_files_of_its_folder_alone(pattern, tmp_path):
     (tmp_path / "README.md").write_text(f"---\nconfigs:\n- data_files: {json.dumps(pattern)}\n---\n")
     with pytest.raises(UserError, match=r"path must hold a README\.md that names files of its folder"):
         prompts(tmp_path)
+
+
+def test_a_folder_with_a_whole_disk_below_it_is_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("qstar_pl.data.reading.folder.MOST", 3)
+    for name in "abc":
+        (tmp_path / f"{name}.jsonl").write_text('{"prompt": "a"}\n')
+    assert len(folder_files(tmp_path, None, None, (".jsonl",))) == 3
+    (tmp_path / "d.txt").touch()
+    with pytest.raises(UserError, match="path must be a file, or a folder with at most 3 files"):
+        folder_files(tmp_path, None, None, (".jsonl",))

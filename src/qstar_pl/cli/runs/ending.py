@@ -14,7 +14,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from qstar_pl.checkpoints.pending_validation import make_up_for_validation
 from qstar_pl.checkpoints.pruning import prune
 from qstar_pl.cli.runs.interrupt import Quiet, Stopped, StopSignals, name_of
+from qstar_pl.cli.runs.loggers import metrics_files
 from qstar_pl.cli.runs.onward import longer, onward, short
+from qstar_pl.cli.runs.summary import metric_lines
 from qstar_pl.run_folders.finished import Finished
 from qstar_pl.training.resume import ExactResume
 
@@ -170,7 +172,7 @@ class EndOfRun(Callback):
             return [f"no step was taken: {_why_none(trainer)}", *([go_on] if more else [])]
         if self.saved is None:
             return [_NO_WRITER]
-        lines = [f"checkpoint: {self.saved}"]
+        lines = [*_measured(trainer), f"checkpoint: {self.saved}"]
         for writer in _writers(trainer):
             if writer.monitor and writer.best_model_path and writer.best_model_score is not None:
                 score = f"{writer.monitor} = {float(writer.best_model_score):.6g}"
@@ -182,7 +184,18 @@ class EndOfRun(Callback):
             go_on,
             f"  measure:  qstar test --ckpt_path {path}",
             f"  export:   qstar export --ckpt_path {path} --output {folder}",
+            *self._to_draw(trainer),
         ]
+
+    def _to_draw(self, trainer: Trainer) -> list[str]:
+        """Return the command that draws the run's main metric, if there is one in its metrics.csv."""
+        key = next((key for key in ("reward/mean", "loss/total") if key in trainer.callback_metrics), None)
+        logs = metrics_files(trainer.loggers)
+        if key is None or not logs:
+            return []
+        run = logs[0].parent
+        words = ["qstar", "curves", str(short(run)), "--key", key, "--output", str(short(run / "curves.png"))]
+        return [f"  draw:     {shlex.join(words)}"]
 
     def command(self, trainer: Trainer, *more: str) -> str:
         """Return the command that continues from the last checkpoint: the user's own words, and more."""
@@ -227,6 +240,14 @@ class EndOfRun(Callback):
             print(_NO_WRITER if self.saved is None else saved, flush=True)
             raise Stopped(number)
         raise Quiet(128 + number, trainer)
+
+
+def _measured(trainer: Trainer) -> list[str]:
+    """Return the metrics of the validation of the last step, if it was validated in this process."""
+    found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    if not found or ExactResume.of(trainer).validated_step != trainer.global_step:
+        return []
+    return [f"validation after step {trainer.global_step}:", *metric_lines([found]).splitlines()]
 
 
 def _writers(trainer: Trainer) -> list[ModelCheckpoint]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from qstar_pl.errors import UserError
 
 _ABOUT = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "croissant.json")
 """What the hub and `save_to_disk` write beside the data."""
+MOST = 50_000
+"""Files and folders below a dataset's folder; a home folder or the root of a disk has more, and was hardly meant."""
 _SPLITS: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev", "eval"),
@@ -33,7 +35,7 @@ def folder_files(root: Path, configuration: str | None, split: str | None, suffi
         UserError: if there are none, or the configuration must be named.
 
     """
-    files = sorted(file for file in root.rglob("*") if _is_data(file.relative_to(root), suffixes) and file.is_file())
+    files = sorted(file for file in _below(root) if _is_data(file.relative_to(root), suffixes) and file.is_file())
     listed = _configured(root, files, configuration)
     if listed is not None:
         return _of_split({name: found for name, found in listed.items() if found}, split, root)
@@ -51,6 +53,17 @@ def folder_files(root: Path, configuration: str | None, split: str | None, suffi
     for file in files:
         splits.setdefault(split_of(file.relative_to(root)) or "", []).append(file)
     return _of_split(splits, None, root) if "train" in splits and len(splits) > 1 else files
+
+
+def _below(root: Path) -> Iterator[Path]:
+    """Yield everything below a folder, as long as it is as much as a dataset may be."""
+    for count, path in enumerate(root.rglob("*")):
+        if count == MOST:
+            raise UserError(
+                f"path must be a file, or a folder with at most {MOST:,} files and folders below it, got {root}, which "
+                "has more"
+            )
+        yield path
 
 
 def split_of(path: Path) -> str | None:
