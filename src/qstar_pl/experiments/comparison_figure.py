@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from qstar_pl.experiments.comparison import ACCURACY, KL, NAMES, REWARDS, Change, Results, changes
-from qstar_pl.figures import drawn, legend_below, line_style, plain, title
+from qstar_pl.figures import drawn, finite_points, legend_below, line_style, note, plain, title
 from qstar_pl.figures.style import COLORS
 
 ROW = 0.3
@@ -51,23 +52,31 @@ def save_comparison(results: Results, path: Path) -> bool:
 
 
 def _rows(axis: Any, names: Sequence[str], found: Sequence[Change]) -> None:
+    said = []
     for one in found:
         row = names.index(one.experiment)
         first = not axis.get_legend_handles_labels()[1]
         style = line_style(row)
+        before, after = ([value for value in values if math.isfinite(value)] for values in (one.before, one.after))
+        if lost := len(one.before) + len(one.after) - len(before) - len(after):
+            said.append(f"{plain(one.experiment)}: {lost} NaN or infinite")
         axis.plot(
-            one.before,
-            [row] * len(one.before),
+            before,
+            [row] * len(before),
             linestyle="",
             marker="o",
             markerfacecolor="none",
             markeredgecolor="0.5",
             label="before training" if first else None,
         )
-        axis.plot(one.after, [row] * len(one.after), **_marks(row))
-        axis.plot([mean(one.before), mean(one.after)], [row, row], color=style.color, linewidth=1.0)
-        axis.plot([mean(one.after)] * 2, [row - 0.3, row + 0.3], color=style.color)
+        axis.plot(after, [row] * len(after), **_marks(row))
+        if after:
+            axis.plot([mean(after)] * 2, [row - 0.3, row + 0.3], color=style.color)
+        if before and after:
+            axis.plot([mean(before), mean(after)], [row, row], color=style.color, linewidth=1.0)
     axis.set_ylim(len(names) - 0.4, -0.6)  # the first one on top
+    axis.locator_params(axis="x", nbins=5)
+    note(axis, *said)
 
 
 def _marks(number: int) -> dict[str, Any]:
@@ -78,11 +87,15 @@ def _marks(number: int) -> dict[str, Any]:
 
 
 def _bought(axis: Any, bought: Sequence[Change], results: Results, names: Sequence[str]) -> None:
+    said = []
     for one in bought:
-        divergence = [seed.after[KL] for seed in results[one.experiment]]
+        pairs = list(zip((seed.after[KL] for seed in results[one.experiment]), one.after, strict=True))
+        points, lost = finite_points(pairs)
+        said += [f"{plain(one.experiment)}: {lost}"] if lost else []
         look = _marks(names.index(one.experiment))
-        axis.plot(divergence, one.after, label=f"{plain(one.experiment)}, after", **look)
-    start = mean([value for one in bought for value in one.before])
-    axis.axhline(start, color="0.5", linewidth=0.8, linestyle="--", label="mean before training")
+        axis.plot([x for x, _ in points], [y for _, y in points], label=f"{plain(one.experiment)}, after", **look)
+    if start := [value for one in bought for value in one.before if math.isfinite(value)]:
+        axis.axhline(mean(start), color="0.5", linewidth=0.8, linestyle="--", label="mean before training")
+    note(axis, *said)
     axis.set_xlabel("D(π_θ‖π_init), nats per answer")
     axis.set_ylabel(_TITLES[GOLD])
