@@ -3,10 +3,11 @@ import random
 import numpy as np
 import pytest
 
-from qstar_pl.data.selection.splits import check_fractions, prompt_position, split_by_prompt
+from qstar_pl.data.selection.splits import check_fractions, prompt_positions, split_by_prompt
 from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.data.text.keys import prompt_key
 from qstar_pl.errors import UserError
+from qstar_pl.hashing import number
 from qstar_pl.types import Example, Turn
 
 
@@ -72,7 +73,7 @@ def test_first_of_val_is_not_first_of_file():
 
 
 def test_positions_are_uniform():
-    positions = np.array([prompt_position(prompt_key(str(number)), 3) for number in range(4000)])
+    positions = prompt_positions([prompt_key(str(number)) for number in range(4000)], 3)
     assert (positions >= 0).all()
     assert (positions < 1).all()
     histogram = np.histogram(positions, bins=10, range=(0, 1))[0]
@@ -95,3 +96,9 @@ def test_extreme_fractions():
 def test_fractions_out_of_range(val, test, message):
     with pytest.raises(UserError, match=message):
         check_fractions(val, test)
+
+
+def test_positions_are_hashes_of_seed_and_key() -> None:
+    keys_ = [0, 7, 2**63 - 1]
+    assert prompt_positions(keys_, 5).tolist() == [number(f"5:{key}", bits=53) / 2**53 for key in keys_]
+    assert len(prompt_positions([], 5)) == 0

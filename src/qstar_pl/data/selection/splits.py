@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qstar_pl.checks import within
 from qstar_pl.data.storage.encoded_rows import EncodedRows
 from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.errors import UserError
-from qstar_pl.hashing import number as hashed_number
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,13 @@ class Splits:
     """As `val`."""
 
 
-def prompt_position(key: int, seed: int) -> float:
-    """Return a number in [0, 1) for a prompt, uniform over prompts, the same in every process and file order."""
-    return hashed_number(f"{seed}:{key}", bits=53) / 2**53  # 53 bits: exact as a float
+def prompt_positions(keys: Iterable[int], seed: int) -> NDArray[np.float64]:
+    """Return a number in [0, 1) per prompt, uniform over prompts, the same in every process and file order.
+
+    It is `hashing.number(f"{seed}:{key}", bits=53) / 2**53`, in half the time for many prompts.
+    """
+    hashes = b"".join([hashlib.blake2b(b"%d:%d" % (seed, key), digest_size=8).digest() for key in keys])
+    return (np.frombuffer(hashes, ">u8") >> 11).astype(np.float64) / 2**53  # 53 bits: exact as a float
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
@@ -52,7 +57,7 @@ def split_by_prompt(rows: Iterable[Encoded], *, val_fraction: float, test_fracti
     validation; so a change of val_fraction leaves test as it is. Fractions are of prompts, and met in expectation.
     """
     found = EncodedRows.of(rows)
-    positions = np.asarray([prompt_position(key, seed) for key in found.keys.tolist()], np.float64)
+    positions = prompt_positions(found.keys.tolist(), seed)
     order = np.argsort(positions, kind="stable")  # stable: rows of one prompt keep the order of the input
     test, rest = positions < test_fraction, positions >= test_fraction + val_fraction
     of_val = ~test & ~rest
