@@ -1,5 +1,6 @@
 """Files that others may read."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from qstar_pl.files import open_weights, plain_mode
+from qstar_pl.files import full_disk_at, open_weights, plain_mode, write_text
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664), (0o000, 0o666)])
@@ -25,3 +26,39 @@ def test_weights_have_the_mode_of_other_files(umask: int, mode: int, tmp_path: P
         os.umask(before)
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a.safetensors", "other")] == [mode, mode]
     assert secret.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_text_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "new" / "a.json"
+    write_text(file, "α\n")
+    assert file.read_text(encoding="utf-8") == "α\n"
+    link = tmp_path / "link.json"
+    link.symlink_to(file)
+    write_text(link, "second")
+    assert (link.is_symlink(), file.read_text()) == (True, "second")
+
+    def full(path: Path, text: str, **_: object) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_text(file, "third")
+    assert caught.value.filename == str(file)
+    assert [one.name for one in file.parent.iterdir()] == ["a.json"]
+    assert file.read_text() == "second"
+
+
+def test_a_device_stays_one() -> None:
+    write_text(Path("/dev/null"), "gone")
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(OSError, match="No space left"):
+        write_text(Path("/dev/full"), "too much")
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_full_disk_is_named_by_the_place() -> None:
+    for number, name in ((errno.ENOSPC, "runs"), (errno.ECONNREFUSED, None)):
+        with pytest.raises(OSError, match="x") as caught, full_disk_at(Path("runs")):
+            raise OSError(number, "x")
+        assert caught.value.filename == name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -67,6 +68,37 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush(path.parent)  # where the new name is kept
     except BaseException:
         _remove(beside)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all: a full disk leaves what was there. A device or a pipe is written as it is.
+
+    Args:
+        path: folders on the way are made; a link stays one.
+        text: in UTF-8.
+
+    Raises:
+        OSError: that names the file.
+
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with naming(path):
+            path.write_text(text, encoding="utf-8")
+        return
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def full_disk_at(place: Path) -> Iterator[None]:
+    """Let an error of a full disk that names no file name the place where the run writes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+            error.filename = str(place)
         raise
 
 

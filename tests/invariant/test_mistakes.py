@@ -236,6 +236,7 @@ TOOLS = [
     ("pass-at-k words.jsonl --problems=problems.jsonl --workers=0", "workers must be at least 1, got 0"),
     ("plan --memory_gib=-1", "memory_gib must be positive, got -1.0"),
     ("plan --memory_gib=abc", "--memory_gib must be of type float, got abc"),
+    ("plan --prompt_tokens=0", "prompt_tokens must be at least 1, got 0"),
     ("experiment --seeds=0", "seeds must be at least 1, got 0"),
     ("experiment --seeds=abc", "--seeds must be of type int, got abc"),
     (

@@ -49,6 +49,7 @@ from qstar_pl.cli.trainer_options import check_trainer_options
 from qstar_pl.cli.words import command_among
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
+from qstar_pl.files import full_disk_at
 from qstar_pl.methods import RLHFModule
 from qstar_pl.models.run_date import begin_run
 from qstar_pl.quiet import quieten_commands
@@ -277,7 +278,7 @@ class TrainerCLI(LightningCLI):
             if folders:
                 check_free_folders(self.trainer, subcommand)
             self._print_summary(subcommand)
-            with self._located():
+            with full_disk_at(Path(self.trainer.default_root_dir)), self._located():
                 super()._run_subcommand(subcommand)
         except Stopped as stop:
             requeue(self.trainer, stop.number)

@@ -17,6 +17,7 @@ from pathlib import Path
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
 from qstar_pl.figures import FORMATS
+from qstar_pl.files import write_text
 
 GROUP = "look"
 """Below which heading `qstar --help` lists it."""
@@ -73,8 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures = save_figures(runs, folder, f".{arguments.figure_format}")
     for line in figures.left_out:
         console.print(f"notice: {line}", markup=False, highlight=False, soft_wrap=True)
-    (folder / "analysis.json").write_text(json.dumps(analysis, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "analysis.md").write_text(markdown(analysis, figures.names), encoding="utf-8")
+    write_text(folder / "analysis.json", json.dumps(analysis, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "analysis.md", markdown(analysis, figures.names))
     console.print(f"written: {folder}", markup=False, highlight=False, soft_wrap=True)
     return 0
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from qstar_pl.cli import shipped
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
+from qstar_pl.files import replacing
 
 GROUP = "set-up"
 """Below which heading `qstar --help` lists it."""
@@ -53,9 +54,12 @@ def copy(folder: Path) -> Path:
     if folder.exists():
         raise UserError(f"copy must name a folder that does not exist yet, got {folder}")
     try:
-        shutil.copytree(shipped.FOLDER, folder)
-    except OSError as error:
-        raise UserError(f"copy must name a folder that can be written, got {folder}: {error.strerror}") from error
+        with replacing(folder) as beside:
+            shutil.copytree(shipped.FOLDER, beside)
+    except (OSError, shutil.Error) as error:
+        # The many errors of `copytree` are one that has no words of its own.
+        what = error.strerror or (error.args[0][0][2] if isinstance(error, shutil.Error) else error)
+        raise UserError(f"copy must name a folder that can be written, got {folder}: {what}") from error
     return folder
 
 

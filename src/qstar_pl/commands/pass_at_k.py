@@ -21,6 +21,7 @@ from qstar_pl.checks import at_least
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError, argument_called
 from qstar_pl.evaluation.pass_at_k import mean_pass_at_k
+from qstar_pl.files import write_text
 from qstar_pl.sandbox import (
     ExecutionPool,
     Limits,
@@ -123,10 +124,8 @@ def summary(counts: Mapping[str, tuple[int, int]], verdicts: Sequence[Verdict], 
 
 def write_results(path: Path, samples: Sequence[Sample], verdicts: Sequence[Verdict]) -> None:
     """Write a JSON object per sample."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
-        for sample, verdict in zip(samples, verdicts, strict=True):
-            file.write(json.dumps(result_row(sample, verdict)) + "\n")
+    rows = [json.dumps(result_row(sample, verdict)) for sample, verdict in zip(samples, verdicts, strict=True)]
+    write_text(path, "".join(f"{row}\n" for row in rows))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qstar_pl.checks import at_least
 from qstar_pl.cli.tool_parser import ToolParser, place
+from qstar_pl.files import write_text
 from qstar_pl.planning.cluster import Cluster
 from qstar_pl.planning.gpus import GPUS, gpu
 
@@ -124,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cluster_of(arguments, asked)
     from qstar_pl.planning.shapes import given_shapes
 
+    at_least(1, prompt_tokens=arguments.prompt_tokens, answer_tokens=arguments.answer_tokens)
     shapes = given_shapes(arguments.shape)
     from qstar_pl.cli.planned import read_plan
     from qstar_pl.planning.printing import lines
@@ -137,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print("\n".join(lines(planned.plan, planned.steps, planned.changes, planned.notices)))
     if arguments.json is not None:
-        Path(arguments.json).write_text(json.dumps(figures_of(planned.plan)), encoding="utf-8")
+        write_text(Path(arguments.json), json.dumps(figures_of(planned.plan)))
     return 0
 
 
