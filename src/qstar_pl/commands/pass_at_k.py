@@ -147,7 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         problems = read_problems(given.problems)
     for line in problems.complaints():
         print(line, file=sys.stderr)
-    samples = reference_samples(problems) if given.check_reference else read_samples(given.samples, problems)
+    with argument_called("samples", inside="path"):
+        samples = reference_samples(problems) if given.check_reference else read_samples(given.samples, problems)
     started = time.monotonic()
     with ExecutionPool(given.workers, limits) as pool:
         if warning := pool.isolation.warning():
