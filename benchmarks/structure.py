@@ -44,7 +44,7 @@ ORDER = (
     ("distributed", "training"),
     ("evaluation",),
     ("methods",),
-    ("generation", "experiments", "planning", "theory"),
+    ("generation", "experiments", "planning", "theory", "publishing"),
     ("cli",),
     ("commands", "__main__"),
 )

@@ -44,6 +44,10 @@ def test_a_length_that_was_left_open_is_the_run_s(cls, opened, closed, name):
     assert rates(over_run(schedule, lambda: 12)) == rates(lambda o: cls(o, **closed))
 
 
+def test_a_share_of_one_step_is_none():
+    assert rates(over_run(lambda o: LinearWithWarmup(o, warmup_ratio=0.1), lambda: 1), 1) == [2.0]
+
+
 def test_one_cycle_on_the_command_line():
     wanted = rates(lambda o: OneCycleLR(o, max_lr=1.0, total_steps=12), 11)
     assert rates(over_run(partial(instance, OneCycleLR, max_lr=1.0), lambda: 12), 11) == wanted

@@ -127,6 +127,7 @@ _FORM: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "optimizer_states": (lambda v: _is_list(v, _is_optimizer) or _is_named(v), "the optimizers' states"),
     "lr_schedulers": (lambda v: _is_list(v, _is_named), "the schedules' states"),
     "qstar_config": (_is_named, "a configuration"),
+    "qstar_commands": (lambda v: _is_list(v, lambda one: isinstance(one, str)), "commands"),
     "qstar_metric_rows": (lambda v: _is_named(v, _is_count), "numbers of rows by folder"),
     "qstar_wandb_id": (lambda v: v is None or isinstance(v, str), "an id"),
     "qstar_answer_ends": (lambda v: _is_list(v, _is_count), "ids of tokens"),

@@ -231,6 +231,7 @@ class TrainerCLI(LightningCLI):
         folders = [one for one in trainer.callbacks if isinstance(one, RunConfig)]  # type: ignore[attr-defined]
         for folder in folders:  # none under fast_dev_run
             folder.continued = self.continued
+            folder.words = ("qstar", *self.typed)
         if folders and trainer.is_global_zero:
             if self.execute:
                 self.claimed = claim_folder(trainer.loggers)

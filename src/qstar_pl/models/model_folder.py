@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,7 @@ def export(
     base: str | None = None,
     trust_remote_code: bool = False,
     accept_changed_models: bool = False,
+    card: Callable[[FromCheckpoint, str], str] | None = None,
 ) -> str:
     """Write the model as safetensors, and its tokenizer.
 
@@ -39,6 +40,7 @@ def export(
         base: folder or hub id of the model without its adapters; None: where the run had it from.
         trust_remote_code: run Python code that comes with the run's model.
         accept_changed_models: take another model under adapters than they were trained on.
+        card: returns README.md, given the checkpoint and the name of the class that loads the folder; None: no card.
 
     Returns:
         The name of the class that loads the folder.
@@ -62,11 +64,21 @@ def export(
         under = base or _base_of(source)
         with _whole(output) as folder:
             write_adapter(model, source.tokenizer(), folder, under)
+            _add_card(folder, card, source, "PeftModel")
         return "PeftModel"
     merge_adapters(model)
+    loaded_by = "AutoModelForSequenceClassification" if reward else "AutoModelForCausalLM"
     with _whole(output) as folder:
         (write_classifier if reward else write_language_model)(model, source.tokenizer(), folder)
-    return "AutoModelForSequenceClassification" if reward else "AutoModelForCausalLM"
+        _add_card(folder, card, source, loaded_by)
+    return loaded_by
+
+
+def _add_card(
+    folder: Path, card: Callable[[FromCheckpoint, str], str] | None, source: FromCheckpoint, loaded_by: str
+) -> None:
+    if card is not None:
+        (folder / "README.md").write_text(card(source, loaded_by), encoding="utf-8")
 
 
 @contextmanager

@@ -56,7 +56,8 @@ class WarmupSchedule(LambdaLR, ABC):
 
     def _divide(self, total_steps: int) -> None:
         if self.warmup_ratio:
-            self.warmup_steps = math.ceil(self.warmup_ratio * total_steps)
+            # At least one step is left, also of a trial of very few.
+            self.warmup_steps = min(math.ceil(self.warmup_ratio * total_steps), total_steps - 1)
         if self.decays and total_steps <= self.warmup_steps:  # a decay needs a step after the warm-up
             raise UserError(f"total_steps must be above warmup_steps ({self.warmup_steps}), got {total_steps}")
 

@@ -44,6 +44,7 @@ ODD: dict[str, Any] = {
     "lr_schedulers": [7],
     "qstar_config": {"model": 7},
     "qstar_optimizers": {"a": 1},
+    "qstar_commands": [7],
     "qstar_learning_rates": "fast",
     "qstar_random_states": [{"torch": 7}],
     "qstar_answer_ends": [-1],

@@ -23,6 +23,8 @@ from qstar_pl.errors import UserError
 from qstar_pl.files import replacing
 from qstar_pl.locks import Lock
 from qstar_pl.methods.bases.policy_module import PolicyModule
+from qstar_pl.publishing.facts import COMMANDS_KEY
+from qstar_pl.publishing.secrets import shown_command
 from qstar_pl.run_folders.finished import begin as forget_end
 
 
@@ -40,6 +42,10 @@ class RunConfig(SaveConfigCallback):
         """The checkpoint of a run that continues in its own folder, and so in its own metrics.csv."""
         self.locks: list[Lock] = []
         self._text: str | None = None
+        self.words: tuple[str, ...] = ()
+        """The command of this run."""
+        self._earlier: list[str] = []
+        """The commands of the runs that it goes on from."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Lock, keep what is there, then write; a command that only measures, and logs nothing, leaves nothing."""
@@ -120,6 +126,13 @@ class RunConfig(SaveConfigCallback):
         checkpoint[ROWS] = rows_of(trainer.loggers)
         checkpoint[WANDB_ID] = next((one.version for one in trainer.loggers if isinstance(one, WandbLogger)), None)
         checkpoint[KEY] = yaml.safe_load(self._dumped())
+        own = [shown_command(self.words)] if self.words else []
+        checkpoint[COMMANDS_KEY] = self._earlier + [one for one in own if one not in self._earlier[-1:]]
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note the commands that led to the checkpoint."""
+        if trainer.training:
+            self._earlier = list(checkpoint.get(COMMANDS_KEY) or [])
 
     def _dumped(self) -> str:
         # Once, and not checked again: it was parsed, and nothing but `setup` adds to it.

@@ -134,6 +134,7 @@ class TrainLoader:
         self.position = position
         self.seal = seal
         self._unprocessed = unprocessed
+        self._count = len(rows)
         self._digest = order.fingerprint(EncodedRows.of(rows).keys.tolist())
         self._loader: DataLoader[Any] = DataLoader(
             rows,  # type: ignore[arg-type]  # any sequence will do
@@ -179,6 +180,7 @@ class TrainLoader:
             "rows": batches * self.order.global_batch,
             "seed": self.order.seed,
             "digest": self._digest,
+            "of_rows": self._count,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
