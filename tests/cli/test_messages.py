@@ -1,5 +1,7 @@
 """What is left of jsonargparse's messages; their texts were printed by jsonargparse 4.53."""
 
+from collections.abc import Callable
+
 import pytest
 
 from qstar_pl.cli.messages import essence
@@ -172,3 +174,11 @@ TENSOR = """Parser key "lr":
 )
 def test_what_is_deep_inside(message: str, line: str) -> None:
     assert essence(message, OPTIONS) == line
+
+
+def test_a_model_in_place_of_its_source_is_told_where_its_name_goes(qstar: Callable[..., tuple[int, str, str]]) -> None:
+    for option in ("--model.policy", "--model.target.model"):
+        code, _, err = qstar("fit", f"{option}=owner/name")
+        assert code == 2
+        line = f"error: {option}: no such file: owner/name; a model of that name or folder is {option}.name=owner/name"
+        assert err.splitlines()[-1] == line

@@ -183,12 +183,17 @@ def _no_class_or_file(mistake: _Mistake, where: str) -> str:
         match = re.search(r"(?:path string|path format|Got value): (\S+)", mistake.leaf)
         unresolved = match[1] if match else (mistake.classes[-1] if mistake.classes else mistake.given or "")
     # An option for files, or a value that looks like a file and not like a class.
-    if mistake.keys[-1:] == ["config"] or re.search(r"[/\\]|\.(ya?ml|json)$", unresolved):
-        return f"{where}no such file: {unresolved}"
+    a_file = re.search(r"\.(ya?ml|json)$", unresolved)
     unresolved = _null(unresolved)
     # A class path that could not be imported does not own the option that it was given for.
     owners = [path for path in mistake.classes if path != unresolved]
-    known = sorted({cls.__name__ for base in _expected(mistake.keys, owners) for cls in leaves(base)})
+    expected = _expected(mistake.keys, owners)
+    if mistake.keys[-1:] == ["config"] or a_file or re.search(r"[/\\]", unresolved):
+        # A model's name or folder, where the class that takes it is asked for.
+        named = not a_file and any(base.__name__ == "ModelSource" for base in expected)
+        hint = f"; a model of that name or folder is {mistake.option}.name={unresolved}" if named else ""
+        return f"{where}no such file: {unresolved}{hint}"
+    known = sorted({cls.__name__ for base in expected for cls in leaves(base)})
     if unresolved == "null":
         kinds = f"one of {', '.join(known)}" if known else "a class"
         return f"{where}expected {kinds}, got null"
