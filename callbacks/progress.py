@@ -86,8 +86,8 @@ class StepProgressBar(RichProgressBar):
         if trainer.global_step > self._first_step and time.monotonic() - self._printed >= self.every_s:
             self._print_line(trainer, pl_module)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the last line, where lines are printed."""
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the last line, where lines are printed; later than diagnostics log what is left at the end."""
         self._print_line(trainer, pl_module)
 
     def _get_train_description(self, current_epoch: int) -> str:

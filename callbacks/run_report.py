@@ -99,4 +99,4 @@ def _steps(trainer: Trainer) -> str:
     every = trainer.log_every_n_steps  # type: ignore[attr-defined]
     if not trainer.loggers or not every or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return planned
-    return f"{planned}; metrics every {every}" + (", so none" if total < every else "")
+    return f"{planned}; metrics " + (f"every {every}" if total > every else "at the end")

@@ -140,14 +140,14 @@ def test_run_report_resolves_what_is_about_to_run(tmp_path: Path, capsys: pytest
     trainer.fit(module, datamodule=_Data())
     said = capsys.readouterr().out
     assert "Sampling:\n  trained  policy (Linear), 8 parameters\n  frozen   reference, 8 parameters\n" in said
-    assert "  steps    2; metrics every 50, so none\n" in said
+    assert "  steps    2; metrics at the end\n" in said
     facts = run_facts(trainer, module)
     assert facts == {
         "trained": "policy (Linear), 8 parameters",
         "frozen": "reference, 8 parameters",
         "batch": "3 per device × 2 accumulated × 1 devices = 6",
         "answers": "6 prompts × 4 samples = 24 per step",
-        "steps": "2, from 2; metrics every 50, so none",
+        "steps": "2, from 2; metrics at the end",
         "logs": str(tmp_path / "lightning_logs" / "version_0"),
         "devices": "1 × cpu, 32-true (SingleDeviceStrategy, 1 node)",
     }

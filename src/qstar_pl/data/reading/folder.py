@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -57,13 +58,17 @@ def folder_files(root: Path, configuration: str | None, split: str | None, suffi
 
 def _below(root: Path) -> Iterator[Path]:
     """Yield everything below a folder, as long as it is as much as a dataset may be."""
-    for count, path in enumerate(root.rglob("*")):
-        if count == MOST:
-            raise UserError(
-                f"path must be a file, or a folder with at most {MOST:,} files and folders below it, got {root}, which "
-                "has more"
-            )
-        yield path
+    count = 0
+    # Not rglob, which raises when a folder is removed while it looks.
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            count += 1
+            if count > MOST:
+                raise UserError(
+                    f"path must be a file, or a folder with at most {MOST:,} files and folders below it, got {root}, "
+                    "which has more"
+                )
+            yield Path(folder, name)
 
 
 def split_of(path: Path) -> str | None:
