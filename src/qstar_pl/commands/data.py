@@ -2,8 +2,8 @@
 
 Rows that are left out are counted by reason, with the first place of each.
 
-    qstar data --path tiny --examples 2
-    qstar data --path rows.jsonl --adapter PromptResponse
+    qstar data --path tiny --adapter TinyWorld --examples 2
+    qstar data --path rows.jsonl --adapter PromptResponse --max_rows 100
     qstar data --adapter.help
 """
 
