@@ -222,12 +222,17 @@ def unknown_files(document: Path) -> list[str]:
     return unknown
 
 
+OF_ANOTHER_PROJECT = ("coming_from_trl.md",)
+"""Documents in which options and keys of another project stand beside ours."""
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_names_in_backticks_exist(document: Path) -> None:
-    assert unknown_options(document) == []
     assert unknown_classes(document) == []
-    assert unknown_keys(document) == []
     assert unknown_files(document) == []
+    if name_of(document) not in OF_ANOTHER_PROJECT:
+        assert unknown_options(document) == []
+        assert unknown_keys(document) == []
 
 
 @pytest.mark.parametrize(
