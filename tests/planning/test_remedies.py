@@ -13,7 +13,15 @@ from qstar_pl.planning.configured import _Hollow
 from qstar_pl.planning.memory import GIB, Models, Run
 from qstar_pl.planning.plan import Plan
 from qstar_pl.planning.printing import duration, lines, size
-from qstar_pl.planning.remedies import Adapters, Checkpointing, MicroBatches, MoreShards, SmallerBatch, remedies
+from qstar_pl.planning.remedies import (
+    Adapters,
+    Checkpointing,
+    MicroBatches,
+    MoreShards,
+    SmallerBatch,
+    Streamed,
+    remedies,
+)
 from qstar_pl.planning.workload import Workload
 
 SIZES = {"n_embd": 256, "n_layer": 4, "n_head": 4, "n_positions": 128, "vocab_size": 640}
@@ -68,6 +76,16 @@ def test_more_gpus_shards_checkpoints_and_adapters(plan: Plan) -> None:
     assert adapted is not None
     assert adapted.plan.phases["always"]["optimizer state"] < tight.phases["always"]["optimizer state"] / 10
     assert Adapters().of(adapted.plan) is None
+
+
+def test_streaming_does_not_undo_the_options_of_the_strategy(plan: Plan) -> None:
+    sharded = replace(plan, run=replace(plan.run, sharding=Sharding()))
+    for remedy, words in ((Streamed(), ()), (Streamed(named=False), ("--trainer.strategy=FSDP2Strategy",))):
+        changed = remedy.of(sharded)
+        assert changed is not None
+        assert changed.words == (*words, "--trainer.strategy.gathering=streamed")
+        assert not changed.plan.run.gathered
+    assert Streamed().of(plan) is None
 
 
 def test_each_kind_once_what_fits_first_else_together(plan: Plan) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from qstar_pl.cli.trainer import TrainerCLI
+from qstar_pl.distributed import FSDP2Strategy
 from qstar_pl.methods import PPO
 from qstar_pl.planning.cluster import Cluster
 from qstar_pl.planning.configured import models_of, run_of
 from qstar_pl.planning.plan import Plan
-from qstar_pl.planning.remedies import Changed, MicroBatches, SmallerBatch, remedies
+from qstar_pl.planning.remedies import Changed, MicroBatches, SmallerBatch, Streamed, remedies
 from qstar_pl.planning.shapes import Shape
 from qstar_pl.planning.stand_ins import put_stand_ins
 from qstar_pl.planning.workload import workload
@@ -78,5 +79,6 @@ def read_plan(
     accumulate = int(settings.accumulate_grad_batches or 1)
     plan = Plan(models_of(module), run_of(settings, module, cluster), work, cluster, accumulate)
     smaller = MicroBatches() if isinstance(module, PPO) else SmallerBatch(cli.datamodule.batch_size)
-    changes = [] if plan.fits else remedies(plan, smaller)
+    named = plan.run.sharding is None or isinstance(settings.strategy, FSDP2Strategy)
+    changes = [] if plan.fits else remedies(plan, smaller, Streamed(named))
     return Planned(plan, settings.max_steps if settings.max_steps != -1 else None, changes, cli.notices)

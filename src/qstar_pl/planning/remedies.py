@@ -121,13 +121,15 @@ def _doubled(nodes: int, gpus: int) -> tuple[int, int]:
 class Streamed(Remedy):
     """No whole model on a process while answers are drawn; many exchanges instead."""
 
+    named: bool = True
+    """Whether the configuration, or another change, says FSDP2Strategy; to say it again would undo its options."""
+
     def of(self, plan: Plan) -> Changed | None:
         """See `Remedy.of`."""
         if plan.run.sharding is None or not plan.run.gathered or not plan.work.drawn:
             return None
-        return Changed(
-            (STRATEGY, "--trainer.strategy.gathering=streamed"), replace(plan, run=replace(plan.run, gathered=False))
-        )
+        words = (*(() if self.named else (STRATEGY,)), "--trainer.strategy.gathering=streamed")
+        return Changed(words, replace(plan, run=replace(plan.run, gathered=False)))
 
 
 @dataclass(frozen=True)
@@ -149,15 +151,16 @@ class Adapters(Remedy):
         return Changed(words, replace(plan, models=replace(plan.models, policy=adapted)))
 
 
-def remedies(plan: Plan, smaller: Remedy) -> Sequence[Changed]:
+def remedies(plan: Plan, smaller: Remedy, streamed: Remedy = Streamed()) -> Sequence[Changed]:
     """Return changes that lower the peak, one kind each; last, if none alone is enough, what fits together.
 
     Args:
         plan: one that does not fit.
         smaller: what makes its batches smaller.
+        streamed: what draws answers without whole models.
 
     """
-    kinds = (Checkpointing(), smaller, Streamed(), MoreShards(), Adapters())
+    kinds = (Checkpointing(), smaller, streamed, MoreShards(), Adapters())
     found = [changed for kind in kinds if (changed := kind.of(plan)) is not None]
     found = sorted((one for one in found if one.plan.peak[1] < plan.peak[1]), key=lambda one: not one.plan.fits)
     if any(one.plan.fits for one in found):
@@ -165,7 +168,7 @@ def remedies(plan: Plan, smaller: Remedy) -> Sequence[Changed]:
     words: list[str] = []
     together = plan
     # Once sharded by more GPUs, blocks can be run again, and streamed.
-    for kind in (*kinds[:-1], Checkpointing(), Streamed(), kinds[-1]):
+    for kind in (*kinds[:-1], Checkpointing(), streamed, kinds[-1]):
         changed = kind.of(together)
         if changed is not None and changed.plan.peak[1] < together.peak[1]:
             words += changed.words
