@@ -76,7 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(f"notice: {line}", markup=False, highlight=False, soft_wrap=True)
     write_text(folder / "analysis.json", json.dumps(analysis, indent=2, ensure_ascii=False) + "\n")
     write_text(folder / "analysis.md", markdown(analysis, figures.names))
-    console.print(f"written: {folder}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"written: {folder} (tables: analysis.md; {len(figures)} figures)",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
     return 0
 
 

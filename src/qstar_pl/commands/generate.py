@@ -12,6 +12,7 @@ run goes on, all is in OUTPUT.jsonl.work/.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -153,6 +154,8 @@ def generate(given: dict[str, Any], signals: StopSignals) -> int:
     )
     if run.is_global_zero:
         print(summary(run))
+        if run.complete:
+            print(f"  look at it:  qstar analyze {shlex.quote(str(run.output))}")
     return 0 if run.complete else 1
 
 
