@@ -12,6 +12,7 @@ def test_generate_then_analyze(qstar):
     assert code == 0, err
     assert "data/out.jsonl: 20 rows" in out
     assert "samples/min" in out
+    assert out.splitlines()[-1] == "  look at it:  qstar analyze data/out.jsonl"
     code, out, err = qstar("generate", *WORDS, "--output=data/out.jsonl", "--device=cpu")
     assert code == 0, err
     assert "20 of them kept" in out

@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_text(folder / "analysis.json", json.dumps(analysis, indent=2, ensure_ascii=False) + "\n")
     write_text(folder / "analysis.md", markdown(analysis, figures.names))
     console.print(
-        f"written: {folder} (tables: analysis.md; {len(figures)} figures)",
+        f"written: {folder} (tables: analysis.md; figures: {len(figures.names)})",
         markup=False,
         highlight=False,
         soft_wrap=True,
