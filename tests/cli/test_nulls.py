@@ -32,7 +32,7 @@ Call = Callable[..., tuple[int, str, str]]
         ("fit --model=null", "--model: expected a class, got null"),
         ("test --data=null", "--data: expected a class, got null"),
         ("fit --model.sampler.alpha=null", "--model.sampler.alpha: expected one of "),
-        ("fit --model.reward=null", "reward must be given for QStar"),
+        ("fit --model.reward=null", "model.reward must be given for QStar"),
     ],
 )
 def test_one_line(words: str, line: str, qstar: Call) -> None:
