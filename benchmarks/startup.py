@@ -101,8 +101,8 @@ def main() -> None:
     parser.add_argument("--baseline", type=Path, help="another checkout, measured beside this one")
     given = parser.parse_args()
     checkouts = [HERE, *([given.baseline.resolve()] if given.baseline else [])]
-    files = (HERE / "src/qstar_pl/commands").glob("[a-z]*.py")
-    commands = sorted(file.stem.replace("_", "-") for file in files)
+    known = [{file.stem for file in (one / "src/qstar_pl/commands").glob("[a-z]*.py")} for one in checkouts]
+    commands = sorted(stem.replace("_", "-") for stem in set.intersection(*known))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)

@@ -84,7 +84,7 @@ class ArrowFile:
 
     def column(self, name: str) -> NDArray[Any]:
         """Return a column of numbers as a whole, copied."""
-        parts = [_numbers(batch.column(name)) for batch in self.batches]
+        parts = [values_of(batch.column(name)) for batch in self.batches]
         if any(part.dtype == object for part in parts):
             raise ValueError(f"{self.path} has a row without {name}")
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
@@ -126,10 +126,15 @@ class ArrowFile:
         return copy
 
 
-def _numbers(column: arrow.Array) -> NDArray[Any]:
-    # `to_numpy` imports pandas, if it is installed, which takes as long as reading 100,000 rows.
-    plain = column.null_count == 0 and not arrow.types.is_boolean(column.type)
-    return np.from_dlpack(column) if plain else column.to_numpy(zero_copy_only=False)
+def values_of(column: arrow.Array) -> NDArray[Any]:
+    """Return a column's values, without a copy where it can be; `to_numpy` would import pandas if it is installed."""
+    if column.null_count:
+        values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        return values
+    if arrow.types.is_boolean(column.type):  # bits, which NumPy does not have
+        column = column.cast(arrow.uint8())
+        return np.from_dlpack(column).astype(bool)
+    return np.from_dlpack(column)
 
 
 def _again(path: Path, schema: arrow.Schema) -> ArrowFile:

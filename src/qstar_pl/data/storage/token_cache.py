@@ -14,7 +14,7 @@ import pyarrow as arrow  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from qstar_pl.data.reading.rejected import RowRejected
-from qstar_pl.data.storage.arrow_file import UNUSABLE, ArrowFile, ArrowWriter, lists
+from qstar_pl.data.storage.arrow_file import UNUSABLE, ArrowFile, ArrowWriter, lists, values_of
 from qstar_pl.data.storage.encoded_rows import Columns, EncodedRows
 from qstar_pl.data.storage.examples import Examples
 from qstar_pl.data.text.chat import Dialogues
@@ -132,7 +132,7 @@ def _fetch(opened: ArrowFile, examples: Examples, number: int) -> Encoded:
 
 def _ids(column: Any, at: int) -> Ids | None:
     found = column[at].values
-    return None if found is None else found.to_numpy()  # a view of the file's data, not a copy
+    return None if found is None else values_of(found)  # a view of the file's data, not a copy
 
 
 def _fits(opened: ArrowFile, found: Tokenized, examples: Examples) -> bool:
@@ -151,10 +151,10 @@ def _fits(opened: ArrowFile, found: Tokenized, examples: Examples) -> bool:
         expected = (np.ones(batch.num_rows, bool), (answers & 1) > 0, (answers & 2) > 0)
         for name, wanted in zip(TEXTS, expected, strict=True):
             column = batch.column(name)
-            ids = column.values.to_numpy(zero_copy_only=False)
+            ids = values_of(column.values)
             if ids.dtype != np.int32 or (len(ids) and int(ids.min()) < 0):
                 return False
-            if not np.array_equal(column.is_valid().to_numpy(zero_copy_only=False), wanted):
+            if not np.array_equal(values_of(column.is_valid()), wanted):
                 return False
         opened.forget()
     return True
