@@ -233,4 +233,4 @@ def test_fit_and_data_choose_alike_and_count_alike(model: str, row: dict[str, ob
     assert "1 left out: the row holds half of a surrogate pair" in report
     code, _, err = qstar("fit", *options, "--data.max_left_out=0.1")
     assert code == 2
-    assert err.splitlines()[-1].startswith("error: max_left_out must be at least 0.143, the share of x.jsonl")
+    assert err.splitlines()[-1].startswith("error: data.max_left_out must be at least 0.143, the share of x.jsonl")

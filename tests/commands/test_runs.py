@@ -59,8 +59,8 @@ def test_show(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_mistakes(isolated: Path) -> None:
-    with pytest.raises(UserError, match="folder must be one in which runs lie, got runs"):
-        main([])
+    with pytest.raises(UserError, match="folder must be one in which runs lie, got elsewhere"):
+        main(["elsewhere"])
     (isolated / "runs").mkdir()
     with pytest.raises(UserError, match="limit must"):
         main(["--limit=-1"])
@@ -78,3 +78,8 @@ assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_before_the_first_run(isolated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (main([]), main(["--json"])) == (0, 0)
+    assert capsys.readouterr().out == "no runs in runs yet: qstar fit begins one\n[]\n"

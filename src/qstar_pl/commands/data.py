@@ -2,7 +2,7 @@
 
 Rows that are left out are counted by reason, with the first place of each.
 
-    qstar data --path tiny --adapter TinyWorld --examples 2
+    qstar data --path tiny --examples 2
     qstar data --path rows.jsonl --adapter PromptResponse --max_rows 100
     qstar data --adapter.help
 """

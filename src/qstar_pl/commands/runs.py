@@ -91,6 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return show(words[1:])
     given = parser().parse_args(words)
     at_least(0, limit=given.limit)
+    if not given.folder.exists() and given.folder == Path(RUNS):
+        print("[]" if given.json else f"no runs in {RUNS} yet: qstar fit begins one")
+        return 0
     if not given.folder.is_dir():
         raise UserError(f"folder must be one in which runs lie, got {given.folder}, which is none")
     since = {} if given.since is None else {"since": time_since(given.since)}

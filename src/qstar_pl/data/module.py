@@ -178,8 +178,7 @@ class RLHFDataModule(LightningDataModule):
 
     def _source(self) -> RowSource:
         if self._resolved is None:
-            default = TinyWorld() if self.path == "tiny" else Auto()
-            self._resolved = (self.adapter or default).resolve(self.path, self.split)
+            self._resolved = (self.adapter or Auto()).resolve(self.path, self.split)
         return self._resolved
 
     def _tokenizer(self) -> PreTrainedTokenizerBase:

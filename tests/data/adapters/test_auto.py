@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qstar_pl.data import Auto, Messages, PromptResponse
+from qstar_pl.data import Auto, Messages, PromptResponse, TinyWorld
 from qstar_pl.errors import UserError
 
 PROMPTS = ("prompt", "question", "instruction", "input", "text", "problem")
@@ -16,6 +16,11 @@ def choose(*columns, **values):
 def write(file, rows):
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(file)
+
+
+def test_the_embedded_dataset_has_its_own_adapter():
+    assert Auto().resolve("tiny") == TinyWorld()
+    assert Auto().read("tiny", max_rows=3).read == 3
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)

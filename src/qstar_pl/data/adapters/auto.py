@@ -26,6 +26,7 @@ from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.adapters.shp import SHP
 from qstar_pl.data.adapters.squad import SQuAD
 from qstar_pl.data.adapters.table import Claim, Table
+from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.adapters.tldr import TLDR
 from qstar_pl.data.adapters.webgpt import WebGPT
 from qstar_pl.data.adapters.wmt import WMT
@@ -40,6 +41,8 @@ CANDIDATES: tuple[type[Adapter], ...] = (
     *(HHRLHF, Messages, PromptResponse, ImplicitPrompt),
 )
 """The adapters that are asked, in this order: among equally sure ones, the first reads."""
+EMBEDDED = "tiny"
+"""The path that stands for the dataset which comes with the package."""
 HEAD, STEP, REACH = 1000, 100, 50_000
 """Detection looks at the first HEAD rows and every STEP-th of the next REACH, whatever `max_rows` says."""
 
@@ -95,6 +98,8 @@ class Auto(Adapter):
 
     def resolve(self, path: str, split: str | None = None) -> Adapter:
         """Return the adapter that fits the rows and print the choice; itself, where there is no row to go by."""
+        if path == EMBEDDED:
+            return TinyWorld()
         stream = self.rows(path, split)
         sample = [*islice(stream, HEAD), *islice(stream, 0, REACH, STEP)]
         rows = [row for _, row in sample if not isinstance(row, Unreadable)]
