@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -119,22 +117,6 @@ def test_sigterm_exits_with_143(capsys: pytest.CaptureFixture) -> None:
 @pytest.mark.parametrize(("code", "expected"), [(None, 0), (0, 0), (3, 3)])
 def test_exit_codes_pass_through(code: int | None, expected: int) -> None:
     assert one_line_errors(raising(SystemExit(code))) == expected
-
-
-def test_a_closed_pipe_is_silent() -> None:
-    """As of `qstar configs | head -1`: what is short enough for the pipe shows its end only when it is flushed."""
-    for words in (["configs"], ["--help"], ["configs", "--help"]):
-        command = [sys.executable, "-m", "qstar_pl", *words]
-        reading, writing = os.pipe()
-        os.close(reading)
-        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
-        os.close(writing)
-        assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_another_pipe_is_no_matter_of_the_reader() -> None:
-    with pytest.raises(BrokenPipeError):
-        one_line_errors(raising(BrokenPipeError()))
 
 
 @pytest.mark.parametrize(

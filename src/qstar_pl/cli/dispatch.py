@@ -17,6 +17,7 @@ from pathlib import Path
 from qstar_pl import __version__
 from qstar_pl.cli.errors import one_line_errors
 from qstar_pl.cli.help_pages import shown
+from qstar_pl.cli.readerless import outlive_readers
 from qstar_pl.cli.words import command_among
 from qstar_pl.errors import UserError
 from qstar_pl.spelling import make_printable
@@ -133,6 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        outlive_readers()
     make_printable()
     if "" not in sys.path:
         sys.path.append("")  # finds classes in the user's own files; last, so that they hide no installed package

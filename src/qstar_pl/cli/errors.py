@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import select
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -47,8 +46,7 @@ def say(message: str) -> None:
 def one_line_errors(run: Callable[[], int], words: Sequence[str] = ()) -> int:
     """Call `run` and return its exit code; a mistake that the user can fix becomes one line and exit code 2.
 
-    Where what is printed has no reader any more (`| head`), the command ends silently, with 0. Anything else is a bug,
-    of this project or of a user's own class, and keeps its traceback.
+    Anything else is a bug, of this project or of a user's own class, and keeps its traceback.
 
     Args:
         run: what the command does.
@@ -56,29 +54,9 @@ def one_line_errors(run: Callable[[], int], words: Sequence[str] = ()) -> int:
 
     """
     try:
-        code = _exit_code(run, words)
-        sys.stdout.flush()  # else it would show when Python ends, in words of its own
+        code = run()
+        sys.stdout.flush()  # while an error of the last lines can still be said
         return code
-    except BrokenPipeError:
-        if not _reader_is_gone():
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer
-        return 0
-
-
-def _reader_is_gone() -> bool:
-    """Return whether nobody reads this process's standard output any more."""
-    try:
-        poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)
-        return any(event & select.POLLERR for _, event in poll.poll(0))
-    except (OSError, ValueError, AttributeError):  # no file, closed, or no `poll` on this system
-        return False
-
-
-def _exit_code(run: Callable[[], int], words: Sequence[str]) -> int:
-    try:
-        return run()
     except KeyboardInterrupt:
         return _interrupted()
     except SystemExit as stop:
@@ -88,16 +66,11 @@ def _exit_code(run: Callable[[], int], words: Sequence[str]) -> int:
         if type(stop).__name__ == "SIGTERMException":  # Lightning's, which has no code
             print("\nterminated", file=sys.stderr, flush=True)
             return TERMINATED
-        # rich turns a closed pipe into exit(1), after it has turned standard output to nowhere.
-        if isinstance(stop.__context__, BrokenPipeError):
-            return 0
         if isinstance(stop.code, str):
             say(stop.code)
             return MISTAKE
         return int(stop.code or 0)
     except Exception as error:
-        if any(isinstance(link, BrokenPipeError) for link in chain(error)) and _reader_is_gone():
-            raise BrokenPipeError from error
         message = explain(error, words)
         if message is None or debugging():
             raise
