@@ -134,7 +134,7 @@ def test_experiment_runs_one_batch_of_everything(file: Path, hh_rows: Path, qsta
 def test_hh_rlhf_smoke_with_another_method(hh_rows: Path, qstar: Call) -> None:
     code, out, err = qstar(*words_for(CONFIGS / "experiment" / "hh_rlhf_smoke.yaml", hh_rows), "--model=DPO")
     assert code == 0, err
-    assert "model: DPO" in out
+    assert "  method     DPO\n" in out
 
 
 def test_hh_rlhf_smoke_on_real_rows(real_data: Path, qstar: Call) -> None:

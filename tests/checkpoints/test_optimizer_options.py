@@ -23,8 +23,10 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
+from qstar_pl.checkpoints.optimizer_options import check_options
 from qstar_pl.errors import UserError
 from qstar_pl.methods import DPO, LEDPO, SFT
+from qstar_pl.optim import Lion
 from qstar_pl.optim.schedules import CosineWithWarmup, LinearWithWarmup
 
 HALF, WHOLE = 3, 6
@@ -250,3 +252,34 @@ def test_a_rate_that_was_zero_can_become_another(tmp_path: Path) -> None:
     train(WHOLE, partial(SGD, lr=0.0), plateau(), method=DPO, callbacks=[SaveAt("before", path)], **VALIDATING)
     resumed = train(WHOLE, partial(SGD, lr=1e-3), plateau(), method=DPO, ckpt=str(path), **VALIDATING)
     assert 0 < resumed.optimizers[0].param_groups[0]["lr"] <= 1e-3
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda p: AdamW(p, lr=-1.0), "Invalid learning rate: -1.0"),
+        (lambda p: AdamW(p, lr=math.inf), "learning rate inf"),
+        (lambda p: Adam(p, betas=(2.0, 0.9)), "Invalid beta"),
+        (lambda p: Lion(p, lr=0.0), "lr must be positive"),
+    ],
+)
+def test_options_out_of_range_are_found_before_there_is_a_model(build: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_options(build)
+
+
+def test_what_only_the_real_parameters_can_tell_is_left_to_them() -> None:
+    def of_matrices(parameters: Any) -> SGD:
+        raise ValueError("this optimizer trains vectors")
+
+    check_options(of_matrices)
+    check_options(lambda p: AdamW(p, lr=0.0))
+
+
+def test_a_fit_with_a_bad_rate_reads_nothing() -> None:
+    module = SFT(policy=small_model(0), optimizer=lambda p: AdamW(p, lr=-1.0))
+    data = TinyData(batch_size=2)
+    trainer = Trainer(accelerator="cpu", max_steps=1, logger=False, enable_checkpointing=False)
+    with pytest.raises(UserError, match="Invalid learning rate"):
+        trainer.fit(module, data)
+    assert not hasattr(data, "report")

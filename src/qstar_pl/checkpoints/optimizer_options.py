@@ -175,6 +175,26 @@ def _built(argument: str, build: Callable[[Any], Any], over: Any) -> Any:
     return built
 
 
+def check_options(build: Callable[[Any], Any]) -> None:
+    """Check an optimizer's own options on a small parameter, before models are loaded.
+
+    What needs the model's own parameters, or an accelerator, is left to the optimizer that trains.
+
+    Raises:
+        UserError: if an option is out of its range.
+
+    """
+    try:
+        _built("optimizer", build, [torch.nn.Parameter(torch.zeros(2, 2))])
+    except UserError as error:
+        # torch's optimizers say "Invalid learning rate: -1.0"; other complaints may be of the parameter.
+        cause = error.__cause__
+        if cause is None or isinstance(cause, UserError) or str(cause).startswith("Invalid "):
+            raise
+    except Exception:
+        return
+
+
 def _without(group: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     return {name: value for name, value in group.items() if name not in names}
 

@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 import torch
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.checkpoints.optimizer_options import Fresh
+from qstar_pl.checkpoints.optimizer_options import Fresh, check_options
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
 from qstar_pl.evaluation.metrics import POLICY_METRICS, Measurements, Metric
@@ -74,6 +75,8 @@ class RLHFModule(LightningModule):
 
     def configure_callbacks(self) -> Sequence[Callback]:
         """Return what goes with every method; a subclass that has callbacks of its own adds them."""
+        if self.trainer.state.fn == TrainerFn.FITTING:  # the first hook of a fit: nothing is read or loaded yet
+            check_options(self.optimizer)
         # Lightning asks in every stage, and would announce that a second one replaces the first.
         return [] if self.resume in self.trainer.callbacks else [self.resume]  # type: ignore[attr-defined]
 
