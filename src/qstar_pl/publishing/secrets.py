@@ -10,16 +10,24 @@ from pathlib import Path
 HIDDEN = "***"
 _SECRET_OPTION = re.compile(r"(?:^|[._-])(?:\w*(?:token|secret|password|passwd|credential)|(?:api|access)_?key)$", re.I)
 _TOKEN_COUNTS = re.compile(r"tokens$", re.I)
-_SECRET_VALUE = re.compile(
-    r"\b(?:hf|sk|ghp|gho|github_pat|xox[bp])[_-][A-Za-z0-9_-]{8,}|(?<=://)[^/\s@:]+:[^/\s@]+(?=@)"
+_SECRET_VALUE = re.compile(r"\b(?:hf|sk|ghp|gho|github_pat|xox[bp])[_-][A-Za-z0-9_-]{8,}|(?<=://)[^/\s@]+(?=@)")
+_NAMED_VALUE = re.compile(
+    r"""(?P<name>(?:token|secret|password|passwd|credential|(?:api|access)_?key)["']?\s*[:=]\s*)"""
+    r"""(?:"[^"]*"|'[^']*'|[^\s"',;)}\]]+)""",
+    re.I,
 )
+"""An argument of a class, as in Judge(api_key=abc) or {"api_key": "abc"}."""
 
 
 def shown(text: str) -> str:
-    """Return a text with `~` for the home folder, and `***` for whatever looks like a token or a password in a URL."""
+    """Return a text with `~` for the home folder, and `***` for secrets.
+
+    Those are what looks like a token, what stands before the @ of a URL, and the value of a name such as api_key.
+    """
     home = str(Path.home())
-    text = _SECRET_VALUE.sub(HIDDEN, text)
-    return text if home in ("", "/") else re.sub(rf"{re.escape(home)}(?=/|$|['\"\s,)])", "~", text)
+    text = _NAMED_VALUE.sub(rf"\g<name>{HIDDEN}", _SECRET_VALUE.sub(HIDDEN, text))
+    # Not within another path or name: /home/me is no part of /mnt/home/me or /home/me2.
+    return text if home in ("", "/") else re.sub(rf"(?<![\w./~-]){re.escape(home)}(?![\w-]|\.\w)", "~", text)
 
 
 def shown_command(words: Sequence[str]) -> str:
