@@ -140,7 +140,8 @@ def _fingerprints(data: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _measured(checkpoint: Path, step: int) -> tuple[Mapping[str, float], int | None]:
-    for folder in (checkpoint.parent.parent, checkpoint.parent):
+    near = checkpoint.absolute().parent  # of a relative path, "." would be its own parent
+    for folder in (near.parent, near):
         try:
             rows = read_metrics(folder / "metrics.csv").rows
         except UserError:
