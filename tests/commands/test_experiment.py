@@ -107,6 +107,24 @@ def test_what_is_wrong_with_a_configuration_is_found_once(configs: list[str], ru
     assert "failed: one, seed 0: not a valid configuration" in capsys.readouterr().err
 
 
+def test_a_configuration_that_is_edited_while_it_runs_is_run_again(
+    configs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+
+    def run(planned: Planned) -> SeedResult:
+        ran.append(f"{planned.name} {planned.seed}")
+        planned.config.write_text("name: edited\n")
+        return result(planned.seed)
+
+    monkeypatch.setattr(experiment, "runner", lambda: run)
+    assert main(configs) == 0
+    assert len(ran) == 4
+    ran.clear()
+    assert main(configs) == 0
+    assert ran == ["one 0", "two 0"], "the second seeds ran with the edited files"
+
+
 def test_names_must_differ(configs: list[str]) -> None:
     Path("more").mkdir()
     Path("more/one.yaml").write_text("")

@@ -19,22 +19,34 @@ def planned(tmp_path: Path) -> Planned:
 def test_a_result_comes_back_whole(planned: Planned) -> None:
     assert planned.kept() is None
     nan = replace(result(3, 0.5, float("inf")), seconds=1.5)
-    planned.keep(nan)
+    planned.keep(nan, planned.fingerprint())
     assert planned.kept() == nan
 
 
 def test_of_another_run_it_does_not(planned: Planned) -> None:
-    planned.keep(result(3, 0, 1))
+    before = planned.fingerprint()
+    planned.keep(result(3, 0, 1), before)
     assert replace(planned, overrides=()).kept() is None
     assert replace(planned, config=planned.config.parent / "parts" / "model.yaml").kept() is None
     (planned.config.parent / "parts" / "model.yaml").write_text("class_path: PPO\n")
-    planned.keep(result(3, 0, 1))  # edited while it ran
-    assert replace(planned).kept() is None
+    planned.keep(result(3, 0, 1), before)  # edited while it ran
+    assert planned.kept() is None
+
+
+@pytest.mark.parametrize("word", ["--trainer=longer.yaml", "longer.yaml"])
+def test_files_that_its_words_name_count(planned: Planned, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(planned.config.parent)
+    Path("longer.yaml").write_text("max_steps: 2\n")
+    planned = replace(planned, overrides=("--trainer", word))
+    planned.keep(result(3, 0, 1), planned.fingerprint())
+    assert planned.kept() is not None
+    Path("longer.yaml").write_text("max_steps: 3\n")
+    assert planned.kept() is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"fingerprint": "MARK"}', '{"fingerprint": "MARK", "result": 3}'])
 def test_damage_is_no_result(planned: Planned, text: str) -> None:
-    planned.keep(result(3, 0, 1))
+    planned.keep(result(3, 0, 1), planned.fingerprint())
     mark = json.loads(planned.result.read_text())["fingerprint"]
     planned.result.write_text(text.replace("MARK", mark))
     assert planned.kept() is None

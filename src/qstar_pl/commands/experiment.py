@@ -29,7 +29,7 @@ from qstar_pl.experiments.comparison import COSTS, Results, as_csv, as_markdown,
 from qstar_pl.experiments.comparison_figure import save_comparison
 from qstar_pl.experiments.kept import Planned, time_left
 from qstar_pl.experiments.seeds import SeedResult
-from qstar_pl.files import replacing
+from qstar_pl.files import write_text
 from qstar_pl.run_folders.table import span
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def run_all(progress: Progress) -> None:
         print(progress.heading(number), flush=True)
         run_one = run_one or runner()
         try:
+            fingerprint = run.fingerprint()
             result = run_one(run)
         except FAILURES as error:
             if isinstance(error, SystemExit):
@@ -143,7 +144,7 @@ def run_all(progress: Progress) -> None:
                 wrong.add(run.name)  # its other seeds get the same words
             progress.failed.append(f"{run.name}, seed {run.seed}: {said(error)}")
             continue
-        run.keep(result)
+        run.keep(result, fingerprint)
         progress.ended[run] = result
 
 
@@ -180,8 +181,7 @@ def write(results: Results, folder: Path) -> None:
         ("results.csv", as_csv(results)),
         ("results.md", as_markdown(results)),
     ):
-        with replacing(folder / name) as beside:
-            beside.write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
 
 
 def report(progress: Progress, folder: Path) -> int:

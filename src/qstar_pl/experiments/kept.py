@@ -7,17 +7,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from qstar_pl import __version__
 from qstar_pl.experiments.seeds import SeedResult
-from qstar_pl.files import replacing
+from qstar_pl.files import write_text
 
 RESULT = "result.json"
 """In the folder of each run, written when it has finished."""
-_NAMED_FILE = re.compile(r"[^\s'\"\[\],]+\.ya?ml")
+_NAMED_FILE = re.compile(r"[^\s'\"\[\],=]+\.ya?ml")
 
 
 @dataclass(frozen=True)
@@ -41,30 +40,34 @@ class Planned:
         """The file of its result."""
         return self.folder / f"seed_{self.seed}" / RESULT
 
-    @cached_property
     def fingerprint(self) -> str:
-        """What changes whenever the run would be another: its configuration with all files that it names.
+        """Return what changes whenever the run would be another: its words, with the contents of all files they name.
 
-        Read once, so that a file that is edited while the run goes on does not pass for what it ran with.
+        Raises:
+            OSError: if one of them cannot be read.
+
         """
         text = json.dumps([__version__, self.seed, self.overrides])
         digest = hashlib.sha256(text.encode())
-        for file in _with_named(self.config):
+        for file in (*_with_named(self.config), *_named_in("\n".join(self.overrides), Path())):
             digest.update(b"\0" + file.read_bytes())
         return digest.hexdigest()
 
-    def keep(self, result: SeedResult) -> None:
-        """Write the result of the run."""
-        self.result.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self.result) as beside:
-            text = json.dumps({"fingerprint": self.fingerprint, "result": asdict(result)})
-            beside.write_text(text + "\n", encoding="utf-8")
+    def keep(self, result: SeedResult, fingerprint: str) -> None:
+        """Write the result of the run.
+
+        Args:
+            result: of the run.
+            fingerprint: from before it began, since its files may be edited while it goes on.
+
+        """
+        write_text(self.result, json.dumps({"fingerprint": fingerprint, "result": asdict(result)}) + "\n")
 
     def kept(self) -> SeedResult | None:
         """Return the result of an earlier run of the same kind; None if there is none."""
         try:
             stored = json.loads(self.result.read_text(encoding="utf-8"))
-            return _result(stored["result"]) if stored["fingerprint"] == self.fingerprint else None
+            return _result(stored["result"]) if stored["fingerprint"] == self.fingerprint() else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none yet, or not what this wrote
             return None
 
@@ -90,9 +93,15 @@ def _with_named(config: Path, seen: frozenset[Path] = frozenset()) -> Iterator[P
     if config.resolve() in seen:
         return
     yield config
-    for name in _NAMED_FILE.findall(config.read_text(encoding="utf-8", errors="replace")):
-        if (named := config.parent / name).is_file():
-            yield from _with_named(named, seen | {config.resolve()})
+    text = config.read_text(encoding="utf-8", errors="replace")
+    yield from _named_in(text, config.parent, seen | {config.resolve()})
+
+
+def _named_in(text: str, folder: Path, seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield the files that a text names by paths from a folder on, with those that they refer to."""
+    for name in _NAMED_FILE.findall(text):
+        if (named := folder / name).is_file():
+            yield from _with_named(named, seen)
 
 
 def _result(stored: Mapping[str, Any]) -> SeedResult:
