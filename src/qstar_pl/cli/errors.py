@@ -204,16 +204,19 @@ def _explain_os(error: OSError, words: Sequence[str]) -> str | None:
 
 
 def _naming(path: Path, words: Sequence[str]) -> Option | None:
-    """Return the option whose value leads to a file: it is that, is in it, is a folder on the way, or is beside it."""
-    path = path.absolute()
-    for one in options(words):
-        if not one.name or not one.value:
-            continue
-        given = Path(one.value).absolute()
-        beside = path.parent == given.parent and given.name in path.name  # as what is not finished is called
-        if beside or path.is_relative_to(given) or given.is_relative_to(path):
-            return one
-    return None
+    """Return the option whose value leads to a file: it is that, is beside it, is in it, or is a folder on the way."""
+    path, here = path.absolute(), Path.cwd()
+    given = [(one, Path(one.value).absolute()) for one in options(words) if one.name and one.value]
+    # The nearest counts: a value such as 0, which is no path, must not take a file of this folder for its own.
+    ways: tuple[Callable[[Path], bool], ...] = (
+        lambda place: path == place,
+        # As what is not finished is called: .a.csv.unfinished, a.jsonl.work.
+        lambda place: path.parent == place.parent and path.name.lstrip(".").startswith(f"{place.name}."),
+        lambda place: path.is_relative_to(place),
+        # The working folder is on the way to every relative value, whatever it means.
+        lambda place: place.is_relative_to(path) and not here.is_relative_to(path),
+    )
+    return next((one for leads in ways for one, place in given if leads(place)), None)
 
 
 def _missing(line: str) -> str | None:
