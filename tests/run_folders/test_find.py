@@ -70,6 +70,11 @@ def test_a_folder_of_other_things_does_not_hide_a_run(root: Path, monkeypatch: p
     assert names(Path("runs"), "dpo") == ["dpo/version_0", "dpo/version_1"]
 
 
+def test_a_wildcard_that_is_none_names_nothing(root: Path) -> None:
+    with pytest.raises(UserError, match=r"^a run must be a folder, or the name of runs below .*, got \*\*dpox"):
+        names(root, "**dpox")
+
+
 def test_mistakes_name_the_nearest(root: Path) -> None:
     with pytest.raises(UserError, match=r"got dop; did you mean dpo\?"):
         names(root, "dop")

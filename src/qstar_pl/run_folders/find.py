@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatch
@@ -105,7 +106,8 @@ def _inside(path: Path) -> Found:
 def _expanded(word: str) -> Iterator[Path]:
     if any(sign in word for sign in _WILD):
         path = Path(word)
-        yield from Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path))
+        with suppress(ValueError):  # "**" beside other letters
+            yield from Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path))
 
 
 def _unknown(word: str, root: Path, folders: Sequence[Path]) -> str:
