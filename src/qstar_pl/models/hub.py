@@ -7,12 +7,14 @@ import socket
 import sys
 from functools import cache
 from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 from qstar_pl.errors import UserError
 
 PATIENCE_S = 3.0
 """How long an answer is waited for, in seconds."""
+_PORTS = {"http": 80, "socks5": 1080, "socks5h": 1080}
+"""Where an address names none; else 443."""
 _OFFLINE = ("couldn't connect to", "Couldn't reach", "offline mode", "OfflineMode", "LocalEntryNotFound")
 """What transformers and datasets say when they could not ask."""
 
@@ -49,10 +51,11 @@ def _address() -> tuple[str, int]:
     from huggingface_hub import constants
 
     url = urlsplit(constants.ENDPOINT)
-    proxy = getproxies().get(url.scheme)
-    if proxy is not None:
-        url = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    return url.hostname or "", url.port or (80 if url.scheme == "http" else 443)
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if proxy and not proxy_bypass(url.hostname or ""):
+        url = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
+    return url.hostname or "", url.port or _PORTS.get(url.scheme, 443)
 
 
 @cache
