@@ -313,9 +313,12 @@ class TrainerCLI(LightningCLI):
         if self.checkpoint is not None:
             # Loggers take the step from here; it is to be that of the weights, not 0.
             self.trainer.fit_loop.epoch_loop._batches_that_stepped = logged_step(self.checkpoint)
-        print(metric_lines(run(**{**kwargs, "verbose": False})), flush=True)
+        results = run(**{**kwargs, "verbose": False})
+        if not self.trainer.is_global_zero:
+            return
+        print(metric_lines(results), flush=True)
         logs = metrics_files(self.trainer.loggers)
-        if logs and self.trainer.is_global_zero and not getattr(self.trainer, "fast_dev_run", False):
+        if logs and not getattr(self.trainer, "fast_dev_run", False):
             print("\n".join(f"results: {path}" for path in logs), flush=True)
 
     def predict(self, **kwargs: Any) -> None:
