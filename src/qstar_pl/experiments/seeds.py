@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from qstar_pl.errors import UserError
+from qstar_pl.run_folders.metrics import NOT_METRICS, read_metrics
 from qstar_pl.run_folders.places import METRICS
 
 if TYPE_CHECKING:
@@ -52,13 +52,17 @@ class SeedResult:
 
 
 def read_series(metrics_csv: Path) -> Series:
-    """Read a CSVLogger's file into (step, value) pairs per metric."""
+    """Return the (step, value) pairs of every metric in a CSVLogger's file.
+
+    Raises:
+        UserError: if it cannot be read.
+
+    """
     series: Series = {}
-    with metrics_csv.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            for key, value in row.items():
-                if key not in {"step", "epoch"} and value:
-                    series.setdefault(key, []).append((int(row["step"]), float(value)))
+    for row in read_metrics(metrics_csv).rows:
+        for key, value in row.items():
+            if key not in NOT_METRICS:
+                series.setdefault(key, []).append((int(row["step"]), value))
     return series
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from qstar_pl.files import replacing
+from qstar_pl.files import write_text
 
 FINISHED = "finished.json"
 """Beside the checkpoints, once the closing validation is in metrics.csv."""
@@ -39,8 +39,7 @@ class Finished:
 
     def write(self, folder: Path) -> None:
         """Write it into a folder of checkpoints."""
-        with replacing(folder / FINISHED) as beside:
-            beside.write_text(json.dumps(asdict(self)) + "\n")
+        write_text(folder / FINISHED, json.dumps(asdict(self)) + "\n")
 
     def covers(self, max_steps: int, max_epochs: int | None) -> bool:
         """Return whether a run of this length (Lightning's limits; -1 or None: no limit) has nothing left to do."""

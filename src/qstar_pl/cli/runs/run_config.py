@@ -69,7 +69,7 @@ class RunConfig(SaveConfigCallback):
         if path.exists() and path.read_text(encoding="utf-8") == self._dumped():
             return
         with replacing(path) as beside:  # whole or not at all, also on a full disk
-            beside.write_text(self._dumped())
+            beside.write_text(self._dumped(), encoding="utf-8")
             keep_earlier(path)
 
     def _lock(self, trainer: Trainer, stage: str) -> None:
