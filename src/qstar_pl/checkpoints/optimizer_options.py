@@ -170,8 +170,8 @@ def _built(argument: str, build: Callable[[Any], Any], over: Any) -> Any:
         ) from error
     for group in getattr(built, "param_groups", ()):
         # torch's optimizers look for a negative rate only; an infinite one makes every weight NaN in one step.
-        if not math.isfinite(group.get("lr", 0.0)):
-            raise UserError(f"{argument} must suit the model's parameters and its own options: learning rate inf")
+        if not math.isfinite(rate := float(group.get("lr", 0.0))):
+            raise UserError(f"{argument} must suit the model's parameters and its own options: learning rate {rate}")
     return built
 
 
