@@ -170,7 +170,7 @@ def spans(document: Path) -> list[str]:
 
 SUFFIXES = ("md", "py", "json", "jsonl")
 NOT_OURS = {"seed_everything", "print_config", "local-dir", "logdir", "nnodes", "signal", "requeue"}
-"""Options of Lightning's parser, of huggingface-cli, tensorboard, torchrun and SLURM."""
+"""Options of Lightning's parser, of hf, tensorboard, torchrun and SLURM."""
 
 
 def unknown_options(document: Path) -> list[str]:
