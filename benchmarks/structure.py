@@ -30,6 +30,7 @@ ORDER = (
         "locks",
         "on_demand",
         "renamed",
+        "secrets",
         "spelling",
         "console",
         "figures",

@@ -81,3 +81,10 @@ def test_damage_is_a_notice(folder: Path) -> None:
     found = lines(folder)
     assert any(line.startswith("notice: ") and "config.yaml" in line for line in found)
     assert any("last.ckpt" in line for line in found)
+
+
+def test_secrets_are_not_printed(folder: Path) -> None:
+    (folder / "config.yaml").write_text(
+        CONFIG.replace("beta: 0.3", "reward: {class_path: own.Judge, init_args: {token: abc}}")
+    )
+    assert "    reward: Judge(token=***)" in lines(folder)

@@ -11,7 +11,7 @@ import yaml
 from qstar_pl import __version__
 from qstar_pl.models import FromCheckpoint
 from qstar_pl.publishing.facts import Facts
-from qstar_pl.publishing.secrets import shown
+from qstar_pl.secrets import shown
 
 PROJECT = "qstar-pl"
 _TASKS = {

@@ -20,7 +20,7 @@ from qstar_pl.models.tiny import belongs_to_package
 from qstar_pl.run_folders.metrics import read_metrics
 
 COMMANDS_KEY = "qstar_commands"
-"""Checkpoint key of the commands of a run, one after the other, as `publishing.secrets` shows them."""
+"""Checkpoint key of the commands of a run, one after the other, as `qstar_pl.secrets` shows them."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # it is, by __getattr__
 
 from qstar_pl.errors import UserError
-from qstar_pl.publishing.secrets import shown
+from qstar_pl.secrets import shown
 
 _REPOSITORY = re.compile(r"[^/\s]+/[^/\s]+")
 

@@ -20,6 +20,7 @@ from qstar_pl.run_folders.record import Record
 from qstar_pl.run_folders.saved import Saved, saved_in
 from qstar_pl.run_folders.settings import read_config
 from qstar_pl.run_folders.table import ABSENT, GAP, number, span, steps
+from qstar_pl.secrets import without_secrets
 
 TRAINER = "lightning.pytorch.Trainer"
 _PLACES = ("logger", "callbacks", "default_root_dir")
@@ -54,7 +55,8 @@ def details(
         config = read_config(run.folder)
     except UserError as error:
         return [*lines, f"notice: {error}", *_saved_lines(saved), *_metric_lines(run, wanted)]
-    lines += ["", "configuration, where it differs from the defaults:", *_differences(config, usual)]
+    lines += ["", "configuration, where it differs from the defaults:"]
+    lines += map(without_secrets, _differences(config, usual))
     return [*lines, *_saved_lines(saved), *_metric_lines(run, wanted), *_onward(run, config, saved)]
 
 

@@ -30,6 +30,16 @@ EXPECTED = {
 }
 
 
+def test_secrets_stay_here() -> None:
+    judge = {"class_path": "own.Judge", "init_args": {"api_key": "abc", "token": None, "url": "https://me:word@host"}}
+    assert flat({"reward": judge}) == {
+        "reward": "Judge",
+        "reward.api_key": "***",
+        "reward.token": None,
+        "reward.url": "https://***@host",
+    }
+
+
 def test_dots_for_nesting_and_classes_by_name() -> None:
     alpha = {"class_path": "a.FixedAlpha", "init_args": {"value": 0.3}}
     config = {

@@ -53,3 +53,9 @@ def test_every_metric_has_its_line() -> None:
         "  val/longer  1",
     ]
     assert metric_lines([]) == ""
+
+
+def test_secrets_are_not_printed() -> None:
+    judge = {"class_path": "own.Judge", "init_args": {"api_key": "abc", "url": "https://me:word@host/v1"}}
+    config = {"model": {"class_path": "qstar_pl.methods.QStar", "init_args": {"reward": judge}}}
+    assert "Judge(api_key=***, url=https://***@host/v1)" in run_summary("fit", config, None)

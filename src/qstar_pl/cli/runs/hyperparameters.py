@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from qstar_pl.secrets import HIDDEN, is_secret, without_secrets
+
 Plain = bool | int | float | str | None
 
 
@@ -13,7 +15,8 @@ def flat(config: Mapping[str, Any]) -> dict[str, Plain]:
 
     A class is given by its short name under its own key, and its arguments below it: `model.sampler.alpha` is
     "KLSymmetricAlpha" and `model.sampler.alpha.tol` its tolerance. Classes in a list are told apart by their names
-    (`trainer.callbacks.Guards.action`); a list of plain values is written as one text.
+    (`trainer.callbacks.Guards.action`); a list of plain values is written as one text. Secrets are hidden: loggers send
+    what they get to others.
 
     Args:
         config: as plain containers.
@@ -25,8 +28,12 @@ def flat(config: Mapping[str, Any]) -> dict[str, Plain]:
         unique = key
         while unique in found:
             unique, number = f"{key}.{number}", number + 1
-        found[unique] = value
+        found[unique] = _hidden(key, value) if isinstance(value, str) else value
     return found
+
+
+def _hidden(key: str, text: str) -> str:
+    return HIDDEN if is_secret(key) else without_secrets(text)
 
 
 def _walk(key: str, value: Any) -> Iterator[tuple[str, Plain]]:

@@ -24,8 +24,8 @@ from qstar_pl.files import replacing
 from qstar_pl.locks import Lock
 from qstar_pl.methods.bases.policy_module import PolicyModule
 from qstar_pl.publishing.facts import COMMANDS_KEY
-from qstar_pl.publishing.secrets import shown_command
 from qstar_pl.run_folders.finished import begin as forget_end
+from qstar_pl.secrets import shown_command
 
 
 class RunConfig(SaveConfigCallback):

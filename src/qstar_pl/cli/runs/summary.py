@@ -8,6 +8,7 @@ from typing import Any
 
 from qstar_pl.cli.signatures import parameters
 from qstar_pl.console import fact_lines
+from qstar_pl.secrets import without_secrets
 
 ALWAYS = ("policy", "target", "sampler", "reward", "optimizer")
 """Arguments of a method that are printed even if they are its defaults: what answers come from, and what is learned."""
@@ -38,7 +39,7 @@ def run_summary(command: str, config: Mapping[str, Any], folder: str | None, con
     own = dict(_changed(data.get("class_path", "?"), _given(data.get("init_args"))))
     if own:  # what became of the rows is said once they are read
         facts["data"] = ", ".join(f"{name}={compact(value)}" for name, value in own.items())
-    return "\n".join([f"qstar {command}: {where}", *fact_lines(facts)])
+    return without_secrets("\n".join([f"qstar {command}: {where}", *fact_lines(facts)]))
 
 
 def metric_lines(results: Sequence[Mapping[str, float]]) -> str:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from qstar_pl.publishing.secrets import is_secret, shown, shown_command
+from qstar_pl.secrets import is_secret, shown, shown_command
 
 
 def test_the_home_folder_is_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,13 +19,17 @@ _NAMED_VALUE = re.compile(
 """An argument of a class, as in Judge(api_key=abc) or {"api_key": "abc"}."""
 
 
-def shown(text: str) -> str:
-    """Return a text with `~` for the home folder, and `***` for secrets.
+def without_secrets(text: str) -> str:
+    """Return a text with `***` for what looks like a token, stands before the @ of a URL, or is called like a secret.
 
-    Those are what looks like a token, what stands before the @ of a URL, and the value of a name such as api_key.
+    The last is the value in api_key=abc, "api_key": "abc" and the like.
     """
-    home = str(Path.home())
-    text = _NAMED_VALUE.sub(rf"\g<name>{HIDDEN}", _SECRET_VALUE.sub(HIDDEN, text))
+    return _NAMED_VALUE.sub(rf"\g<name>{HIDDEN}", _SECRET_VALUE.sub(HIDDEN, text))
+
+
+def shown(text: str) -> str:
+    """Return a text with `~` for the home folder, and `***` for secrets, see `without_secrets`."""
+    home, text = str(Path.home()), without_secrets(text)
     # Not within another path or name: /home/me is no part of /mnt/home/me or /home/me2.
     return text if home in ("", "/") else re.sub(rf"(?<![\w./~-]){re.escape(home)}(?![\w-]|\.\w)", "~", text)
 
