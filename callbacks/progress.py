@@ -35,11 +35,14 @@ class StepProgressBar(RichProgressBar):
         super().__init__(refresh_rate=10, theme=RichProgressBarTheme(metrics="", metrics_format=".3g"))
         self.every_s = every_s
         self._first_step = 0
-        self._started = self._printed = 0.0
+        self._started: float | None = None
+        """When training began, on the monotonic clock; None: it has not, as where no step is left to take."""
+        self._printed = -math.inf
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Draw in a terminal only."""
         super().setup(trainer, pl_module, stage)
+        self._started = None
         if not SpellingConsole().is_terminal:
             self.disable()
 
@@ -97,7 +100,7 @@ class StepProgressBar(RichProgressBar):
         return f"epoch {current_epoch + 1}" + (f"/{last}" if last is not None and last > 0 else "")
 
     def _print_line(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.is_enabled or not trainer.is_global_zero:
+        if self.is_enabled or not trainer.is_global_zero or self._started is None:
             return
         self._printed = time.monotonic()
         step, total = trainer.global_step, trainer.estimated_stepping_batches

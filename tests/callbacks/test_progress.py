@@ -51,6 +51,12 @@ def test_lines_without_a_terminal(options: dict[str, int], last: str, capsys: py
     assert rest[0].startswith(f"{last}, 0:00 taken")
 
 
+@pytest.mark.parametrize("options", [{"max_steps": 0}, {"max_epochs": 1, "limit_train_batches": 0}])
+def test_nothing_is_said_of_a_run_without_steps(options: dict[str, int], capsys: pytest.CaptureFixture[str]) -> None:
+    fit(StepProgressBar(), **options)
+    assert "step" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "drawn"),
     [({"max_steps": 7}, "step .* 7/7 0:0"), ({"max_epochs": 2}, "epoch 2/2 .* 3/3 0:0")],
