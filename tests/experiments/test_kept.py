@@ -44,6 +44,23 @@ def test_files_that_its_words_name_count(planned: Planned, word: str, monkeypatc
     assert planned.kept() is None
 
 
+@pytest.mark.parametrize(
+    ("word", "file"),
+    [("--model.reward=own.Judge", "own.py"), ("--data.path=rows.jsonl", "rows.jsonl"), ("--a=b.c.D", "b/c.py")],
+)
+def test_code_and_data_that_its_words_name_count(
+    planned: Planned, word: str, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(planned.config.parent)
+    Path(file).parent.mkdir(exist_ok=True)
+    Path(file).write_text("1\n")
+    planned = replace(planned, overrides=(word,))
+    planned.keep(result(3, 0, 1), planned.fingerprint())
+    assert planned.kept() is not None
+    Path(file).write_text("2 3\n")
+    assert planned.kept() is None
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"fingerprint": "MARK"}', '{"fingerprint": "MARK", "result": 3}'])
 def test_damage_is_no_result(planned: Planned, text: str) -> None:
     planned.keep(result(3, 0, 1), planned.fingerprint())

@@ -16,7 +16,10 @@ from qstar_pl.files import write_text
 
 RESULT = "result.json"
 """In the folder of each run, written when it has finished."""
-_NAMED_FILE = re.compile(r"[^\s'\"\[\],=]+\.ya?ml")
+_WORD = re.compile(r"[^\s'\"\[\]{},=]{1,200}")
+"""What may be the name of a file, or the path of a class."""
+_READ = (".yaml", ".yml", ".py")
+"""Suffixes of files whose contents count; of others, such as data, it is their size and the time of their change."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Planned:
         return self.folder / f"seed_{self.seed}" / RESULT
 
     def fingerprint(self) -> str:
-        """Return what changes whenever the run would be another: its words, with the contents of all files they name.
+        """Return what changes whenever the run would be another: its words, with all files that they name.
+
+        Files of a user's own classes are among them, but not what those import, and not folders of data.
 
         Raises:
             OSError: if one of them cannot be read.
@@ -50,7 +55,9 @@ class Planned:
         text = json.dumps([__version__, self.seed, self.overrides])
         digest = hashlib.sha256(text.encode())
         for file in (*_with_named(self.config), *_named_in("\n".join(self.overrides), Path())):
-            digest.update(b"\0" + file.read_bytes())
+            status = file.stat()
+            content = file.read_bytes() if file.suffix in _READ else f"{status.st_size} {status.st_mtime_ns}".encode()
+            digest.update(b"\0" + content)
         return digest.hexdigest()
 
     def keep(self, result: SeedResult, fingerprint: str) -> None:
@@ -89,7 +96,7 @@ def time_left(planned: Sequence[Planned], done: Mapping[str, Sequence[float]]) -
 
 
 def _with_named(config: Path, seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yield a configuration, and those that it refers to by paths, from its own folder on."""
+    """Yield a configuration, and the files that it names."""
     if config.resolve() in seen:
         return
     yield config
@@ -98,10 +105,16 @@ def _with_named(config: Path, seen: frozenset[Path] = frozenset()) -> Iterator[P
 
 
 def _named_in(text: str, folder: Path, seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yield the files that a text names by paths from a folder on, with those that they refer to."""
-    for name in _NAMED_FILE.findall(text):
-        if (named := folder / name).is_file():
-            yield from _with_named(named, seen)
+    """Yield the files that a text names, by paths from a folder or the working folder on, or by classes in them."""
+    for word in dict.fromkeys(_WORD.findall(text)):
+        module = Path(f"{'/'.join(word.split('.')[:-1])}.py")
+        for file in dict.fromkeys((folder / word, Path(word), module)):
+            if not file.is_file():
+                continue
+            if file.suffix in (".yaml", ".yml"):
+                yield from _with_named(file, seen)
+            else:
+                yield file
 
 
 def _result(stored: Mapping[str, Any]) -> SeedResult:
