@@ -71,6 +71,22 @@ def test_chosen_metrics(folder: Path) -> None:
     assert rows == [["weights/cv", "2"], ["no/such", "–"]]  # neither high nor low is good
 
 
+@pytest.mark.parametrize(
+    ("key", "best"),
+    [
+        ("rewards/chosen", "2"),
+        ("rewards/rejected", None),
+        ("reward/std", None),
+        ("loss/total", "1"),
+        ("val/preference_accuracy", "2"),
+    ],
+)
+def test_what_is_best_of_a_metric(folder: Path, key: str, best: str | None) -> None:
+    (folder / "metrics.csv").write_text(f"step,{key}\n10,1\n20,2\n30,1.5\n")
+    (row,) = (line.split() for line in lines(folder, key) if line.split()[:1] == [key])
+    assert row[2:3] == ([] if best is None else [best])
+
+
 def test_before_the_first_row(folder: Path) -> None:
     (folder / "metrics.csv").write_text("loss/total,step\n")
     assert "metrics: none yet" in lines(folder)

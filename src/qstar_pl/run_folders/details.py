@@ -27,7 +27,8 @@ _PLACES = ("logger", "callbacks", "default_root_dir")
 """Options of the trainer that say where, not what."""
 _HIGHEST = re.compile(r"reward|accuracy|margin")
 _LOWEST = re.compile(r"loss|perplexity")
-"""Metrics of which a high, or a low, value is good; of others none is best."""
+_NEITHER = re.compile(r"std|rejected")
+"""Metrics of which a high, or a low, value is good, and those of them of which neither is; of others none is best."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _USUAL = ("reward/gold", "reward/proxy", "loss/total", "loss/accuracy", "alpha/mean", "ess/ratio", "lr")
 """Shown beside validation's, which are all shown."""
@@ -105,6 +106,7 @@ def _metric_lines(run: Record, wanted: Sequence[str]) -> list[str]:
 def _best(metrics: Metrics, key: str) -> tuple[str, str]:
     """Return the best value of a metric and its step; nothing where neither high nor low is good."""
     choose = max if _HIGHEST.search(key) else min if _LOWEST.search(key) else None
+    choose = None if _NEITHER.search(key) else choose
     rows = [row for row in metrics.rows if math.isfinite(row.get(key, math.nan))]
     if choose is None or not rows:
         return "", ""
