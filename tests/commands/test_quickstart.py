@@ -4,6 +4,7 @@ from seed_results import result
 
 from qstar_pl.commands.quickstart import print_summary
 from qstar_pl.console import SpellingConsole
+from qstar_pl.experiments.seeds import SeedResult
 
 
 def test_summary_counts_the_seeds_that_rose_and_does_not_hide_those_that_fell():
@@ -14,6 +15,15 @@ def test_summary_counts_the_seeds_that_rose_and_does_not_hide_those_that_fell():
     assert "0.50 → 0.70" in text.getvalue()
     assert "0.50 → 0.40" in text.getvalue()
     assert max(map(len, text.getvalue().splitlines())) <= 80
+
+
+def test_what_another_configuration_does_not_log_is_a_dash():
+    text = io.StringIO()
+    bare = SeedResult(0, {"val/perplexity": 3.0}, {"val/perplexity": 2.0}, {"loss/total": [(1, 2.0)]}, 3.0)
+    assert print_summary([bare], SpellingConsole(file=text, width=80)) == 0
+    assert "rose in" not in text.getvalue()
+    (row,) = (line for line in text.getvalue().splitlines() if " 3 " in line)
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["0", *["–"] * 6, "3"]
 
 
 def test_the_command_trains_prints_and_draws(qstar, repository, tmp_path):

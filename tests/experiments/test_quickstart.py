@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from seed_results import result
 
 from qstar_pl.experiments.quickstart import PANELS, save_figure
+from qstar_pl.experiments.seeds import SeedResult
 
 
 def drawn_by(monkeypatch: pytest.MonkeyPatch, results: list, folder: Path) -> Figure:
@@ -58,3 +59,9 @@ def test_what_is_not_logged_has_no_panel_and_nan_is_counted(monkeypatch, tmp_pat
     assert [axis.get_xlabel() for axis in figure.axes] == ["", "optimizer step", "optimizer step"]
     broken = replace(some, series={**some.series, "alpha/mean": [(1, nan), (2, 0.5)]})
     assert "alpha/mean, seed 0: 1 of 2 points NaN or infinite" in words(drawn_by(monkeypatch, [broken], tmp_path))
+
+
+def test_nothing_to_draw_is_no_figure(tmp_path):
+    bare = SeedResult(0, {"val/perplexity": 3.0}, {"val/perplexity": 2.0}, {"loss/total": [(1, 2.0)]}, 3.0)
+    assert not save_figure([bare], tmp_path / "figure.png")
+    assert not (tmp_path / "figure.png").exists()

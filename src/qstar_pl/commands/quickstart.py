@@ -28,7 +28,10 @@ GROUP = "train"
 
 CONFIG = "experiment/quickstart"
 
-REWARDS = ("gold", "proxy")
+GOLD, PROXY, KL = "val/reward_gold", "val/reward_proxy", "val/kl_policy_reference"
+TRAINED = ("alpha/mean", "ess/ratio", "weights/cv")
+ABSENT = "–"
+"""Stands for what another method's configuration does not log."""
 
 
 def print_summary(results: Sequence[SeedResult], console: SpellingConsole) -> int:
@@ -39,12 +42,11 @@ def print_summary(results: Sequence[SeedResult], console: SpellingConsole) -> in
     for heading in ("seed", "gold", "proxy", "α", "ESS ratio", "CV", "KL", "s"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
-        change = [(result.before[f"val/reward_{name}"], result.after[f"val/reward_{name}"]) for name in REWARDS]
         table.add_row(
             str(result.seed),
-            *(f"{before:.2f} → {after:.2f}" for before, after in change),
-            *(f"{result.training_mean(key):.2f}" for key in ("alpha/mean", "ess/ratio", "weights/cv")),
-            f"{result.after['val/kl_policy_reference']:.2f}",
+            *(_change(result, key) for key in (GOLD, PROXY)),
+            *(f"{result.training_mean(key):.2f}" if key in result.series else ABSENT for key in TRAINED),
+            f"{result.after[KL]:.2f}" if KL in result.after else ABSENT,
             f"{result.seconds:.0f}",
         )
     console.print(table)
@@ -54,11 +56,18 @@ def print_summary(results: Sequence[SeedResult], console: SpellingConsole) -> in
         "the weights: means over training; KL: D(π_θ‖π_init) after it, nats/answer; s: seconds",
         highlight=False,
     )
-    gains = [result.after["val/reward_gold"] - result.before["val/reward_gold"] for result in results]
+    gains = [one.after[GOLD] - one.before[GOLD] for one in results if GOLD in one.before and GOLD in one.after]
     rose = sum(gain > 0 for gain in gains)
+    if not gains:
+        return rose
     spread = f" ± {stdev(gains):.2f}" if len(gains) > 1 else ""
     console.print(f"gold reward rose in {rose} of {len(gains)} seeds, by {mean(gains):+.2f}{spread} on average")
     return rose
+
+
+def _change(result: SeedResult, key: str) -> str:
+    known = key in result.before and key in result.after
+    return f"{result.before[key]:.2f} → {result.after[key]:.2f}" if known else ABSENT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,8 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = [run_seed(build, seed, config, arguments.output, overrides) for seed in range(arguments.seeds)]
     print_summary(results, console)
     drawn_into = arguments.figure or arguments.output / "quickstart.png"
-    save_figure(results, drawn_into)
-    lines = [f"figure:  {drawn_into}", f"runs:    {arguments.output}", "  next:  qstar fit, or qstar experiment --help"]
+    lines = [f"figure:  {drawn_into}"] if save_figure(results, drawn_into) else []
+    lines += [f"runs:    {arguments.output}", "  next:  qstar fit, or qstar experiment --help"]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     return 0
 

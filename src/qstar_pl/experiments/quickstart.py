@@ -48,12 +48,18 @@ PANELS = (
 )
 
 
-def save_figure(results: Sequence[SeedResult], path: Path) -> None:
+def save_figure(results: Sequence[SeedResult], path: Path) -> bool:
     """Draw rewards, α, ESS and divergence along the training: of several seeds the mean, and the spread as a band.
 
     Panels of metrics that the method does not log are left out.
+
+    Returns:
+        Whether there was anything to draw.
+
     """
     panels = [one for one in PANELS if any(result.points(key) for key, _ in one.lines for result in results)]
+    if not panels:
+        return False
     seeds = len(results)
     rows = math.ceil(len(panels) / 2)
     with drawn(path, PANEL * rows + 1.3, argument="figure") as figure:
@@ -70,6 +76,7 @@ def save_figure(results: Sequence[SeedResult], path: Path) -> None:
         spread = f"mean of {seeds} seeds; band: ± 1 standard deviation (n − 1)" if seeds > 1 else "1 seed"
         title(figure, f"q* on the tiny world, {spread}")
         legend_below(figure)
+    return True
 
 
 def _draw(axis: Any, panel: Panel, results: Sequence[SeedResult], number: int) -> None:

@@ -36,15 +36,15 @@ class SeedResult:
     def points(self, key: str) -> list[tuple[int, float]]:
         """Return (step, value) pairs in order; for a validation metric with the values before and after training."""
         points = dict(self.series.get(key, []))
-        if key in self.before:
+        if key in self.before and key in self.after:
             # The two validations outside of training are those at step 0 and after the last step.
             points[0], points[self.last_step] = self.before[key], self.after[key]
         return sorted(points.items())
 
     @property
     def last_step(self) -> int:
-        """The last step that was logged."""
-        return max(step for points in self.series.values() for step, _ in points)
+        """The last step that was logged, 0 if none was."""
+        return max((step for points in self.series.values() for step, _ in points), default=0)
 
     def training_mean(self, key: str) -> float:
         """Mean of a training metric over all logged steps."""
