@@ -114,4 +114,5 @@ def test_units() -> None:
     assert [size(n) for n in (0, 2048, 3 * 2**20, 1000 * 2**20, 2.5 * GIB, 5000 * GIB)] == [
         "0 KiB", "2 KiB", "3 MiB", "0.977 GiB", "2.5 GiB", "5,000 GiB",
     ]  # fmt: skip
+    assert duration(0.9999) == "1000 ms"
     assert [duration(s) for s in (0.0123, 12, 600, 36_000, 1e6)] == ["12.3 ms", "12 s", "10 min", "10 h", "11.6 days"]

@@ -28,7 +28,8 @@ def duration(seconds: float) -> str:
     """Return a time in the unit that one would take: 12 ms, 3.4 s, 2.5 min, 7.1 h, 12 days."""
     for unit, factor, below in (("ms", 1e-3, 1.0), ("s", 1.0, 100.0), ("min", 60.0, 6000.0), ("h", 3600.0, 360_000.0)):
         if seconds < below:
-            return f"{seconds / factor:.3g} {unit}"
+            value = seconds / factor
+            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"  # 1000 ms, not 1e+03 ms
     return f"{seconds / 86_400:.3g} days"
 
 

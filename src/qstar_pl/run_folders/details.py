@@ -155,4 +155,6 @@ def _or_absent(step: int | None) -> str:
 
 def _size(count: int) -> str:
     power = min(len(str(count)) - 1, 12) // 3
-    return f"{count / 1000**power:.3g} {_UNITS[power]}"
+    value = count / 1000**power
+    # 999.6 is 1000, which three digits would write as 1e+03.
+    return f"{value:.0f} {_UNITS[power]}" if value >= 100 else f"{value:.3g} {_UNITS[power]}"
