@@ -1,8 +1,9 @@
 """`qstar experiment`: compare configurations under the same seeds in a table.
 
 Options that are not listed here go to every run, as for `qstar fit`. Started again, the same command goes on: runs that
-have finished are not repeated, one that was interrupted begins anew. One that fails does not keep the others from
-running; the exit code is 1 then. Beside the runs it writes results.csv, results.md, results.json and experiment.png.
+have finished are not repeated unless a file that they name has changed, one that was interrupted begins anew. One that
+fails does not keep the others from running; the exit code is 1 then. Beside the runs it writes results.csv, results.md,
+results.json and experiment.png.
 
     qstar experiment
     qstar experiment --config experiment/tiny_q_star --seeds 5
