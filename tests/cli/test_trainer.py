@@ -255,7 +255,7 @@ def test_validate_test_and_predict_from_the_checkpoint(trained: Path, qstar: Cal
         assert f"  test/{key} " in out
     code, out, _ = qstar("predict", "--ckpt_path", checkpoint(trained), quiet[0], "--trainer.limit_predict_batches=1")
     assert code == 0
-    path = Path(out.rpartition("predictions: ")[2].strip())
+    path = Path(out.rpartition("predictions: ")[2].splitlines()[0])
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert len(rows) == 2
     assert rows[0]["messages"][-1]["role"] == "assistant"

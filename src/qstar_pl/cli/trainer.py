@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -320,6 +321,11 @@ class TrainerCLI(LightningCLI):
         logs = metrics_files(self.trainer.loggers)
         if logs and not getattr(self.trainer, "fast_dev_run", False):
             print("\n".join(f"results: {path}" for path in logs), flush=True)
+            if self.checkpoint is not None and self.subcommand == "validate":
+                print(
+                    f"  test:     {shlex.join(['qstar', 'test', '--ckpt_path', str(short(self.checkpoint))])}",
+                    flush=True,
+                )
 
     def predict(self, **kwargs: Any) -> None:
         """Predict, and write the answers to files."""
@@ -328,7 +334,9 @@ class TrainerCLI(LightningCLI):
             return
         root = self._get(self.config, "trainer").default_root_dir or RUNS
         folder = None if self.trainer.loggers else Path(root, str(folder_name(self.name, "predict")))
-        print(f"predictions: {write_predictions(self.trainer, cast(Any, batches) or [], folder)}", flush=True)
+        written = write_predictions(self.trainer, cast(Any, batches) or [], folder)
+        look = ["qstar", "data", "--path", str(written), "--examples", "3"]
+        print(f"predictions: {written}\n  look:     {shlex.join(look)}", flush=True)
 
     def _dump_config(self) -> None:
         """Keep the configuration as plain values, as Lightning does, but without checking it once more."""

@@ -172,7 +172,7 @@ class RLHFDataModule(LightningDataModule):
         self.report = make_report(source.named(self.path), self._rows, self._prepared, collate, batch)
         if self.report != self._printed:
             self._printed = self.report
-            announce(str(self.report))
+            announce("\n".join(self.report.lines(training=stage in (None, "fit"))))
             for line in remarks(self._prepared.encoder.template, self._prepared.dialogues):
                 announce(f"  {line}")
 

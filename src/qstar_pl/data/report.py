@@ -71,10 +71,20 @@ class DataReport:
         """Rows per optimizer step: batch size × accumulation × processes."""
         return self.batch_size * self.accumulate * self.world_size
 
-    def lines(self) -> list[str]:
-        """Return the report, one fact per line."""
+    def lines(self, *, training: bool = True) -> list[str]:
+        """Return the report, one fact per line.
+
+        Args:
+            training: also what concerns training alone.
+
+        """
         left_out = sum(self.rejected.values())
         reasons = [f"  {count} left out: {reason}" for reason, count in sorted(self.rejected.items())]
+        of_training = [
+            f"  training on {self.train_items} as {self.kind}",
+            f"  effective batch {self.effective_batch} = {self.batch_size} per step "
+            f"× {self.accumulate} accumulated × {self.world_size} processes",
+        ]
         return [
             f"Data: {self.source}: {self.rows_read} rows read, {self.rows_used} used",
             *reasons,
@@ -83,9 +93,7 @@ class DataReport:
             f"  {self.prompts_cut} prompts cut to {self.max_prompt_tokens} tokens, "
             f"{self.answers_cut} answers cut to {self.max_completion_tokens}",
             f"  train {self.train}, val {self.val}, test {self.test} rows (disjoint by prompt)",
-            f"  training on {self.train_items} as {self.kind}",
-            f"  effective batch {self.effective_batch} = {self.batch_size} per step "
-            f"× {self.accumulate} accumulated × {self.world_size} processes",
+            *(of_training if training else []),
             *([f"  {self.cache}"] if self.cache else []),
         ]
 

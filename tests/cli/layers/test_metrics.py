@@ -25,8 +25,8 @@ def names(layer) -> list[str]:
     [
         ("QStar", COMMON),
         ("qstar_pl.methods.PPO", COMMON),
-        ({"class_path": "LEDPO", "init_args": {"beta_lr": 1}}, [*COMMON, "Beta"]),
-        ("RewardModeling", ["PreferenceAccuracy"]),
+        ({"class_path": "LEDPO", "init_args": {"beta_lr": 1}}, [*COMMON, "PairMeans", "Beta"]),
+        ("RewardModeling", ["PreferenceAccuracy", "PairMeans"]),
     ],
     ids=["name", "path", "mapping", "rewards"],
 )
@@ -46,7 +46,7 @@ def test_what_is_no_method_has_none(model) -> None:
     ("words", "wanted"),
     [
         (["--model.metrics+=Beta"], [*COMMON, "Beta"]),
-        (["--model=RewardModeling", "--model.metrics+=Beta"], ["PreferenceAccuracy", "Beta"]),
+        (["--model=RewardModeling", "--model.metrics+=Beta"], ["PreferenceAccuracy", "PairMeans", "Beta"]),
         (["--model=DPO", "--model.metrics=[Perplexity]"], ["Perplexity"]),
         (["--model.metrics=[]"], []),
     ],
