@@ -28,6 +28,8 @@ class StandIn(ThreadingHTTPServer):
         self.tokens: set[str | None] = set()
         self.status = 200
         """Of every answer, for a hub that refuses."""
+        self.private = True
+        """Whether the repository is."""
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -42,7 +44,7 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def do_GET(self) -> None:
-        self.answer({"id": "me/model", "sha": "0" * 40, "siblings": [], "private": True, "tags": []})
+        self.answer({"id": "me/model", "sha": "0" * 40, "siblings": [], "private": self.server.private, "tags": []})
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length")
@@ -117,6 +119,13 @@ def test_a_hub_that_refuses_is_one_line_without_the_token(hub: StandIn, folder: 
     assert "\n" not in str(error.value)
     assert f"hf upload me/model {folder}" in str(error.value)
     assert len(list(folder.iterdir())) == 2
+
+
+def test_nothing_meant_to_be_private_goes_to_a_public_repository(hub: StandIn, folder: Path) -> None:
+    hub.private = False
+    with pytest.raises(UserError, match="private must be left out for a repository that is public, got me/model"):
+        push(folder, "me/model", private=True)
+    assert hub.files == {}
 
 
 def test_no_hub_at_all(hub: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,8 @@ def push(folder: Path, repository: str, *, private: bool) -> str:
         private: whether a repository that is made here is private; one that is there stays as it is.
 
     Raises:
-        UserError: if that fails, in one line without the token; the folder stays.
+        UserError: if that fails, in one line without the token, or if a repository that is to be private is there and
+            public; the folder stays.
 
     """
     token = get_token()
@@ -56,7 +57,14 @@ def push(folder: Path, repository: str, *, private: bool) -> str:
         # Read now, not when the library was imported.
         api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
         address = api.create_repo(repository, private=private, exist_ok=True)
+        if private and not api.repo_info(repository).private:
+            raise UserError(
+                f"private must be left out for a repository that is public, got {repository}; nothing was sent, and "
+                f"the folder {folder} is complete"
+            )
         api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Export by qstar-pl")
+    except UserError:
+        raise
     except Exception as error:  # of httpx, of the hub, of the file system: whatever a network can do
         reason = " ".join(str(error).split()) or type(error).__name__
         reason = reason.replace(token, "***") if token else reason

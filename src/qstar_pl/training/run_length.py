@@ -18,7 +18,7 @@ def run_length(trainer: Trainer, steps_per_batch: int = 1) -> int:
         steps_per_batch: optimizer steps of a batch, where one takes several.
 
     Raises:
-        UserError: if neither says it (max_time does not).
+        UserError: if neither says it (max_time does not, nor max_epochs with another data module).
 
     """
     limits = [trainer.max_steps] if trainer.max_steps != -1 else []
@@ -30,7 +30,7 @@ def run_length(trainer: Trainer, steps_per_batch: int = 1) -> int:
         limits.append(steps * max(1, trainer.max_epochs))
     if not limits:
         raise UserError(
-            "lr_scheduler.total_steps must be given where neither trainer.max_steps nor trainer.max_epochs says how "
-            "long the run is, got none"
+            "lr_scheduler.total_steps must be given where neither trainer.max_steps nor trainer.max_epochs (with this "
+            "package's data module) says how long the run is, got none"
         )
     return min(limits)
