@@ -6,9 +6,10 @@ import torch
 from recorder import Recorder
 
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.curves import read_curve
+from qstar_pl.experiments.curve import curve
 from qstar_pl.methods import DPO, LEDPO
 from qstar_pl.methods.strategies.beta_head import ReLU, Sigmoid, Softplus
+from qstar_pl.run_folders.metrics import read_metrics
 
 
 def adam(parameters):
@@ -154,7 +155,7 @@ def test_every_setting_runs_from_yaml_on_real_rows(repository, real_data, qstar,
     )
     assert code == 0, err
     metrics = Path("runs/hh_rlhf_smoke_ledpo/version_0/metrics.csv")
-    betas = [beta for _, beta in read_curve(metrics, "beta/mean")]
+    betas = [beta for _, beta in curve(read_metrics(metrics), "beta/mean")]
     assert len(betas) == 8
     assert betas[0] == pytest.approx(0.1)
     assert all(math.isfinite(beta) and beta >= 0.01 for beta in betas)

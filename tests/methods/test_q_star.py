@@ -7,13 +7,14 @@ from recorder import Recorder
 from small_run import SMALL
 
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.curves import read_curve
+from qstar_pl.experiments.curve import curve
 from qstar_pl.methods import QStar
 from qstar_pl.methods.q_star import policy_gradient
 from qstar_pl.qstar import EntropyAlpha, FixedAlpha, KLSymmetricAlpha
 from qstar_pl.qstar.advantages import GAE, LeaveOneOut, RawReward
 from qstar_pl.qstar.losses import policy_gradient_loss
 from qstar_pl.qstar.weights import RawWeights, SelfNormalisedWeights
+from qstar_pl.run_folders.metrics import read_metrics
 from qstar_pl.samplers import CandidateSetSampler, GeometricSampler
 
 
@@ -166,7 +167,7 @@ def test_the_place_of_the_price_is_an_option_of_the_command_line(qstar):
     small = [*SMALL, "--trainer.max_steps=1", "--trainer.limit_val_batches=0"]
     code, _, err = qstar("fit", *small, *options, "--model.kl_estimator=K3")
     assert code == 0, err
-    assert list(read_curve(next(Path("runs").glob("**/metrics.csv")), "loss/kl"))
+    assert list(curve(read_metrics(next(Path("runs").glob("**/metrics.csv"))), "loss/kl"))
     code, _, err = qstar("fit", *small, *options)
     assert code != 0
     assert "kl_estimator must be K2 or K3 for InLoss" in err

@@ -13,6 +13,12 @@ from qstar_pl.models.blocks import blocks_of, compile_blocks, recompute_blocks
 IDS = torch.arange(24).reshape(2, 12) % 50
 
 
+@pytest.fixture(autouse=True)
+def compiled_by_nobody_else():
+    """Blocks of one class share code, of which dynamo compiles so many variants per process and no more."""
+    torch._dynamo.reset()
+
+
 def model(kind: str = "gpt2", **options):
     sizes = {"gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2}, "llama": {"hidden_size": 16, "intermediate_size": 32}}
     if kind == "llama":

@@ -70,7 +70,7 @@ def walk(qstar: Call, policy: tuple[str, ...], kinds: dict[str, tuple[str, ...]]
             folder = f"exported_{kind}_{Path(checkpoint).parts[1]}"
             code, out, err = qstar("export", f"--ckpt_path={checkpoint}", f"--output={folder}")
             assert code == 0, err
-            assert out.startswith(auto.__name__)
+            assert f"{auto.__name__}.from_pretrained(" in out
             source = FromCheckpoint(checkpoint)
             model = source.load_reward() if source.holds_classifier() else source.load()
             with torch.no_grad():
