@@ -52,6 +52,12 @@ def test_files_of_one_folder_are_told_apart(curve: Path, tmp_path: Path) -> None
     assert "version_0/metrics.1 -->" in (tmp_path / "a.svg").read_text()
 
 
+def test_any_file_of_a_run_names_it(curve: Path, tmp_path: Path) -> None:
+    settings = curve.with_name("config.yaml")
+    settings.write_text("name: ledpo\n")
+    assert main([str(settings), "--key=beta/mean", f"--output={tmp_path}/a.svg"]) == 0
+
+
 def test_mistakes_name_the_nearest(curve: Path, tmp_path: Path) -> None:
     options = [str(curve), f"--output={tmp_path}/a.png"]
     with pytest.raises(UserError, match=r"key must be .*, got beta/men; did you mean beta/mean\? \(logged: beta"):

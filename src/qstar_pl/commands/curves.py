@@ -95,7 +95,7 @@ def logged_runs(words: Sequence[str], root: Path) -> list[LoggedRun]:
     """
     files = list[Path]()
     for word in words:
-        if Path(word).is_file():
+        if Path(word).is_file() and Path(word).suffix == ".csv":  # any other file may lie in a run's folder
             files.append(Path(word))
             continue
         found = runs_at([word], root)
