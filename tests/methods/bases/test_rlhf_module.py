@@ -1,3 +1,6 @@
+import csv
+from pathlib import Path
+
 import pytest
 import torch
 from reference.tiny_methods import TinyData
@@ -143,3 +146,17 @@ def test_sampling_stops_where_the_data_end_answers(fit, policy_options):
     fit(module, Ends(), max_steps=1)
     assert set(module.policy_tokens.eos_token_ids) == {7, module.tokenizer.eos_token_id}
     assert module.reference_tokens.eos_token_ids == module.policy_tokens.eos_token_ids
+
+
+@pytest.mark.parametrize(("model", "steps"), [("PPO", ["4", "8"]), ("DPO", ["2", "4"])])
+def test_a_validation_is_logged_under_the_steps_that_it_measures(qstar, model, steps):
+    """PPO takes two steps per batch; Lightning would count the batches before the last one, here 1 and 3."""
+    batches = ["--data.batch_size=2", "--data.max_rows=200", f"--trainer.max_steps={steps[-1]}"]
+    validations = ["--trainer.val_check_interval=2", "--trainer.limit_val_batches=1"]
+    short = ["--model.evaluation_sampler.max_new_tokens=2"]
+    if model == "PPO":
+        short += ["--model.samples_per_prompt=2", "--model.sampler.max_new_tokens=2"]
+    code, _, err = qstar("fit", f"--model={model}", "--name=x", *batches, *validations, *short)
+    assert code == 0, err
+    with Path("runs/x/version_0/metrics.csv").open(newline="") as file:
+        assert [row["step"] for row in csv.DictReader(file) if row["val/perplexity"]] == steps

@@ -211,8 +211,22 @@ class RLHFModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log what was measured."""
         metrics = self.metrics.flush("val", self.device)  # already over all ranks, so nothing is left for sync_dist
-        self.log_dict(metrics)
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        self.log_dict(metrics, logger=not fitting)
+        if fitting and metrics and not self.trainer.sanity_checking:
+            self._log_at_this_step(metrics)
         self.plateau.check(metrics)
+
+    def _log_at_this_step(self, metrics: Mapping[str, Tensor | float]) -> None:
+        """Give a validation to the loggers under the optimizer steps that it measures, as diagnostics are.
+
+        Lightning would name the number of batches before the last one: one less, and fewer still where a batch takes
+        several steps.
+        """
+        values = {name: float(value) for name, value in metrics.items()}
+        for logger in self.trainer.loggers:
+            logger.log_metrics({**values, "epoch": self.current_epoch}, self.global_step)
+            logger.save()
 
     def on_test_epoch_end(self) -> None:
         """Log what was measured."""
