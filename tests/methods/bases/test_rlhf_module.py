@@ -158,5 +158,13 @@ def test_a_validation_is_logged_under_the_steps_that_it_measures(qstar, model, s
         short += ["--model.samples_per_prompt=2", "--model.sampler.max_new_tokens=2"]
     code, _, err = qstar("fit", f"--model={model}", "--name=x", *batches, *validations, *short)
     assert code == 0, err
-    with Path("runs/x/version_0/metrics.csv").open(newline="") as file:
-        assert [row["step"] for row in csv.DictReader(file) if row["val/perplexity"]] == steps
+    assert steps_of("runs/x/version_0/metrics.csv") == steps
+    last = "--ckpt_path=runs/x/version_0/checkpoints/last.ckpt"
+    code, _, err = qstar("validate", last, "--trainer.limit_val_batches=1")
+    assert code == 0, err
+    assert steps_of("runs/x/validate/version_0/metrics.csv") == steps[-1:]
+
+
+def steps_of(path):
+    with Path(path).open(newline="") as file:
+        return [row["step"] for row in csv.DictReader(file) if row["val/perplexity"]]

@@ -199,13 +199,8 @@ def wandb_id_of(path: Path) -> str | None:
 
 
 def logged_step(path: Path) -> int:
-    """Return the step under which measurements of these weights are logged: how many had been taken.
-
-    Lightning counts batches that ended in a step, and writes a checkpoint before it counts the last of them.
-    """
-    loops = _settings(path).get("loops") or {}
-    epoch = (loops.get("fit_loop") or {}).get("epoch_loop.state_dict") or {}
-    return int(epoch.get("_batches_that_stepped", -1)) + 1
+    """Return the step under which measurements of these weights are logged: how many the optimizer had taken."""
+    return int(_settings(path).get("global_step", 0))
 
 
 def _beside(path: Path) -> dict[str, Any]:
