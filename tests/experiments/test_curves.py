@@ -40,7 +40,23 @@ def test_a_band_is_explained(runs: list[LoggedRun], tmp_path: Path) -> None:
     said = texts(tmp_path / "a.svg")
     assert "q, 2 seeds" in said
     assert "dpo" not in said
-    assert "3 runs: mean over seeds; band: ± 1 standard deviation (n − 1)" in said
+    assert "2 runs: mean over seeds; band: ± 1 standard deviation (n − 1)" in said
+
+
+def test_only_runs_that_are_drawn_are_counted(runs: list[LoggedRun], tmp_path: Path) -> None:
+    save_curves(runs, ["ess/ratio"], tmp_path / "a.svg")
+    said = texts(tmp_path / "a.svg")
+    assert "2 runs" in said
+    assert "dpo/seed_0" not in said
+
+
+def test_of_many_metrics_a_refusal_names_the_nearest() -> None:
+    many = [logged("a", 0, **{f"loss__m{number}": [1.0] for number in range(30)})]
+    with pytest.raises(
+        UserError, match=r"did you mean loss/m7\? .* … and 20 more: qstar runs --json has all\)$"
+    ) as told:
+        missing(many, ["loss/mm7"])
+    assert str(told.value).count("loss/m") == 12
 
 
 def test_what_no_run_has_is_a_mistake(runs: list[LoggedRun]) -> None:

@@ -94,7 +94,7 @@ def test_bands_are_shaded_named_and_counted_and_axes_have_units(monkeypatch, tmp
         "alpha": ("shaded: α in [0.2, 0.8]", "of 200 answers in the band", "share of answers in a bin, %"),
         "ess_ratio": ("shaded: ESS ratio in [0.9, 1.1]", "other: ", "ESS_θ / ESS_t of an answer (log axis)"),
         "kl": ("shaded: they differ by less than 0.05 nats", "of 100 answers", "nats/token"),
-        "alpha_ess": ("shaded: α in [0.2, 0.8]", "answers in both bands"),
+        "alpha_ess": ("shaded: α in [0.2, 0.8]", "hatched: ESS ratio in [0.9, 1.1]", "answers in both bands"),
         "evolution": (
             "20 answers in a mean",
             "solid: D(q‖π_θ); dotted and hollow: D(q‖π_t)",

@@ -12,14 +12,26 @@ from typing import Any
 
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.curve import STEP, Points, band, curve, is_measured, smoothed
-from qstar_pl.figures import LineStyle, drawn, finite_points, legend_below, line_style, note, plain, ratio_axis, title
+from qstar_pl.figures import (
+    LineStyle,
+    drawn,
+    finite_points,
+    legend_below,
+    line_style,
+    note,
+    plain,
+    ratio_axis,
+    title,
+    with_unit,
+)
 from qstar_pl.run_folders.metrics import NOT_METRICS, Metrics
 
 PANEL = 2.6
 """Inches of height of a panel."""
 _RATIO = re.compile(r"(?:^|[/_])ratio(?:$|[/_])")
 """Metrics of which r and 1/r are equally far from 1."""
-_AXES = {STEP: "optimizer step", "time/wall_s": "time/wall_s, seconds"}
+MOST_NAMED = 10
+"""Most metrics that a refusal names beside the nearest."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +93,19 @@ def missing(runs: Sequence[LoggedRun], keys: Sequence[str], x: str = STEP) -> li
 
 
 def save_curves(runs: Sequence[LoggedRun], keys: Sequence[str], output: Path, look: Look = Look()) -> None:
-    """Draw a panel per metric with a line per run, or per group of runs.
+    """Draw a panel per metric with a line per run, or per group of runs; runs with none of the metrics do not count.
 
     Raises:
         UserError: if no run has one of the metrics.
 
     """
-    missing(runs, keys, look.x)
+    lacking = missing(runs, keys, look.x)
+    runs = [run for run in runs if any((run, key) not in lacking for key in keys)]
     with drawn(output, PANEL * len(keys) + 1.2) as figure:
         axes = figure.subplots(len(keys), 1, sharex=True, squeeze=False)
         for axis, key in zip(axes.flat, keys, strict=True):
             _panel(axis, runs, key, look)
-        axes[-1, 0].set_xlabel(_AXES.get(look.x, look.x))
+        axes[-1, 0].set_xlabel(plain(with_unit(look.x)))
         if look.x == STEP:
             axes[-1, 0].xaxis.get_major_locator().set_params(integer=True)
         title(figure, _heading(runs, look))
@@ -119,7 +132,7 @@ def _panel(axis: Any, runs: Sequence[LoggedRun], key: str, look: Look) -> None:
     pale = "" if look.band else "; pale: as logged"
     smoothing = f"mean of each value and the {smooth - 1} logged before it{pale}" if smooth > 1 else ""
     note(axis, smoothing, scale.note if smooth > 1 or look.band else "", *said)
-    axis.set_ylabel(plain(key))
+    axis.set_ylabel(plain(with_unit(key)))
     if scale is _RATIOS:
         ratio_axis(axis.yaxis)
 
@@ -157,5 +170,8 @@ def _known(name: str, known: Sequence[str]) -> str:
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near and near[0] != name else ""
     metrics = [one for one in known if one not in NOT_METRICS]
-    there = f"logged: {', '.join(metrics)}" if metrics else "nothing is logged yet"
+    shown = sorted(get_close_matches(name, metrics, n=MOST_NAMED, cutoff=0.0)) if len(metrics) > MOST_NAMED else metrics
+    others = len(metrics) - len(shown)
+    more = f" … and {others} more: qstar runs --json has all" if others else ""
+    there = f"logged: {', '.join(shown)}{more}" if metrics else "nothing is logged yet"
     return f"a metric that one of the runs has logged, got {name}{hint} ({there})"

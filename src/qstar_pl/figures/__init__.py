@@ -12,3 +12,4 @@ from qstar_pl.figures.formats import FORMATS as FORMATS
 from qstar_pl.figures.formats import check_suffix as check_suffix
 from qstar_pl.figures.style import LineStyle as LineStyle
 from qstar_pl.figures.style import line_style as line_style
+from qstar_pl.figures.units import with_unit as with_unit

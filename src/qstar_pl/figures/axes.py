@@ -61,10 +61,15 @@ def legend_below(figure: Any) -> None:
                 handle.set_alpha(1.0)
 
 
-def shade(axis: Any, low: float, high: float, *, along: str, label: str | None = None) -> None:
-    """Shade the values from `low` to `high` along "x" or "y", by which what is drawn is judged."""
+def shade(
+    axis: Any, low: float, high: float, *, along: str, label: str | None = None, hatch: str | None = None
+) -> None:
+    """Shade the values from `low` to `high` along "x" or "y", by which what is drawn is judged.
+
+    A hatch tells one band from another.
+    """
     span = axis.axvspan if along == "x" else axis.axhspan
-    span(low, high, facecolor="black", alpha=0.08, linewidth=0.0, label=label)
+    span(low, high, facecolor=(0, 0, 0, 0.08), edgecolor=(0, 0, 0, 0.25), linewidth=0.0, hatch=hatch, label=label)
 
 
 def finite_points(points: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, float]], str]:

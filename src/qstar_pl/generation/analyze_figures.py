@@ -202,7 +202,7 @@ def _alpha_and_ratio(axes: Any, runs: Sequence[Diagnostics]) -> None:
     axis.set(xlim=(x.low, x.high), ylim=(y.low, y.high))
     axis.set(xlabel="mean α of an answer", ylabel=f"{RATIO_LABEL} of an answer (log axis)")
     _judged(axis, "alpha_mean", "x")
-    _judged(axis, "ess_ratio", "y")
+    _judged(axis, "ess_ratio", "y", hatch="////")
     _count(axis, runs, said)
 
 
@@ -252,10 +252,12 @@ def _around(low: float, high: float, *, log: bool) -> tuple[float, float]:
     return low - 0.05 * (high - low), high + 0.05 * (high - low)
 
 
-def _judged(axis: Any, column: str, along: str) -> None:
+def _judged(axis: Any, column: str, along: str, hatch: str | None = None) -> None:
     check = CHECK_OF[column]
     name = "α" if column == "alpha_mean" else "ESS ratio"
-    shade(axis, check.low, check.high, along=along, label=f"shaded: {name} in [{check.low:g}, {check.high:g}]")
+    kind = "shaded" if hatch is None else "hatched"
+    label = f"{kind}: {name} in [{check.low:g}, {check.high:g}]"
+    shade(axis, check.low, check.high, along=along, label=label, hatch=hatch)
 
 
 def _answers(count: int) -> str:

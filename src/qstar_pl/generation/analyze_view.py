@@ -14,6 +14,9 @@ Mask = NDArray[np.bool_]
 CENTRAL = (0.005, 0.995)
 """Quantiles of what an axis must show; beyond them it goes on by their distance, if there are values."""
 
+MARGIN = 0.02
+"""Part of the axis that is free beyond the last value."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -41,7 +44,8 @@ class View:
             # What is rare and lies further away than all else is wide would leave the rest a few bins.
             reach = last - first
             ends = max(scaled.min(), first - reach), min(scaled.max(), last + reach)
-            margin = 0.02 * (ends[1] - ends[0])
+            seen = np.log(shown) if log else shown
+            margin = MARGIN * float(max(ends[1], seen[1]) - min(ends[0], seen[0]))  # of the axis: no point on its frame
             ends = ends[0] - margin, ends[1] + margin
             low, high = min(low, np.exp(ends[0]) if log else ends[0]), max(high, np.exp(ends[1]) if log else ends[1])
         return cls(float(low), float(high), log)
