@@ -14,7 +14,9 @@ def test_summary_counts_the_seeds_that_rose_and_does_not_hide_those_that_fell():
     assert "rose in 1 of 2 seeds, by +0.05" in text.getvalue()
     assert "0.50 → 0.70" in text.getvalue()
     assert "0.50 → 0.40" in text.getvalue()
-    assert max(map(len, text.getvalue().splitlines())) <= 80
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert next(line for line in lines if line.startswith("gold, proxy")).endswith("after, nats")
 
 
 def test_what_another_configuration_does_not_log_is_a_dash():
@@ -37,6 +39,7 @@ def test_the_command_trains_prints_and_draws(qstar, repository, tmp_path):
     )
     assert code == 0, err
     assert "gold reward rose in" in out
+    assert "\nQStar on tiny " in out
     assert (tmp_path / "quickstart.png").is_file()
     assert (tmp_path / "seed_0").is_dir()
 

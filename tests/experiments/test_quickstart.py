@@ -40,6 +40,8 @@ def test_several_seeds_are_a_mean_with_a_band_that_is_explained(monkeypatch, tmp
     assert list(gold.get_ydata()) == pytest.approx([0.2, 0.5])
     alone = drawn_by(monkeypatch, one, tmp_path)
     assert "1 seed" in words(alone)
+    other = [replace(one[0], name="DPO on tiny")]
+    assert words(drawn_by(monkeypatch, other, tmp_path)).startswith("DPO on tiny, 1 seed")
     assert not any(axis.collections for axis in alone.axes), "no band of one"
 
 

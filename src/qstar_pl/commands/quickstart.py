@@ -38,7 +38,7 @@ def print_summary(results: Sequence[SeedResult], console: SpellingConsole) -> in
     """Print a line per seed and return how many of them raised the gold reward."""
     from rich.table import Table
 
-    table = Table(title="q* on the tiny world", title_justify="left")
+    table = Table(title=console.verbatim(results[0].name), title_justify="left")
     for heading in ("seed", "gold", "proxy", "α", "ESS ratio", "CV", "KL", "s"):
         table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
@@ -52,8 +52,8 @@ def print_summary(results: Sequence[SeedResult], console: SpellingConsole) -> in
     console.print(table)
     # Below, since these words as headings would make the table wider than 80 columns.
     console.print(
-        "gold, proxy: rewards of held-out prompts, before → after training; α, ESS_θ/ESS_t and CV of\n"
-        "the weights: means over training; KL: D(π_θ‖π_init) after it, nats/answer; s: seconds",
+        "gold, proxy: held-out rewards before → after; KL: D(π_θ‖π_init) after, nats\n"
+        "α, ESS ratio (ESS_θ/ESS_t), CV of the weights: means over training; s: seconds",
         highlight=False,
     )
     gains = [one.after[GOLD] - one.before[GOLD] for one in results if GOLD in one.before and GOLD in one.after]

@@ -10,7 +10,18 @@ from typing import Any
 
 from qstar_pl.experiments.curve import band, is_measured
 from qstar_pl.experiments.seeds import SeedResult
-from qstar_pl.figures import drawn, finite_points, legend_below, line_style, note, ratio_axis, shade, title
+from qstar_pl.figures import (
+    drawn,
+    finite_points,
+    legend_below,
+    line_style,
+    note,
+    plain,
+    ratio_axis,
+    shade,
+    title,
+    with_unit,
+)
 
 PANEL = 2.7
 """Inches of height of a row of panels."""
@@ -71,10 +82,10 @@ def save_figure(results: Sequence[SeedResult], path: Path) -> bool:
         for axis in axes.flat[len(panels) :]:
             axis.remove()
         for axis in axes.flat[max(0, len(panels) - 2) : len(panels)]:
-            axis.set_xlabel("optimizer step")
+            axis.set_xlabel(with_unit("step"))
             axis.tick_params(labelbottom=True)
         spread = f"mean of {seeds} seeds; band: ± 1 standard deviation (n − 1)" if seeds > 1 else "1 seed"
-        title(figure, f"q* on the tiny world, {spread}")
+        title(figure, f"{plain(results[0].name)}, {spread}")
         legend_below(figure)
     return True
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from qstar_pl.errors import UserError
 from qstar_pl.run_folders.metrics import NOT_METRICS, read_metrics
 from qstar_pl.run_folders.places import METRICS
+from qstar_pl.run_folders.settings import read_settings
 
 if TYPE_CHECKING:
     from qstar_pl.experiments.run import Build, Run
@@ -32,6 +33,8 @@ class SeedResult:
     """Training metrics by step."""
     seconds: float
     """Wall time of this seed, evaluation included."""
+    name: str = ""
+    """What was trained, on what: "QStar on tiny"."""
 
     def points(self, key: str) -> list[tuple[int, float]]:
         """Return (step, value) pairs in order; for a validation metric with the values before and after training."""
@@ -97,10 +100,20 @@ def run_seed(build: Build, seed: int, config: Path, output: Path, overrides: Seq
         raise UserError("trainer.logger must be, or hold, a CSVLogger, whose metrics.csv an experiment reads")
     before = measured(run)
     run.trainer.fit(run.module, run.data)
-    return SeedResult(seed, before, measured(run), read_series(logged[0]), time.perf_counter() - started)
+    after, series = measured(run), read_series(logged[0])
+    return SeedResult(seed, before, after, series, time.perf_counter() - started, _name(run, logged[0].parent))
 
 
 def measured(run: Run) -> dict[str, float]:
     """Return the metrics of the first loader of validation; none where nothing is validated."""
     found = run.trainer.validate(run.module, run.data, verbose=False)
     return dict(found[0]) if found else {}
+
+
+def _name(run: Run, folder: Path) -> str:
+    method = type(run.module).__name__
+    try:
+        data = read_settings(folder).data
+    except UserError:  # a run without a config.yaml
+        data = None
+    return method if data is None else f"{method} on {data}"
