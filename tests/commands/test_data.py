@@ -53,6 +53,13 @@ def test_counts_fields_and_an_example(qstar: Call) -> None:
     assert "example 2: x.jsonl:2" in qstar("data", "--adapter=GSM8K", "--path=x.jsonl", "--examples=2")[1]
 
 
+def test_an_example_without_metadata_has_no_heading_for_it(qstar: Call) -> None:
+    write("x.jsonl", [{"prompt": "p", "completion": "c"}])
+    code, out, err = qstar("data", "--adapter=PromptResponse", "--path=x.jsonl")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "    |  c"
+
+
 def test_a_malformed_row_is_named_with_file_and_line(qstar: Call) -> None:
     Path("x.jsonl").write_text('{"prompt": "p", "completion": "c"}\n\n{"prompt": "p", \n{"other": "p"}\n')
     code, out, _ = qstar("data", "--path=x.jsonl", "--adapter=PromptResponse", "--max_left_out=1")

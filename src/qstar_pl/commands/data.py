@@ -159,10 +159,9 @@ def _shown(example: Example, template: Template) -> Iterable[str]:
         text = template.shown(text)
         yield f"  {name}:"
         yield from (f"    | {line}" for line in text.split("\n"))
-    yield "  metadata:"
-    for name, value in example.metadata.items():
-        if name not in ("row", "source"):
-            yield f"    {name}: {_short(value)}"
+    if kept := {name: value for name, value in example.metadata.items() if name not in ("row", "source")}:
+        yield "  metadata:"
+        yield from (f"    {name}: {_short(value)}" for name, value in kept.items())
 
 
 def _short(value: Any) -> str:

@@ -49,7 +49,7 @@ def details(
     now = time.time() if now is None else now
     saved = saved_in(run.folder)
     lines = [f"{run.name}: {run.state}, step {steps(run)}", f"  folder:   {run.folder}"]
-    lines.append(f"  started:  {_date(run.started)}, last written {span(now - run.active)} ago")
+    lines.append(f"  started:  {_date(run.started)} (the last time), last written {span(now - run.active)} ago")
     if (left := last_holder(run.folder / LOCK)) is not None:
         lines.append(f"  lock:     {left[0]}{'' if left[1] else ', which has ended'}, since {left[0].since}")
     try:

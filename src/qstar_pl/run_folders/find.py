@@ -113,5 +113,7 @@ def _expanded(word: str) -> Iterator[Path]:
 def _unknown(word: str, root: Path, folders: Sequence[Path]) -> str:
     names = sorted({part for folder in folders for part in name_of(folder.parent, root).split("/")})
     near = get_close_matches(word, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names[:8])}" if names else ""
+    runs = sorted({name_of(one.parent if one.name.startswith(VERSION) else one, root) for one in folders})
+    there = ", ".join(runs[:8]) + (", …" if len(runs) > 8 else "")
+    hint = f"; did you mean {near[0]}?" if near else f"; there are {there}" if runs else ""
     return f"a run must be a folder, or the name of runs below {root}, got {word}{hint}"

@@ -39,7 +39,7 @@ class Record:
     metrics: dict[str, float]
     """The last values that were logged."""
     started: float
-    """When its configuration was written, in seconds since 1970."""
+    """When its configuration was written, in seconds since 1970: a run that is resumed writes it again."""
     active: float
     """When it last wrote something, in seconds since 1970."""
     notices: tuple[str, ...] = field(default=(), compare=False)
