@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -30,14 +30,21 @@ class SpellingConsole(Console):
 def fact_lines(facts: Mapping[str, str], width: int = 80) -> list[str]:
     """Return named facts as aligned lines, folded at a width, with what is continued below what it continues.
 
-    Words are not broken: a path stays in one piece, to be copied.
+    Words are not broken, so that a path stays in one piece, to be copied; only one that is too long is, after "(".
     """
     indent = 4 + max((len(name) for name in facts), default=0)
     lines: list[str] = []
     for name, fact in facts.items():
-        first = f"  {name:<{indent - 2}}"
-        folded = textwrap.wrap(
-            first + fact, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
-        )
-        lines += folded or [first.rstrip()]
+        starts = [f"  {name:<{indent - 2}}"]
+        for part in _parts(" ".join(fact.split("\n")), width - indent):
+            if len(starts[-1]) > indent and len(starts[-1] + part.rstrip()) > width:
+                starts.append(" " * indent)
+            starts[-1] += part if len(starts[-1]) > indent else part.lstrip()
+        lines += [line.rstrip() for line in starts]
     return lines
+
+
+def _parts(text: str, room: int) -> Iterator[str]:
+    """Yield words with the spaces before them; those that have no room on a line in pieces: "Expert(", "model=…"."""
+    for word in re.findall(r"\s*\S+", text):
+        yield from re.split(r"(?<=\w\()", word) if len(word.strip()) > room else [word]

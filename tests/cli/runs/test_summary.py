@@ -47,6 +47,17 @@ def test_summary_names_folder_models_and_what_is_not_the_default() -> None:
     assert run_summary("fit", config, None).splitlines()[0] == "qstar fit: nothing is written"
 
 
+def test_a_long_value_is_folded_and_does_not_leave_its_name_alone() -> None:
+    path = "/models/" + "a" * 50
+    model = {"class_path": "own.Pretrained", "init_args": {"name": path}}
+    reward = {"class_path": "own.ModelReward", "init_args": {"model": model}}
+    config = {"model": {"class_path": "qstar_pl.methods.QStar", "init_args": {"reward": reward}}}
+    assert run_summary("fit", config, None).splitlines()[-2:] == [
+        "  reward  ModelReward(model=Pretrained(",
+        f"          name={path}))",
+    ]
+
+
 def test_every_metric_has_its_line() -> None:
     assert metric_lines([{"val/b": 0.5, "val/longer": 1.0}, {"val/b": 0.5}]).splitlines() == [
         "  val/b       0.5",
