@@ -16,6 +16,8 @@ from rich.text import Text
 
 from qstar_pl.console import SpellingConsole
 
+from .planned import planned_steps
+
 EVERY_S = 30.0
 """Seconds between two lines where there is no terminal."""
 
@@ -24,7 +26,8 @@ class StepProgressBar(RichProgressBar):
     """Counts optimizer steps of a run that a number of steps ends, else the batches of each epoch.
 
     Metrics are those that diagnostics put into the progress bar, by short names, with three significant digits. Where
-    standard output is no terminal, a line is printed after the first step, then every half minute, and at the end.
+    standard output is no terminal, a line is printed after the first step, then every half minute, and at the end:
+    when the next batch starts, or nothing follows, since callbacks log a step's metrics after this one has counted it.
 
     Args:
         every_s: seconds between two lines where there is no terminal.
@@ -49,8 +52,9 @@ class StepProgressBar(RichProgressBar):
     @property
     def total_train_batches(self) -> int | float:
         """Optimizer steps of the run, or batches of an epoch."""
-        steps = self.trainer.max_steps
-        return steps if self._counts_steps else super().total_train_batches
+        if self._counts_steps:
+            return planned_steps(self.trainer, self.trainer.lightning_module)
+        return super().total_train_batches
 
     @property
     def _counts_steps(self) -> bool:
@@ -79,6 +83,12 @@ class StepProgressBar(RichProgressBar):
             # Steps of before a run was continued do not count as taken in no time.
             self.progress.reset(self.train_progress_bar_id, completed=trainer.global_step)
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Print the line of the steps before, where lines are printed and it is time for one."""
+        super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
+        if trainer.global_step > self._first_step and time.monotonic() - self._printed >= self.every_s:
+            self._print_line(trainer, pl_module)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -86,8 +96,6 @@ class StepProgressBar(RichProgressBar):
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         if self.is_enabled and self._counts_steps:
             self._update(self.train_progress_bar_id, trainer.global_step)
-        if trainer.global_step > self._first_step and time.monotonic() - self._printed >= self.every_s:
-            self._print_line(trainer, pl_module)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the last line, where lines are printed; later than diagnostics log what is left at the end."""
@@ -103,7 +111,7 @@ class StepProgressBar(RichProgressBar):
         if self.is_enabled or not trainer.is_global_zero or self._started is None:
             return
         self._printed = time.monotonic()
-        step, total = trainer.global_step, trainer.estimated_stepping_batches
+        step, total = trainer.global_step, planned_steps(trainer, pl_module)
         taken, seconds = step - self._first_step, time.monotonic() - self._started
         parts = [f"step {step}" + (f"/{int(total)}" if math.isfinite(total) else "")]
         if taken and math.isfinite(total) and total > step:

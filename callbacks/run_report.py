@@ -10,6 +10,8 @@ from torch import nn
 
 from qstar_pl.console import SpellingConsole, fact_lines
 
+from .planned import planned_steps
+
 
 class RunReport(Callback):
     """Prints, once per fit and on rank zero, the models, effective batch, steps, devices and place of the logs.
@@ -30,7 +32,7 @@ class RunReport(Callback):
 def run_facts(trainer: Trainer, pl_module: LightningModule) -> dict[str, str]:
     """Return the lines of the report; every rank must call it."""
     facts = _parameters(pl_module) | _batch_facts(trainer, pl_module)
-    facts["steps"] = _steps(trainer)
+    facts["steps"] = _steps(trainer, pl_module)
     facts["devices"] = (
         f"{trainer.world_size} × {trainer.strategy.root_device.type}, {trainer.precision}"
         f" ({type(trainer.strategy).__name__}, {trainer.num_nodes} node{'s' * (trainer.num_nodes > 1)})"
@@ -83,18 +85,22 @@ def _batch_facts(trainer: Trainer, pl_module: LightningModule) -> dict[str, str]
 
 
 def _batch_size(trainer: Trainer) -> int | None:
-    loader = trainer.train_dataloader
+    # What a data module reports is the batch that is made, smaller than asked for where there are fewer rows.
+    report, loader = getattr(getattr(trainer, "datamodule", None), "report", None), trainer.train_dataloader
     # A loader that was given a batch sampler has batch_size None.
-    for holder in (loader, getattr(loader, "batch_sampler", None), getattr(trainer, "datamodule", None)):
+    for holder in (report, loader, getattr(loader, "batch_sampler", None), getattr(trainer, "datamodule", None)):
         size: Any = getattr(holder, "batch_size", None)
         if isinstance(size, int):
             return size
     return None
 
 
-def _steps(trainer: Trainer) -> str:
-    total = trainer.estimated_stepping_batches
+def _steps(trainer: Trainer, pl_module: LightningModule) -> str:
+    total, per_batch = planned_steps(trainer, pl_module), getattr(pl_module, "steps_per_batch", 1)
     planned = f"{int(total):,}" if total != float("inf") else "without end"
+    if per_batch > 1:
+        beyond = f", max_steps {trainer.max_steps:,}" if 0 <= trainer.max_steps < total < float("inf") else ""
+        planned += f" ({per_batch} per batch{beyond})"
     planned += f", from {trainer.global_step:,}" if trainer.global_step else ""
     every = trainer.log_every_n_steps  # type: ignore[attr-defined]
     if not trainer.loggers or not every or trainer.fast_dev_run:  # type: ignore[attr-defined]

@@ -15,6 +15,11 @@ _OF_TRAINERS = (
     "TPU available: ",
     "HPU available: ",
 )
+_OF_MODELS = (
+    # Rows are padded behind their tokens, where causal attention needs no mask, and elsewhere with a mask (see
+    # `Reader.padded`); the warning looks at the token's number alone, which prompts and answers may hold.
+    "We strongly recommend passing in an `attention_mask`",
+)
 _OF_COMMANDS = (
     "Seed set to ",  # `--seed_everything` is in config.yaml
     "`Trainer.fit` stopped: ",  # how a run ended is said by `EndOfRun`
@@ -23,12 +28,15 @@ _OF_COMMANDS = (
     "Loaded model weights from the checkpoint",
     "Initializing distributed: ",  # the number of processes is a line of `RunReport`
     "-" * 100,  # a banner that says the same
+    "was configured so ",  # repeats an option that is 1, such as `limit_val_batches`
+    "Detected KeyboardInterrupt",  # what Ctrl-C stopped, and how to go on, is said by the commands
 )
 _LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",
     "lightning.fabric.utilities.rank_zero",
     "lightning.fabric.utilities.seed",
     "lightning.fabric.utilities.distributed",
+    "transformers.modeling_utils",
 )
 
 
@@ -44,7 +52,7 @@ def quieten() -> None:
         r"The number of training batches .* is smaller than the logging interval",
     ):
         _ignore(message)
-    _drop(_ADVERTISEMENTS + _OF_TRAINERS)
+    _drop(_ADVERTISEMENTS + _OF_TRAINERS + _OF_MODELS)
 
 
 def quieten_commands() -> None:
@@ -55,6 +63,7 @@ def quieten_commands() -> None:
     warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)  # LightningCLI's own calls
     _ignore("Experiment logs directory .* exists")  # `MetricsFile` keeps its rows
     _ignore("Checkpoint directory .* exists and is not empty")  # nothing is lost: run folders are claimed and locked
+    _ignore("Total length of `list` across ranks is zero")  # no validation, as asked: other empty splits are errors
     _drop(_OF_COMMANDS)
 
 

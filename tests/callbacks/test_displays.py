@@ -1,6 +1,7 @@
 """Sample table, histograms and the report at the start."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,19 @@ def test_run_report_resolves_what_is_about_to_run(tmp_path: Path, capsys: pytest
         "logs": str(tmp_path / "lightning_logs" / "version_0"),
         "devices": "1 × cpu, 32-true (SingleDeviceStrategy, 1 node)",
     }
+
+
+def test_answers_are_those_of_the_batch_that_the_data_really_makes(tmp_path: Path) -> None:
+    class Sampling(Toy):
+        samples_per_prompt = 4
+
+    data = _Data()
+    data.batch_size = 100_000  # asked for
+    data.report = SimpleNamespace(batch_size=3, effective_batch=3)
+    trainer = Trainer(accelerator="cpu", fast_dev_run=True, enable_progress_bar=False, enable_model_summary=False)
+    module = Sampling(reports)
+    trainer.fit(module, datamodule=data)
+    assert run_facts(trainer, module)["answers"] == "3 prompts × 4 samples = 12 per step"
 
 
 @pytest.mark.parametrize(

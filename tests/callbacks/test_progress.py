@@ -2,10 +2,11 @@
 
 import io
 import re
+from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from reference.toy_training import Toy
 from rich.console import Console
 from torch import Tensor
@@ -22,10 +23,10 @@ def reports(number: int, loss: Tensor) -> StepReport:
     return StepReport(loss.detach(), {}, 1, 1, {})
 
 
-def fit(bar: StepProgressBar, **options: int) -> None:
+def fit(bar: StepProgressBar, *others: Callback, **options: int) -> None:
     trainer = Trainer(
         accelerator="cpu",
-        callbacks=[bar],
+        callbacks=[bar, *others],
         logger=False,
         enable_model_summary=False,
         enable_checkpointing=False,
@@ -49,6 +50,19 @@ def test_lines_without_a_terminal(options: dict[str, int], last: str, capsys: py
     assert re.fullmatch(rf"step 1/{last[-1]}, \d:\d\d left", first)
     assert len(rest) == 1
     assert rest[0].startswith(f"{last}, 0:00 taken")
+
+
+class Late(Callback):
+    """Logs a metric of the step after the bar has counted it, as diagnostics do."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        self.log("done", float(trainer.global_step), prog_bar=True)
+
+
+def test_each_step_is_said_once_and_with_its_own_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    fit(StepProgressBar(every_s=0), Late(), max_steps=4)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
+    assert [re.sub(", .*, ", " ", line) for line in lines] == [f"step {step}/4 done {step}" for step in range(1, 5)]
 
 
 @pytest.mark.parametrize("options", [{"max_steps": 0}, {"max_epochs": 1, "limit_train_batches": 0}])

@@ -37,6 +37,7 @@ def test_spans(seconds: float, text: str) -> None:
 def test_steps() -> None:
     unknown = replace(RUN, step=None, settings=Settings())
     assert [steps(one) for one in (RUN, unknown, replace(RUN, settings=Settings()))] == ["10/20", "–", "10"]
+    assert steps(replace(RUN, step=22)) == "22/22", "a batch of several steps goes beyond max_steps"
 
 
 def test_parts_are_not_broken() -> None:

@@ -55,11 +55,12 @@ def number(value: float | None) -> str:
 
 
 def steps(run: Record) -> str:
-    """Return "40/100", without what is not known."""
+    """Return "40/100", without what is not known; a batch of several steps may end beyond max_steps: "4/4"."""
     longest = run.settings.max_steps
     if run.step is None and longest is None:
         return ABSENT
-    return f"{run.step or 0}" if longest is None or run.state == "measured" else f"{run.step or 0}/{longest}"
+    taken = run.step or 0
+    return f"{taken}" if longest is None or run.state == "measured" else f"{taken}/{max(taken, longest)}"
 
 
 def span(seconds: float) -> str:
