@@ -29,6 +29,8 @@ def test_the_chosen_class_and_the_known_ones(qstar) -> None:
     code, out, err = qstar("fit", "--config=experiment/tiny_dpo", "--model.help")
     assert code == 0, err
     assert "DPO, the chosen one" in out
+    assert "Chosen: DPO." in out
+    assert "Default: KLSymmetricAlpha." in qstar("fit", "--model=QStar", "--model.sampler.alpha.help")[1]
     assert "--model.beta FLOAT" in out
     assert "  RewardModeling " in out
     assert "LazyInstance" not in out
@@ -50,7 +52,7 @@ def test_of_a_command_without_a_trainer(qstar) -> None:
     assert "Auto, the chosen one" in out
     assert "  HHRLHF " in out
     assert "options of LengthFilter" in qstar("data", "--filters.help=LengthFilter")[1]
-    assert "Default: 3." in qstar("data", "--max-rows=3", "--max_rows.help")[1]
+    assert "Chosen: 3." in qstar("data", "--max-rows=3", "--max_rows.help")[1]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ class Asked:
     """The class whose options are to be shown; None: the one that the configuration has there."""
     rest: list[str]
     """The other words, which say what the configuration is."""
+    given: frozenset[str] = frozenset()
+    """The options that those words give a value, without dashes; also in the files that they name, where read."""
 
     @classmethod
     def by(cls, words: Sequence[str]) -> Asked | None:
@@ -51,7 +53,12 @@ class Asked:
         if not asked:
             return None
         chosen = [f"--{key}={name}" for key, name in asked[:-1] if key and name]
-        return cls(*asked[-1], [*rest, *chosen])
+        rest += chosen
+        return cls(*asked[-1], rest, frozenset(map(_option_name, (one.name for one in options(rest) if one.name))))
+
+
+def _option_name(word: str) -> str:
+    return word.lstrip("-").removesuffix("+").removesuffix(".class_path")
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,10 @@ def class_help(parser: ArgumentParser, page: Page, asked: Asked, config: Namespa
     values = {f"{asked.key}.{name}": value for name, value in initial.items()}
     formatter = ClassFormatter(page.prog, {place.action.dest: place.value, **values})
     formatter.add_usage(f"{page.prog} --{asked.key} {kind(place.hint)}", [], [])
-    formatter.add_text(textwrap.fill(sentences(place.action.help or "", *formatter.remarks(place.action)[:1]), WIDTH))
+    remarks = list(formatter.remarks(place.action)[:1])
+    if asked.key in asked.given:
+        remarks = [one.replace("Default:", "Chosen:", 1) for one in remarks]
+    formatter.add_text(textwrap.fill(sentences(place.action.help or "", *remarks), WIDTH))
     if place.classes and asked.name is None:
         formatter.start_section("classes, besides your own by its path (my_file.MyClass)")
         formatter.add_arguments([_line(one) for one in place.classes])

@@ -45,8 +45,13 @@ ELSEWHERE = {
     "dataset_name": "data.path",
     "output_dir": "trainer.default_root_dir",
     "seed": "seed_everything",
+    "optimizer": "model.optimizer",
+    "lr_scheduler": "model.lr_scheduler",
+    "steps": "trainer.max_steps",
 }
 """What other programs call an option → what it is called here."""
+_MOST = 24
+"""How many known names a line can hold."""
 # Headings of nested reasons, which say nothing by themselves.
 _FRAME = re.compile(
     r"^(Does not validate against any|Subtypes:|Errors:|Given value|Subclass types expect|a class path|a dict with)"
@@ -202,7 +207,7 @@ def _no_class_or_file(mistake: _Mistake, where: str) -> str:
         return f"{where}{unresolved} is not a {wanted}{near(unresolved, known)}"
     if unresolved in known:  # and yet refused
         return f"{where}expected a list, got {unresolved}; {mistake.option}+={unresolved} adds one"
-    return f"{where}unknown class {unresolved}{near(unresolved, known)}"
+    return f"{where}unknown class {unresolved}{near(unresolved, known, mistake.option)}"
 
 
 def _null(value: str | None) -> str:
@@ -210,14 +215,19 @@ def _null(value: str | None) -> str:
     return "null" if value in (None, "None", "null") else str(value)
 
 
-def near(name: str, known: list[str]) -> str:
-    """Return "; did you mean …?", or the whole list where it is short, or nothing."""
+def near(name: str, known: list[str], option: str = "") -> str:
+    """Return "; did you mean …?", or the whole list where it is short, or nothing.
+
+    Of a long list of the classes for an option, its beginning, and the option that shows them all.
+    """
     stem = name.lstrip("-").rpartition(".")[2].lower()
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     close += [item for item in known if len(stem) > 2 and stem in item.lower() and item not in close][:3]
     if close:
         return f"; did you mean {' or '.join(close)}?"
-    return f"; known: {', '.join(known)}" if known and len(known) <= 24 else ""
+    if option and len(known) > _MOST:
+        return f"; known: {', '.join(known[:10])} and {len(known) - 10} more ({option}.help)"
+    return f"; known: {', '.join(known)}" if known and len(known) <= _MOST else ""
 
 
 def _expected(keys: Sequence[str], classes: Sequence[str]) -> list[type]:

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -154,6 +155,7 @@ class TrainerCLI(LightningCLI):
         self.config = layers.parsed_by(parser)
         if asked is not None:
             page = Page(f"qstar {command}", importlib.import_module(module_of(command)).__doc__, SECTIONS)
+            asked = replace(asked, given=asked.given | layers.given.options)
             answer_help(self._parser(command), page, asked, self.config[command])
         for part, owner in (("model", None), ("data", None), ("trainer", "lightning.pytorch.Trainer")):
             check_nulls(part, self.config[command][part], owner)

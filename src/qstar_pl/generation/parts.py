@@ -18,6 +18,7 @@ from qstar_pl.generation.settings import OF_SAMPLERS, GenerationSettings
 from qstar_pl.models import FromCheckpoint, Pretrained
 from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tiny import resolve
 from qstar_pl.samplers import GeometricSampler, PolicySampler, Sampler
 from qstar_pl.targets import Expert
 from qstar_pl.targets.target import Target
@@ -47,7 +48,7 @@ def policy_of(settings: GenerationSettings) -> ModelSource:
     """Return where π_θ comes from."""
     if settings.policy is not None:
         return settings.policy
-    return named(settings.model_theta or "", settings)
+    return named(settings.model_theta or "", "model_theta", settings)
 
 
 def target_of(settings: GenerationSettings, policy: ModelSource) -> Target | None:
@@ -55,7 +56,7 @@ def target_of(settings: GenerationSettings, policy: ModelSource) -> Target | Non
     tokenizer = tokenizer_of(policy, "model_theta" if settings.policy is None else "policy")
     if settings.target is not None or settings.model_t is None:
         return settings.target
-    source = named(settings.model_t, settings)
+    source = named(settings.model_t, "model_t", settings)
     tokenizer_of(source, "model_t")
     own_token_ids(source, tokenizer, "model_t")  # raises for another vocabulary, before anything is loaded
     return Expert(source, settings.prompt_template_t)
@@ -98,8 +99,9 @@ def source_of(settings: GenerationSettings) -> RowSource | None:
     return None if settings.dataset_adapter in ADAPTER_WORDS else adapter_of(settings.dataset_adapter)
 
 
-def named(name: str, settings: GenerationSettings) -> ModelSource:
-    """Return the source of a model that is given by name."""
+def named(name: str, argument: str, settings: GenerationSettings) -> ModelSource:
+    """Return the source of a model that is given by name; raises UserError, naming the argument, for no tiny model."""
+    resolve(name, argument)
     return model_source(name, settings.dtype, settings.trust_remote_code)
 
 

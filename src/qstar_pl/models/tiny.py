@@ -17,7 +17,7 @@ def belongs_to_package(name: str) -> bool:
     return name == TINY or name.startswith(PREFIX)
 
 
-def resolve(name: str) -> str:
+def resolve(name: str, argument: str = "name") -> str:
     """Return the folder of an embedded model ("tiny/policy", "tiny/expert", "tiny/reward", "tiny"); others unchanged.
 
     Raises:
@@ -29,7 +29,8 @@ def resolve(name: str) -> str:
     folder = ASSETS / (REWARD if name == TINY else name).removeprefix(PREFIX)
     if not folder.is_dir():
         known = sorted(path.name for path in ASSETS.glob("*/") if path.name != "tokenizer")
-        raise UserError(f"name must be one of {', '.join(PREFIX + n for n in known) or 'no tiny model'}, got {name!r}")
+        wanted = ", ".join(PREFIX + n for n in known) or "no tiny model"
+        raise UserError(f"{argument} must be one of {wanted}, got {name!r}")
     return str(folder)
 
 

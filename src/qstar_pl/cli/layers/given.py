@@ -85,7 +85,7 @@ def given_by(command: str, words: Sequence[str]) -> Given:
         if one.name == "--ckpt_path":
             given.ckpt_path = None if value == "null" else value  # YAML's null, as the parser reads it
         elif one.name == "--name":
-            given.name = None if value == "null" else value
+            given.name = None if value == "null" else one.value
         elif one.name in ("--model", "--model.class_path"):
             given.model = _group(value, Path())
         elif _option_name(one.name) == "model.lr_scheduler":

@@ -18,9 +18,12 @@ def check_name(name: str | None) -> None:
     """Check that the runs of this name lie inside the folder of all runs.
 
     Raises:
-        UserError: if not, since other files would be written to, and `--ckpt_path last` would look there.
+        UserError: if not, since other files would be written to, and `--ckpt_path last` would look there; also for an
+            empty name.
 
     """
+    if name == "":
+        raise UserError("name must not be empty")
     parts = re.split(r"[/\\]", name or "")
     if name and (Path(name).is_absolute() or name.startswith("~") or {"", ".", ".."} & set(parts)):
         raise UserError(

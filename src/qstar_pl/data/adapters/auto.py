@@ -25,7 +25,7 @@ from qstar_pl.data.adapters.red_team import RedTeam
 from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.adapters.shp import SHP
 from qstar_pl.data.adapters.squad import SQuAD
-from qstar_pl.data.adapters.table import Claim, Table
+from qstar_pl.data.adapters.table import Claim, Kind, Table
 from qstar_pl.data.adapters.tiny_world import TinyWorld
 from qstar_pl.data.adapters.tldr import TLDR
 from qstar_pl.data.adapters.webgpt import WebGPT
@@ -61,12 +61,13 @@ class Auto(Adapter):
         """Return the surest adapter's claim on such rows, with a remark where another is as sure.
 
         Raises:
-            UserError: if no adapter can read them, naming the columns that are there.
+            UserError: if no adapter can read them, naming the columns that are there, or what the usual ones hold.
 
         """
         table = Table(rows)
         claims = [claim for adapter in CANDIDATES if (claim := adapter.claim(table)) is not None]
         if not claims:
+            _check_cells(table, where)
             pairs = ", ".join(" and ".join(pair) for pair in PAIRS[:2])
             raise UserError(
                 f"{where}: Auto needs a column of prompts ({', '.join(PROMPTS)}), of messages (messages, …), "
@@ -113,6 +114,21 @@ class Auto(Adapter):
         """Read with the adapter that fits the rows; see `RowSource.read`."""
         adapter = self.resolve(path, split)
         return super().read(path, split, max_rows) if adapter is self else adapter.read(path, split, max_rows)
+
+
+def _check_cells(table: Table, where: str) -> None:
+    """Raise UserError where columns bear the usual names, and hold neither text nor messages."""
+    usual = dict.fromkeys((*PROMPTS, "messages", *(name for pair in PAIRS for name in pair)))
+    kinds = {name: table.kind(name) for name in usual if name in table.columns}
+    wrong = [name for name, found in kinds.items() if found not in (Kind.TEXT, Kind.DIALOGUE)]
+    if wrong:
+        held = ", ".join(f"{found.value if (found := kinds[name]) else 'nothing'} in {name}" for name in wrong)
+        others = [name for name in table.columns if name not in wrong]
+        also = f"; the rows also have {', '.join(sorted(others))}" if others else ""
+        raise UserError(
+            f"{where}: Auto needs text or messages in the columns of prompts and answers, got {held}{also}. "
+            "--data.adapter=PromptResponse --data.adapter.prompt_field=COLUMN names another column of prompts"
+        )
 
 
 def description(adapter: Adapter, rows: Sequence[Row]) -> str:
