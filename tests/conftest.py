@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,13 @@ def _end_wandb() -> None:
     if (wandb := sys.modules.get("wandb")) is not None and getattr(wandb, "run", None) is not None:
         wandb.finish()
         wandb.teardown()
+
+
+@pytest.fixture(autouse=True)
+def _wandb_ends() -> Iterator[None]:
+    """A run that a test leaves open would print its end into the next one."""
+    yield
+    _end_wandb()
 
 
 @pytest.fixture
