@@ -107,18 +107,20 @@ def main() -> None:
         folder = Path(name)
         prepare(folder)
 
-        def least(words: Sequence[str], checkout: Path, before: Callable[[], None] = lambda: None) -> float:
+        def least(words: Sequence[str], checkout: Path, before: Callable[[Path], None] = lambda _: None) -> float:
             figures = []
             for _ in range(given.repeats):
-                before()
+                before(checkout)
                 figures.append(cpu_s(words, folder, checkout))
             return min(figures)
 
-        def forget() -> None:
-            for page in (folder / "cache").rglob("*.txt"):
+        def forget(checkout: Path) -> None:
+            for page in (folder / "cache" / checkout.name).rglob("*.txt"):
                 page.unlink()
 
-        def row(what: str, words: Sequence[str], before: Callable[[], None] = lambda: None, of: float = 0) -> None:
+        def row(
+            what: str, words: Sequence[str], before: Callable[[Path], None] = lambda _: None, of: float = 0
+        ) -> None:
             figures = [least(words, checkout, before) for checkout in checkouts]
             ratio = f"{figures[0] / of:>16.2f}" if of else " " * 16
             then = f"{figures[1]:>10.2f}{figures[0] / figures[1]:>8.2f}" if len(figures) > 1 else ""
