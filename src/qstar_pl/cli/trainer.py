@@ -47,6 +47,7 @@ from qstar_pl.cli.runs.predictions import check_predicts, write_predictions
 from qstar_pl.cli.runs.requeue import requeue
 from qstar_pl.cli.runs.run_config import RunConfig
 from qstar_pl.cli.runs.summary import metric_lines, run_summary
+from qstar_pl.cli.trainer_help import SECTIONS, TEXTS
 from qstar_pl.cli.trainer_options import check_trainer_options
 from qstar_pl.cli.words import command_among
 from qstar_pl.data import RLHFDataModule
@@ -56,26 +57,6 @@ from qstar_pl.methods import RLHFModule
 from qstar_pl.models.run_date import begin_run
 from qstar_pl.quiet import quieten_commands
 from qstar_pl.training.frozen_models import OPTION as ACCEPT_CHANGED
-
-SECTIONS = {
-    "method and data": lambda option: option in ("model", "data"),
-    "the run": lambda option: not option.startswith("trainer"),
-    "trainer (options of Lightning)": lambda option: True,
-}
-TEXTS = {
-    "model": "The method: a class, or a YAML file with class_path and init_args.",
-    "data": "The data module, likewise.",
-    "trainer": "A YAML file of trainer options; by default none.",
-    "config": "A YAML file of any of these options, or a name that `qstar configs` lists; may be given several times, "
-    "by default none.",
-    "seed_everything": "Seed of every random number, an integer; true draws one.",
-    "ckpt_path": "What to go on from, or to measure: a checkpoint, file or folder; last, for the run of this name that "
-    "wrote last; auto, likewise if there is one.",
-    "weights_only": "Whether a checkpoint may hold nothing but tensors and plain values; null leaves it to Lightning.",
-    "trainer.logger": "Where metrics are logged: a class or a list of them; true is a CSVLogger, false nowhere.",
-    "trainer.default_root_dir": "Folder below which every run gets one of its own.",
-}
-"""Options of Lightning → what they mean here."""
 
 
 class TrainerParser(OneLineParser, LightningArgumentParser):
