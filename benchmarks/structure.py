@@ -25,6 +25,7 @@ ORDER = (
         "errors",
         "types",
         "checks",
+        "describing",
         "files",
         "hashing",
         "locks",

@@ -2,9 +2,9 @@ import pytest
 from small_generation import small_settings
 
 from qstar_pl.data.text.rendering import PlainRendering, TokenizerRendering
+from qstar_pl.describing import described, differences
 from qstar_pl.errors import UserError
 from qstar_pl.generation import GenerationData, GenerationSettings
-from qstar_pl.generation.describing import described, differences
 from qstar_pl.generation.guide import alpha_strategy
 from qstar_pl.generation.parts import data_of, sampler_of
 from qstar_pl.models import Pretrained

@@ -9,9 +9,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.checks import at_least
 from qstar_pl.data.records import make_records
+from qstar_pl.describing import described
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import UserError
-from qstar_pl.generation.describing import described
 from qstar_pl.generation.fingerprint import fingerprint
 from qstar_pl.methods import RLHFModule
 from qstar_pl.models import LanguageModel, Pretrained

@@ -8,9 +8,9 @@ from typing import Any
 
 from qstar_pl.checks import at_least, within
 from qstar_pl.data import RLHFDataModule
+from qstar_pl.describing import described
 from qstar_pl.errors import UserError
 from qstar_pl.generation.data import GenerationData
-from qstar_pl.generation.describing import described
 from qstar_pl.generation.guide import ADAPTER_WORDS, DEFAULT_ALPHA, DIAGNOSTICS, PROMPT_FORMATS, canonical_method
 from qstar_pl.models.configure import DTYPES
 from qstar_pl.models.source import ModelSource

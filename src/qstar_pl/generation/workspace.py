@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qstar_pl.describing import differences
 from qstar_pl.errors import UserError
-from qstar_pl.generation.describing import differences
 from qstar_pl.generation.plan import Plan
 from qstar_pl.generation.shard import Place, repair, scan
 

@@ -14,9 +14,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
 from qstar_pl import __version__
+from qstar_pl.describing import differences
 from qstar_pl.errors import UserError
 from qstar_pl.generation.data import GenerationData
-from qstar_pl.generation.describing import differences
 from qstar_pl.generation.merge import merge
 from qstar_pl.generation.module import GenerationModule
 from qstar_pl.generation.shard import Shard

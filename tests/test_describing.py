@@ -1,0 +1,25 @@
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from qstar_pl.describing import described
+from qstar_pl.rewards import GoldReward
+from qstar_pl.samplers import GeometricSampler
+
+
+@dataclass(frozen=True)
+class Holder:
+    parts: Any
+    hidden: int = field(default=3, repr=False)
+
+
+def test_a_dataclass_without_modules_is_described_as_it_describes_itself() -> None:
+    for plain in (GeometricSampler(), Holder((1,)), Holder([1, "a"]), Holder(()), Holder({"a": 1})):
+        assert described(plain) == repr(plain)
+
+
+def test_the_options_of_a_module_in_a_dataclass_are_told() -> None:
+    assert described(Holder(GoldReward(heuristic=True))) == "Holder(parts=GoldReward(heuristic=True))"
+    assert described(Holder([GoldReward()])) == "Holder(parts=[GoldReward(heuristic=False)])"
+    assert described(nn.ModuleList([GoldReward()])) == "ModuleList(0=GoldReward(heuristic=False))"
