@@ -1,0 +1,8 @@
+"""Judges: which of two answers is better, as a strategy."""
+
+from qstar_pl.evaluation.judges.asking import ask as ask
+from qstar_pl.evaluation.judges.comparison import Comparison as Comparison
+from qstar_pl.evaluation.judges.judge import Judge as Judge
+from qstar_pl.evaluation.judges.judge import Progress as Progress
+from qstar_pl.evaluation.judges.length import LengthJudge as LengthJudge
+from qstar_pl.evaluation.judges.verdict import Verdict as Verdict
