@@ -133,7 +133,7 @@ def measure(key: str, accumulate: int, log_every: int) -> list[dict[str, float]]
             logger=CSVLogger(folder),
             callbacks=[*watched_diagnostics(watch), Clock(watch)],
         )
-        with patch("qstar_pl.rollout.engine.divergence", watch.watched("over the vocabulary", divergence)):
+        with patch("qstar_pl.rollout.finish.divergence", watch.watched("over the vocabulary", divergence)):
             trainer.fit(module, RLHFDataModule(batch_size=prompts))
     return watch.steps[WARM_UP:]
 

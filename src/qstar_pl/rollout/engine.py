@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from qstar_pl.errors import NonFiniteError, UserError
+from qstar_pl.errors import UserError
 from qstar_pl.models.next_token import NextToken
-from qstar_pl.rollout.absent import fill_absent
-from qstar_pl.rollout.divergence import divergence
+from qstar_pl.rollout.finish import finish, write_tokens
 from qstar_pl.rollout.heap import keep_freed_memory
 from qstar_pl.rollout.inverse_cdf import inverse_cdf
 from qstar_pl.rollout.law import POLICY, TARGET, Law
@@ -53,10 +52,7 @@ def decode(
         pace: when the loop ends, with processes that decode at the same time; see `distributed.generation`.
 
     """
-    if policy.vocab_size != target.vocab_size:
-        raise UserError(
-            f"target must share the policy's vocabulary of {policy.vocab_size} tokens, got {target.vocab_size}"
-        )
+    check_vocabularies(policy, target)
     keep_freed_memory()
     models: Mapping[str, NextToken] = {POLICY: policy, TARGET: target}
     sessions = {role: models[role].start(prompts, samples) for role in law.roles}
@@ -80,22 +76,8 @@ def decode(
         for session in sessions.values():
             # Ended rows go on with token 0: a cache is a rectangle, and nothing more is written of them.
             session.advance(trace.ids[:, time])
-    trace.cut(max(1, int(trace.mask.sum(-1).max())))
-    prompt_index = torch.arange(len(prompts), device=like.device).repeat_interleave(samples)
-    _check_finite(trace)
-    if policy is target and law.roles == (POLICY,):
-        trace.copy_policy()
-    elif absent := {POLICY, TARGET}.difference(law.roles):
-        fill_absent(trace, prompts, prompt_index, law, truncation, models, role=absent.pop())
-    return Rollout(
-        prompts=prompts,
-        prompt_index=prompt_index,
-        completion_ids=trace.ids,
-        completion_mask=trace.mask,
-        ended_mask=ended,
-        info=SamplerInfo(exact=True, seed=seed),
-        **trace.columns,
-    )
+    info = SamplerInfo(exact=True, seed=seed)
+    return finish(trace, prompts, law, truncation, models, ended=ended, samples=samples, info=info)
 
 
 def _pick(logits: Tensor, live: Tensor) -> Tensor:
@@ -119,20 +101,13 @@ def _draw(
     law_logprobs = truncation(mixed.logprobs)
     law_probs = law_logprobs.softmax(-1)  # one fused loop, faster on a CPU than exp
     token = inverse_cdf(law_probs, uniforms)
-    trace.ids[where], trace.mask[where] = token, torch.ones_like(token, dtype=torch.bool)
-    index = token.unsqueeze(-1)
-    trace.write("behavior_logprobs", where, law_logprobs.gather(-1, index).squeeze(-1))
-    trace.write("alpha", where, mixed.alpha)
-    trace.write("log_z", where, mixed.log_z)
-    for role, model_logprobs in logprobs.items():
-        trace.write(f"{role}_logprobs", where, model_logprobs.gather(-1, index).squeeze(-1))
-        trace.write_divergence(role, where, divergence(model_logprobs, law_logprobs, law_probs))
+    write_tokens(trace, where, token, logprobs, mixed, law_logprobs, law_probs)
     return token
 
 
-def _check_finite(trace: Trace) -> None:
-    """A NaN in a model's logits would otherwise come out as a token like any other."""
-    if not bool(trace.columns["behavior_logprobs"].isfinite().all()):
-        raise NonFiniteError(
-            "a model must give finite logits, got NaN or infinity while decoding: its weights may have diverged"
+def check_vocabularies(policy: NextToken, target: NextToken) -> None:
+    """Raise UserError unless both models have probabilities for the same tokens."""
+    if policy.vocab_size != target.vocab_size:
+        raise UserError(
+            f"target must share the policy's vocabulary of {policy.vocab_size} tokens, got {target.vocab_size}"
         )
