@@ -7,8 +7,9 @@ import pytest
 from qstar_pl.errors import UserError
 from qstar_pl.tiny_world.gold_code import known_tests
 from qstar_pl.tiny_world.gold_dialogue import any_answer, known_fact
-from qstar_pl.tiny_world.gold_formula import gold_reward
+from qstar_pl.tiny_world.gold_formula import gold_reward, has_facts
 from qstar_pl.tiny_world.gold_summary import any_summary, known_story
+from qstar_pl.tiny_world.rows import dialogues, posts, programs
 
 FACT = {"subject": "zulo", "attribute": "food", "value": "corn"}
 STORY = {"who": "sister", "problem": "broke my old bike", "wish": "buy a new lock"}
@@ -28,6 +29,14 @@ def test_the_task_picks_the_formula():
     tests = [[[1, 2], 2], [[2, 1], 2], [[3, 4], 4]]
     facts = {"task": "code", "arguments": ["a", "b"], "tests": tests}
     assert gold_reward("", "return a", facts) == known_tests("return a", ["a", "b"], tests)
+
+
+def test_only_rows_of_the_tiny_world_have_its_facts():
+    for rows in (dialogues(3, 0), posts(3, 0), programs(3, 0)):
+        assert all(has_facts(row) for row in rows)
+    assert not has_facts({})
+    assert not has_facts({"task": "chess", **FACT})
+    assert not has_facts({"task": "summary", **FACT})
 
 
 def test_refuses_what_it_cannot_score():

@@ -13,7 +13,7 @@ from torch import Tensor
 from qstar_pl.checks import at_least
 from qstar_pl.errors import UserError
 from qstar_pl.rewards.reward import Reward
-from qstar_pl.sandbox import TASKS, ExecutionPool, Limits, Outcome, SandboxError, Task, problem_from_metadata
+from qstar_pl.sandbox import TASKS, ExecutionPool, Limits, Outcome, SandboxError, Task, Verdict, problem_from_metadata
 from qstar_pl.types import Example, Rollout
 
 
@@ -59,6 +59,22 @@ class ExecutionReward(Reward):
 
         """
         examples = [rollout.prompts.examples[index] for index in rollout.prompt_index.tolist()]
+        verdicts = self.verdicts(examples, completions)
+        for example, verdict in zip(examples, verdicts, strict=True):
+            # No program can pass such tests, which a mean of rewards would hide.
+            if verdict.outcome is Outcome.BROKEN_TESTS:
+                key = problem_from_metadata(example.metadata).key
+                warnings.warn(f"the tests of problem {key} cannot be run: {verdict.detail}", stacklevel=2)
+        rewards = [verdict.share if self.share_of_tests else float(verdict.passed) for verdict in verdicts]
+        return torch.tensor(rewards, dtype=torch.float32, device=rollout.completion_ids.device)
+
+    def verdicts(self, examples: Sequence[Example], completions: Sequence[str]) -> list[Verdict]:
+        """Return how the program in each answer fares in its example's tests.
+
+        Raises:
+            UserError: if an example has no tests of programs, or none can be run on this machine.
+
+        """
         try:
             problems = [problem_from_metadata(example.metadata) for example in examples]
             pool = self._started()
@@ -66,13 +82,7 @@ class ExecutionReward(Reward):
             raise UserError(str(error)) from error
         # All programs at once, so that the pool's workers never wait for one answer's verdict.
         tasks = [Task(problem, problem.program(text)) for problem, text in zip(problems, completions, strict=True)]
-        verdicts = pool.judge(tasks, every_test=self.share_of_tests)
-        for problem, verdict in zip(problems, verdicts, strict=True):
-            # No program can pass such tests, which a mean of rewards would hide.
-            if verdict.outcome is Outcome.BROKEN_TESTS:
-                warnings.warn(f"the tests of problem {problem.key} cannot be run: {verdict.detail}", stacklevel=2)
-        rewards = [verdict.share if self.share_of_tests else float(verdict.passed) for verdict in verdicts]
-        return torch.tensor(rewards, dtype=torch.float32, device=rollout.completion_ids.device)
+        return pool.judge(tasks, every_test=self.share_of_tests)
 
     def close(self) -> None:
         """End the processes that wait for programs; the next `score` starts new ones."""

@@ -12,20 +12,20 @@ from qstar_pl.tiny_world.gold_summary import any_summary, known_story
 
 
 def _dialogue(question: str, answer: str, facts: Mapping[str, Any]) -> float:
-    if "subject" in facts and "attribute" in facts and "value" in facts:
+    if has_facts(facts):
         return known_fact(question, answer, facts["subject"], facts["attribute"], facts["value"])
     return any_answer(question, answer)
 
 
 def _summary(question: str, answer: str, facts: Mapping[str, Any]) -> float:
     post = question.removesuffix("TL;DR:")
-    if "who" in facts and "problem" in facts and "wish" in facts:
+    if has_facts(facts):
         return known_story(post, answer, facts["who"], facts["problem"], facts["wish"])
     return any_summary(post, answer)
 
 
 def _code(question: str, answer: str, facts: Mapping[str, Any]) -> float:
-    if "arguments" not in facts or "tests" not in facts:
+    if not has_facts(facts):
         raise UserError(
             "data must bring `arguments` and `tests` for the gold reward of code, as the tiny world's rows do, "
             f"got {sorted(facts)}; programs from elsewhere are scored by running their own tests"
@@ -40,12 +40,25 @@ _FORMULAS: Mapping[str, Callable[[str, str, Mapping[str, Any]], float]] = {
 }
 
 
+_FACTS: Mapping[str, frozenset[str]] = {
+    "dialogue": frozenset({"subject", "attribute", "value"}),
+    "summary": frozenset({"who", "problem", "wish"}),
+    "code": frozenset({"arguments", "tests"}),
+}
+
+
+def has_facts(metadata: Mapping[str, Any]) -> bool:
+    """Return whether a row holds the tiny world's facts: then its gold reward is the truth, and no heuristic."""
+    facts = _FACTS.get(metadata.get("task", "dialogue"))
+    return facts is not None and facts <= metadata.keys()
+
+
 def why_unknown(metadata: Mapping[str, Any]) -> str | None:
     """Return why answers to such a row have no gold reward, None if they have one."""
     task = metadata.get("task", "dialogue")
     if task not in _FORMULAS:
         return f"its task is {task}, not one of {', '.join(_FORMULAS)}"
-    if task == "code" and not {"arguments", "tests"} <= metadata.keys():
+    if task == "code" and not has_facts(metadata):
         return "it has no tests in the tiny world's form"
     return None
 
