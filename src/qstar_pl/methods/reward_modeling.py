@@ -131,4 +131,4 @@ class RewardModeling(RLHFModule):
             compared = Comparisons(batch, margins=chosen - rejected, quantities=reward_quantities(chosen, rejected))
             for metric in self.wanted():
                 if isinstance(metric, ComparisonMetric):
-                    self.metrics.add(metric, metric.sums(compared))
+                    self.metrics.measure(metric, compared)

@@ -31,7 +31,6 @@ from qstar_pl.evaluation.metrics import (
 )
 from qstar_pl.samplers import PolicySampler
 
-CPU = torch.device("cpu")
 ROLLOUT = report_of(make_rows(6, 5, samples=2), torch.zeros(())).weighted.scored.rollout
 
 
@@ -51,8 +50,8 @@ def tokens(nats: list[float]) -> Demonstrations:
 def measured(*evidence: tuple[Metric, Any]) -> dict[str, float]:
     measurements = Measurements(list(dict.fromkeys(metric for metric, _ in evidence)))
     for metric, one in evidence:
-        measurements.add(metric, metric.sums(one))
-    return {key: float(value) for key, value in measurements.flush("val", CPU).items()}
+        measurements.measure(metric, one)
+    return {key: float(value) for key, value in measurements.flush("val").items()}
 
 
 def test_means_are_over_rows_whatever_the_batches():
@@ -76,19 +75,19 @@ def test_beta_is_of_those_that_learn_one():
 def test_what_saw_no_data_is_absent_and_flushing_starts_anew():
     proxy = RewardProxy()
     measurements = Measurements([proxy, RewardGold()])
-    measurements.add(proxy, proxy.sums(answers(proxy=torch.ones(2))))
-    assert set(measurements.flush("val", CPU)) == {"val/reward_proxy"}
-    assert measurements.flush("val", CPU) == {}
+    measurements.measure(proxy, answers(proxy=torch.ones(6)))
+    assert set(measurements.flush("val")) == {"val/reward_proxy"}
+    assert measurements.flush("val") == {}
 
 
 def test_values_are_those_of_torchmetrics_to_the_last_bit():
     torch.manual_seed(0)
-    measurements, reference = Measurements([proxy := RewardProxy()]), MeanMetric()
+    measurements, reference = Measurements([proxy := RewardProxy()]), MeanMetric().set_dtype(torch.float64)
     for rows in (7, 64, 3):
         values = torch.randn(rows) * 1e3
-        reference.update(values)
-        measurements.add(proxy, proxy.sums(answers(proxy=values)))
-    assert torch.equal(measurements.flush("val", CPU)["val/reward_proxy"], reference.compute())
+        reference.update(values.double())
+        measurements.measure(proxy, answers(proxy=values))
+    assert torch.equal(measurements.flush("val")["val/reward_proxy"], reference.compute())
 
 
 def test_what_is_read_of_answers():
@@ -98,7 +97,7 @@ def test_what_is_read_of_answers():
     assert measured((KLPolicyReference(), answers())) == {"val/kl_policy_reference": pytest.approx(wanted)}
     assert (answers().samples, len(answers())) == (2, 6)
     assert [example.key for example in answers().examples] == [0, 0, 1, 1, 2, 2]
-    assert answers().references == [None] * 6
+    assert answers().references == [()] * 6
 
 
 def test_what_a_metric_does_not_ask_for_is_not_computed_and_the_rest_once():
@@ -114,7 +113,7 @@ def test_what_a_metric_does_not_ask_for_is_not_computed_and_the_rest_once():
         rewards=lambda: compute("rewards", {"proxy": torch.ones(6), "gold": torch.ones(6)}),
         divergences=lambda: compute("divergences", ROLLOUT.alpha),
     )
-    CompletionLength().sums(lazy)
+    CompletionLength().scores(lazy)
     assert asked == []
     measured((RewardProxy(), lazy), (RewardGold(), lazy))
     assert asked == ["rewards"]
@@ -140,9 +139,12 @@ def test_a_metric_that_is_named_twice_is_measured_once():
 
 
 def test_sums_of_rows_that_were_not_added_up_are_refused():
-    measurements = Measurements([metric := PreferenceAccuracy()])
-    with pytest.raises(ValueError, match=r"PreferenceAccuracy.sums must add up rows, got x of shape \[3\]"):
-        measurements.add(metric, {"x": torch.ones(3)})
+    class Wrong(ComparisonMetric):
+        def sums(self, comparisons: Comparisons) -> dict[str, Tensor]:
+            return {"x": torch.ones(2, 3)}
+
+    with pytest.raises(ValueError, match=r"Wrong.sums must add up rows, got x of shape \[2, 3\]"):
+        measured((Wrong(), pairs([1.0])))
 
 
 def test_a_metric_may_be_expensive_and_bring_a_model():

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import torch
 
-from qstar_pl.evaluation.metrics import AnswerMetric, Drawing, total
+from qstar_pl.evaluation.metrics import AnswerMetric, Drawing, Need, Scores, total
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,16 @@ class SharedWords(AnswerMetric):
     def drawing(self):
         return Drawing(greedy=True)
 
-    def sums(self, answers):
-        pairs = [(self.words(a), self.words(b)) for a, b in zip(answers.texts, answers.references, strict=True) if b]
-        return total("shared_words", torch.tensor([len(a & b) / len(b) for a, b in pairs]))
+    @property
+    def needs(self):
+        return frozenset({Need.REFERENCES})
+
+    def scores(self, answers):
+        pairs = zip(answers.texts, answers.references, strict=True)
+        return {"shared_words": Scores.of([self.share(answer, all_of) if all_of else None for answer, all_of in pairs])}
+
+    def share(self, answer, references):
+        return max(len(self.words(answer) & self.words(one)) / len(self.words(one)) for one in references)
 
     def words(self, text):
         return set((text.lower() if self.lower else text).split())
@@ -42,7 +49,7 @@ class SharedWords(AnswerMetric):
 
 @dataclass(frozen=True)
 class BestReward(AnswerMetric):
-    """The best gold reward of several answers to a prompt."""
+    """The best gold reward of several answers to a prompt: sums alone, without scores of rows."""
 
     samples: int = 4
     expensive: bool = True

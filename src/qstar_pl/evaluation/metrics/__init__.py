@@ -1,4 +1,4 @@
-"""What `validate` and `test` report, one metric per class; a list of them is an option of every method."""
+"""What `validate`, `test` and `qstar evaluate` report, one metric per class; a list of them is an option of each."""
 
 from qstar_pl.evaluation.metrics.beta import Beta as Beta
 from qstar_pl.evaluation.metrics.defaults import COMPARISON_METRICS as COMPARISON_METRICS
@@ -12,14 +12,23 @@ from qstar_pl.evaluation.metrics.evidence import Demonstrations as Demonstration
 from qstar_pl.evaluation.metrics.lengths import CompletionLength as CompletionLength
 from qstar_pl.evaluation.metrics.lengths import EndedFraction as EndedFraction
 from qstar_pl.evaluation.metrics.measurements import Measurements as Measurements
+from qstar_pl.evaluation.metrics.measurements import check_needs as check_needs
+from qstar_pl.evaluation.metrics.measurements import row_scores as row_scores
 from qstar_pl.evaluation.metrics.metric import AnswerMetric as AnswerMetric
 from qstar_pl.evaluation.metrics.metric import ComparisonMetric as ComparisonMetric
 from qstar_pl.evaluation.metrics.metric import DemonstrationMetric as DemonstrationMetric
 from qstar_pl.evaluation.metrics.metric import Metric as Metric
+from qstar_pl.evaluation.metrics.metric import numbers as numbers
+from qstar_pl.evaluation.metrics.needs import Facts as Facts
+from qstar_pl.evaluation.metrics.needs import Need as Need
 from qstar_pl.evaluation.metrics.pair_means import PairMeans as PairMeans
 from qstar_pl.evaluation.metrics.perplexity import Perplexity as Perplexity
 from qstar_pl.evaluation.metrics.preference_accuracy import PreferenceAccuracy as PreferenceAccuracy
 from qstar_pl.evaluation.metrics.rewards import RewardGold as RewardGold
 from qstar_pl.evaluation.metrics.rewards import RewardProxy as RewardProxy
+from qstar_pl.evaluation.metrics.scores import Scores as Scores
+from qstar_pl.evaluation.metrics.sums import COUNT as COUNT
+from qstar_pl.evaluation.metrics.sums import Sums as Sums
 from qstar_pl.evaluation.metrics.sums import means as means
 from qstar_pl.evaluation.metrics.sums import total as total
+from qstar_pl.evaluation.metrics.sums import totals as totals

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from qstar_pl.evaluation.metrics.evidence import Comparisons
 from qstar_pl.evaluation.metrics.metric import ComparisonMetric
-from qstar_pl.evaluation.metrics.sums import total
+from qstar_pl.evaluation.metrics.scores import Scores
 
 
 @dataclass(frozen=True)
 class Beta(ComparisonMetric):
     """`beta`: mean over comparisons of the β of their prompts; absent where a method learns none."""
 
-    def sums(self, comparisons: Comparisons) -> Mapping[str, Tensor]:
-        """See `ComparisonMetric.sums`."""
+    def scores(self, comparisons: Comparisons) -> Mapping[str, Scores]:
+        """See `ComparisonMetric.scores`."""
         betas = comparisons.quantities.get("beta")
-        return {} if betas is None else total("beta", betas)
+        return {} if betas is None else {"beta": Scores.all(betas, "prompt")}

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from qstar_pl.evaluation.metrics.evidence import Answers
 from qstar_pl.evaluation.metrics.metric import AnswerMetric
-from qstar_pl.evaluation.metrics.sums import total
+from qstar_pl.evaluation.metrics.needs import Need
+from qstar_pl.evaluation.metrics.scores import Scores
 
 
 @dataclass(frozen=True)
 class KLPolicyReference(AnswerMetric):
     """`kl_policy_reference`: mean over answers of Σ_t D(π_θ‖π_init), exact over the vocabulary, nats per answer."""
 
-    def sums(self, answers: Answers) -> Mapping[str, Tensor]:
-        """See `AnswerMetric.sums`."""
-        return total("kl_policy_reference", answers.divergences.sum(-1))
+    @property
+    def needs(self) -> frozenset[Need]:
+        """See `Metric.needs`."""
+        return frozenset({Need.TOKENS})
+
+    def scores(self, answers: Answers) -> Mapping[str, Scores]:
+        """See `AnswerMetric.scores`."""
+        return {"kl_policy_reference": Scores.all(answers.divergences.sum(-1))}

@@ -2,69 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch import Tensor
 
+from qstar_pl.errors import UserError
+from qstar_pl.evaluation.metrics.references import final_answers, references
 from qstar_pl.types import DemonstrationBatch, Example, PreferenceBatch, Rollout
 
 
 class Answers:
-    """What a policy has answered to prompts; `rows` = prompts × samples, those of one prompt side by side.
+    """Answers to prompts; rows of one prompt side by side, in as many rows each as the policy drew or a file has.
 
     What is expensive is computed when a metric first asks for it, and only once.
     """
 
     def __init__(
         self,
-        rollout: Rollout,
-        texts: list[str],
+        rollout: Rollout | None,
+        texts: Sequence[str],
         *,
-        rewards: Callable[[], Mapping[str, Tensor]],
-        divergences: Callable[[], Tensor],
+        examples: Sequence[Example] | None = None,
+        rewards: Callable[[], Mapping[str, Tensor]] | None = None,
+        divergences: Callable[[], Tensor] | None = None,
     ) -> None:
         """Hold the answers.
 
         Args:
-            rollout: the answers, with the log-probabilities of their tokens.
+            rollout: the answers, with the log-probabilities of their tokens; None: they are texts alone.
             texts: [rows], decoded, without special tokens.
-            rewards: computes `self.rewards`.
-            divergences: computes `self.divergences`.
+            examples: [rows], the prompt of each, where there is no rollout to say it; rows with one key, side by side,
+                answer one prompt.
+            rewards: computes `self.rewards`; None: there are none.
+            divergences: computes `self.divergences`; None: that needs the models which drew the answers.
+
+        Raises:
+            ValueError: if texts and examples are not as many.
 
         """
-        self.rollout = rollout
-        self.texts = texts
+        if rollout is None:
+            self.examples: Sequence[Example] = list(examples or ())
+        else:
+            self.examples = [rollout.prompts.examples[index] for index in rollout.prompt_index.tolist()]
+        if rollout is None and len(texts) != len(self.examples):
+            raise ValueError(f"texts must be as many as examples, got {len(texts)} and {len(self.examples)}")
+        self._rollout = rollout
+        self.texts = list(texts)
         self._rewards = rewards
         self._divergences = divergences
 
     def __len__(self) -> int:
-        return len(self.rollout)
+        return len(self.examples)
+
+    @property
+    def rollout(self) -> Rollout:
+        """The tokens of the answers; metrics that read it need `Need.TOKENS`.
+
+        Raises:
+            UserError: if the answers are texts of a file.
+
+        """
+        if self._rollout is None:
+            raise UserError("metrics that read tokens must have answers drawn here, got texts of a file")
+        return self._rollout
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether there is a `rollout`."""
+        return self._rollout is not None
+
+    @cached_property
+    def of_prompts(self) -> list[slice]:
+        """The rows of each prompt [prompts]."""
+        if self._rollout is not None:
+            index = self._rollout.prompt_index.tolist()
+        else:
+            index = [example.key for example in self.examples]
+        starts = [row for row in range(len(index)) if row == 0 or index[row] != index[row - 1]]
+        return [slice(start, end) for start, end in zip(starts, [*starts[1:], len(index)], strict=True)]
 
     @property
     def samples(self) -> int:
-        """Answers to each prompt."""
-        return len(self.rollout) // max(1, len(self.rollout.prompts))
+        """Answers to each prompt; where a file has more to one than to another, the fewest."""
+        return min((rows.stop - rows.start for rows in self.of_prompts), default=0)
 
     @cached_property
-    def examples(self) -> list[Example]:
-        """The prompt of each answer [rows], with its metadata (tests, gold facts, …)."""
-        return [self.rollout.prompts.examples[index] for index in self.rollout.prompt_index.tolist()]
+    def references(self) -> list[tuple[str, ...]]:
+        """The data's own answers to each row's prompt [rows], any of which is right; () where there are none.
 
-    @property
-    def references(self) -> list[str | None]:
-        """The data's own answer to each row's prompt [rows], of a pair the preferred one; None where it has none."""
-        return [example.chosen for example in self.examples]
+        All answers of a question that has several; of a pair the preferred one.
+        """
+        return [references(example) for example in self.examples]
+
+    @cached_property
+    def final_answers(self) -> list[tuple[str, ...]]:
+        """The right final answers (of mathematics, of choices) to each row's prompt [rows]; () where there are none."""
+        return [final_answers(example) for example in self.examples]
 
     @cached_property
     def rewards(self) -> Mapping[str, Tensor]:
         """The scores [rows] of the method's judges: "proxy" and "gold", those that there are."""
-        return self._rewards()
+        return {} if self._rewards is None else self._rewards()
 
     @cached_property
     def divergences(self) -> Tensor:
-        """D(π_θ‖π_init) [rows, time] at every token, exact over the vocabulary, in nats; 0 where none counts."""
+        """D(π_θ‖π_init) [rows, time] at every token, exact over the vocabulary, in nats; 0 where none counts.
+
+        Raises:
+            UserError: if the answers are texts of a file.
+
+        """
+        if self._divergences is None:
+            raise UserError("the divergence from π_init must be of answers drawn here, got texts of a file")
         return self._divergences()
 
 

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from qstar_pl.distributed.ranks import gathered, said_by_ranks
 from qstar_pl.errors import UserError
-from qstar_pl.evaluation.metrics.metric import Metric
+from qstar_pl.evaluation.metrics.evidence import Answers
+from qstar_pl.evaluation.metrics.metric import Metric, Numbers
+from qstar_pl.evaluation.metrics.needs import Facts
+from qstar_pl.evaluation.metrics.scores import Scores
+from qstar_pl.evaluation.metrics.states import States
+from qstar_pl.evaluation.metrics.sums import with_rows
 from qstar_pl.models.freeze import freeze
 
 
 class Measurements(nn.Module):
-    """Adds up the sums of metrics, over batches on the device and over ranks when they are reported.
+    """Adds up what metrics measure, over batches on the device and over ranks when it is reported.
 
-    A module, so that the models of metrics move to the method's device with it; none of them is ever saved.
+    A module, so that states and the models of metrics move to the method's device with it; none of them is ever saved.
     """
 
     def __init__(self, metrics: Sequence[Metric]) -> None:
         super().__init__()
         # `metrics+=` may name one that the method has already: it is measured once.
         self.of_all = tuple(metric for number, metric in enumerate(metrics) if metric not in metrics[:number])
-        self._sums: list[dict[str, Tensor]] = [{} for _ in self.of_all]
+        self.states = States()
+
+    def check(self, facts: Facts, *, fitting: bool) -> None:
+        """Check that what is due can be measured.
+
+        Raises:
+            UserError: if a metric that is not optional lacks what it needs.
+
+        """
+        check_needs([metric for metric in self.due(fitting=fitting) if not metric.optional], facts)
 
     def build(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Load what the metrics need."""
@@ -36,15 +49,20 @@ class Measurements(nn.Module):
         """Return the metrics that are measured now: all, but within `fit` none that is expensive."""
         return [metric for metric in self.of_all if not (fitting and metric.expensive)]
 
-    def add(self, metric: Metric, sums: Mapping[str, Tensor]) -> None:
-        """Add the sums of a batch."""
-        so_far = next(own for one, own in zip(self.of_all, self._sums, strict=True) if one is metric)
-        for name, value in sums.items():
-            if value.numel() != 1:
-                raise ValueError(f"{type(metric).__name__}.sums must add up rows, got {name} of shape {[*value.shape]}")
-            so_far[name] = so_far.get(name, 0.0) + value.detach().float().reshape(())
+    def measure(self, metric: Metric, evidence: Any) -> None:
+        """Add a batch of what the metric reads."""
+        index = next(index for index, one in enumerate(self.of_all) if one is metric)
+        if metric.all_rows:
+            for name, one in row_scores(metric, evidence).items():
+                self.states.update(index, name, one.counted, one.per)
+            return
+        for name, value in metric.sums(evidence).items():
+            if value.ndim > 1:
+                shape = [*value.shape]
+                raise ValueError(f"{type(metric).__name__}.sums must add up rows, got {name} of shape {shape}")
+            self.states.update(index, name, value)
 
-    def flush(self, prefix: str, device: torch.device) -> dict[str, Tensor | float]:
+    def flush(self, prefix: str) -> dict[str, Tensor | float]:
         """Return `<prefix>/<key>` of all that was measured on any rank, and start anew; every rank must call it.
 
         Raises:
@@ -53,28 +71,50 @@ class Measurements(nn.Module):
         """
         values: dict[str, Tensor | float] = {}
         reported_by: dict[str, Metric] = {}
-        for metric, sums in zip(self.of_all, self._over_ranks(device), strict=True):
-            for key, value in (metric.compute(sums) if sums else {}).items():
+        found = self.states.over_ranks()
+        for index, metric in enumerate(self.of_all):
+            own = {name: value for (place, name), value in found.items() if place == index}
+            for key, value in _formed(metric, own).items():
                 if key in reported_by:
                     names = [type(one).__name__ for one in (reported_by[key], metric)]
                     raise UserError(f"metrics must report under keys of their own, got {key} of {' and '.join(names)}")
                 reported_by[key] = metric
                 values[f"{prefix}/{key}"] = value
-        self._sums = [{} for _ in self.of_all]
+        self.states.reset()
         return values
 
-    def _over_ranks(self, device: torch.device) -> list[dict[str, Tensor]]:
-        """Return the sums of each metric over all ranks: a rank may have measured what another one had no rows for."""
-        own = [(index, name) for index, sums in enumerate(self._sums) for name in sums]
-        # The same slots in the same order on every rank, which `gathered` needs.
-        slots = sorted(set().union(*said_by_ranks(own)))
-        if not slots:
-            return [{} for _ in self.of_all]
-        zero = torch.zeros((), device=device)
-        vector = torch.stack([self._sums[index].get(name, zero).to(device) for index, name in slots])
-        # Each slot is summed by itself, so that its last digit does not depend on what else is measured.
-        totals = gathered(vector).T.contiguous().sum(-1)
-        reduced: list[dict[str, Tensor]] = [{} for _ in self.of_all]
-        for (index, name), value in zip(slots, totals.unbind(), strict=True):
-            reduced[index][name] = value
-        return reduced
+
+def check_needs(metrics: Sequence[Metric], facts: Facts, option: str = "metrics") -> None:
+    """Check, before anything is loaded or drawn, that all metrics can be measured.
+
+    Raises:
+        UserError: names the first that cannot, and what it lacks.
+
+    """
+    for metric in metrics:
+        if (reason := metric.missing(facts)) is not None:
+            raise UserError(f"{option} must be measurable here: {type(metric).__name__} {reason}")
+
+
+def row_scores(metric: Metric, evidence: Any) -> dict[str, Scores]:
+    """Return the metric's scores of what it reads.
+
+    Raises:
+        ValueError: if there are not as many as answers, or prompts.
+
+    """
+    scores = dict(metric.scores(evidence))
+    if isinstance(evidence, Answers):
+        rows = {"answer": len(evidence), "prompt": len(evidence.of_prompts)}
+        for name, one in scores.items():
+            if len(one) != rows[one.per]:
+                raise ValueError(f"{name} must have a score for each {one.per}, got {len(one)} for {rows[one.per]}")
+    return scores
+
+
+def _formed(metric: Metric, found: Mapping[str, Tensor | Scores]) -> Numbers:
+    rows = {name: one for name, one in found.items() if isinstance(one, Scores) and len(one)}
+    sums = with_rows({name: one for name, one in found.items() if isinstance(one, Tensor)})
+    if metric.all_rows:
+        return metric.compute_rows(rows) if rows else {}
+    return metric.compute(sums) if sums else {}

@@ -1,8 +1,8 @@
-"""A number that `validate` and `test` report."""
+"""A number that `validate`, `test` and `qstar evaluate` report."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,39 +11,95 @@ from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.evaluation.metrics.drawing import Drawing
 from qstar_pl.evaluation.metrics.evidence import Answers, Comparisons, Demonstrations
-from qstar_pl.evaluation.metrics.sums import Sums, means
+from qstar_pl.evaluation.metrics.needs import Facts, Need, lacking
+from qstar_pl.evaluation.metrics.scores import Scores
+from qstar_pl.evaluation.metrics.sums import Sums, means, totals, with_rows
+
+Numbers = Mapping[str, Tensor | float]
+"""Key (without `val/` or `test/`) → number."""
 
 
-class Metric(ABC):
-    """A metric as sums over rows, which are added up over batches and ranks before `compute` makes numbers of them.
+class Metric(ABC):  # noqa: B024 (a metric defines scores, or sums alone)
+    """A metric as scores of rows, whose sums over batches and ranks `compute` makes numbers of.
 
     Derive from `AnswerMetric`, `DemonstrationMetric` or `ComparisonMetric`, as a frozen dataclass whose fields are its
-    options, or as an `nn.Module`. A mean is `return total("name", values)`, and nothing else.
+    options, or as an `nn.Module`. A mean is `return {"name": Scores.of(values)}`, and nothing else. A number that is
+    no mean of rows overrides `compute`, which gets their sums; one that is no function of sums at all (a rank
+    correlation) sets `all_rows` and overrides `compute_rows`.
     """
 
     expensive: bool = False
     """Leave it out of the validations within `fit`; `validate` and `test` measure it. A metric that makes it a field of
     its own lets users decide."""
+    optional: bool = False
+    """Whether `validate` and `test` leave it out, instead of refusing to start, where they lack what it needs."""
+    all_rows: bool = False
+    """Whether its numbers are formed of all rows (`compute_rows`), since they are no function of sums."""
 
-    def build(self, tokenizer: PreTrainedTokenizerBase) -> None:  # noqa: B027 (most need none)
-        """Load the models that it needs (a judge, say); called once, from the LightningModule's `configure_model`."""
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What it cannot do without."""
+        return frozenset()
+
+    def missing(self, facts: Facts) -> str | None:
+        """Return why it cannot be measured, as "needs …, got …"; None if it can. Asked before anything is loaded."""
+        for need in sorted(self.needs, key=lambda one: one.name):
+            if (found := lacking(need, facts)) is not None:
+                return f"needs {need.value}, got {found}"
+        return None
+
+    def build(self, tokenizer: PreTrainedTokenizerBase | None) -> None:  # noqa: B027 (most need none)
+        """Load the models that it needs (a judge, say); called once, before anything is measured.
+
+        Args:
+            tokenizer: of the policy; None where answers are texts of a file.
+
+        """
 
     def models(self) -> list[nn.Module]:
         """Return what `build` loaded: frozen, moved with the method's own models, in no checkpoint."""
         return []
 
-    @abstractmethod
-    def sums(self, evidence: Any) -> Mapping[str, Tensor]:
-        """Return the sums [] over a batch's rows; {} if there is nothing to measure."""
+    def scores(self, evidence: Any) -> Mapping[str, Scores]:
+        """Return what each row adds, by name; {} if there is nothing to measure."""
+        raise NotImplementedError(f"{type(self).__name__} must define scores")
 
-    def compute(self, sums: Sums) -> Mapping[str, Tensor | float]:
-        """Form the numbers, by their keys (without `val/` or `test/`); what was not measured is absent.
+    def sums(self, evidence: Any) -> Mapping[str, Tensor]:
+        """Return the sums [] or [width] over a batch's rows: by default of `scores`.
+
+        A metric that has no scores of rows may define this alone; `qstar evaluate`, which needs them, refuses it.
+        """
+        return totals(self.scores(evidence))
+
+    def compute(self, sums: Sums) -> Numbers:
+        """Form the numbers; what was not measured is absent.
 
         Args:
-            sums: over all rows of all ranks; the same on every rank.
+            sums: over all rows of all ranks, only those that a row has added to; under `name/count`, how many rows.
 
         """
         return means(sums)
+
+    def compute_rows(self, rows: Mapping[str, Scores]) -> Numbers:
+        """Form the numbers of a metric with `all_rows`.
+
+        Args:
+            rows: all rows of all ranks, rank by rank; rows of a smaller width are filled up with NaN.
+
+        """
+        return self.compute(with_rows(totals(rows)))
+
+    def has_row_scores(self) -> bool:
+        """Return whether it says what each row adds."""
+        return type(self).scores not in (Metric.scores, *(base.scores for base in _BASES))
+
+
+def numbers(metric: Metric, scores: Mapping[str, Scores]) -> Numbers:
+    """Return what a metric makes of row scores, of all rows or of those that a resampling drew."""
+    if metric.all_rows:
+        return metric.compute_rows(scores)
+    sums = with_rows(totals(scores))
+    return metric.compute(sums) if sums else {}
 
 
 class AnswerMetric(Metric):
@@ -54,22 +110,25 @@ class AnswerMetric(Metric):
         """Which answers it reads: one per prompt, drawn by the method's `evaluation_sampler`, unless it says more."""
         return Drawing()
 
-    @abstractmethod
-    def sums(self, answers: Answers) -> Mapping[str, Tensor]:
-        """Return the sums [] over a batch's answers; {} if there is nothing to measure."""
+    def scores(self, answers: Answers) -> Mapping[str, Scores]:
+        """Return what each answer, or each prompt, adds, by name; {} if there is nothing to measure."""
+        return super().scores(answers)
 
 
 class DemonstrationMetric(Metric):
     """A metric of what the policy thinks of answers that the data has."""
 
-    @abstractmethod
-    def sums(self, demonstrations: Demonstrations) -> Mapping[str, Tensor]:
-        """Return the sums [] over a batch's demonstrations; {} if there is nothing to measure."""
+    def scores(self, demonstrations: Demonstrations) -> Mapping[str, Scores]:
+        """Return what each demonstration adds, by name; {} if there is nothing to measure."""
+        return super().scores(demonstrations)
 
 
 class ComparisonMetric(Metric):
     """A metric of how a model ranks pairs that the data has."""
 
-    @abstractmethod
-    def sums(self, comparisons: Comparisons) -> Mapping[str, Tensor]:
-        """Return the sums [] over a batch's pairs; {} if there is nothing to measure."""
+    def scores(self, comparisons: Comparisons) -> Mapping[str, Scores]:
+        """Return what each pair adds, by name; {} if there is nothing to measure."""
+        return super().scores(comparisons)
+
+
+_BASES: tuple[type[Metric], ...] = (AnswerMetric, DemonstrationMetric, ComparisonMetric)

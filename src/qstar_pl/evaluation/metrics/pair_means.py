@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from qstar_pl.evaluation.metrics.evidence import Comparisons
 from qstar_pl.evaluation.metrics.metric import ComparisonMetric
-from qstar_pl.evaluation.metrics.sums import total
+from qstar_pl.evaluation.metrics.scores import Scores
 
 KEYS = (
     "rewards/chosen",
@@ -25,10 +23,7 @@ KEYS = (
 class PairMeans(ComparisonMetric):
     """`rewards/*` and `logps/*`: means over pairs, of those that the method has; see `PairLogprobs.quantities`."""
 
-    def sums(self, comparisons: Comparisons) -> Mapping[str, Tensor]:
-        """See `ComparisonMetric.sums`."""
-        sums: dict[str, Tensor] = {}
-        for key in KEYS:
-            if (values := comparisons.quantities.get(key)) is not None:
-                sums |= total(key, values)
-        return sums
+    def scores(self, comparisons: Comparisons) -> Mapping[str, Scores]:
+        """See `ComparisonMetric.scores`."""
+        had = {key: comparisons.quantities[key] for key in KEYS if key in comparisons.quantities}
+        return {key: Scores.all(values, "prompt") for key, values in had.items()}

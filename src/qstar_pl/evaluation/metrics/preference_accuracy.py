@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from qstar_pl.evaluation.metrics.evidence import Comparisons
 from qstar_pl.evaluation.metrics.metric import ComparisonMetric
-from qstar_pl.evaluation.metrics.sums import total
+from qstar_pl.evaluation.metrics.scores import Scores
 
 
 @dataclass(frozen=True)
 class PreferenceAccuracy(ComparisonMetric):
     """`preference_accuracy`: share of the pairs with a positive margin; a tie counts one half."""
 
-    def sums(self, comparisons: Comparisons) -> Mapping[str, Tensor]:
-        """See `ComparisonMetric.sums`."""
-        return total("preference_accuracy", (comparisons.margins.sign() + 1) / 2)
+    def scores(self, comparisons: Comparisons) -> Mapping[str, Scores]:
+        """See `ComparisonMetric.scores`."""
+        return {"preference_accuracy": Scores.all((comparisons.margins.sign() + 1) / 2, "prompt")}

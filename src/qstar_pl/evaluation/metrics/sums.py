@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lightning.pytorch.utilities import rank_zero_warn
+import torch
 from torch import Tensor
 
+from qstar_pl.evaluation.metrics.scores import Scores
+
 Sums = Mapping[str, Tensor]
-"""Name → [] float32."""
-_COUNT = "/count"
+"""Name → [] or [width] float64."""
+COUNT = "/count"
+"""What follows a name, for how many rows its sum has."""
+
+
+def totals(scores: Mapping[str, Scores]) -> dict[str, Tensor]:
+    """Return the sums of row scores over the rows that count, and under `name + COUNT` how many those are.
+
+    Rows that are not a number are left out, with a warning.
+    """
+    sums: dict[str, Tensor] = {}
+    for name, one in scores.items():
+        kept = one.without_nan(name)
+        mask = kept.mask if kept.values.ndim == 1 else kept.mask.unsqueeze(-1)
+        sums[name] = torch.where(mask, kept.values, 0.0).sum(0)
+        sums[name + COUNT] = kept.mask.sum()
+    return sums
 
 
 def total(name: str, values: Tensor) -> dict[str, Tensor]:
@@ -20,17 +37,16 @@ def total(name: str, values: Tensor) -> dict[str, Tensor]:
         values: any shape, a number or truth value each; those that are NaN are left out, with a warning.
 
     """
-    if values.numel() == 0:
-        return {}
-    values = values.detach().float()  # half precision would lose small values in a long sum
-    missing = values.isnan()
-    if missing.any():
-        rank_zero_warn(f"{name}: values that are not a number are left out of the mean, here {int(missing.sum())}")
-        values = values[~missing]
-    return {name: values.sum(), name + _COUNT: values.new_tensor(float(values.numel()))}
+    return totals({name: Scores.all(values.flatten())}) if values.numel() else {}
 
 
 def means(sums: Sums) -> dict[str, Tensor]:
-    """Return the mean of everything that `total` has counted; where it counted nothing, the mean is absent."""
-    counted = [name for name in sums if name + _COUNT in sums and bool(sums[name + _COUNT] > 0)]
-    return {name: sums[name] / sums[name + _COUNT] for name in counted}
+    """Return the mean of everything that `totals` has counted; where it counted nothing, the mean is absent."""
+    counted = [name for name in sums if name + COUNT in sums and bool(sums[name + COUNT] > 0)]
+    return {name: sums[name] / sums[name + COUNT] for name in counted if sums[name].ndim == 0}
+
+
+def with_rows(sums: Sums) -> dict[str, Tensor]:
+    """Return the sums without those that no row has added to."""
+    empty = {name for name in sums if name + COUNT in sums and not bool(sums[name + COUNT] > 0)}
+    return {name: value for name, value in sums.items() if name.removesuffix(COUNT) not in empty}

@@ -1,6 +1,7 @@
 """A method that trains a policy: its models, what `validate` and `test` report of it, and what `predict` returns."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +23,7 @@ from qstar_pl.evaluation.metrics import (
     DemonstrationMetric,
     Demonstrations,
     Drawing,
+    Facts,
     Metric,
 )
 from qstar_pl.methods.bases.rlhf_module import RLHFModule
@@ -177,11 +179,11 @@ class PolicyModule(RLHFModule):
         self.reward, self.gold = judges.reward, judges.gold
         self._settled_for = (training, self.data)
 
-    @property
-    def data(self) -> RLHFDataModule | None:
-        """What the trainer trains or measures on, if it is this project's data module."""
-        data = None if self._trainer is None else getattr(self.trainer, "datamodule", None)
-        return data if isinstance(data, RLHFDataModule) else None
+    def facts(self) -> Facts:
+        """See `RLHFModule.facts`; the rewards are settled first."""
+        self.settle_judges()
+        judges = {"proxy": self.reward, "gold": self.gold}
+        return replace(super().facts(), rewards=frozenset(name for name, one in judges.items() if one is not None))
 
     def score_answers(self, rollout: Rollout, completions: list[str]) -> dict[str, Tensor]:
         """Return the rewards [rows] of every judge there is: "proxy" and "gold"."""
@@ -233,13 +235,13 @@ class PolicyModule(RLHFModule):
                 if of_data:  # no forward pass that no metric reads
                     demonstrations = Demonstrations(batch, demonstration_logprobs(self.policy_tokens, batch))
                     for metric in of_data:
-                        self.metrics.add(metric, metric.sums(demonstrations))
+                        self.metrics.measure(metric, demonstrations)
             case PreferenceBatch():
                 of_pairs = [metric for metric in self.wanted() if isinstance(metric, ComparisonMetric)]
                 if of_pairs:
                     comparisons = self.comparisons(batch)
                     for of_pair in of_pairs:
-                        self.metrics.add(of_pair, of_pair.sums(comparisons))
+                        self.metrics.measure(of_pair, comparisons)
 
     def _measure_answers(self, prompts: PromptBatch) -> None:
         answered: dict[Drawing, Answers] = {}  # one rollout per distinct drawing, for all its metrics
@@ -248,7 +250,7 @@ class PolicyModule(RLHFModule):
                 drawing = metric.drawing
                 if drawing not in answered:
                     answered[drawing] = self.answers(prompts, drawing)
-                self.metrics.add(metric, metric.sums(answered[drawing]))
+                self.metrics.measure(metric, answered[drawing])
 
     def answers(self, prompts: PromptBatch, drawing: Drawing = Drawing()) -> Answers:
         """Return the policy's answers to the prompts, for metrics to read."""

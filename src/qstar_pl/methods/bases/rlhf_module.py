@@ -13,16 +13,17 @@ from torch.optim import Optimizer
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.checkpoints.optimizer_options import Fresh, check_options
+from qstar_pl.data import RLHFDataModule
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
-from qstar_pl.evaluation.metrics import POLICY_METRICS, Measurements, Metric
+from qstar_pl.evaluation.metrics import POLICY_METRICS, Facts, Measurements, Metric
 from qstar_pl.models.blocks import DEFAULT_BACKEND, check_backend, compile_blocks, recompute_blocks
 from qstar_pl.models.source import ModelSource
 from qstar_pl.optim.run_length import over_run
 from qstar_pl.quiet import quieten
 from qstar_pl.training.accumulation import AccumulationWindow
 from qstar_pl.training.finite_watch import FiniteWatch
-from qstar_pl.training.lengths import check_answers_fit, completion_tokens
+from qstar_pl.training.lengths import check_answers_fit, completion_tokens, evaluates
 from qstar_pl.training.non_finite import NonFinite, Stop
 from qstar_pl.training.plateau import Plateau
 from qstar_pl.training.resume import ExactResume
@@ -89,6 +90,8 @@ class RLHFModule(LightningModule):
         if not self._built:
             if self._trainer is not None:
                 check_answers_fit(self.trainer, self.sources(), self.answer_lengths)
+                if self.trainer.state.fn != TrainerFn.PREDICTING and evaluates(self.trainer):
+                    self.metrics.check(self.facts(), fitting=self.trainer.state.fn == TrainerFn.FITTING)
             with placed(self):
                 self.build_models()
                 self.metrics.build(self.tokenizer)
@@ -194,6 +197,16 @@ class RLHFModule(LightningModule):
         """How many optimizer steps were left out because something was not finite."""
         return self.watch.skipped
 
+    @property
+    def data(self) -> RLHFDataModule | None:
+        """What the trainer trains or measures on, if it is this project's data module."""
+        data = None if self._trainer is None else getattr(self.trainer, "datamodule", None)
+        return data if isinstance(data, RLHFDataModule) else None
+
+    def facts(self) -> Facts:
+        """Return what `validate` and `test` have for metrics to read, once the data are there."""
+        return Facts() if self.data is None else Facts(self.data.examples, self.data.path)
+
     def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
         """Add one batch to the metrics; what is measured follows from the batch's type."""
         raise NotImplementedError
@@ -210,7 +223,7 @@ class RLHFModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what was measured."""
-        metrics = self.metrics.flush("val", self.device)  # already over all ranks, so nothing is left for sync_dist
+        metrics = self.metrics.flush("val")  # already over all ranks, so nothing is left for sync_dist
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         self.log_dict(metrics, logger=not fitting)
         if fitting and metrics and not self.trainer.sanity_checking:
@@ -230,7 +243,7 @@ class RLHFModule(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log what was measured."""
-        self.log_dict(self.metrics.flush("test", self.device))
+        self.log_dict(self.metrics.flush("test"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the weights belong to, also where they are saved alone; see `ExactResume` for all else.
