@@ -28,6 +28,8 @@ from qstar_pl.evaluation.metrics import (
     PreferenceAccuracy,
     RewardGold,
     RewardProxy,
+    Scores,
+    row_scores,
 )
 from qstar_pl.samplers import PolicySampler
 
@@ -138,13 +140,12 @@ def test_a_metric_that_is_named_twice_is_measured_once():
     assert [type(one) for one in measured.of_all] == [Perplexity, CompletionLength]
 
 
-def test_sums_of_rows_that_were_not_added_up_are_refused():
-    class Wrong(ComparisonMetric):
-        def sums(self, comparisons: Comparisons) -> dict[str, Tensor]:
-            return {"x": torch.ones(2, 3)}
-
-    with pytest.raises(ValueError, match=r"Wrong.sums must add up rows, got x of shape \[2, 3\]"):
-        measured((Wrong(), pairs([1.0])))
+def test_scores_of_another_number_of_rows_are_refused():
+    wrong = answers(gold=torch.ones(4))
+    with pytest.raises(ValueError, match="reward_gold must have a score for each answer, got 4 for 6"):
+        row_scores(RewardGold(), wrong)
+    with pytest.raises(ValueError, match=r"mask \[rows\], got values \[2, 3, 1\] and mask \[2\]"):
+        Scores(torch.ones(2, 3, 1), torch.ones(2, dtype=torch.bool))
 
 
 def test_a_metric_may_be_expensive_and_bring_a_model():
@@ -158,11 +159,8 @@ def test_a_metric_may_be_expensive_and_bring_a_model():
         def models(self) -> list[nn.Module]:
             return [self.judge]
 
-        def sums(self, comparisons: Comparisons) -> dict[str, Tensor]:
-            return {"judged": self.judge.weight}
-
-        def compute(self, sums: Any) -> dict[str, Tensor | float]:
-            return {"judged": float(sums["judged"])}
+        def scores(self, comparisons: Comparisons) -> dict[str, Scores]:
+            return {"judged": Scores.all(self.judge.weight)}
 
     measurements = Measurements([judged := Judged(), PreferenceAccuracy()])
     measurements.build(None)  # type: ignore[arg-type]

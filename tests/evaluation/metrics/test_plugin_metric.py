@@ -17,9 +17,7 @@ from qstar_pl.methods import QStar
 PLUG_IN = '''
 from dataclasses import dataclass
 
-import torch
-
-from qstar_pl.evaluation.metrics import AnswerMetric, Drawing, Need, Scores, total
+from qstar_pl.evaluation.metrics import AnswerMetric, Drawing, Need, Scores
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class SharedWords(AnswerMetric):
 
 @dataclass(frozen=True)
 class BestReward(AnswerMetric):
-    """The best gold reward of several answers to a prompt: sums alone, without scores of rows."""
+    """The best gold reward of several answers to a prompt."""
 
     samples: int = 4
     expensive: bool = True
@@ -58,8 +56,9 @@ class BestReward(AnswerMetric):
     def drawing(self):
         return Drawing(samples=self.samples)
 
-    def sums(self, answers):
-        return total(f"best_of_{self.samples}", answers.rewards["gold"].view(-1, answers.samples).amax(-1))
+    def scores(self, answers):
+        best = answers.rewards["gold"].view(-1, answers.samples).amax(-1)
+        return {f"best_of_{self.samples}": Scores.all(best, per="prompt")}
 '''
 MODULE = "somebodys_metrics"
 SHORT = (

@@ -57,9 +57,6 @@ class Measurements(nn.Module):
                 self.states.update(index, name, one.counted, one.per)
             return
         for name, value in metric.sums(evidence).items():
-            if value.ndim > 1:
-                shape = [*value.shape]
-                raise ValueError(f"{type(metric).__name__}.sums must add up rows, got {name} of shape {shape}")
             self.states.update(index, name, value)
 
     def flush(self, prefix: str) -> dict[str, Tensor | float]:

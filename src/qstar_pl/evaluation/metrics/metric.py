@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +19,7 @@ Numbers = Mapping[str, Tensor | float]
 """Key (without `val/` or `test/`) → number."""
 
 
-class Metric(ABC):  # noqa: B024 (a metric defines scores, or sums alone)
+class Metric(ABC):
     """A metric as scores of rows, whose sums over batches and ranks `compute` makes numbers of.
 
     Derive from `AnswerMetric`, `DemonstrationMetric` or `ComparisonMetric`, as a frozen dataclass whose fields are its
@@ -60,15 +60,12 @@ class Metric(ABC):  # noqa: B024 (a metric defines scores, or sums alone)
         """Return what `build` loaded: frozen, moved with the method's own models, in no checkpoint."""
         return []
 
+    @abstractmethod
     def scores(self, evidence: Any) -> Mapping[str, Scores]:
         """Return what each row adds, by name; {} if there is nothing to measure."""
-        raise NotImplementedError(f"{type(self).__name__} must define scores")
 
     def sums(self, evidence: Any) -> Mapping[str, Tensor]:
-        """Return the sums [] or [width] over a batch's rows: by default of `scores`.
-
-        A metric that has no scores of rows may define this alone; `qstar evaluate`, which needs them, refuses it.
-        """
+        """Return the sums [] or [width] over a batch's rows, of `scores`."""
         return totals(self.scores(evidence))
 
     def compute(self, sums: Sums) -> Numbers:
@@ -89,10 +86,6 @@ class Metric(ABC):  # noqa: B024 (a metric defines scores, or sums alone)
         """
         return self.compute(with_rows(totals(rows)))
 
-    def has_row_scores(self) -> bool:
-        """Return whether it says what each row adds."""
-        return type(self).scores not in (Metric.scores, *(base.scores for base in _BASES))
-
 
 def numbers(metric: Metric, scores: Mapping[str, Scores]) -> Numbers:
     """Return what a metric makes of row scores, of all rows or of those that a resampling drew."""
@@ -110,25 +103,22 @@ class AnswerMetric(Metric):
         """Which answers it reads: one per prompt, drawn by the method's `evaluation_sampler`, unless it says more."""
         return Drawing()
 
+    @abstractmethod
     def scores(self, answers: Answers) -> Mapping[str, Scores]:
         """Return what each answer, or each prompt, adds, by name; {} if there is nothing to measure."""
-        return super().scores(answers)
 
 
 class DemonstrationMetric(Metric):
     """A metric of what the policy thinks of answers that the data has."""
 
+    @abstractmethod
     def scores(self, demonstrations: Demonstrations) -> Mapping[str, Scores]:
         """Return what each demonstration adds, by name; {} if there is nothing to measure."""
-        return super().scores(demonstrations)
 
 
 class ComparisonMetric(Metric):
     """A metric of how a model ranks pairs that the data has."""
 
+    @abstractmethod
     def scores(self, comparisons: Comparisons) -> Mapping[str, Scores]:
         """Return what each pair adds, by name; {} if there is nothing to measure."""
-        return super().scores(comparisons)
-
-
-_BASES: tuple[type[Metric], ...] = (AnswerMetric, DemonstrationMetric, ComparisonMetric)
