@@ -1,6 +1,9 @@
 """What `validate`, `test` and `qstar evaluate` report, one metric per class; a list of them is an option of each."""
 
+from qstar_pl.evaluation.metrics.bert_score import BERTScore as BERTScore
 from qstar_pl.evaluation.metrics.beta import Beta as Beta
+from qstar_pl.evaluation.metrics.bleu import BLEU as BLEU
+from qstar_pl.evaluation.metrics.chrf import ChrF as ChrF
 from qstar_pl.evaluation.metrics.defaults import COMPARISON_METRICS as COMPARISON_METRICS
 from qstar_pl.evaluation.metrics.defaults import PAIR_METRICS as PAIR_METRICS
 from qstar_pl.evaluation.metrics.defaults import POLICY_METRICS as POLICY_METRICS
@@ -11,6 +14,7 @@ from qstar_pl.evaluation.metrics.evidence import Comparisons as Comparisons
 from qstar_pl.evaluation.metrics.evidence import Demonstrations as Demonstrations
 from qstar_pl.evaluation.metrics.lengths import CompletionLength as CompletionLength
 from qstar_pl.evaluation.metrics.lengths import EndedFraction as EndedFraction
+from qstar_pl.evaluation.metrics.math_accuracy import MathAccuracy as MathAccuracy
 from qstar_pl.evaluation.metrics.measurements import Measurements as Measurements
 from qstar_pl.evaluation.metrics.measurements import check_needs as check_needs
 from qstar_pl.evaluation.metrics.measurements import row_scores as row_scores
@@ -24,9 +28,14 @@ from qstar_pl.evaluation.metrics.needs import Need as Need
 from qstar_pl.evaluation.metrics.pair_means import PairMeans as PairMeans
 from qstar_pl.evaluation.metrics.perplexity import Perplexity as Perplexity
 from qstar_pl.evaluation.metrics.preference_accuracy import PreferenceAccuracy as PreferenceAccuracy
+from qstar_pl.evaluation.metrics.programs import ExecutionAccuracy as ExecutionAccuracy
+from qstar_pl.evaluation.metrics.programs import PassAtK as PassAtK
 from qstar_pl.evaluation.metrics.rewards import RewardGold as RewardGold
 from qstar_pl.evaluation.metrics.rewards import RewardProxy as RewardProxy
+from qstar_pl.evaluation.metrics.rouge import Rouge as Rouge
 from qstar_pl.evaluation.metrics.scores import Scores as Scores
+from qstar_pl.evaluation.metrics.short_answers import ExactMatch as ExactMatch
+from qstar_pl.evaluation.metrics.short_answers import TokenF1 as TokenF1
 from qstar_pl.evaluation.metrics.sums import COUNT as COUNT
 from qstar_pl.evaluation.metrics.sums import Sums as Sums
 from qstar_pl.evaluation.metrics.sums import means as means

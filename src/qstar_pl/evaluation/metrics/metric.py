@@ -41,6 +41,11 @@ class Metric(ABC):
         """What it cannot do without."""
         return frozenset()
 
+    @property
+    def signatures(self) -> Mapping[str, str]:
+        """How a paper would say which variant a number is, by its key; most are their name alone."""
+        return {}
+
     def missing(self, facts: Facts) -> str | None:
         """Return why it cannot be measured, as "needs …, got …"; None if it can. Asked before anything is loaded."""
         for need in sorted(self.needs, key=lambda one: one.name):
