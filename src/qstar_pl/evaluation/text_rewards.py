@@ -15,6 +15,7 @@ from qstar_pl.data.batches.collate import DemonstrationCollate
 from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.data.text.encoding import Encoded, Encoder
 from qstar_pl.data.text.rendering import Rendering, TokenizerRendering
+from qstar_pl.models.source import ModelSource
 from qstar_pl.rewards import Reward
 from qstar_pl.types import DemonstrationBatch, Example, PromptBatch, Rollout, SamplerInfo
 
@@ -73,6 +74,35 @@ class TextRewards:
             return Encoder(tokenizer, self.limit - for_answer, for_answer, rendering=self.rendering).encode(example)
         except RowRejected:
             return None
+
+
+def scorer_of(
+    reward: Reward,
+    tokenizer: PreTrainedTokenizerBase | None,
+    rendering: Rendering = TokenizerRendering(),
+    rows_per_batch: int = 64,
+) -> TextRewards:
+    """Build a reward, and return what scores texts by it.
+
+    Args:
+        reward: not built yet.
+        tokenizer: what it is to read; None: that of the reward's own model, and where it has none, texts alone.
+        rendering: how dialogues become text.
+        rows_per_batch: answers scored at a time.
+
+    """
+    source = own_model(reward)
+    if tokenizer is None and source is not None:
+        tokenizer = source.tokenizer()
+    limit = None if source is None else source.capabilities().context.limit
+    reward.build(tokenizer)  # None: it reads texts alone
+    return TextRewards(reward, tokenizer, rendering, limit, rows_per_batch)
+
+
+def own_model(reward: Reward) -> ModelSource | None:
+    """Return where the model of a reward comes from, or of one of its parts; None if none has a model."""
+    found = (getattr(module, "model", None) for module in reward.modules())
+    return next((one for one in found if isinstance(one, ModelSource)), None)
 
 
 def rollout_of(batch: DemonstrationBatch) -> Rollout:

@@ -1,5 +1,6 @@
 """Rewards: what an answer is worth, as a strategy."""
 
+from qstar_pl.rewards.classifier import ClassifierReward as ClassifierReward
 from qstar_pl.rewards.combined import WeightedSum as WeightedSum
 from qstar_pl.rewards.execution import ExecutionReward as ExecutionReward
 from qstar_pl.rewards.final_answer import FinalAnswerReward as FinalAnswerReward

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from torch import Tensor
 
@@ -81,7 +82,7 @@ class Answers:
         else:
             index = [example.key for example in self.examples]
         starts = [row for row in range(len(index)) if row == 0 or index[row] != index[row - 1]]
-        return [slice(start, end) for start, end in zip(starts, [*starts[1:], len(index)], strict=True)]
+        return [slice(start, end) for start, end in pairwise([*starts, len(index)])]
 
     @property
     def samples(self) -> int:

@@ -20,8 +20,9 @@ class Perplexity(DemonstrationMetric):
 
     def scores(self, demonstrations: Demonstrations) -> Mapping[str, Scores]:
         """See `DemonstrationMetric.scores`."""
-        mask = demonstrations.batch.completion_mask
-        nats = -wide(demonstrations.logprobs).where(mask, 0.0).sum(-1)
+        logprobs = wide(demonstrations.logprobs)
+        mask = demonstrations.batch.completion_mask.to(logprobs.device)
+        nats = -logprobs.where(mask, 0.0).sum(-1)
         return {"perplexity": Scores(torch.stack([nats, mask.sum(-1)], -1), mask.any(-1), "prompt")}
 
     def compute(self, sums: Sums) -> Mapping[str, Tensor | float]:

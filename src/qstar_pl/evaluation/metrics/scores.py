@@ -35,7 +35,7 @@ class Scores:
             shapes = f"values {[*self.values.shape]} and mask {[*self.mask.shape]}"
             raise ValueError(f"scores must be [rows] or [rows, width] with a mask [rows], got {shapes}")
         object.__setattr__(self, "values", wide(self.values.detach()))
-        object.__setattr__(self, "mask", self.mask.detach().bool())
+        object.__setattr__(self, "mask", self.mask.detach().bool().to(self.values.device))
 
     @classmethod
     def all(cls, values: Tensor, per: Per = "answer") -> Self:
@@ -67,5 +67,5 @@ class Scores:
 
 
 def wide(values: Tensor) -> Tensor:
-    """Return numbers in float64, or in float32 where the device has nothing wider."""
-    return values.float() if values.device.type == "mps" else values.double()
+    """Return numbers in float64, on the CPU where their device has none."""
+    return (values.cpu() if values.device.type == "mps" else values).double()

@@ -50,7 +50,7 @@ class States(torchmetrics.Metric):
     def update(self, metric: int, name: str, values: Tensor, per: Per | None = None) -> None:
         """Add a sum [] or [width] of a metric; or, where it is said what they are, rows [rows] or [rows, width]."""
         assert isinstance(self.pieces, list)
-        slot, piece = Slot(metric, name, tuple(values.shape), per), wide(values.detach().to(self.device)).flatten()
+        slot, piece = Slot(metric, name, tuple(values.shape), per), wide(values.detach().to(self._place)).flatten()
         same = (place for place, one in enumerate(self.slots) if per is None and one.key == slot.key)
         if (place := next(same, None)) is None:
             self.pieces.append(piece)
@@ -63,6 +63,11 @@ class States(torchmetrics.Metric):
     def compute(self) -> Tensor:
         """Return the pieces of all ranks, rank by rank, end to end."""
         return dim_zero_cat(self.pieces) if len(self.pieces) else torch.zeros(0)
+
+    @property
+    def _place(self) -> torch.device:
+        """Where the pieces are: with the module, but never on a device without float64."""
+        return torch.device("cpu") if self.device.type == "mps" else self.device
 
     def reset(self) -> None:
         """Forget what was measured."""

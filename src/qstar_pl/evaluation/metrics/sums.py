@@ -29,17 +29,6 @@ def totals(scores: Mapping[str, Scores]) -> dict[str, Tensor]:
     return sums
 
 
-def total(name: str, values: Tensor) -> dict[str, Tensor]:
-    """Return the sum of `values` and how many they are, from which `means` forms their mean; {} of none.
-
-    Args:
-        name: of the mean.
-        values: any shape, a number or truth value each; those that are NaN are left out, with a warning.
-
-    """
-    return totals({name: Scores.all(values.flatten())}) if values.numel() else {}
-
-
 def means(sums: Sums) -> dict[str, Tensor]:
     """Return the mean of everything that `totals` has counted; where it counted nothing, the mean is absent."""
     counted = [name for name in sums if name + COUNT in sums and bool(sums[name + COUNT] > 0)]
