@@ -124,7 +124,7 @@ class PreferenceBatch(TensorFields):
 
 
 @dataclass(frozen=True)
-class SamplerInfo:
+class SamplerInfo(TensorFields):
     """How a rollout was drawn."""
 
     exact: bool
@@ -137,6 +137,10 @@ class SamplerInfo:
     """Drafted tokens that were kept."""
     answers_per_set: int = 1
     """Answers of a prompt, side by side, that share a candidate set; 1: each was drawn independently of the others."""
+    discarded: int = 0
+    """Tokens drawn for answers that did not become any of the rollout's (tries that died, pilots)."""
+    facts: Mapping[str, Tensor] = field(default_factory=dict)
+    """[rows] int64 each: what else the sampler knows of an answer, by the name under which records carry it."""
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,18 @@ FIT = [
     ("fit --model.target=null", "model.target must be a Target (CandidateTarget, Expert|got null"),
     ("fit --model.sampler.top_p=1.5", "model.sampler.top_p must lie in (0, 1], got 1.5"),
     ("fit --model.sampler.top_p=0", "model.sampler.top_p must lie in (0, 1], got 0.0"),
+    (
+        "fit --model.sampler=SequenceGeometricSampler --model.sampler.survivors=1",
+        "model.sampler.survivors must be at least 2, got 1",
+    ),
+    (
+        "fit --model.sampler=SequenceGeometricSampler --model.sampler.top_k=5",
+        "temperature, top_k and top_p must be left out for a law of whole answers",
+    ),
+    (
+        "fit --model.sampler=SequenceGeometricSampler --model.weights=RawWeights --model.weights.level=token",
+        "weights.level must be sequence for SequenceGeometricSampler, whose log q is that of whole answers, got token",
+    ),
     ("fit --model.sampler.temperature=-1", "model.sampler.temperature must be positive, got -1.0"),
     ("fit --model.sampler.max_new_tokens=0", "model.sampler.max_new_tokens must be at least 1, got 0"),
     (

@@ -66,12 +66,21 @@ class Alignment:
         first = self.columns - self.counts - self.kept
         return (first.unsqueeze(-1) + torch.arange(self.kept, device=first.device)).clamp_min_(0)
 
+    @cached_property
+    def moved(self) -> Tensor:
+        """[n] int64: the rows that give something back."""
+        return self.counts.nonzero().squeeze(-1)
+
     def apply(self, values: Tensor, dim: int = 1) -> Tensor:
         """Return `values` [rows, …, columns, …] with the columns of `dim` as they stand afterwards."""
         if self.even:
             # A view: caches and ids of many rows are not copied when all rows give back as many.
             return values.narrow(dim, 0, self.kept)
+        # A row that gives nothing back stays where it is, next to the end: only the others are copied.
+        stays = values.narrow(dim, self.columns - self.kept, self.kept)
+        moved = self.moved.to(values.device)
         shape = [1] * values.dim()
-        shape[0], shape[dim] = self.source.shape
-        index = self.source.to(values.device).view(shape)
-        return torch.take_along_dim(values, index, dim=dim)
+        shape[0], shape[dim] = len(moved), self.kept
+        index = self.source[self.moved].to(values.device).view(shape)
+        moves = torch.take_along_dim(values[moved], index, dim=dim)
+        return moves if len(moved) == len(values) else stays.index_copy(0, moved, moves)

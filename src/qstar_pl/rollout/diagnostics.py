@@ -72,7 +72,8 @@ def row_diagnostics(
     the tokens' own ratios, `ess_ratio_mean`, is another number, which a few tokens can carry anywhere.
     `kl_gap_mean` is the mean of |D(q‖π_θ) − D(q‖π_t)| over tokens. Deviations divide by the number of tokens. A
     quantity that has no value (see `ess_ratios`) counts in neither; if no token has one, it is None, as is all that
-    compares with π_t where there is none. Numbers are rounded to six digits.
+    compares with π_t where there is none. Numbers are rounded to six digits. What the sampler knows beside
+    (`SamplerInfo.facts`) stands behind them.
     """
     # One transfer, and not one for each number that is written.
     rollout = rollout.to("cpu")
@@ -97,6 +98,7 @@ def row_diagnostics(
             "tokens": tokens[row],
             "ended": ended[row],
             **{name: six_digits(numbers[name][row]) if name in numbers else None for name in ROW_NUMBERS},
+            **{name: int(values[row]) for name, values in rollout.info.facts.items()},
             "seed": row_seed(rollout.info.seed, key, row % samples),
             **constants,
         }

@@ -34,8 +34,14 @@ def row_uniforms(keys: Tensor, samples: int, count: int, *, seed: int, purpose: 
     """
     generator = torch.Generator()  # seeded anew for each row; always of the CPU, so that every device draws the same
     rows = [
-        torch.rand(count, generator=generator.manual_seed(row_seed(seed, key, sample, purpose)), dtype=torch.float64)
+        stream(count, row_seed(seed, key, sample, purpose), generator)
         for key in keys.tolist()
         for sample in range(samples)
     ]
     return torch.stack(rows) if rows else torch.empty(0, count, dtype=torch.float64)
+
+
+def stream(count: int, seed: int, generator: torch.Generator | None = None) -> Tensor:
+    """Return the first `count` numbers [count] in [0, 1) of the stream with this `row_seed`, float64 on the CPU."""
+    generator = torch.Generator() if generator is None else generator
+    return torch.rand(count, generator=generator.manual_seed(seed), dtype=torch.float64)

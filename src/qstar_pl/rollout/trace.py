@@ -55,6 +55,22 @@ class Trace:
         for name in ("target_logprobs", "ess_target", "kl_behavior_target"):
             self.columns[name] = self.columns[name.replace("target", "policy")].clone()
 
+    def select(self, rows: Tensor) -> None:
+        """Keep `rows` [n] int64 alone, in that order; a row may be named several times."""
+        self.columns = {name: column[rows] for name, column in self.columns.items()}
+        self.ids, self.mask = self.ids[rows], self.mask[rows]
+
+    def replace(self, rows: slice, other: Trace) -> None:
+        """Put the rows of a trace of equal length in the place of `rows`."""
+        for name, column in self.columns.items():
+            column[rows] = other.columns[name]
+        self.ids[rows], self.mask[rows] = other.ids, other.mask
+
+    def clear_unmasked(self) -> None:
+        """Set what stands where the mask is False to zero: rows that began anew may be shorter than they were."""
+        self.columns = {name: torch.where(self.mask, column, 0.0) for name, column in self.columns.items()}
+        self.ids = torch.where(self.mask, self.ids, 0)
+
     def cut(self, time: int) -> None:
         """Drop everything from `time` on."""
         self.columns = {name: column[:, :time] for name, column in self.columns.items()}

@@ -4,5 +4,6 @@ from qstar_pl.samplers.candidate_set import CandidateSetSampler as CandidateSetS
 from qstar_pl.samplers.decoding import DecodingSampler as DecodingSampler
 from qstar_pl.samplers.geometric import GeometricSampler as GeometricSampler
 from qstar_pl.samplers.sampler import Sampler as Sampler
+from qstar_pl.samplers.sequence_geometric import SequenceGeometricSampler as SequenceGeometricSampler
 from qstar_pl.samplers.single import PolicySampler as PolicySampler
 from qstar_pl.samplers.single import TargetSampler as TargetSampler

@@ -70,6 +70,11 @@ class CandidateSetSampler(Sampler):
         """See `Sampler.exact`: only the candidates can be drawn, and log q is an estimate."""
         return False
 
+    @property
+    def whole_answers(self) -> bool:
+        """See `Sampler.whole_answers`."""
+        return True
+
     def check_target(self, target: Target) -> None:
         """See `Sampler.check_target`: a candidate target needs candidates that are drawn without it."""
         if self._whole(target) is None:

@@ -15,6 +15,7 @@ class GeometricSampler(DecodingSampler):
 
     The product over tokens is not the normalized mixture of whole answers, q_seq. With S = Σ_t log Z_t along an answer
     the gap of a prompt is D(q‖q_seq) = log E_q[e^S] − E_q[S] (logged as `alpha/sequence_gap`), 0 where S does not vary.
+    `SequenceGeometricSampler` draws from q_seq.
     """
 
     alpha: AlphaStrategy = KLSymmetricAlpha()  # noqa: RUF009 (frozen)

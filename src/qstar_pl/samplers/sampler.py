@@ -49,6 +49,11 @@ class Sampler(ABC):
         """Whether drawing needs π_t; a sampler that does not draws from π_θ and from models of its own."""
         return True
 
+    @property
+    def whole_answers(self) -> bool:
+        """Whether log q is known of whole answers only: `behavior_logprobs` then mean something as sums alone."""
+        return False
+
     def independent_draws(self, samples: int) -> int:
         """Return how many of `samples` answers to a prompt are independent: all, unless they share a set."""
         return samples

@@ -71,6 +71,11 @@ class RolloutModule(PolicyModule):
         self.check_advantage(advantage)
         kl_placement.check(kl_estimator)
         sampler.check_target(target)
+        if sampler.whole_answers and weights.level != "sequence":
+            raise UserError(
+                f"weights.level must be sequence for {type(sampler).__name__}, whose log q is that of whole answers, "
+                f"got {weights.level}"
+            )
         if self.evaluation_sampler.needs_target:
             self.evaluation_sampler.check_target(target)
         # Answers from one candidate set are not independent: none may be in another's baseline.
@@ -213,7 +218,7 @@ class RolloutModule(PolicyModule):
             terms=loss.terms,
             samples=len(weighted.scored.rollout),
             tokens=passes * generated,
-            generated=generated,
+            generated=generated + weighted.scored.rollout.info.discarded,
             weighted=weighted,
             reference_logprobs=reference_logprobs,
             completions=tuple(completions),
