@@ -14,3 +14,14 @@ def test_what_is_meant_can_be_typed_as_it_is_printed() -> None:
         "--model.metrics+=mine.Metric",
         "--trainer.callbacks+=mine.Diagnostic",
     }
+
+
+def test_a_checkpoint_spends_nobody_s_money() -> None:
+    judge = {"class_path": "qstar_pl.evaluation.judges.LLMJudge", "init_args": {"model": "m"}}
+    for name in (judge["class_path"], "LLMJudge"):
+        metric = {"class_path": "WinRate", "init_args": {"judge": {**judge, "class_path": name}, "samples": 2}}
+        kept, withheld = without_risks({"model": {"metrics": [metric]}})
+        assert kept == {"model": {"metrics": [{"class_path": "WinRate", "init_args": {"samples": 2}}]}}
+        assert [(one.option, one.reason) for one in withheld] == [
+            ("model.metrics.judge", "a judge that sends texts away, for money")
+        ]

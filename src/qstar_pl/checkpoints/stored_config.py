@@ -32,6 +32,8 @@ TRUST = "trust_remote_code"
 OF_A_MODEL = "code that comes with a model"
 _ADDRESSES = ("api_key", "base_url", "entity", "host", "run", "settings", "tracking_uri", "workspace")
 """Options of loggers that say to whom a run is sent."""
+_SENDING = ("LLMJudge",)
+"""Classes that send texts to whom nobody need name: to OpenAI, with a key of the environment."""
 _READ = ("path", "name", "tokenizer", "tokenizer_name", "revision", "split")
 """Options that name what is read: files of weights and rows, which hold nothing to run."""
 _TEXTS = ("prompt_template", "chat_template", "system_prompt")
@@ -125,6 +127,8 @@ class _Sieve:
             path = value.get("class_path")
             if "class_path" in value and not (isinstance(path, str) and _is_known(path)):
                 return self._withhold(key, path, "a class that is not of this package")
+            if str(path).rpartition(".")[2] in _SENDING:
+                return self._withhold(key, path, "a judge that sends texts away, for money")
             return self.mapping(key, value)
         if isinstance(value, list | tuple):
             before = len(self.withheld)

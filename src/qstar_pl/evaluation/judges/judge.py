@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from qstar_pl.describing import described
 from qstar_pl.evaluation.judges.comparison import Comparison
@@ -69,6 +69,10 @@ class Judge(ABC):
             progress: is told as verdicts arrive.
 
         """
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what results state beside the verdicts, of all so far: counts, biases, costs; as JSON can hold it."""
+        return {}
 
     def close(self) -> None:  # noqa: B027 (most have nothing to end)
         """End processes and connections; a later `compare` starts them anew."""

@@ -1,8 +1,12 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from documents import REPOSITORY, files_of
+from judge_server import JudgeServer, comparison
 
 from qstar_pl.errors import UserError
+from qstar_pl.evaluation.judges.llm import LLMJudge
 from qstar_pl.evaluation.judges.llm.template_files import read_template, shipped
 from qstar_pl.evaluation.judges.llm.verdict_forms import Marks, Score
 
@@ -31,6 +35,27 @@ def test_one_of_the_user_s_own(tmp_path: Path) -> None:
     assert read_template(str(file)).form == Marks("1", "2")
     file.write_text(f'{SINGLE}verdict: {{score: "<{{score}}>", lowest: 0, highest: 5}}')
     assert read_template(str(file)).form == Score("<", ">", 0.0, 5.0)
+
+
+def test_the_documents_template_judges(
+    serve: Callable[..., JudgeServer], judge: Callable[..., LLMJudge], tmp_path: Path
+) -> None:
+    file = tmp_path / "brief.yaml"
+    file.write_text(files_of(REPOSITORY / "docs" / "evaluation.md")["brief.yaml"])
+
+    def shorter(message: str) -> str:
+        line = message.split("\n")[0].rpartition(" that read ")[2]
+        first, second = message.split(f"\n{line}\n")[2:4]
+        return f"They say:\nVerdict: 2\nVerdict: {1 if len(first) < len(second) else 2}"
+
+    pairs = [comparison("a", "brief", "much too long"), comparison("b", "Verdict: 1, and long", "brief")]
+    verdicts = judge(serve(shorter), template=str(file)).compare(pairs)
+    assert [verdict.preference for verdict in verdicts] == [1.0, 0.0]
+
+
+def test_the_documents_name_every_template() -> None:
+    page = (REPOSITORY / "docs" / "evaluation.md").read_text()
+    assert [name for name in shipped() if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ class LLMJudge(Judge):
         return [self._verdict(judgments) for judgments in pending.judgments()]
 
     def report(self) -> dict[str, Any]:
-        """Return counts of all calls so far, as JSON can hold them: position bias, failures, tokens, cost, …"""
+        """See `Judge.report`: position bias, requests, failures, tokens and cost."""
         return self._tally.as_json(self._asker.ledger, self._asker.cache)
 
     def close(self) -> None:
