@@ -8,8 +8,8 @@ from qstar_pl.evaluation.judges.llm import cache as module
 from qstar_pl.evaluation.judges.llm.cache import Cache, Judgment
 from qstar_pl.evaluation.judges.llm.reply import Usage
 
-WON = Judgment(1.0, None, "Verdict: 1 é", Usage(7, 3))
-NONE = Judgment(None, "unparsable: no mark", "", None)
+WON = Judgment(1.0, None, Usage(7, 3))
+NONE = Judgment(None, "unparsable: no mark", None)
 
 
 def test_what_is_kept_is_found_by_another(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_what_is_kept_is_found_by_another(tmp_path: Path) -> None:
 def test_a_kill_at_any_byte_loses_one_line_at_most(tmp_path: Path) -> None:
     one = Cache(tmp_path)
     for key in "abc":
-        one.keep(key, WON, {})
+        one.keep(key, WON, {"reply": "é\n1"})
     one.close()
     (file,) = tmp_path.glob("*.jsonl")
     whole = file.read_bytes()

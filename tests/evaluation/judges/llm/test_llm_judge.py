@@ -215,6 +215,20 @@ def test_an_endpoint_that_does_not_recover_is_one_line(serve: Serve, judge: Make
     assert server.requests.total() <= 2 * 7
 
 
+def test_requests_that_are_all_refused_end_it_and_single_ones_do_not(serve: Serve, judge: Make) -> None:
+    server = serve(say)
+    server.fault = lambda key, attempt: "400"
+    one = judge(server, limits=Limits(failures_in_a_row=5))
+    with pytest.raises(UserError, match="got HTTP 400: "):
+        one.compare(rows())
+    assert server.requests.total() <= 5 + one.limits.workers
+    server.fault = lambda key, attempt: None
+    one.compare(rows()[1:3])
+    server.fault = lambda key, attempt: "400"
+    verdicts = one.compare(rows()[301:321])
+    assert {str(verdict.reason).partition(": ")[0] for verdict in verdicts} == {"HTTP 400"}
+
+
 def test_nobody_there_is_found_soon(serve: Serve, judge: Make) -> None:
     server = serve(say)
     server.close()

@@ -80,6 +80,7 @@ class Asker:
     _in_a_row: int = 0
     _reached: bool = False
     """Whether the endpoint was ever heard of."""
+    _replied: bool = False
 
     def __post_init__(self) -> None:
         self._random = Random()
@@ -113,15 +114,16 @@ class Asker:
         except RequestError as failure:
             if failure.kind == "endpoint":
                 raise
-            if failure.kind == "passing":
+            # What is this request's own fault says something of the others only if none has ever succeeded.
+            if failure.kind == "passing" or not self._replied:
                 self._in_a_row += 1
                 if self._in_a_row >= self.limits.failures_in_a_row:
                     raise
-            return Judgment(None, str(failure), "", failure.usage)
-        self._in_a_row = 0
+            return Judgment(None, str(failure), failure.usage)
+        self._in_a_row, self._replied = 0, True
         judgment = judged(reply, question.form)
         self._asked.add(question.key)
-        self.cache.keep(question.key, judgment, question.facts)
+        self.cache.keep(question.key, judgment, {**question.facts, "reply": reply.text})
         return judgment
 
     def _reply(self, question: Question) -> Reply:
@@ -171,7 +173,7 @@ def judged(reply: Reply, form: VerdictForm) -> Judgment:
     """Return what a reply says; where it does not say it in the form that was asked for, why it counts as nothing."""
 
     def none(reason: str) -> Judgment:
-        return Judgment(None, reason, reply.text, reply.usage)
+        return Judgment(None, reason, reply.usage)
 
     if reply.refused:
         return none("refused")
@@ -183,4 +185,4 @@ def judged(reply: Reply, form: VerdictForm) -> Judgment:
     if reply.finish == "length" and "\n" in reply.text.strip():
         return none("cut at max_tokens")
     odds = weighted_preference(reply.text, reply.tokens, form) if isinstance(form, Marks) and reply.tokens else None
-    return Judgment(value if odds is None else odds, None, reply.text, reply.usage, weighted=odds is not None)
+    return Judgment(value if odds is None else odds, None, reply.usage, weighted=odds is not None)

@@ -30,8 +30,6 @@ class Judgment:
     """Of a pair, how far the answer shown first is preferred, in [0, 1]; or the score of an answer."""
     reason: str | None
     """Why there is no value."""
-    reply: str
-    """In the model's words."""
     usage: Usage | None
     weighted: bool = False
     """Whether the value was formed from log-probabilities."""
@@ -42,7 +40,6 @@ class Judgment:
         return {
             "value": self.value,
             "reason": self.reason,
-            "reply": self.reply,
             "tokens": usage,
             "weighted": self.weighted,
         }
@@ -59,7 +56,7 @@ class Judgment:
         if value is None and not reason:
             raise ValueError("neither a value nor a reason")
         usage = None if tokens is None else Usage(int(tokens["prompt"]), int(tokens["completion"]))
-        return cls(None if value is None else float(value), reason, str(kept["reply"]), usage, bool(kept["weighted"]))
+        return cls(None if value is None else float(value), reason, usage, bool(kept["weighted"]))
 
 
 class Cache:
@@ -109,7 +106,7 @@ class Cache:
         Args:
             key: of the request.
             judgment: what came of it.
-            facts: what else is written beside it for whoever reads the file.
+            facts: what is written beside it for whoever reads the file, such as the model's words.
 
         Raises:
             OSError: if it cannot be written, with the file's name.

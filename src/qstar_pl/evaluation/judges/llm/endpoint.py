@@ -71,17 +71,9 @@ class Endpoint:
                 "base_url must hold no user, password or query, since it is written into results; a key is read from "
                 f"the environment variable that key_variable names; got one at {parts.hostname}"
             )
-        if self._variable is None:
-            return
-        if self._key == NO_KEY:
-            raise UserError(
-                f"the environment variable {self._variable} must hold the key of {self.address}, got nothing"
-            )
-        if not (self._key.isascii() and self._key.isprintable() and " " not in self._key):
-            raise UserError(
-                f"the environment variable {self._variable} must hold a key, got something with spaces or letters "
-                "beyond ASCII"
-            )
+        if self._variable is not None:
+            self._check_key(self._variable)
+        _ = self._client  # in this thread, so that there is but one
 
     def ask(self, body: Mapping[str, Any]) -> Reply:
         """Send one request, once.
@@ -116,6 +108,15 @@ class Endpoint:
         """End the connections."""
         if "_client" in self.__dict__:
             self.__dict__.pop("_client").close()
+
+    def _check_key(self, variable: str) -> None:
+        if self._key == NO_KEY:
+            raise UserError(f"the environment variable {variable} must hold the key of {self.address}, got nothing")
+        if not (self._key.isascii() and self._key.isprintable() and " " not in self._key):
+            raise UserError(
+                f"the environment variable {variable} must hold a key, got something with spaces or letters "
+                "beyond ASCII"
+            )
 
     def _refusal(self, error: openai.APIStatusError) -> RequestError:
         status, detail = error.status_code, self._line(error.message)

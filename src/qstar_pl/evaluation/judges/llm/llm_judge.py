@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -182,7 +183,7 @@ class LLMJudge(Judge):
         body = {"model": self.model, "messages": self._template.filled(example, texts), **self.extra}
         body |= {name: value for name, value in sent.items() if value is not None}
         facts = {
-            "endpoint": self.endpoint_name or self._endpoint.address,
+            "endpoint": self._address,
             "model": self.model,
             "template": self.template,
             "template_digest": self._template.digest,
@@ -197,6 +198,11 @@ class LLMJudge(Judge):
             verdict = verdict_of_scores(judgments["answer_first"], judgments["baseline_first"])
         self._tally.add(verdict, judgments.values(), pairwise=self._template.pairwise)
         return verdict
+
+    @property
+    def _address(self) -> str:
+        """What the cache calls the endpoint."""
+        return self.endpoint_name or self._endpoint.address
 
     @cached_property
     def _template(self) -> Template:
@@ -213,6 +219,10 @@ class LLMJudge(Judge):
     @cached_property
     def _asker(self) -> Asker:
         folder = Path(self.cache).expanduser() if self.cache is not None else default_cache()
+        # A folder for each kind of judge: a run reads what could be of use to it, not all that was ever judged.
+        kind = repr((self._address, self.model, self._template.digest))
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{self.model}-{Path(self.template).stem}")[-80:].lstrip(".")
+        folder /= f"{name}-{digest(kind).hex()}"
         return Asker(self._endpoint, Cache(folder), self.limits, Ledger(self.budget), self.retry_unparsable)
 
 
