@@ -22,9 +22,10 @@ from qstar_pl.rewards.answers import find_answers
         # Hashes, but not headings.
         ("12 + 60 = 72\n#### 72", ["72"]),
         ("#### 1,080 \nQuestion: what next?\n#### 9", ["1,080"]),
-        ("#### Step 1: add 2\n2\n#### Conclusion\nThe answer is 5.", ["5", "5."]),
+        ("#### Step 1: add 2\n2\n#### Conclusion\nThe answer is 5.", ["5"]),
         # Phrases: the last one, up to its end.
-        ("The answer is 3. No: the final answer is 4.", ["4", "4."]),
+        ("The answer is 3. No: the final answer is 4.", ["4"]),
+        ("The answer is 7. Check: 7 + 5 = 12.", ["7"]),
         ("Answer: 72 clips\nNext", ["72 clips"]),
         ("**Answer:** $\\frac{1}{3}$, since it is", [r"\frac{1}{3}", "$\\frac{1}{3}$, since it is"]),
         ("The answer to the question is therefore 1.5 m.", ["1.5 m."]),

@@ -49,5 +49,6 @@ class MathAccuracy(AnswerMetric):
     def right_answers(self, example: Example) -> tuple[str, ...]:
         """Return the right final answers to a prompt; none if it has none."""
         if said := FinalAnswerReward(self.fields).references(example):
-            return tuple(said)
+            # A field may hold a whole solution, too.
+            return tuple(dict.fromkeys(one for text in said for one in (*find_answers(text, unmarked=False), text)))
         return tuple(one for text in references(example) for one in find_answers(text, unmarked=False))

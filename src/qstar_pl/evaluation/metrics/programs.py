@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from qstar_pl.checks import at_least
@@ -17,6 +17,8 @@ from qstar_pl.evaluation.pass_at_k import pass_at_k
 from qstar_pl.rewards.execution import ExecutionReward
 from qstar_pl.sandbox import Limits, Outcome
 
+_LIMITS = Limits()
+
 
 @dataclass(frozen=True)
 class ExecutionAccuracy(AnswerMetric):
@@ -24,7 +26,7 @@ class ExecutionAccuracy(AnswerMetric):
 
     workers: int | None = None
     """Programs at once, at least 1; None: one per processor that this process may use."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = _LIMITS
     """What one run of a program may use."""
     expensive: bool = True
     """Leave it out of the validations within `fit`."""
@@ -56,7 +58,7 @@ class PassAtK(AnswerMetric):
     """Programs drawn for each prompt, at least the largest k; None: as many as it."""
     workers: int | None = None
     """Programs at once, at least 1; None: one per processor that this process may use."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = _LIMITS
     """What one run of a program may use."""
     expensive: bool = True
     """Leave it out of the validations within `fit`."""

@@ -48,8 +48,10 @@ def find_answers(text: str, *, unmarked: bool = True) -> list[str]:
             return [line["answer"].strip()]
     if phrases := list(_PHRASE.finditer(text)):
         said = text[phrases[-1].end() :].lstrip(" *:\n")
-        # Where the sentence ends may be misjudged, so the rest of the line counts too.
-        if found := [one for one in (_sentence(said), said.partition("\n")[0].strip(" *")) if one]:
+        sentence = _sentence(said)
+        # Where the sentence ends may be misjudged, so the rest of the line counts too, unless a number is all it says.
+        line = "" if _NUMBER.fullmatch(sentence) else said.partition("\n")[0].strip(" *")
+        if found := [one for one in (sentence, line) if one]:
             return list(dict.fromkeys(found))
     return _unmarked(text) if unmarked else []
 
