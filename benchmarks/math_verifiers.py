@@ -41,7 +41,7 @@ def ours(answer: str, reference: str) -> bool:
 
 def math_verify(answer: str, reference: str) -> bool:
     """As its documentation shows it, with its own limits of 5 s for each of its three steps."""
-    from math_verify import parse, verify  # type: ignore[import-not-found]
+    from math_verify import parse, verify
 
     return bool(verify(parse(rf"\boxed{{{reference}}}"), parse(answer)))
 
@@ -72,9 +72,9 @@ def hostile(name: str, text: str) -> str:
     process.start()
     other.close()
     try:
-        said = (
-            "{0}, {1:.2f} s, {2:.0f} MiB".format(*mine.recv()) if mine.poll(WALL_S) else f"ended after {WALL_S:.0f} s"
-        )
+        said = f"ended after {WALL_S:.0f} s"
+        if mine.poll(WALL_S):
+            said = "{}, {:.2f} s, {:.0f} MiB".format(*mine.recv())
     except EOFError:
         said = "died"
     process.kill()
@@ -127,8 +127,8 @@ def main() -> None:
         sets[f"{name}, the next row's"] = list(zip(texts, [*right[1:], right[0]], strict=True))
     table = Table("", *JUDGES)
     for name, pairs in sets.items():
-        cells = ["{0} of {2} right, {1:.1f} s".format(*share(judge, pairs), len(pairs)) for judge in JUDGES.values()]
-        table.add_row(name, *cells)
+        cells = ["{} right, {:.1f} s".format(*share(judge, pairs)) for judge in JUDGES.values()]
+        table.add_row(f"{name}: of {len(pairs)}", *cells)
     missed = {
         name: [one for one in NEAR_MISSES if judge(one[0], one[1]) is not one[2]] for name, judge in JUDGES.items()
     }

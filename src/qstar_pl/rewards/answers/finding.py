@@ -50,8 +50,8 @@ def find_answers(text: str, *, unmarked: bool = True) -> list[str]:
         said = text[phrases[-1].end() :].lstrip(" *:\n")
         sentence = _sentence(said)
         # Where the sentence ends may be misjudged, so the rest of the line counts too, unless a number is all it says.
-        line = "" if _NUMBER.fullmatch(sentence) else said.partition("\n")[0].strip(" *")
-        if found := [one for one in (sentence, line) if one]:
+        rest = "" if _NUMBER.fullmatch(sentence) else said.partition("\n")[0].strip(" *")
+        if found := [one for one in (sentence, rest) if one]:
             return list(dict.fromkeys(found))
     return _unmarked(text) if unmarked else []
 
