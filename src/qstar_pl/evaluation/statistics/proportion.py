@@ -32,7 +32,9 @@ def bounded_interval(rows: Rows, clustered: ClusteredError, bounds: tuple[float,
     share = min(1.0, max(0.0, float(shares.mean())))
     error = clustered.error / (high - low)
     if error > 0:
-        effective = min(share * (1 - share) / error**2, float(len(shares)))
+        effective = share * (1 - share) / error**2
+        if np.isin(shares, (0.0, 1.0)).all():  # wins and losses never tell more than as many independent ones
+            effective = min(effective, float(len(shares)))
         freedom = max(clustered.freedom, _freedom((rows.sums[:, 0] - low * sizes) / (high - low), sizes))
     else:
         effective, freedom = float(rows.groups), np.inf
