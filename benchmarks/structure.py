@@ -47,6 +47,7 @@ ORDER = (
     ("evaluation",),
     ("methods",),
     ("generation", "experiments", "planning", "theory", "publishing"),
+    ("evaluating",),
     ("cli",),
     ("commands", "__main__"),
 )

@@ -80,7 +80,7 @@ def read_prompts(
     repeated = 0
     first: dict[str, str] = {}
     # Rows before `start` are read too: how often a prompt occurred before decides its key, and so its seed.
-    for number, (where, found) in enumerate(islice(_examples(source, path, split), end)):
+    for number, (where, found) in enumerate(islice(numbered(source, path, split), end)):
         if isinstance(found, RowRejected):
             rejected[str(found)] += number >= start  # may enter a reason with count 0, which `+rejected` drops
             first.setdefault(str(found), place_of(where, found))
@@ -108,7 +108,7 @@ def read_prompts(
     return Prompts(encoded, +rejected, repeated)
 
 
-def _examples(source: RowSource, path: str, split: str | None) -> Iterator[tuple[str, Example | RowRejected]]:
+def numbered(source: RowSource, path: str, split: str | None) -> Iterator[tuple[str, Example | RowRejected]]:
     """Yield each row's place, and its example or why it has none, so that rows keep their numbers."""
     if not isinstance(source, Adapter):  # a mixture, whose rows are numbered as it yields them
         yield from ((one.metadata["source"], one) for one in source.read(path, split, None).examples)

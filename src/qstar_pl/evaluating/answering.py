@@ -1,0 +1,59 @@
+"""The first stage: answers, generated or read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qstar_pl.errors import UserError
+from qstar_pl.evaluating.folder import EvaluationFolder
+from qstar_pl.evaluating.launch import Launch
+from qstar_pl.evaluating.prompts import Prompts
+from qstar_pl.evaluating.settings import EvaluationSettings
+from qstar_pl.evaluating.sources import Answered, Answering, AnswerSource
+from qstar_pl.generation.run import generate_dataset
+from qstar_pl.generation.workspace import Workspace
+from qstar_pl.models.source import ModelSource
+
+
+def answered(
+    source: AnswerSource,
+    argument: str,
+    prompts: Prompts,
+    settings: EvaluationSettings,
+    folder: EvaluationFolder,
+    launch: Launch,
+) -> Answered:
+    """Return the answers of a source; what an earlier call has generated is kept.
+
+    Args:
+        source: where they come from.
+        argument: answers or baseline.
+        prompts: to be answered.
+        settings: with which a model answers.
+        folder: where it writes.
+        launch: on which processes.
+
+    Raises:
+        UserError: see `AnswerSource.answers` and `generate_dataset`.
+
+    """
+    output = folder.generated(argument)
+
+    def generate(model: ModelSource) -> Path:
+        if launch.judge_only and not Workspace(output).complete:
+            raise UserError(f"judge_only must have answers that are stored, got {folder.path} without {output.name}")
+        run = generate_dataset(
+            settings.generation(model, prompts.adapter),
+            output,
+            devices=launch.devices,
+            strategy=launch.strategy,
+            overwrite=launch.overwrite,
+            progress=launch.progress,
+            date=launch.date,
+            attach=launch.attach,
+        )
+        if not run.complete:  # the trainer was told to stop early
+            raise UserError(f"{argument} must be complete, got {run.kept_rows + run.new_rows} of {run.rows} answers")
+        return output
+
+    return source.answers(Answering(prompts, argument, generate))

@@ -1,0 +1,145 @@
+"""The files of one evaluation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qstar_pl.describing import differences
+from qstar_pl.errors import UserError
+from qstar_pl.files import write_text
+from qstar_pl.generation.workspace import Workspace, json_bytes, replace_file
+
+
+@dataclass(frozen=True)
+class EvaluationFolder:
+    """What lies in the folder of `--output`.
+
+    config.yaml (all options), answers.jsonl and baseline.jsonl (where a model answered; see `Workspace` for what lies
+    beside them), scores.jsonl, results.json, results.md, times.json; while it runs, work/.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"output must be a folder, got the file {self.path}")
+
+    def __str__(self) -> str:
+        return f"output must be a folder that no other evaluation is writing to, got {self.path}"
+
+    @property
+    def lock(self) -> Path:
+        """The lock of the process that writes."""
+        return self.path / ".lock"
+
+    @property
+    def config(self) -> Path:
+        """All options."""
+        return self.path / "config.yaml"
+
+    @property
+    def scores(self) -> Path:
+        """A line per prompt: its scores and verdicts."""
+        return self.path / "scores.jsonl"
+
+    @property
+    def results(self) -> Path:
+        """Every number."""
+        return self.path / "results.json"
+
+    @property
+    def table(self) -> Path:
+        """The numbers as markdown."""
+        return self.path / "results.md"
+
+    @property
+    def times(self) -> Path:
+        """Seconds of each stage, and what the judge says of its work: all that differs between equal evaluations."""
+        return self.path / "times.json"
+
+    @property
+    def work(self) -> Path:
+        """What an unfinished evaluation has done."""
+        return self.path / "work"
+
+    @property
+    def about(self) -> Path:
+        """What an unfinished evaluation evaluates."""
+        return self.work / "evaluation.json"
+
+    def generated(self, argument: str) -> Path:
+        """Return the file of the rows that a model generates for `answers` or `baseline`."""
+        return self.path / f"{argument}.jsonl"
+
+    @property
+    def complete(self) -> bool:
+        """Whether an evaluation has ended here."""
+        return self.results.is_file() and self.scores.is_file()
+
+    def stored(self) -> dict[str, Any]:
+        """Return what the evaluation in this place evaluates; empty if there is none.
+
+        Raises:
+            UserError: if it cannot be read.
+
+        """
+        for file in (self.about, self.results):
+            if file.is_file():
+                try:
+                    found = json.loads(file.read_text(encoding="utf-8"))
+                    return dict(found["settings"])
+                except (ValueError, TypeError, KeyError) as error:
+                    raise UserError(f"output: {file} is damaged ({error}); give --overwrite to begin anew") from error
+        return {}
+
+    def begin(self, settings: Mapping[str, Any], config: str | None) -> None:
+        """Remember what is evaluated.
+
+        Args:
+            settings: of the answers and the data: those that must not change between two calls.
+            config: all options as YAML.
+
+        Raises:
+            UserError: if this folder holds an evaluation of something else; says what differs.
+
+        """
+        stored = self.stored()
+        if changed := differences(stored, json.loads(json.dumps(dict(settings)))) if stored else []:
+            raise UserError(
+                f"output {self.path} holds another evaluation: {'; '.join(changed)}. Name another output, or give "
+                "--overwrite"
+            )
+        self.work.mkdir(parents=True, exist_ok=True)
+        replace_file(self.about, json_bytes({"settings": dict(settings)}))
+        if config is not None:
+            write_text(self.config, config)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the lines of scores.jsonl.
+
+        Raises:
+            UserError: if it cannot be read.
+
+        """
+        try:
+            with self.scores.open(encoding="utf-8") as file:
+                return [json.loads(line) for line in file]
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.scores} must be the scores of an evaluation, got {error}") from error
+
+    def finish(self) -> None:
+        """Remove what a finished evaluation does not need."""
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Delete all that an evaluation writes; the results first, so that nothing incomplete looks finished."""
+        for file in (self.results, self.scores, self.table, self.times, self.config):
+            file.unlink(missing_ok=True)
+        for argument in ("answers", "baseline"):
+            Workspace(self.generated(argument)).clear()
+        self.finish()

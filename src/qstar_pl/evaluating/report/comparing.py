@@ -1,0 +1,97 @@
+"""The difference of two sides that have answered the same prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qstar_pl.evaluating.report.all_rows import resampled
+from qstar_pl.evaluating.report.measured import Measured
+from qstar_pl.evaluation.metrics.metric import numbers
+from qstar_pl.evaluation.statistics import (
+    Estimate,
+    difference_of,
+    paired_difference,
+    statistic_interval,
+    swap_test,
+)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Answers minus baseline."""
+
+    difference: Estimate
+    p_value: float | None
+    """Two-sided, that the sides are alike: signs of the prompts' differences flipped at random, or where the number is
+    no mean, the two sides swapped prompt by prompt. None where it cannot be told."""
+
+
+def compared(
+    answers: Measured, baseline: Measured, key: str, confidence: float, resamples: int, seed: int
+) -> Compared | None:
+    """Return how the two sides differ in a number; None if they have no prompt in common."""
+    if answers.is_of_means:
+        return _of_means(answers, baseline, key, confidence, seed)
+    common = _common(answers, baseline)
+    if not common:
+        return None
+    if answers.metric.all_rows:
+        return _of_rows(answers, baseline, key, common, confidence, resamples, seed)
+    first = answers.totals[[place for place, _ in common]]
+    second = baseline.totals[[place for _, place in common]]
+    groups = [answers.prompts[place] for place, _ in common]
+    form = answers.statistic(key)
+    both = np.concatenate((first, second), axis=1)
+    difference = statistic_interval(
+        both, groups, difference_of(form), confidence=confidence, resamples=resamples, seed=seed
+    )
+    return Compared(difference, swap_test(first, second, form, resamples=resamples, seed=seed))
+
+
+def _of_means(answers: Measured, baseline: Measured, key: str, confidence: float, seed: int) -> Compared | None:
+    one, other = answers.columns[key], baseline.columns[key]
+    groups, others = one.groups_of_rows, other.groups_of_rows
+    if not set(groups[one.mask].tolist()) & set(others[other.mask].tolist()):
+        return None
+    paired = paired_difference(
+        one.values,
+        other.values,
+        groups,
+        others,
+        mask=one.mask,
+        second_mask=other.mask,
+        confidence=confidence,
+        seed=seed,
+    )
+    return Compared(paired.difference, paired.sign_flips)
+
+
+def _of_rows(
+    answers: Measured,
+    baseline: Measured,
+    key: str,
+    common: Sequence[tuple[int, int]],
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Compared:
+    def form(chosen: Sequence[int]) -> float | None:
+        found = [
+            numbers(side.metric, side.of_prompts([common[place][number] for place in chosen])).get(key)
+            for number, side in enumerate((answers, baseline))
+        ]
+        return None if found[0] is None or found[1] is None else float(found[0]) - float(found[1])
+
+    groups = [answers.prompts[place] for place, _ in common]
+    return Compared(resampled(form, groups, confidence, resamples, seed), None)
+
+
+def _common(answers: Measured, baseline: Measured) -> list[tuple[int, int]]:
+    """Return the places of prompts that both have, of a prompt that occurs twice in turn."""
+    places: dict[int, list[int]] = {}
+    for place, group in enumerate(baseline.prompts):
+        places.setdefault(group, []).append(place)
+    return [(place, places[group].pop(0)) for place, group in enumerate(answers.prompts) if places.get(group)]

@@ -1,0 +1,95 @@
+"""Every number of every metric, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qstar_pl.checks import at_least, within
+from qstar_pl.evaluating.records import columns_of
+from qstar_pl.evaluating.report.all_rows import resampled
+from qstar_pl.evaluating.report.comparing import Compared, compared
+from qstar_pl.evaluating.report.measured import Measured
+from qstar_pl.evaluation.metrics import Metric
+from qstar_pl.evaluation.metrics.metric import numbers
+from qstar_pl.evaluation.statistics import Estimate, holm, mean_interval, statistic_interval
+
+ANSWERS, BASELINE = "answers", "baseline"
+"""The two sides."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How statistics are formed."""
+
+    confidence: float = 0.95
+    """Of all intervals."""
+    resamples: int = 1999
+    """Of bootstraps and of swaps."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        within("(0, 1)", confidence=self.confidence)
+        at_least(100, resamples=self.resamples)
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number that is reported."""
+
+    key: str
+    metric: str
+    """Label of the metric that it is of."""
+    answers: Estimate
+    baseline: Estimate | None = None
+    compared: Compared | None = None
+    p_holm: float | None = None
+    """The p-value after Holm's correction over all comparisons of the evaluation."""
+
+
+def numbers_of(records: Sequence[Mapping[str, Any]], metrics: Mapping[str, Metric], how: Statistics) -> list[Number]:
+    """Return the numbers of all metrics, in the order of the metrics.
+
+    Args:
+        records: lines of scores.jsonl.
+        metrics: by their labels.
+        how: to form them.
+
+    """
+    found: list[Number] = []
+    for label, metric in metrics.items():
+        sides = {side: Measured(metric, columns_of(records, side, label)) for side in (ANSWERS, BASELINE)}
+        answers, baseline = sides[ANSWERS], sides[BASELINE]
+        if not answers.columns:
+            continue
+        for key in answers.numbers:
+            number = Number(key, label, estimate(answers, key, how))
+            if baseline.columns and key in baseline.numbers:
+                both = compared(answers, baseline, key, how.confidence, how.resamples, how.seed)
+                number = replace(number, baseline=estimate(baseline, key, how), compared=both)
+            found.append(number)
+    return found
+
+
+def estimate(measured: Measured, key: str, how: Statistics) -> Estimate:
+    """Return a number of one side with its interval."""
+    if measured.is_of_means:
+        column = measured.columns[key]
+        return mean_interval(column.values, column.groups_of_rows, confidence=how.confidence, mask=column.mask)
+    options: dict[str, Any] = {"confidence": how.confidence, "resamples": how.resamples, "seed": how.seed}
+    if not measured.metric.all_rows:
+        found = statistic_interval(measured.totals, measured.prompts, measured.statistic(key), **options)
+        rows = max(int(column.mask.sum()) for column in measured.columns.values())
+        return replace(found, rows=rows)
+
+    def form(chosen: Sequence[int]) -> float | None:
+        value = numbers(measured.metric, measured.of_prompts(chosen)).get(key)
+        return None if value is None else float(value)
+
+    return resampled(form, measured.prompts, **options)
+
+
+def corrected(p_values: Mapping[str, float | None]) -> dict[str, float]:
+    """Return p-values after Holm's correction over those that there are."""
+    return holm({name: value for name, value in p_values.items() if value is not None})

@@ -1,0 +1,89 @@
+"""What one metric has measured of one side, in the forms that statistics take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qstar_pl.evaluating.records import Column
+from qstar_pl.evaluation.metrics import AnswerMetric, Metric, Scores
+from qstar_pl.evaluation.metrics.metric import numbers
+from qstar_pl.evaluation.metrics.sums import COUNT, with_rows
+from qstar_pl.evaluation.statistics import Statistic
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric's row scores of one side, over all prompts."""
+
+    metric: Metric
+    columns: Mapping[str, Column]
+
+    @property
+    def is_of_means(self) -> bool:
+        """Whether each of its numbers is the mean of the row scores of that name."""
+        kind = type(self.metric)
+        plain = kind.compute is Metric.compute or kind.compute is AnswerMetric.compute
+        return plain and not self.metric.all_rows
+
+    @cached_property
+    def numbers(self) -> dict[str, float]:
+        """Its numbers, by their keys."""
+        scores = {name: column.scores() for name, column in self.columns.items()}
+        return {key: float(value) for key, value in numbers(self.metric, scores).items()}
+
+    @cached_property
+    def prompts(self) -> list[int]:
+        """The places of the prompts' groups, in order: of the first column, which all have."""
+        return next(iter(self.columns.values())).groups
+
+    @cached_property
+    def totals(self) -> Floats:
+        """[prompts, width]: what each prompt adds to all sums and counts, end to end; see `statistic`."""
+        parts = [_totals(column) for column in self.columns.values()]
+        return np.concatenate(parts, axis=1)
+
+    def statistic(self, key: str) -> Statistic:
+        """Return the function from the sum of `totals` to the number of a key; NaN where they do not define it."""
+        widths = [(name, column.width) for name, column in self.columns.items()]
+
+        def form(totals: Floats) -> float:
+            sums: dict[str, torch.Tensor] = {}
+            place = 0
+            for name, width in widths:
+                end = place + max(1, width)
+                values = torch.from_numpy(totals[place:end].copy())
+                sums[name] = values if width else values[0]
+                sums[name + COUNT] = torch.tensor(totals[end])
+                place = end + 1
+            found = self.metric.compute(with_rows(sums)).get(key)
+            return float("nan") if found is None else float(found)
+
+        return form
+
+    def of_prompts(self, chosen: Sequence[int]) -> dict[str, Scores]:
+        """Return the row scores of some prompts, by their places; one that is chosen twice counts twice."""
+        found = {}
+        for name, column in self.columns.items():
+            part = Column(column.per, [column.rows[place] for place in chosen])
+            found[name] = part.scores()
+        return found
+
+
+def _totals(column: Column) -> Floats:
+    """Return [prompts, width + 1]: sums over a prompt's rows that count, and how many those are."""
+    width = max(1, column.width)
+    found = np.zeros((len(column.rows), width + 1))
+    for place, row in enumerate(column.rows):
+        for value in row:
+            if value is not None:
+                found[place, :width] += value
+                found[place, width] += 1
+    return found

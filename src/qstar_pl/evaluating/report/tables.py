@@ -1,0 +1,126 @@
+"""The report as a table on the terminal and in markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from qstar_pl.console import SpellingConsole
+from qstar_pl.evaluating.report.report import Report
+from qstar_pl.evaluation.statistics import Estimate
+
+NOTHING = "–"
+SIDES = ("answers", "baseline")
+
+
+def printed(report: Report, console: SpellingConsole | None = None) -> None:
+    """Print the table, intervals and Holm's p below their numbers, then the win rate and what was left out."""
+    console = console or SpellingConsole()
+    both = any(number.baseline is not None for number in report.numbers)
+    headings = ["metric", "answers", *(["baseline", "difference", "p (Holm)"] if both else [])]
+    table = Table(*headings, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    table.columns[0].overflow = "fold"
+    for number in report.numbers:
+        row = [number.key, "\n".join(_shown(number.answers))]
+        if both:
+            compared = number.compared
+            row += ["\n".join(_shown(number.baseline))]
+            row += ["\n".join(_shown(None if compared is None else compared.difference, sign=True))]
+            row += [f"{_p(None if compared is None else compared.p_value)}\n({_p(number.p_holm)})"]
+        table.add_row(*map(console.verbatim, row))
+    if report.numbers:
+        console.print(table, highlight=False)
+    for line in [*_evaluated(report), *remarks(report)]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _evaluated(report: Report) -> list[str]:
+    """Return how many prompts and answers the numbers are of, and how sure the intervals are, in one line."""
+    found = [f"{name} {facts['answers']}" for name in SIDES if (facts := report.about.get(name)) is not None]
+    if "data" not in report.about:
+        return []
+    return [f"{report.about['data']['evaluated']} prompts; {', '.join(found)}; intervals of {_confidence(report)}"]
+
+
+def markdown(report: Report) -> str:
+    """Return the contents of results.md."""
+    headings, rows = cells(report)
+    lines = ["# Evaluation", ""]
+    lines += [f"- {line.strip()}" for line in _about(report)]
+    lines += ["", _row(headings), _row(["---", *["---:"] * (len(headings) - 1)]), *map(_row, rows), ""]
+    lines += [f"{line.strip()}  " for line in remarks(report)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _row(texts: Sequence[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+
+
+def cells(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows: the numbers of both sides, and how they differ."""
+    both = any(number.baseline is not None for number in report.numbers)
+    interval = f"{_confidence(report)} interval"
+    headings = ["metric", "answers", interval]
+    headings += ["baseline", interval, "difference", interval, "p", "p (Holm)"] if both else []
+    headings += ["prompts"]
+    rows = []
+    for number in report.numbers:
+        row = [number.key, *_shown(number.answers)]
+        if both:
+            row += _shown(number.baseline)
+            row += _shown(None if number.compared is None else number.compared.difference, sign=True)
+            row += [_p(None if number.compared is None else number.compared.p_value), _p(number.p_holm)]
+        rows.append([*row, str(number.answers.groups)])
+    return headings, rows
+
+
+def remarks(report: Report) -> list[str]:
+    """Return the win rate and what was left out, a line each."""
+    lines = []
+    if (one := report.win_rate) is not None:
+        value, interval = _shown(one.rate)
+        lines.append(f"win rate against the baseline {value} {interval}, p {_p(one.p_value)}, Holm {_p(one.p_holm)}")
+        lines.append(f"  {one.wins} wins, {one.ties} ties, {one.losses} losses; judge {one.judge}")
+        lines += [f"  {count} pairs without a verdict: {reason}" for reason, count in one.without.items()]
+    for reason in sorted({number.answers.reason for number in report.numbers if number.answers.reason}):
+        names = ", ".join(number.key for number in report.numbers if number.answers.reason == reason)
+        lines.append(f"no interval for {names}: {reason}")
+    for reason, count in report.about.get("data", {}).get("left_out", {}).items():
+        lines.append(f"{count} rows left out: {reason}")
+    return lines
+
+
+def _about(report: Report) -> list[str]:
+    lines = []
+    for name in ("data", "answers", "baseline"):
+        if (facts := report.about.get(name)) is not None:
+            said = ", ".join(f"{key} {value}" for key, value in facts.items() if value not in ({}, None, ""))
+            lines.append(f"{name}: {said}")
+    return lines
+
+
+def _confidence(report: Report) -> str:
+    return f"{100 * report.about['statistics']['confidence']:g}%"
+
+
+def _shown(one: Estimate | None, sign: bool = False) -> list[str]:
+    if one is None or one.value is None:
+        return [NOTHING, NOTHING]
+    value = decimal(one.value, sign)
+    return [value, NOTHING if one.interval is None else f"[{decimal(one.interval.low)}, {decimal(one.interval.high)}]"]
+
+
+def decimal(value: float, sign: bool = False) -> str:
+    """Return a number with four significant digits and without an exponent, so that columns can be read down."""
+    if not math.isfinite(value):
+        return str(value)
+    digits = 4 if value == 0 or abs(value) < 1 else max(0, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def _p(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.4f}"

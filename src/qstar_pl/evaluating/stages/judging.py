@@ -1,0 +1,33 @@
+"""Verdicts on answers and those of the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qstar_pl.evaluating.items import Item
+from qstar_pl.evaluation.judges import Comparison, Judge, ask
+
+CHUNK = 64
+"""Prompts judged together; verdicts of a judge that keeps them on disk are not asked for twice even within one."""
+
+
+def judge_items(judge: Judge, items: Sequence[Item], progress: Callable[[int], None] | None = None) -> list[Any]:
+    """Return, prompt by prompt, {"verdicts": […]}, one for each answer.
+
+    Args:
+        judge: built.
+        items: prompts with answers of both.
+        progress: told how many verdicts have arrived.
+
+    """
+    asked = [Comparison(item.example, *pair) for item in items for pair in item.pairs()]
+    verdicts = iter(ask(judge, asked, progress))
+    return [{"verdicts": [_written(next(verdicts)) for _ in item.answers]} for item in items]
+
+
+def _written(verdict: Any) -> dict[str, Any]:
+    said = {"preference": verdict.preference}
+    if verdict.reason is not None:
+        said["reason"] = verdict.reason
+    return {**said, **({"extra": dict(verdict.extra)} if verdict.extra else {})}
