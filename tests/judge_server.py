@@ -37,6 +37,8 @@ class JudgeServer:
         """In percent."""
         self.delay_s = delay_s
         self.usage = usage
+        self.retry_after = "0.01"
+        self.code: str | None = None
         self.fault: Callable[[str, int], str | None] = self._planned
         """(request's hash, its attempt) → one of FAULTS, the number of a status, or None."""
         self.requests: Counter[str] = Counter()
@@ -104,8 +106,8 @@ class JudgeServer:
             def _reply(self, fault: str | None, body: Mapping[str, Any]) -> None:
                 if fault is not None and fault.isdigit():
                     # A server that gives away what it was sent.
-                    error = {"message": f"no, {self.headers['Authorization']}", "code": None}
-                    later = {"Retry-After": "0.01"} if fault == "429" else {}
+                    error = {"message": f"no, {self.headers['Authorization']}", "code": owner.code}
+                    later = {"Retry-After": owner.retry_after} if fault == "429" else {}
                     self._send(int(fault), json.dumps({"error": error}).encode(), later)
                     return
                 said = "" if fault == "empty" else owner.say(body["messages"][-1]["content"])

@@ -229,6 +229,18 @@ def test_requests_that_are_all_refused_end_it_and_single_ones_do_not(serve: Serv
     assert {str(verdict.reason).partition(": ")[0] for verdict in verdicts} == {"HTTP 400"}
 
 
+def test_a_server_that_asks_for_hours_or_has_no_money_left_ends_it(serve: Serve, judge: Make) -> None:
+    server = serve(say)
+    server.fault = lambda key, attempt: "429"
+    server.retry_after = "7200"
+    with pytest.raises(UserError, match=r"got HTTP 429: it asks to wait 7200 s, longer than limits\.longest"):
+        judge(server).compare(rows())
+    server.retry_after, server.code = "0.01", "insufficient_quota"
+    with pytest.raises(UserError, match=r"got HTTP 429: .*no, "):
+        judge(server).compare(rows())
+    assert server.requests.total() <= 2 * QUICK.workers
+
+
 def test_nobody_there_is_found_soon(serve: Serve, judge: Make) -> None:
     server = serve(say)
     server.close()
@@ -291,6 +303,9 @@ def test_a_key_goes_to_nobody_it_was_not_meant_for(serve: Serve, judge: Make, mo
     [
         ({"base_url": "localhost:8000"}, "base_url must be an address such as"),
         ({"base_url": "http://me:word@host/v1"}, "base_url must hold no user, password or query"),
+        ({"base_url": "me:word@host/v1"}, r"base_url must be an address such as .*got \*\*\*@host/v1"),
+        ({"base_url": "http://h/v1?key=abc"}, "base_url must hold no user, password or query"),
+        ({"key_variable": "sk-0123456789"}, "key_variable must name an environment variable, .*, got something else"),
         ({"key_variable": "NO_SUCH_KEY"}, "the environment variable NO_SUCH_KEY must hold the key of http://h/v1"),
         ({"base_url": None}, "the environment variable OPENAI_API_KEY must hold the key of https://api.openai.com/v1"),
         ({"template": "alpaca"}, "template must be one of alpaca_eval, code, "),
@@ -310,8 +325,9 @@ def test_what_cannot_work_is_said_at_the_start(
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     known = {"model": "m", "base_url": "http://h/v1", "cache": str(tmp_path)}
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=said) as error:
         LLMJudge(**{**known, **options}).build(None)
+    assert not [secret for secret in ("word@", "=abc", "'abc'", "sk-0") if secret in str(error.value)]
 
 
 def test_without_the_client_the_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

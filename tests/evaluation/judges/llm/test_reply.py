@@ -56,3 +56,8 @@ def test_what_is_no_reply(text: str, reason: str) -> None:
 def test_log_probabilities_in_another_form_are_none(logprobs: object) -> None:
     choice = {"message": {"content": "a"}, "finish_reason": "stop", "logprobs": logprobs}
     assert reply_of(json.dumps({"choices": [choice]})).tokens == ()
+
+
+def test_an_error_with_http_200_is_told() -> None:
+    with pytest.raises(RequestError, match=r"malformed body: .*overloaded"):
+        reply_of('{"error": {"message": "overloaded"}}')

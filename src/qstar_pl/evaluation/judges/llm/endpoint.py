@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import math
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ _ALWAYS = {
     403: "access is refused",
     404: "there is no such model or address",
 }
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _PASSING = {408, 409, 425, 429}
 
 
@@ -59,6 +61,23 @@ class Endpoint:
             import openai  # noqa: F401
         except ImportError as error:
             raise UserError("LLMJudge needs the openai client: pip install 'qstar-pl[judge]'") from error
+        self.check_options()
+        if self._variable is not None:
+            self._check_key(self._variable)
+        _ = self._client  # in this thread, so that there is but one
+
+    def check_options(self) -> None:
+        """Check the address, and that no option holds a key, before any of them is written anywhere.
+
+        Raises:
+            UserError: that shows neither.
+
+        """
+        if self.key_variable is not None and not _VARIABLE.fullmatch(self.key_variable):
+            raise UserError(
+                "key_variable must name an environment variable, in capitals, digits and _ (the key is its value), got "
+                "something else"
+            )
         try:
             parts = urlsplit(self.address)
             known = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -71,9 +90,6 @@ class Endpoint:
                 "base_url must hold no user, password or query, since it is written into results; a key is read from "
                 f"the environment variable that key_variable names; got one at {parts.hostname}"
             )
-        if self._variable is not None:
-            self._check_key(self._variable)
-        _ = self._client  # in this thread, so that there is but one
 
     def ask(self, body: Mapping[str, Any]) -> Reply:
         """Send one request, once.
@@ -100,7 +116,11 @@ class Endpoint:
             raise self._refusal(error) from None
         except openai.OpenAIError as error:
             raise RequestError("malformed body", detail=self._line(str(error))) from None
-        reply = reply_of(text)
+        try:
+            reply = reply_of(text)
+        except RequestError as error:
+            error.detail = self._line(error.detail)
+            raise
         # A server may send back what it was sent.
         return replace(reply, text=self._without_key(reply.text))
 
@@ -141,7 +161,7 @@ class Endpoint:
 
     @property
     def _shown_address(self) -> str:
-        return without_secrets(self.address)
+        return re.sub(r"[^/\s]+@", f"{HIDDEN}@", without_secrets(self.address))
 
     @property
     def _variable(self) -> str | None:

@@ -17,7 +17,7 @@ from qstar_pl.evaluation.judges.judge import Judge, Progress
 from qstar_pl.evaluation.judges.llm.asker import Asker, Question
 from qstar_pl.evaluation.judges.llm.budget import Budget, BudgetError, Ledger
 from qstar_pl.evaluation.judges.llm.cache import Cache, Judgment
-from qstar_pl.evaluation.judges.llm.endpoint import Endpoint
+from qstar_pl.evaluation.judges.llm.endpoint import OPENAI, Endpoint
 from qstar_pl.evaluation.judges.llm.limits import Limits
 from qstar_pl.evaluation.judges.llm.outcome import Shown, verdict_of_orders, verdict_of_scores
 from qstar_pl.evaluation.judges.llm.pending import Pending
@@ -84,6 +84,7 @@ class LLMJudge(Judge):
     def __post_init__(self) -> None:
         if not self.model.strip():
             raise UserError("model must name a model of the endpoint, got nothing")
+        Endpoint(self.base_url or OPENAI, self.key_variable, self.limits.timeout_s).check_options()
         at_least(0, temperature=self.temperature)
         at_least(1, max_tokens=self.max_tokens)
         within(f"[0, {MOST_LOGPROBS}]", top_logprobs=self.top_logprobs)

@@ -60,13 +60,16 @@ class RequestError(Exception):
             usage: tokens that were charged all the same.
 
         """
-        super().__init__(f"{reason}: {detail}" if detail else reason)
+        super().__init__(reason)
         self.reason = reason
         self.detail = detail
         self.kind = kind
         self.retry_after_s = retry_after_s
         self.busy = busy
         self.usage = usage
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
 def reply_of(body: str) -> Reply:
@@ -86,7 +89,9 @@ def reply_of(body: str) -> Reply:
         content, refusal = choice["message"].get("content"), choice["message"].get("refusal")
         finish = choice.get("finish_reason") or ""
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise RequestError("malformed body", usage=usage) from error
+        # Some servers say so with HTTP 200.
+        said = found.get("error") if isinstance(found, Mapping) else None
+        raise RequestError("malformed body", detail=str(said) if said else "", usage=usage) from error
     if not isinstance(content, str | None) or not isinstance(finish, str):
         raise RequestError("malformed body", usage=usage)
     refused = bool(refusal) or finish == "content_filter"
