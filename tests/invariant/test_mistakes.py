@@ -82,6 +82,24 @@ FIT = [
     ("fit --model.optimizer.lr=nan", "--model.optimizer.lr: expected float, got nan"),
     ("fit --model.sampler.temperature=nan", "--model.sampler.temperature: expected float, got nan"),
     ("fit --model.metrics=Perplexity", "--model.metrics: expected a list, got Perplexity; --model.metrics+=Perplexity"),
+    # Metrics.
+    ("validate --model.metrics+=BLEU --model.metrics.tokenize=13b", "--model.metrics.tokenize: must be|got 13b"),
+    ("validate --model.metrics+=Rouge --model.metrics.kinds=[rouge9]", "--model.metrics.kinds: must be|got rouge9"),
+    (
+        "validate --model.metrics+=ChrF --model.metrics.word_order=3",
+        "model.metrics.word_order must be 0, 1 or 2, got 3",
+    ),
+    ("validate --model.metrics+=PassAtK --model.metrics.samples=5", "samples must be at least the largest k, got 5"),
+    ("validate {small} --model.metrics+=PassAtK", "PassAtK needs tests of programs, got none in 64 rows of tiny"),
+    ("validate {small} --model.metrics+=MathAccuracy --data.path=pairs.jsonl", "MathAccuracy needs a final answer"),
+    (
+        "validate {small} --model.metrics+=BERTScore --model.metrics.model=no/where",
+        "model.metrics.model must lead to a tokenizer, got 'no/where'",
+    ),
+    (
+        "validate {small} --model.metrics+=BERTScore --model.metrics.model=tiny/policy --model.metrics.layer=99",
+        "model.metrics.layer must lie in [0, 3] for this model, got 99",
+    ),
     # Classes.
     ("fit --model=QStarr", "--model: unknown class QStarr; did you mean QStar?"),
     ("fit --model.sampler=Geometric", "--model.sampler: unknown class Geometric; did you mean GeometricSampler?"),

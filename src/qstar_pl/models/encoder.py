@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModel, PreTrainedTokenizerBase
 
 from qstar_pl.checks import at_least
 from qstar_pl.errors import UserError
@@ -15,7 +15,7 @@ from qstar_pl.models.folder import check_model_folder
 from qstar_pl.models.hub import refused
 from qstar_pl.models.quiet import quiet
 from qstar_pl.models.tiny import check_folder, resolve
-from qstar_pl.models.tokenizers import first_line
+from qstar_pl.models.tokenizers import first_line, read_tokenizer
 
 
 class Encoder(nn.Module):
@@ -67,9 +67,9 @@ class Encoder(nn.Module):
         check_folder(path, argument)
         check_model_folder(Path(path), argument)
         hub = {"trust_remote_code": False, **({} if revision is None else {"revision": revision})}
+        tokenizer = read_tokenizer(name, argument=argument, **hub)
         try:
             with quiet():
-                tokenizer = AutoTokenizer.from_pretrained(path, **hub)  # nosec B615 - revision is an option
                 model = AutoModel.from_pretrained(path, use_safetensors=True, dtype=torch.float32, **hub)  # nosec B615
         except Exception as error:  # files that anybody may have written: transformers raises what it meets
             wanted = f"{argument} must be a model folder or hub id that transformers can load, got {name!r}: "

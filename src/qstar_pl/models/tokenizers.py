@@ -18,12 +18,26 @@ APPENDED_PAD = "<|pad|>"
 
 
 def load_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTrainedTokenizerBase:
-    """Load a tokenizer by hub id, local folder or "tiny", padding on the left, and see that it has a pad token.
+    """Load a language model's tokenizer, padding on the left, and see that it has a pad token.
 
     Args:
-        name: what the user gave.
+        name: what the user gave: hub id, local folder or "tiny".
         argument: the name of the user's option, for error messages.
         **kwargs: for `AutoTokenizer.from_pretrained`.
+
+    Raises:
+        UserError: if there is no such tokenizer, or it has no EOS token.
+
+    """
+    tokenizer = read_tokenizer(name, argument=argument, **kwargs)
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"{argument} must lead to a tokenizer with an EOS token, got {name!r} without one")
+    tokenizer.padding_side = "left"
+    return ensure_pad(tokenizer)
+
+
+def read_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTrainedTokenizerBase:
+    """Load any tokenizer as it is, also an encoder's, which has neither to end nor to pad; see `load_tokenizer`.
 
     Raises:
         UserError: if there is no such tokenizer, or a folder without the files of one.
@@ -45,13 +59,10 @@ def load_tokenizer(name: str, *, argument: str = "name", **kwargs: Any) -> PreTr
         if "instantiate the backend tokenizer from one of" in str(error):
             raise UserError(f"{wanted}it has no tokenizer files (or they need sentencepiece or tiktoken)") from error
         raise refused(wanted, first_line(error), error) from error
-    # A folder with a model but no tokenizer gives an empty one instead of an error.
-    if len(tokenizer) < 2:
+    # A folder with a model but no tokenizer gives an empty one, or one of special tokens alone, instead of an error.
+    if len(tokenizer) <= max(1, len(set(tokenizer.all_special_ids))):
         raise UserError(f"{argument} must lead to a tokenizer, got {name!r}, which has no tokenizer files")
-    if tokenizer.eos_token_id is None:
-        raise UserError(f"{argument} must lead to a tokenizer with an EOS token, got {name!r} without one")
-    tokenizer.padding_side = "left"
-    return ensure_pad(tokenizer)
+    return tokenizer
 
 
 def _loader(name: str) -> Any:

@@ -28,11 +28,12 @@ REFERENCES = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("encoder")
-    (place / "vocab.txt").write_text("\n".join(WORDS))
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
     BertModel(BertConfig(vocab_size=len(WORDS), max_position_embeddings=32, **sizes)).save_pretrained(place)
-    BertTokenizerFast(vocab_file=str(place / "vocab.txt"), model_max_length=32).save_pretrained(place)
+    tokenizer = BertTokenizerFast(vocab={word: number for number, word in enumerate(WORDS)}, model_max_length=32)
+    assert tokenizer.tokenize("the cats ran to it") == ["the", "cat", "##s", "ran", "[UNK]", "[UNK]"]
+    tokenizer.save_pretrained(place)
     return place
 
 
@@ -122,10 +123,13 @@ def test_it_is_loaded_once_and_is_not_of_the_metric_before_that(folder: Path):
 def test_mistakes(folder: Path, tmp_path: Path):
     with pytest.raises(UserError, match=r"layer must lie in \[0, 3\] for this model, got 4"):
         BERTScore(str(folder), layer=4).build(None)
-    with pytest.raises(UserError, match="model must be a model folder or hub id that transformers can load, got 'no/w"):
+    with pytest.raises(UserError, match="model must lead to a tokenizer, got 'no/where': it is neither a folder here"):
         BERTScore("no/where").build(None)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match="JSON"):
         BERTScore(str(tmp_path)).build(None)
+    BertModel.from_pretrained(folder).save_pretrained(tmp_path / "alone")
+    with pytest.raises(UserError, match=r"model must lead to a tokenizer, got .*alone"):
+        BERTScore(str(tmp_path / "alone")).build(None)
     with pytest.raises(UserError, match="batch_size must be at least 1, got 0"):
         BERTScore(batch_size=0)

@@ -1,7 +1,5 @@
 """Against a slow reading of SQuAD's rules, on every question of NQ-open, with answers that are nearly right."""
 
-import gzip
-import json
 import time
 from pathlib import Path
 
@@ -9,19 +7,22 @@ import pytest
 from reference import squad
 from reference.texts import answers, numbers, part, rows_of
 
-from qstar_pl.evaluation.metrics import ExactMatch, TokenF1
+from qstar_pl.data import Auto
+from qstar_pl.evaluation.metrics import Answers, ExactMatch, TokenF1
+from qstar_pl.evaluation.metrics.references import references
 from qstar_pl.evaluation.metrics.short_answers import exact_match, normalized, token_f1
 
 NEARLY = ("{0}", "The {0}.", "It was {0}!", "{0} {0}", "", "a an the", "«{0}»", "{0}\u2019s", "{1}", "\u00a0{0}\t{1}")
 
 
 def test_natural_questions(real_data: Path):
-    with gzip.open(real_data / "nq_open" / "NQ-open.dev.jsonl.gz", "rt") as file:
-        right = [json.loads(line)["answer"] for line in file]
+    examples = Auto().read(str(real_data / "nq_open" / "NQ-open.dev.jsonl.gz")).examples
+    right = [list(references(one)) for one in examples]
+    assert sum(map(len, right)) == 6490
     texts = [NEARLY[row % len(NEARLY)].format(one[-1], right[row - 1][0]) for row, one in enumerate(right)]
     matches = [squad.exact(text, one) for text, one in zip(texts, right, strict=True)]
     shares = [squad.f1(text, one) for text, one in zip(texts, right, strict=True)]
-    whole = answers(texts, right)
+    whole = Answers(None, texts, examples=examples)
     assert rows_of(ExactMatch(), whole) == {"exact_match": matches}
     assert rows_of(TokenF1(), whole) == {"token_f1": shares}
     batches = [part(whole, slice(0, 1000)), part(whole, slice(1000, 3610))]
