@@ -180,7 +180,7 @@ def write(results: Results, folder: Path) -> None:
     for name, text in (
         ("results.json", json.dumps(kept)),
         ("results.csv", as_csv(results)),
-        ("results.md", as_markdown(results)),
+        ("results.md", _tables(results)),
     ):
         write_text(folder / name, text)
 
@@ -200,8 +200,18 @@ def report(progress: Progress, folder: Path) -> int:
     return SOME_FAILED if progress.failed else 0
 
 
+def _tables(results: Results) -> str:
+    """Return the contents of results.md."""
+    from qstar_pl.experiments.differences import differences, differences_as_markdown
+
+    apart = differences_as_markdown(differences(results))
+    return as_markdown(results) + (f"\n{apart}" if apart else "")
+
+
 def print_comparison(results: Results, console: SpellingConsole) -> None:
-    """Print what was gained, and what it cost."""
+    """Print what was gained, how configurations differ, and what it cost."""
+    from qstar_pl.experiments.differences import differences
+
     seeds = max(map(len, results.values()))
     gained = _table(
         f"held-out, mean over {seeds} seeds (gain ± s.d.)" if seeds > 1 else "held-out, one seed",
@@ -213,6 +223,15 @@ def print_comparison(results: Results, console: SpellingConsole) -> None:
         gained.add_row(one.experiment if one.experiment != last else "", *one.cells())
         last = one.experiment
     console.print(gained)
+    compared = differences(results)
+    if compared:
+        title = f"after training, minus {compared[0].than} seed by seed"
+        apart = _table(title, ("experiment", "metric", "difference", "95% interval", "p (Holm)"), words=2)
+        for number, difference in enumerate(compared):
+            again = number > 0 and compared[number - 1].experiment == difference.experiment
+            apart.add_row("" if again else difference.experiment, *difference.cells())
+        console.print()
+        console.print(apart)
     cost = _table("cost of training", ("experiment", "KL(θ‖init), nats", *COSTS), words=1)
     for name, found in results.items():
         cost.add_row(name, *costs(found))
