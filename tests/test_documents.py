@@ -248,6 +248,8 @@ def test_names_in_backticks_exist(document: Path) -> None:
         ("qstar_pl.data", "RowFilter"),
         ("qstar_pl.methods", "RLHFModule"),
         ("qstar_pl.evaluation.metrics", "Metric"),
+        ("qstar_pl.evaluation.metrics", "Baseline"),
+        ("qstar_pl.evaluation.judges", "Judge"),
     ],
 )
 def test_the_page_of_choices_has_all_of_a_kind(module: str, base: str, lightning: None) -> None:

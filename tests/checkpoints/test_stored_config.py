@@ -21,7 +21,21 @@ def test_a_checkpoint_spends_nobody_s_money() -> None:
     for name in (judge["class_path"], "LLMJudge"):
         metric = {"class_path": "WinRate", "init_args": {"judge": {**judge, "class_path": name}, "samples": 2}}
         kept, withheld = without_risks({"model": {"metrics": [metric]}})
-        assert kept == {"model": {"metrics": [{"class_path": "WinRate", "init_args": {"samples": 2}}]}}
+        assert kept == {"model": {"metrics": []}}  # without its judge, it would be no metric
         assert [(one.option, one.reason) for one in withheld] == [
-            ("model.metrics.judge", "a judge that sends texts away, for money")
+            ("model.metrics", "without a part of its own"),
+            ("model.metrics.judge", "a judge that sends texts away, for money"),
         ]
+
+
+def test_one_of_several_that_lacks_a_part_goes_as_a_whole() -> None:
+    judged = {"class_path": "qstar_pl.evaluation.metrics.WinRate", "init_args": {"judge": {"class_path": "mine.Judge"}}}
+    length = {"class_path": "qstar_pl.evaluation.metrics.CompletionLength"}
+    kept, withheld = without_risks({"model": {"metrics": [length, judged, {"plain": {"class_path": "mine.Other"}}]}})
+    assert kept == {"model": {"metrics": [length, {}]}}
+    assert [one.words for one in withheld] == [
+        "--model.metrics+=qstar_pl.evaluation.metrics.WinRate",
+        "--model.metrics.judge=mine.Judge",
+        "--model.metrics.plain=mine.Other",
+    ]
+    assert all(one.is_answered({"model.metrics"}) for one in withheld)

@@ -29,6 +29,8 @@ CLASSES = (
 )
 """Where a stored configuration may name classes; a name without a dot is one that the parser already knows."""
 TRUST = "trust_remote_code"
+FOREIGN = "a class that is not of this package"
+SENDING = "a judge that sends texts away, for money"
 OF_A_MODEL = "code that comes with a model"
 _ADDRESSES = ("api_key", "base_url", "entity", "host", "run", "settings", "tracking_uri", "workspace")
 """Options of loggers that say to whom a run is sent."""
@@ -126,17 +128,12 @@ class _Sieve:
         if isinstance(value, Mapping):
             path = value.get("class_path")
             if "class_path" in value and not (isinstance(path, str) and _is_known(path)):
-                return self._withhold(key, path, "a class that is not of this package")
+                return self._withhold(key, path, FOREIGN)
             if str(path).rpartition(".")[2] in _SENDING:
-                return self._withhold(key, path, "a judge that sends texts away, for money")
+                return self._withhold(key, path, SENDING)
             return self.mapping(key, value)
         if isinstance(value, list | tuple):
-            before = len(self.withheld)
-            kept = [one for item in value if (one := self._value(key, item)) is not _NOTHING]
-            # What the items hold further down has options of its own, which take one value.
-            of_list = (replace(one, of_list=one.option == key) for one in self.withheld[before:])
-            self.withheld[before:] = list(of_list)
-            return kept
+            return [one for item in value if (one := self._item(key, item)) is not _NOTHING]
         if name == TRUST and value not in (False, None):
             return self._withhold(key, "true", OF_A_MODEL)
         if name in _ADDRESSES and value is not None and key.startswith("trainer."):
@@ -144,6 +141,21 @@ class _Sieve:
         if not isinstance(value, str) or name == "class_path":
             return value
         return self._text(key, name, value)
+
+    def _item(self, key: str, item: Any) -> Any:
+        """Return what is kept of one of several values."""
+        before = len(self.withheld)
+        kept = self._value(key, item)
+        # What an item holds further down has options of its own, which take one value.
+        inside = [replace(one, of_list=one.option == key) for one in self.withheld[before:]]
+        self.withheld[before:] = inside
+        named = isinstance(kept, Mapping) and "class_path" in kept
+        if named and any(one.reason in (FOREIGN, SENDING) for one in inside):
+            # Without a part of its own it would be another thing, or nothing: it goes as a whole.
+            whole = Withheld(key, str(kept["class_path"]), "without a part of its own", of_list=True)
+            self.withheld.insert(before, whole)
+            return _NOTHING
+        return kept
 
     def _text(self, key: str, name: str, value: str) -> Any:
         if name in _TEXTS and not value.endswith(".jinja"):  # the text itself, and not a file that holds it

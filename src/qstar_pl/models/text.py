@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
 
@@ -37,6 +38,11 @@ def continuation_texts(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Sequen
         whole = text.startswith(head)
         texts.append(text[len(head) :] if whole else decode_exactly(tokenizer, row, skip_special_tokens=True))
     return texts
+
+
+def completion_texts(tokenizer: PreTrainedTokenizerBase, ids: Tensor, mask: Tensor) -> list[str]:
+    """Return the text of each answer [rows] without special tokens; `ids` and `mask` are [rows, time]."""
+    return continuation_texts(tokenizer, [row[kept].tolist() for row, kept in zip(ids, mask, strict=True)])
 
 
 def _letter(tokenizer: PreTrainedTokenizerBase) -> list[int]:

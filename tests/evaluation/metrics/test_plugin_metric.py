@@ -1,4 +1,4 @@
-"""A metric from outside the package: one class, named by its path, in fit, validate and test, on one and two ranks."""
+"""A metric and a judge from outside the package, named by their paths, in fit, validate and test, on two ranks too."""
 
 import csv
 import os
@@ -17,6 +17,7 @@ from qstar_pl.methods import QStar
 PLUG_IN = '''
 from dataclasses import dataclass
 
+from qstar_pl.evaluation.judges import Judge, Verdict
 from qstar_pl.evaluation.metrics import AnswerMetric, Drawing, Need, Scores
 
 
@@ -59,6 +60,18 @@ class BestReward(AnswerMetric):
     def scores(self, answers):
         best = answers.rewards["gold"].view(-1, answers.samples).amax(-1)
         return {f"best_of_{self.samples}": Scores.all(best, per="prompt")}
+
+
+@dataclass(frozen=True)
+class Terse(Judge):
+    """Prefers the answer with fewer words."""
+
+    expensive: bool = False
+    slack: int = 0
+
+    def compare(self, comparisons, progress=None):
+        counts = [[len(text.split()) for text in (one.answer, one.baseline)] for one in comparisons]
+        return [Verdict.of_scores(-answer, -baseline, self.slack) for answer, baseline in counts]
 '''
 MODULE = "somebodys_metrics"
 SHORT = (
@@ -76,6 +89,16 @@ ADDED = (
     "--model.metrics.lower=true",
     f"--model.metrics+={MODULE}.BestReward",
     "--model.metrics.samples=3",
+    "--model.metrics+=WinRate",
+    f"--model.metrics.judge={MODULE}.Terse",
+    "--model.metrics.judge.slack=1",
+    "--model.metrics.name=terse",
+    "--model.metrics+=WinRate",
+    "--model.metrics.judge=RewardModelJudge",
+    "--model.metrics.judge.reward=RewardModelReward",
+    "--model.metrics.judge.soft=true",
+    "--model.metrics.baseline=Start",
+    "--model.metrics.samples=2",
 )
 
 
@@ -98,6 +121,9 @@ def test_it_is_measured_by_fit_validate_and_test_whatever_the_ranks(qstar, tmp_p
     fitted = logged(Path("runs/fit/version_0"), "val/")
     assert 0 <= fitted["val/shared_words"] <= 1
     assert "val/best_of_3" not in fitted  # it is expensive
+    for name in ("terse", "win_rate"):
+        assert {f"val/{name}{end}" for end in ("", "/discrete", "/ties", "/no_verdict")} <= set(fitted)
+        assert 0 < fitted[f"val/{name}"] < 1
     assert {f"val/{key}" for key in ("reward_proxy", "reward_gold", "completion_length", "perplexity")} <= set(fitted)
     assert len(POLICY_METRICS) == 7
 
@@ -106,7 +132,8 @@ def test_it_is_measured_by_fit_validate_and_test_whatever_the_ranks(qstar, tmp_p
     code, _, said = qstar("test", *SHORT, checkpoint, "--name=test")
     assert code != 0
     assert f"{MODULE}.SharedWords" in said
-    assert qstar("test", *SHORT, checkpoint, *ADDED, "--name=test")[0] == 0
+    done = qstar("test", *SHORT, checkpoint, *ADDED, "--name=test")
+    assert done[0] == 0, done[2]
     tested = logged(Path("runs/test/version_0"), "test/")
     assert tested["test/best_of_3"] >= tested["test/reward_gold"]
     assert {key.removeprefix("test/") for key in tested} >= {key.removeprefix("val/") for key in fitted}

@@ -1,5 +1,10 @@
 """What `validate`, `test` and `qstar evaluate` report, one metric per class; a list of them is an option of each."""
 
+from qstar_pl.evaluation.metrics.baselines import Baseline as Baseline
+from qstar_pl.evaluation.metrics.baselines import OtherModel as OtherModel
+from qstar_pl.evaluation.metrics.baselines import Preferred as Preferred
+from qstar_pl.evaluation.metrics.baselines import Start as Start
+from qstar_pl.evaluation.metrics.baselines import StoredAnswers as StoredAnswers
 from qstar_pl.evaluation.metrics.bert_score import BERTScore as BERTScore
 from qstar_pl.evaluation.metrics.beta import Beta as Beta
 from qstar_pl.evaluation.metrics.bleu import BLEU as BLEU
@@ -48,3 +53,4 @@ from qstar_pl.evaluation.metrics.sums import Sums as Sums
 from qstar_pl.evaluation.metrics.sums import means as means
 from qstar_pl.evaluation.metrics.sums import totals as totals
 from qstar_pl.evaluation.metrics.text_length import TextLength as TextLength
+from qstar_pl.evaluation.metrics.win_rate import WinRate as WinRate

@@ -11,7 +11,11 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.metrics.references import final_answers, references
-from qstar_pl.types import DemonstrationBatch, Example, PreferenceBatch, Rollout
+from qstar_pl.models import LanguageModel
+from qstar_pl.types import DemonstrationBatch, Example, PreferenceBatch, PromptBatch, Rollout
+
+Redraw = Callable[[LanguageModel | None, PromptBatch | None], list[str]]
+"""See `Answers.redrawn`."""
 
 
 class Answers:
@@ -28,6 +32,7 @@ class Answers:
         examples: Sequence[Example] | None = None,
         rewards: Callable[[], Mapping[str, Tensor]] | None = None,
         divergences: Callable[[], Tensor] | None = None,
+        redraw: Redraw | None = None,
     ) -> None:
         """Hold the answers.
 
@@ -38,6 +43,7 @@ class Answers:
                 answer one prompt.
             rewards: computes `self.rewards`; None: there are none.
             divergences: computes `self.divergences`; None: that needs the models which drew the answers.
+            redraw: does what `self.redrawn` says; None: the answers were not drawn here.
 
         Raises:
             ValueError: if texts and examples are not as many.
@@ -53,6 +59,7 @@ class Answers:
         self.texts = list(texts)
         self._rewards = rewards
         self._divergences = divergences
+        self._redraw = redraw
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -118,6 +125,21 @@ class Answers:
         if self._divergences is None:
             raise UserError("the divergence from π_init must be of answers drawn here, got texts of a file")
         return self._divergences()
+
+    def redrawn(self, other: LanguageModel | None = None, prompts: PromptBatch | None = None) -> list[str]:
+        """Return what another model answers [rows], drawn with the same seed and settings.
+
+        Args:
+            other: the model; None: π_init.
+            prompts: the same prompts in its own tokens; None: it reads the policy's.
+
+        Raises:
+            UserError: if the answers are texts of a file.
+
+        """
+        if self._redraw is None:
+            raise UserError("another model can only answer as the policy where answers are drawn, got texts of a file")
+        return self._redraw(other, prompts)
 
 
 @dataclass(frozen=True)

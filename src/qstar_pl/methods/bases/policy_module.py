@@ -26,13 +26,14 @@ from qstar_pl.evaluation.metrics import (
     Facts,
     Metric,
 )
+from qstar_pl.methods.bases.redrawing import Redrawing
 from qstar_pl.methods.bases.rlhf_module import RLHFModule
 from qstar_pl.models import Capabilities, LanguageModel, Pretrained
 from qstar_pl.models.endings import add_ends
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.logprobs import completion_logprobs, demonstration_logprobs
 from qstar_pl.models.source import ModelSource
-from qstar_pl.models.text import continuation_texts
+from qstar_pl.models.text import completion_texts
 from qstar_pl.qstar.preferences import AnswerLogprobs, PairLogprobs
 from qstar_pl.rewards import GoldReward, Reward, RewardModelReward
 from qstar_pl.rollout.absent import divergence_along
@@ -103,6 +104,7 @@ class PolicyModule(RLHFModule):
         self.reward = reward
         self.gold = gold
         self.evaluation_sampler = evaluation_sampler
+        self.redrawing = Redrawing()
         self._settled_for: tuple[str | None, RLHFDataModule | None] | None = None
 
     @property
@@ -206,8 +208,7 @@ class PolicyModule(RLHFModule):
 
     def decode(self, rollout: Rollout) -> list[str]:
         """Return the texts of the answers, without special tokens."""
-        ids = [row[mask].tolist() for row, mask in zip(rollout.completion_ids, rollout.completion_mask, strict=True)]
-        return continuation_texts(self.tokenizer, ids)
+        return completion_texts(self.tokenizer, rollout.completion_ids, rollout.completion_mask)
 
     def answer_logprobs(self, prompts: PromptBatch, ids: Tensor, mask: Tensor) -> AnswerLogprobs:
         """Return what π_θ and π_init say of one given answer [prompts, time] per prompt."""
@@ -261,6 +262,7 @@ class PolicyModule(RLHFModule):
             texts,
             rewards=lambda: self.score_answers(rollout, texts),
             divergences=lambda: self._divergences(rollout, drawing),
+            redraw=lambda other, own: self._redrawn(other or self.reference_tokens, own or prompts, drawing),
         )
 
     def comparisons(self, batch: PreferenceBatch) -> Comparisons:
@@ -289,6 +291,14 @@ class PolicyModule(RLHFModule):
     def evaluation_target(self) -> Target | None:
         """Return the π_t that `evaluation_sampler` draws from; None: it draws from π_θ alone."""
         return None
+
+    def _redrawn(self, other: LanguageModel, prompts: PromptBatch, drawing: Drawing) -> list[str]:
+        """Return what another model answers by itself, drawn as `evaluation_sampler` draws."""
+        how = drawing.sampler(self.evaluation_sampler)
+        names = ("max_new_tokens", "temperature", "top_k", "top_p")
+        sampler = PolicySampler(**{name: getattr(how, name) for name in names})
+        samples, seed = drawing.samples, self.sampling_seed
+        return self.redrawing.texts(self, other, prompts, sampler, samples=samples, seed=seed)
 
     def _divergences(self, rollout: Rollout, drawing: Drawing) -> Tensor:
         """Return D(π_θ‖π_init) [rows, time] at every token of the answers, whatever law they were drawn from."""

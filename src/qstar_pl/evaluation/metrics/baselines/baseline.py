@@ -1,0 +1,30 @@
+"""What an answer must beat, as a strategy."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from qstar_pl.evaluation.metrics.evidence import Answers
+from qstar_pl.evaluation.metrics.needs import Facts
+
+
+class Baseline(ABC):
+    """The other answer of each comparison; a frozen dataclass whose fields are its options."""
+
+    def missing(self, facts: Facts) -> str | None:
+        """Return why there are no such answers, as "needs …, got …"; None if there are."""
+        return None
+
+    def build(self, tokenizer: PreTrainedTokenizerBase | None) -> None:  # noqa: B027 (most need none)
+        """Load the models that it needs; called once, before `texts`."""
+
+    def models(self) -> list[nn.Module]:
+        """Return what `build` loaded: frozen, moved with the method's own models, in no checkpoint."""
+        return []
+
+    @abstractmethod
+    def texts(self, answers: Answers) -> list[str | None]:
+        """Return what each answer [rows] is compared with; None where there is nothing."""
