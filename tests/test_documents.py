@@ -239,6 +239,8 @@ def test_names_in_backticks_exist(document: Path) -> None:
     ("module", "base"),
     [
         ("qstar_pl.samplers", "Sampler"),
+        ("qstar_pl.samplers.drafters", "Drafter"),
+        ("qstar_pl.samplers.couplings", "Coupling"),
         ("qstar_pl.targets", "Target"),
         ("qstar_pl.rewards", "Reward"),
         ("qstar_pl.qstar", "AlphaStrategy"),

@@ -45,6 +45,7 @@ CROSS_CUTTING = {
     "methods/test_execution_of_blocks.py",
     "models/test_families.py",
     "samplers/test_exactness.py",
+    "samplers/test_speculative_exactness.py",
     "sandbox/test_awkward.py",
     "sandbox/test_datasets.py",
     "sandbox/test_elsewhere.py",

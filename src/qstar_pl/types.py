@@ -124,6 +124,28 @@ class PreferenceBatch(TensorFields):
 
 
 @dataclass(frozen=True)
+class Drafting:
+    """What speculative decoding did for one rollout, and how long it took on this process."""
+
+    tested: tuple[int, ...]
+    """By place in the block: drafted tokens that q was asked about, all before them having been accepted."""
+    accepted: tuple[int, ...]
+    """By place in the block: those of them that were kept."""
+    emitted: int
+    """Tokens of all answers, EOS included; what an EOS or max_new_tokens cut off does not count."""
+    calls: Mapping[str, int]
+    """Forward passes by model (policy, target, drafter), those over the prompts left out."""
+    seconds: Mapping[str, float]
+    """Of the loop: "draft" (models that propose, and drawing from them), "verify" (models that read what was proposed)
+    and "total"."""
+    predicted: float | None
+    """Speed-up over plain decoding by the cost model, from the acceptance seen; None: not enough was measured."""
+    measured: float | None
+    """Seconds that plain decoding's single-token passes would have taken for as many tokens, by their measured
+    times, over `seconds["total"]`; None: none was measured."""
+
+
+@dataclass(frozen=True)
 class SamplerInfo(TensorFields):
     """How a rollout was drawn."""
 
@@ -135,6 +157,8 @@ class SamplerInfo(TensorFields):
     """Tokens proposed by a drafter (speculative samplers)."""
     accepted: int = 0
     """Drafted tokens that were kept."""
+    drafting: Drafting | None = None
+    """What drafting did and took; None where nothing was drafted."""
     answers_per_set: int = 1
     """Answers of a prompt, side by side, that share a candidate set; 1: each was drawn independently of the others."""
     discarded: int = 0

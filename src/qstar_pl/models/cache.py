@@ -47,6 +47,12 @@ def can_be_cut(cache: Any) -> bool:
     return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in getattr(cache, "layers", [None]))
 
 
+def smallest_window(cache: Any) -> int | None:
+    """Return the size of the smallest sliding window of a cache's layers; None where there is none."""
+    sizes = [getattr(layer, "sliding_window", None) for layer in getattr(cache, "layers", [])]
+    return min((size for size in sizes if size is not None), default=None)
+
+
 def cut_cache(cache: Any, alignment: Alignment) -> None:
     """Take the last tokens of every sequence away, in place.
 

@@ -50,6 +50,11 @@ class DecodeSession(ABC):
 
         """
 
+    @property
+    def room(self) -> int | None:
+        """How many more tokens a row may hold and still give some of them back; None: any number."""
+        return None
+
     @abstractmethod
     def select(self, rows: Tensor) -> None:
         """Go on with `rows` [n] int64 alone, n ≥ 1, in that order; a row may be named several times."""

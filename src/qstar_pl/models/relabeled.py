@@ -92,6 +92,10 @@ class _Session(DecodeSession):
     def rewind(self, counts: Tensor) -> None:
         self._session.rewind(counts)
 
+    @property
+    def room(self) -> int | None:
+        return self._session.room
+
     def select(self, rows: Tensor) -> None:
         self._session.select(rows)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.alignment import Alignment
-from qstar_pl.models.cache import cut_cache, repeat_cache, select_cache
+from qstar_pl.models.cache import cut_cache, repeat_cache, select_cache, smallest_window
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_tokens, fill_masked, position_ids
 from qstar_pl.models.last_logits import LastLogits
@@ -147,6 +147,12 @@ class CachedSession(_Session):
                 f"{self._owner.capabilities.family}"
             )
         super().rewind(counts)
+
+    @property
+    def room(self) -> int | None:
+        """See `DecodeSession.room`: a sliding window that has moved on has forgotten what would be seen again."""
+        window = smallest_window(self._cache)
+        return None if window is None else max(0, window - 1 - self._columns)
 
     def select(self, rows: Tensor) -> None:
         """See `DecodeSession.select`."""

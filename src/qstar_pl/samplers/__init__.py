@@ -7,3 +7,4 @@ from qstar_pl.samplers.sampler import Sampler as Sampler
 from qstar_pl.samplers.sequence_geometric import SequenceGeometricSampler as SequenceGeometricSampler
 from qstar_pl.samplers.single import PolicySampler as PolicySampler
 from qstar_pl.samplers.single import TargetSampler as TargetSampler
+from qstar_pl.samplers.speculative import SpeculativeSampler as SpeculativeSampler

@@ -149,6 +149,11 @@ class TiltedSession(DecodeSession):
         # Not worked out before it is asked for: the models may have to read a token again.
         self._logits = None
 
+    @property
+    def room(self) -> int | None:
+        """See `DecodeSession.room`."""
+        return min((room for session in self._sessions if (room := session.room) is not None), default=None)
+
     def select(self, rows: Tensor) -> None:
         """See `DecodeSession.select`."""
         for session in self._sessions:

@@ -192,6 +192,11 @@ class TopKSession(DecodeSession):
         self._prefixes.rewind(counts)
         self._last.rewind(counts)
 
+    @property
+    def room(self) -> int | None:
+        """See `DecodeSession.room`; the reward model's own window is refused where it is read."""
+        return self._base.room
+
     def select(self, rows: Tensor) -> None:
         """See `DecodeSession.select`."""
         self._base.select(rows)
