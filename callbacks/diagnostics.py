@@ -14,7 +14,8 @@ from .metrics_bus import MetricsBus, log_interval
 from .observer import Observer
 from .reductions import REDUCTIONS
 
-_CHECKPOINT_KEY = "qstar_pl_diagnostics"
+WINDOWS = "qstar_pl_diagnostics"
+"""The unfinished windows in a checkpoint."""
 _FLUSHED_KEY = "qstar_flushed_step"
 
 
@@ -75,7 +76,7 @@ class Diagnostics(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save the unfinished window of each rank (Lightning calls this on every rank)."""
         windows = self.bus.of_ranks(trainer, self.diagnostics)
-        checkpoint[_CHECKPOINT_KEY] = {d.state_key: w for d, w in zip(self.diagnostics, windows, strict=True)}
+        checkpoint[WINDOWS] = {d.state_key: w for d, w in zip(self.diagnostics, windows, strict=True)}
         checkpoint[_FLUSHED_KEY] = self.bus.flushed_step
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -84,7 +85,7 @@ class Diagnostics(Callback):
         On another number of ranks, rank zero takes the totals.
         """
         self.bus.restored_step = checkpoint.get(_FLUSHED_KEY)
-        windows = checkpoint.get(_CHECKPOINT_KEY, {})
+        windows = checkpoint.get(WINDOWS, {})
         for diagnostic in self.diagnostics:
             for name, (kind, values) in windows.get(diagnostic.state_key, {}).items():
                 reduction = REDUCTIONS[kind]

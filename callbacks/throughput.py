@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
 
 from qstar_pl.types import StepReport
 
 from .diagnostic import Diagnostic
-from .reductions import MAX
+from .diagnostics import WINDOWS
+from .metrics_bus import log_interval
+from .reductions import MAX, SUM, pack
+
+COUNTS = ("samples", "tokens", "generated")
+"""The statistics that are sums over answers and tokens."""
 
 
 class ThroughputDiagnostic(Diagnostic):
@@ -27,7 +33,8 @@ class ThroughputDiagnostic(Diagnostic):
     - `generated/total` = completion tokens sampled so far; 0 for methods that learn from data
     - `time/wall_s` = seconds of training so far
 
-    The last four are the x-axes of learning curves at equal budget; see `StepReport` for what counts.
+    The last four are the x-axes of learning curves at equal budget; see `StepReport` for what counts. Rows of
+    validation have them too, as of their own step: 0 before the first, a checkpoint's where one is measured.
 
     The totals and the unfinished window are part of the checkpoint: a resumed run continues them.
 
@@ -60,6 +67,11 @@ class ThroughputDiagnostic(Diagnostic):
         """Stop the clock."""
         self._stop()
 
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell the module what was spent so far, which it logs beside what it has measured."""
+        if hasattr(pl_module, "spent") and not trainer.sanity_checking and log_interval(trainer) > 0:
+            setattr(pl_module, "spent", self.spent(trainer))  # noqa: B010 (not every LightningModule has it)
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the clock run again, unless it was the check before training."""
         if not trainer.sanity_checking and trainer.state.fn == "fit":
@@ -68,6 +80,31 @@ class ThroughputDiagnostic(Diagnostic):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Stop the clock."""
         self._stop()
+
+    def spent(self, trainer: Trainer) -> dict[str, float]:
+        """Return the totals over all ranks up to now, those since the last log included; every rank must call it."""
+        window = pack(
+            self.accumulators.entries, tuple((name, SUM.name) for name in COUNTS), trainer.strategy.root_device
+        )
+        summed = trainer.strategy.reduce(window, reduce_op="sum")
+        assert isinstance(summed, Tensor)
+        samples, tokens, generated = summed.tolist()
+        return {
+            "samples/total": self._samples + samples,
+            "tokens/total": self._tokens + tokens,
+            "generated/total": self._generated + generated,
+            "time/wall_s": self._wall_s + self._elapsed(),
+        }
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Where a checkpoint is measured, take the window that it was saved in; in a fit, its owner does."""
+        if trainer.state.fn == "fit":
+            return
+        self.accumulators.clear()
+        if trainer.is_global_zero:
+            for name, (_, of_ranks) in checkpoint.get(WINDOWS, {}).get(self.state_key, {}).items():
+                if name in COUNTS:
+                    self.add(name, float(sum(of_ranks)))
 
     def _elapsed(self) -> float:
         """Return the seconds of the present window."""

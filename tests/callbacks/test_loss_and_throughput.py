@@ -115,6 +115,41 @@ def test_validation_is_not_training_time_and_training_around_it_is() -> None:
     assert 0.2 <= metrics["time/wall_s"] < 1.0
 
 
+def test_what_was_spent_up_to_a_validation_counts_the_unfinished_window() -> None:
+    class Validated(Toy):
+        spent: dict[str, float] = {}  # noqa: RUF012 (the callback replaces it)
+
+        def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+            time.sleep(0.2)
+
+        def on_validation_epoch_end(self) -> None:
+            validations.append((self.trainer.global_step, self.spent))
+
+    validations: list[tuple[int, dict[str, float]]] = []
+    options: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=5,
+        log_every_n_steps=2,
+        callbacks=[ThroughputDiagnostic()],
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        **options,
+    )
+    loader = torch.utils.data.DataLoader([0], batch_size=None)
+    module = Validated(plain)
+    trainer.validate(module, loader, verbose=False)
+    trainer.fit(module, loader, loader)
+    trainer.validate(module, loader, verbose=False)
+    assert [step for step, _ in validations] == [0, 1, 2, 3, 4, 5, 5]
+    counts = [[spent[f"{name}/total"] for name in ("samples", "generated", "tokens")] for _, spent in validations]
+    assert counts == [[4 * step, 3 * step, 10 * step] for step, _ in validations]
+    seconds = [spent["time/wall_s"] for _, spent in validations]
+    assert seconds[0] == 0
+    assert seconds == sorted(seconds)
+    assert seconds[-1] < 0.2 * 7  # the validations' own time is none of it
+
+
 def test_state_continues_totals_and_the_unfinished_window() -> None:
     before = ThroughputDiagnostic()
     train(plain, 3, [before])

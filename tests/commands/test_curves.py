@@ -5,6 +5,8 @@ import pytest
 from qstar_pl.commands.curves import listed, main
 from qstar_pl.errors import UserError
 
+BUDGETS = ("samples/total", "generated/total", "tokens/total", "time/wall_s")
+
 
 def test_figure(curve: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figure = tmp_path / "new" / "beta.png"
@@ -12,6 +14,17 @@ def test_figure(curve: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main([*words, f"--output={figure}"]) == 0
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert capsys.readouterr().out == f"figure: {figure}\n"
+
+
+def test_each_budget_is_an_axis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run" / "metrics.csv"
+    file.parent.mkdir()
+    file.write_text(f"step,val/a,{','.join(BUDGETS)}\n0,1,0,0,0,0\n2,3,8,40,40,1.5\n")
+    for budget in BUDGETS:
+        words = [str(file), "--key=val/a", f"--x={budget}", f"--output={tmp_path / 'a.svg'}"]
+        assert main(words) == 0
+        assert budget in (tmp_path / "a.svg").read_text()
+        assert "left out" not in capsys.readouterr().out
 
 
 def test_a_suffix_that_is_no_figure_is_refused_before_anything_is_drawn(curve: Path, tmp_path: Path, capsys) -> None:

@@ -24,6 +24,12 @@ def test_against_a_budget_it_stands_at_what_its_step_had_cost(metrics: Metrics) 
     assert curve(metrics, "val/a", "samples/total") == [(0, 5), (16, 7), (24, 9)]
 
 
+def test_a_validation_that_says_what_was_spent_stands_there(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_text("step,a,samples/total,val/a\n0,,0,5\n2,0.2,16,\n3,,24,7\n4,0.3,32,\n")
+    assert curve(read_metrics(file), "val/a", "samples/total") == [(0, 5), (24, 7)]
+
+
 def test_what_is_not_logged_has_no_points(metrics: Metrics) -> None:
     assert curve(metrics, "b") == curve(metrics, "val/a", "tokens/total") == curve(Metrics((), ()), "a") == []
 

@@ -25,7 +25,8 @@ def is_measured(key: str) -> bool:
 def curve(metrics: Metrics, key: str, x: str = STEP) -> Points:
     """Return the points (x, value of a metric) of the rows that have both, by rising x; NaN stays.
 
-    Validation has rows of its own, without the training's budgets: there x is what it was at the last step before.
+    Rows of validation have the budgets of their step. Other rows of their own, and those of runs which did not log
+    them yet, stand at what x was at the last step before.
     """
     spent = sorted((row[STEP], row[x]) for row in metrics.rows if x in row and STEP in row)
     steps = [step for step, _ in spent]

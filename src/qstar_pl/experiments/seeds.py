@@ -10,6 +10,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from qstar_pl.errors import UserError
+from qstar_pl.experiments.curve import is_measured
 from qstar_pl.run_folders.metrics import NOT_METRICS, read_metrics
 from qstar_pl.run_folders.places import METRICS
 from qstar_pl.run_folders.settings import read_settings
@@ -107,7 +108,7 @@ def run_seed(build: Build, seed: int, config: Path, output: Path, overrides: Seq
 def measured(run: Run) -> dict[str, float]:
     """Return the metrics of the first loader of validation; none where nothing is validated."""
     found = run.trainer.validate(run.module, run.data, verbose=False)
-    return dict(found[0]) if found else {}
+    return {key: value for key, value in found[0].items() if is_measured(key)} if found else {}
 
 
 def _name(run: Run, folder: Path) -> str:

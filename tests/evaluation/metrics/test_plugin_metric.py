@@ -84,6 +84,7 @@ SHORT = (
     "--trainer.limit_val_batches=2",
     "--trainer.limit_test_batches=2",
 )
+BUDGETS = ("samples/total", "generated/total", "tokens/total")
 ADDED = (
     f"--model.metrics+={MODULE}.SharedWords",
     "--model.metrics.lower=true",
@@ -151,6 +152,11 @@ def test_it_is_measured_by_fit_validate_and_test_whatever_the_ranks(qstar, tmp_p
     assert done.returncode == 0, done.stderr
     two = logged(Path("runs/two/validate/version_0"), "val/")
     assert {key: two[key] for key in fitted} == pytest.approx(fitted, rel=1e-5)
+    # Each row of validation says what training had cost; a checkpoint that is measured, by however many, what it had.
+    cost = {key: logged(Path("runs/fit/version_0"), key)[key] for key in BUDGETS}
+    assert cost["samples/total"] > 0
+    measured = {key: logged(Path("runs/two/validate/version_0"), key)[key] for key in BUDGETS}
+    assert measured == pytest.approx(cost)
     assert set(two) - set(fitted) == {"val/best_of_3"}
 
 

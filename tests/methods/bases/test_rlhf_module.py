@@ -166,5 +166,11 @@ def test_a_validation_is_logged_under_the_steps_that_it_measures(qstar, model, s
 
 
 def steps_of(path):
+    """Return the steps of the rows of validation, each of which says what training had cost by then."""
     with Path(path).open(newline="") as file:
-        return [row["step"] for row in csv.DictReader(file) if row["val/perplexity"]]
+        rows = [row for row in csv.DictReader(file) if row["val/perplexity"]]
+    for budget in ("samples/total", "generated/total", "tokens/total", "time/wall_s"):
+        values = [float(row[budget]) for row in rows]
+        assert values == sorted(values)
+        assert budget == "generated/total" or values[0] > 0
+    return [row["step"] for row in rows]

@@ -43,8 +43,12 @@ def run_summary(command: str, config: Mapping[str, Any], folder: str | None, con
 
 
 def metric_lines(results: Sequence[Mapping[str, float]]) -> str:
-    """Return the metrics of all loaders, one per line; a metric over several loaders is in each of their results."""
-    merged = {key: value for result in results for key, value in result.items()}
+    """Return what was measured by all loaders, one per line; a metric over several loaders is in each of their results.
+
+    What training had cost, which is logged beside it, is left out.
+    """
+    measured = ("val/", "test/")
+    merged = {key: value for result in results for key, value in result.items() if key.startswith(measured)}
     width = max((len(key) for key in merged), default=0)
     return "\n".join(f"  {key:<{width}}  {value:.4g}" for key, value in sorted(merged.items()))
 

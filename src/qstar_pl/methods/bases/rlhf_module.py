@@ -66,6 +66,8 @@ class RLHFModule(LightningModule):
         self.sampling_seed = run_seed()
         """The seed of every rollout: the run's own, so that one number sets all."""
         self.metrics = Measurements(metrics)
+        self.spent: Mapping[str, float] = {}
+        """What training has cost up to the last validation, as `ThroughputDiagnostic` counts it; nothing without it."""
         self._built = False
         self.plateau = Plateau()
         self.window = AccumulationWindow()
@@ -226,8 +228,11 @@ class RLHFModule(LightningModule):
         metrics = self.metrics.flush("val")  # already over all ranks, so nothing is left for sync_dist
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         self.log_dict(metrics, logger=not fitting)
-        if fitting and metrics and not self.trainer.sanity_checking:
-            self._log_at_this_step(metrics)
+        if metrics and not self.trainer.sanity_checking:
+            if fitting:
+                self._log_at_this_step({**metrics, **self.spent})
+            else:
+                self.log_dict(self.spent)
         self.plateau.check(metrics)
 
     def _log_at_this_step(self, metrics: Mapping[str, Tensor | float]) -> None:
