@@ -172,6 +172,23 @@ FIT = [
     ("fit {small} --data.path=folder", "data.path must hold a .jsonl|got folder"),
     ("fit {small} --data.path=numbers.jsonl --data.adapter=HHRLHF", "chosen"),
     ("predict --model=RewardModeling", "model must be a method that answers prompts for predict, got Reward"),
+    # What metrics need.
+    ("validate --model.metrics+=SelfBLEU --model.metrics.samples=1", "model.metrics.samples must be at least 2, got 1"),
+    ("validate --model.metrics+=CorpusDistinct --model.metrics.n=[0]", "n must be at least 1, got 0"),
+    ("validate --model.metrics+=Harmlessness", "--model.metrics.reward must be given for Harmlessness"),
+    (
+        "validate {pairs} --model.metrics+=ProxyCalibration",
+        "metrics must be measurable here: ProxyCalibration needs a gold reward (gold), got none",
+    ),
+    (
+        "validate {pairs} --model.metrics+=RewardScore --model.metrics.reward=ExecutionReward",
+        "metrics must be measurable here: RewardScore needs rows that ExecutionReward can judge, got 40 of 40 rows of "
+        "pairs.jsonl that it cannot: it has no tests of programs",
+    ),
+    (
+        "validate {harmless} --model.metrics.reward.model=nowhere --model.metrics.reward.label=ok",
+        "reward.model must be a classifier of texts, got 'nowhere'|the hub cannot be asked",
+    ),
 ]
 YAML = [
     (
@@ -302,6 +319,8 @@ TOOLS = [
 ]
 MISTAKES = [*FIT, *YAML, *CHECKPOINTS, *GENERATE, *TOOLS]
 PLACES = {"small": " ".join(SHORT), "theta": "--model_theta=tiny/policy", "expert": "--model_t=tiny/expert"}
+PLACES["pairs"] = "--model=SFT --data.path=pairs.jsonl"
+PLACES["harmless"] = "--model=SFT --model.metrics+=Harmlessness --model.metrics.reward=ClassifierReward"
 MOST_LINES = 3
 
 
