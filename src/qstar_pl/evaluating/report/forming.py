@@ -46,6 +46,10 @@ class Number:
     compared: Compared | None = None
     p_holm: float | None = None
     """The p-value after Holm's correction over all comparisons of the evaluation."""
+    without: int = 0
+    """Answers (or prompts) that have nothing which it could measure, such as a reference; they count nowhere."""
+    signature: str | None = None
+    """Which variant of the metric it is, as papers say it; None: its name says it all."""
 
 
 def numbers_of(records: Sequence[Mapping[str, Any]], metrics: Mapping[str, Metric], how: Statistics) -> list[Number]:
@@ -64,7 +68,8 @@ def numbers_of(records: Sequence[Mapping[str, Any]], metrics: Mapping[str, Metri
         if not answers.columns:
             continue
         for key in answers.numbers:
-            number = Number(key, label, estimate(answers, key, how))
+            without, signature = answers.without(key), metric.signatures.get(key)
+            number = Number(key, label, estimate(answers, key, how), without=without, signature=signature)
             if baseline.columns and key in baseline.numbers:
                 both = compared(answers, baseline, key, how.confidence, how.resamples, how.seed)
                 number = replace(number, baseline=estimate(baseline, key, how), compared=both)

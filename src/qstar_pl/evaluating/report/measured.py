@@ -39,6 +39,11 @@ class Measured:
         scores = {name: column.scores() for name, column in self.columns.items()}
         return {key: float(value) for key, value in numbers(self.metric, scores).items()}
 
+    def without(self, key: str) -> int:
+        """Return how many rows have nothing to measure for a number: of its own column, else in every column."""
+        columns = [self.columns[key]] if key in self.columns else self.columns.values()
+        return min(int((~column.mask).sum()) for column in columns)
+
     @cached_property
     def prompts(self) -> list[int]:
         """The places of the prompts' groups, in order: of the first column, which all have."""

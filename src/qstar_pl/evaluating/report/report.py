@@ -66,6 +66,10 @@ def report_of(
 
 def _number(number: Number) -> dict[str, Any]:
     found: dict[str, Any] = {"metric": number.metric, "answers": _estimate(number.answers)}
+    if number.signature is not None:
+        found["signature"] = number.signature
+    if number.without:
+        found["without"] = number.without
     if number.baseline is not None:
         found["baseline"] = _estimate(number.baseline)
     if number.compared is not None:

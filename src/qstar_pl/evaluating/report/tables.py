@@ -79,7 +79,7 @@ def cells(report: Report) -> tuple[list[str], list[list[str]]]:
 
 
 def remarks(report: Report) -> list[str]:
-    """Return the win rate and what was left out, a line each."""
+    """Return the win rate, what was left out, and which variants of metrics these are, a line each."""
     lines = []
     if (one := report.win_rate) is not None:
         value, interval = _shown(one.rate)
@@ -89,8 +89,12 @@ def remarks(report: Report) -> list[str]:
     for reason in sorted({number.answers.reason for number in report.numbers if number.answers.reason}):
         names = ", ".join(number.key for number in report.numbers if number.answers.reason == reason)
         lines.append(f"no interval for {names}: {reason}")
+    for count in sorted({number.without for number in report.numbers if number.without}):
+        names = ", ".join(number.key for number in report.numbers if number.without == count)
+        lines.append(f"{count} rows have nothing that {names} could measure, and do not count there")
     for reason, count in report.about.get("data", {}).get("left_out", {}).items():
         lines.append(f"{count} rows left out: {reason}")
+    lines += [f"{number.key}: {number.signature}" for number in report.numbers if number.signature is not None]
     return lines
 
 
