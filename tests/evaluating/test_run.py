@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_evaluation import Characters, MedianCharacters, contents, run_small
 
 from qstar_pl.errors import UserError
 from qstar_pl.evaluating import DataAnswers, run
 from qstar_pl.evaluation.judges import GoldJudge, LengthJudge
+from qstar_pl.evaluation.win_rates import length_controlled
 from qstar_pl.generation.shard import Shard
 
 
@@ -75,6 +77,13 @@ def test_scores_are_of_the_answers_and_numbers_of_the_scores(isolated):
     rate = said["win_rate"]
     assert rate["value"] == pytest.approx(sum(preferences) / 24)
     assert rate["wins"] + rate["ties"] + rate["losses"] == 24
+    baseline = [json.loads(line) for line in Path("out/baseline.jsonl").read_text().splitlines()]
+    others = [len(row["messages"][-1]["content"]) for row in baseline]
+    pairs = [verdict["lengths"] for line in found for verdict in line["verdicts"]]
+    assert pairs == [[length, others[place]] for place, length in enumerate(lengths)]
+    controlled = length_controlled(preferences, *zip(*pairs, strict=True), groups=np.repeat(range(12), 2))
+    assert rate["length_controlled"]["value"] == controlled.value
+    assert (rate["length_controlled"].get("low") is None) == (controlled.interval is None)
     words = [row["messages"][-1]["content"] for row in rows]
     letters = sum(sum(map(str.isalpha, text)) for text in words) / sum(len(text.split()) for text in words)
     assert said["metrics"]["letters_per_word"]["answers"]["value"] == pytest.approx(letters)

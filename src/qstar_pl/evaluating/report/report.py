@@ -100,4 +100,5 @@ def _win_rate(one: WinRate) -> dict[str, Any]:
         "ties": one.ties,
         "losses": one.losses,
         "without_verdict": dict(one.without),
+        "length_controlled": None if one.length_controlled is None else _estimate(one.length_controlled),
     }

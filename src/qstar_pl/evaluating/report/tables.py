@@ -85,6 +85,9 @@ def remarks(report: Report) -> list[str]:
         value, interval = _shown(one.rate)
         lines.append(f"win rate against the baseline {value} {interval}, p {_p(one.p_value)}, Holm {_p(one.p_holm)}")
         lines.append(f"  {one.wins} wins, {one.ties} ties, {one.losses} losses; judge {one.judge}")
+        if (controlled := one.length_controlled) is not None:
+            text = " ".join(_shown(controlled))
+            lines.append(f"  at equal lengths {text}{f' ({controlled.reason})' if controlled.reason else ''}")
         lines += [f"  {count} pairs without a verdict: {reason}" for reason, count in one.without.items()]
     for reason in sorted({number.answers.reason for number in report.numbers if number.answers.reason}):
         names = ", ".join(number.key for number in report.numbers if number.answers.reason == reason)

@@ -11,6 +11,7 @@ import numpy as np
 
 from qstar_pl.evaluating.report.forming import Statistics
 from qstar_pl.evaluation.statistics import Estimate, mean_interval, sign_flip_test
+from qstar_pl.evaluation.win_rates import length_controlled
 
 NO_REASON = "no reason was given"
 
@@ -30,6 +31,8 @@ class WinRate:
     losses: int
     without: Mapping[str, int] = field(default_factory=dict)
     """Reason → number of pairs without a verdict, which count nowhere."""
+    length_controlled: Estimate | None = None
+    """What the rate would be at equal lengths; None where lengths were not stored."""
     p_holm: float | None = None
     """See `Number.p_holm`."""
 
@@ -52,7 +55,17 @@ def win_rate_of(records: Sequence[Mapping[str, Any]], judge: str, how: Statistic
         ties=int((counted == 0.5).sum()),
         losses=int((counted < 0.5).sum()),
         without=dict(sorted(missing.items())),
+        length_controlled=_at_equal_length([verdict for _, verdict in rows], groups, how),
     )
+
+
+def _at_equal_length(verdicts: Sequence[Mapping[str, Any]], groups: Any, how: Statistics) -> Estimate | None:
+    lengths = [verdict.get("lengths") for verdict in verdicts]
+    if not lengths or None in lengths:
+        return None
+    first, second = np.array(lengths, np.float64).T
+    preferences = [verdict["preference"] for verdict in verdicts]
+    return length_controlled(preferences, first, second, groups=groups, confidence=how.confidence)
 
 
 def _means(values: Any, groups: Any) -> Any:

@@ -23,11 +23,12 @@ def judge_items(judge: Judge, items: Sequence[Item], progress: Callable[[int], N
     """
     asked = [Comparison(item.example, *pair) for item in items for pair in item.pairs()]
     verdicts = iter(ask(judge, asked, progress))
-    return [{"verdicts": [_written(next(verdicts)) for _ in item.answers]} for item in items]
+    return [{"verdicts": [_written(next(verdicts), pair) for pair in item.pairs()]} for item in items]
 
 
-def _written(verdict: Any) -> dict[str, Any]:
-    said = {"preference": verdict.preference}
+def _written(verdict: Any, pair: tuple[str, str]) -> dict[str, Any]:
+    """Return a verdict as it is stored, with the lengths of both answers in characters."""
+    said = {"preference": verdict.preference, "lengths": [len(text) for text in pair]}
     if verdict.reason is not None:
         said["reason"] = verdict.reason
     return {**said, **({"extra": dict(verdict.extra)} if verdict.extra else {})}
