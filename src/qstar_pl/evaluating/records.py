@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -35,9 +36,18 @@ def rows_of(scores: Scores, prompts: Sequence[slice]) -> list[Row]:
         prompts: the answers of each prompt.
 
     """
-    values = [row if counts else None for row, counts in zip(scores.values.tolist(), scores.mask.tolist(), strict=True)]
+    rows = zip(scores.values.tolist(), scores.mask.tolist(), strict=True)
+    values = [_unfilled(row) if counts else None for row, counts in rows]
     places = prompts if scores.per == "answer" else [slice(number, number + 1) for number in range(len(prompts))]
     return [values[place] for place in places]
+
+
+def _unfilled(row: float | list[float]) -> float | list[float]:
+    """Return a row without the NaN that fill it up to the width of the widest."""
+    if not isinstance(row, list):
+        return row
+    last = max((place for place, value in enumerate(row) if not math.isnan(value)), default=-1)
+    return row[: last + 1]
 
 
 @dataclass

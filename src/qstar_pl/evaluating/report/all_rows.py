@@ -12,6 +12,18 @@ MOST = 499
 """Resamples: each forms the number anew from all rows."""
 
 
+def uncertain(value: float | None, groups: Sequence[int]) -> Estimate:
+    """Return a number that counts different things, without an interval.
+
+    Args:
+        value: the number; None if the rows do not define it.
+        groups: [prompts].
+
+    """
+    reason = "a prompt that is drawn twice adds nothing different, so that resampling does not tell how it varies"
+    return Estimate(value, None, None, len(groups), len(set(groups)), reason)
+
+
 def resampled(
     form: Callable[[Sequence[int]], float | None], groups: Sequence[int], confidence: float, resamples: int, seed: int
 ) -> Estimate:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qstar_pl.evaluating.report.all_rows import resampled
+from qstar_pl.evaluating.report.all_rows import resampled, uncertain
 from qstar_pl.evaluating.report.measured import Measured
-from qstar_pl.evaluation.metrics.metric import numbers
 from qstar_pl.evaluation.statistics import (
     Estimate,
     difference_of,
@@ -80,12 +79,14 @@ def _of_rows(
 ) -> Compared:
     def form(chosen: Sequence[int]) -> float | None:
         found = [
-            numbers(side.metric, side.of_prompts([common[place][number] for place in chosen])).get(key)
+            side.of_prompts([common[place][number] for place in chosen]).get(key)
             for number, side in enumerate((answers, baseline))
         ]
-        return None if found[0] is None or found[1] is None else float(found[0]) - float(found[1])
+        return None if found[0] is None or found[1] is None else found[0] - found[1]
 
     groups = [answers.prompts[place] for place, _ in common]
+    if answers.metric.counts_different:
+        return Compared(uncertain(form(range(len(common))), groups), None)
     return Compared(resampled(form, groups, confidence, resamples, seed), None)
 
 

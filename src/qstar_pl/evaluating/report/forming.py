@@ -8,11 +8,10 @@ from typing import Any
 
 from qstar_pl.checks import at_least, within
 from qstar_pl.evaluating.records import columns_of
-from qstar_pl.evaluating.report.all_rows import resampled
+from qstar_pl.evaluating.report.all_rows import resampled, uncertain
 from qstar_pl.evaluating.report.comparing import Compared, compared
 from qstar_pl.evaluating.report.measured import Measured
 from qstar_pl.evaluation.metrics import Metric
-from qstar_pl.evaluation.metrics.metric import numbers
 from qstar_pl.evaluation.statistics import Estimate, holm, mean_interval, statistic_interval
 
 ANSWERS, BASELINE = "answers", "baseline"
@@ -88,11 +87,9 @@ def estimate(measured: Measured, key: str, how: Statistics) -> Estimate:
         rows = max(int(column.mask.sum()) for column in measured.columns.values())
         return replace(found, rows=rows)
 
-    def form(chosen: Sequence[int]) -> float | None:
-        value = numbers(measured.metric, measured.of_prompts(chosen)).get(key)
-        return None if value is None else float(value)
-
-    return resampled(form, measured.prompts, **options)
+    if measured.metric.counts_different:
+        return uncertain(measured.numbers[key], measured.prompts)
+    return resampled(lambda chosen: measured.of_prompts(chosen).get(key), measured.prompts, **options)
 
 
 def corrected(p_values: Mapping[str, float | None]) -> dict[str, float]:

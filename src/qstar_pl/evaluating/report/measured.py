@@ -73,12 +73,34 @@ class Measured:
 
         return form
 
-    def of_prompts(self, chosen: Sequence[int]) -> dict[str, Scores]:
-        """Return the row scores of some prompts, by their places; one that is chosen twice counts twice."""
+    def of_prompts(self, chosen: Sequence[int]) -> dict[str, float]:
+        """Return the numbers of some prompts, by their places; one that is chosen twice counts twice.
+
+        A choice is kept: the resamples of one number are those of the metric's others.
+        """
+        drawn = np.asarray(chosen, np.int64)
+        known = self._formed.get(drawn.tobytes())
+        if known is None:
+            found = {}
+            for name, (scores, rows) in self._placed.items():
+                index = torch.from_numpy(np.concatenate([rows[place] for place in drawn]))
+                found[name] = Scores(scores.values[index], scores.mask[index], scores.per)
+            known = {key: float(value) for key, value in numbers(self.metric, found).items()}
+            self._formed[drawn.tobytes()] = known
+        return known
+
+    @cached_property
+    def _formed(self) -> dict[bytes, dict[str, float]]:
+        return {}
+
+    @cached_property
+    def _placed(self) -> dict[str, tuple[Scores, list[NDArray[np.int64]]]]:
+        """All rows of each name, and which of them are each prompt's."""
         found = {}
         for name, column in self.columns.items():
-            part = Column(column.per, [column.rows[place] for place in chosen])
-            found[name] = part.scores()
+            ends = np.cumsum([len(row) for row in column.rows])
+            rows = [np.arange(end - len(row), end) for end, row in zip(ends, column.rows, strict=True)]
+            found[name] = (column.scores(), rows)
         return found
 
 

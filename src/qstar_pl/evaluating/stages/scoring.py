@@ -75,7 +75,9 @@ class Scoring:
             with torch.no_grad():
                 scores = row_scores(metric, answers)
             for name, one in scores.items():
-                for place, row in zip(found, rows_of(one.without_nan(name), answers.of_prompts), strict=True):
+                # Where rows are summed, one that is not a number counts nowhere; where they are kept, it fills them up.
+                kept = one if metric.all_rows else one.without_nan(name)
+                for place, row in zip(found, rows_of(kept, answers.of_prompts), strict=True):
                     place.setdefault(label, {})[name] = {"per": one.per, "scores": row}
         return found
 

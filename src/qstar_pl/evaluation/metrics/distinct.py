@@ -100,6 +100,7 @@ class CorpusDistinct(_Distinct):
     """
 
     all_rows = True
+    counts_different = True
 
     def scores(self, answers: Answers) -> Mapping[str, Scores]:
         """See `AnswerMetric.scores`; a row holds the hashes of its n-grams, and NaN behind the last."""

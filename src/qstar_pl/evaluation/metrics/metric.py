@@ -36,6 +36,10 @@ class Metric(ABC):
     all_rows: bool = False
     """Whether its numbers are formed of all rows (`compute_rows`), since they are no function of sums."""
 
+    counts_different: bool = False
+    """Whether it counts different things, to which a row that is drawn twice adds nothing: then resampling says nothing
+    of how its numbers vary, and they get no interval."""
+
     @property
     def needs(self) -> frozenset[Need]:
         """What it cannot do without."""
