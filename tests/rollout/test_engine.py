@@ -4,12 +4,13 @@ from dataclasses import dataclass, fields
 
 import pytest
 import torch
-from reference.tiny_models import TableModel, prompt_batch
+from reference.tiny_models import TableModel, prompt_batch, random_model
 from torch import Tensor
 
 from qstar_pl.errors import NonFiniteError, UserError
+from qstar_pl.models import LanguageModel
 from qstar_pl.qstar import FixedAlpha, KLSymmetricAlpha, ess, geometric_mixture, kl_divergence, solve_kl_symmetry
-from qstar_pl.rollout import Alone, Geometric, Truncation, decode
+from qstar_pl.rollout import Alone, Geometric, Truncation, decode, engine
 from qstar_pl.rollout.law import Law
 from qstar_pl.rollout.trace import COLUMNS
 from qstar_pl.types import Rollout
@@ -100,6 +101,36 @@ def test_decoding_stops_when_all_rows_have_ended() -> None:
     longest = setting.draw(Alone("target"), max_new_tokens=4)
     assert longest.completion_ids.shape == (24, 4)
     assert setting.target.steps == 3  # nothing is asked for after the last token
+
+
+def test_ended_rows_leave_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models read at most 8/7 of the live tokens, and four rows; nothing that is written changes."""
+    read: list[int] = []
+    models = [LanguageModel(random_model(vocab=VOCAB, seed=seed, scale=0.3).float()) for seed in (0, 4)]
+    prompts = prompt_batch([[3, 4], [5], [6, 2, 3, 3]], pads=2)
+    step = models[0].reader.step
+
+    def counted(ids: Tensor, *given: object) -> object:
+        read.append(len(ids))
+        return step(ids, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(models[0].reader, "step", counted)
+
+    def draw() -> Rollout:
+        read.clear()
+        return decode(prompts, *models, Geometric(FixedAlpha(0.5)), samples=16, seed=3, max_new_tokens=24)
+
+    rollout = draw()
+    live = rollout.completion_mask[:, 1:].sum(0)[: len(read)].tolist()
+    assert live[0] > 2 * live[len(live) // 2] > 0
+    assert all(rows >= max(now, 4) for rows, now in zip(read, live, strict=True))
+    assert all(rows <= max(now * 8 / 7, 4.99) for rows, now in zip(read, live, strict=True))
+    monkeypatch.setattr(engine, "CROWDED", 0)
+    whole = draw()
+    assert set(read) == {48}
+    assert torch.equal(whole.completion_ids, rollout.completion_ids)
+    for name in COLUMNS:
+        torch.testing.assert_close(getattr(whole, name), getattr(rollout, name), rtol=0, atol=1e-5)
 
 
 def test_several_eos_ids(setting: Setting) -> None:

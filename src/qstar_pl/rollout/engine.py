@@ -19,6 +19,13 @@ from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.types import PromptBatch, Rollout, SamplerInfo
 
+CROWDED = 7 / 8
+"""Once no more than this share of a batch's rows still run, the others leave it: that copies the caches of those that
+stay, about as much as a token costs them."""
+LEAST_ROWS = 4
+"""Rows that stay in any case. Matrix products of fewer rows are summed by other kernels, in another order; from four
+on, a single thread gives each row bit for bit what the whole batch gives it. Four cost hardly more than one."""
+
 
 @torch.no_grad()
 def decode(
@@ -63,26 +70,44 @@ def decode(
     eos = torch.tensor(policy.eos_token_ids, dtype=torch.int64, device=like.device)
     ended = torch.zeros(len(like), dtype=torch.bool, device=like.device)
     live = torch.arange(len(like), device=like.device)
+    kept = live  # the sessions' rows: the live ones, and ended ones that have not left yet
     clock = Clock(pace)
     for time in range(max_new_tokens):
         if len(live):  # none live: other processes still decode, and this one keeps them company
-            logprobs = {role: _pick(session.logits, live).log_softmax(-1) for role, session in sessions.items()}
+            places = _places(kept, live)
+            logprobs = {role: _pick(session.logits, places).log_softmax(-1) for role, session in sessions.items()}
             token = _draw(trace, time, live, logprobs, law, truncation, uniforms[live, time])
             ended[live] = torch.isin(token, eos)
             live = (~ended).nonzero().squeeze(-1)
         # The last step needs no question, since every process ends there.
         if time + 1 == max_new_tokens or clock.over(len(live) == 0, time + 1):
             break
+        if max(LEAST_ROWS, len(live)) <= CROWDED * len(kept):
+            stay = _stay(kept, live)
+            for session in sessions.values():
+                session.select(_places(kept, stay))
+            kept = stay
         for session in sessions.values():
-            # Ended rows go on with token 0: a cache is a rectangle, and nothing more is written of them.
-            session.advance(trace.ids[:, time])
+            # Ended rows that are still there go on with token 0, and nothing more is written of them.
+            session.advance(trace.ids[kept, time])
     info = SamplerInfo(exact=True, seed=seed)
     return finish(trace, prompts, law, truncation, models, ended=ended, samples=samples, info=info)
 
 
-def _pick(logits: Tensor, live: Tensor) -> Tensor:
+def _places(kept: Tensor, live: Tensor) -> Tensor:
+    """Return where the rows `live` stand among `kept`, both in ascending order."""
+    return torch.searchsorted(kept, live)
+
+
+def _stay(kept: Tensor, live: Tensor) -> Tensor:
+    """Return the rows that stay in the batch, in ascending order: the live ones, and ended ones if those are few."""
+    ended = kept[~torch.isin(kept, live)]
+    return torch.cat([live, ended[: max(0, LEAST_ROWS - len(live))]]).sort().values
+
+
+def _pick(logits: Tensor, places: Tensor) -> Tensor:
     """Return the rows that still run: ended rows cost no arithmetic and cannot fail for want of a common support."""
-    return logits if len(live) == len(logits) else logits[live]
+    return logits if len(places) == len(logits) else logits[places]
 
 
 def _draw(
