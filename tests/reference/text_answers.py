@@ -15,9 +15,9 @@ def example(prompt: str, chosen: str | None = None, **metadata: object) -> Examp
     return Example(prompt_key(prompt), (Turn("user", prompt),), chosen, metadata=metadata)
 
 
-def answers(texts: Sequence[tuple[str, Sequence[str]]], **rewards: Tensor) -> Answers:
-    """Return answers to prompts, each with its answers."""
-    rows = [(example(prompt), text) for prompt, of_prompt in texts for text in of_prompt]
+def answers(texts: Sequence[tuple[str, Sequence[str]]], chosen: str | None = None, **rewards: Tensor) -> Answers:
+    """Return answers to prompts, each with its answers; `chosen` is the data's own answer to all of them."""
+    rows = [(example(prompt, chosen), text) for prompt, of_prompt in texts for text in of_prompt]
     return Answers(None, [text for _, text in rows], examples=[one for one, _ in rows], rewards=lambda: rewards)
 
 

@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from qstar_pl.evaluation.metrics import Answers, Metric, totals
+from reference.text_answers import measured
+
+from qstar_pl.evaluation.metrics import Answers, Metric
 from qstar_pl.types import Example, Turn
+
+numbers = measured
+"""What a metric makes of batches, whose sums are added up."""
 
 
 def answers(texts: Sequence[str], references: Sequence[Sequence[str]], **metadata: Any) -> Answers:
@@ -20,16 +25,6 @@ def answers(texts: Sequence[str], references: Sequence[Sequence[str]], **metadat
 def part(whole: Answers, rows: slice) -> Answers:
     """Some rows."""
     return Answers(None, whole.texts[rows], examples=whole.examples[rows])
-
-
-def numbers(metric: Metric, *batches: Answers) -> dict[str, float]:
-    """What a metric makes of batches, whose sums are added up."""
-    added: dict[str, Any] = {}
-    for batch in batches:
-        for name, value in totals(metric.scores(batch)).items():
-            added[name] = added.get(name, 0) + value
-    kept = {name: value for name, value in added.items() if float(added[name.removesuffix("/count") + "/count"]) > 0}
-    return {key: float(value) for key, value in metric.compute(kept).items()}
 
 
 def rows_of(metric: Metric, whole: Answers) -> dict[str, list[float | None]]:

@@ -16,8 +16,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from reference.text_answers import answers
 
 from qstar_pl.evaluation.metrics import (
+    BLEU,
     AnswerMetric,
     Answers,
+    ChrF,
     CorpusDistinct,
     Measurements,
     ProxyCalibration,
@@ -25,8 +27,10 @@ from qstar_pl.evaluation.metrics import (
     SelfBLEU,
     Sums,
     TextLength,
+    TokenF1,
 )
 
+CHOSEN = "a b c d a b c d e f"
 WORDS = ["a", "b", "c", "d", "e", "f", "g", "h"]
 
 
@@ -50,13 +54,14 @@ def batches() -> list[Answers]:
     for start in range(0, 20, 2):
         of_batch = [(f"p{number}", texts[number]) for number in (start, start + 1)]
         rewards = torch.randn(6)
-        found.append(answers(of_batch, proxy=rewards, gold=rewards + torch.randn(6)))
+        found.append(answers(of_batch, CHOSEN, proxy=rewards, gold=rewards + torch.randn(6)))
     return found
 
 
 def measure(share: list[Answers], *, last: bool) -> dict[str, float]:
     """Measure a share of the batches; self-BLEU of none but the last, which one rank alone has."""
     metrics = [MatchedWords(), CorpusDistinct(), ProxyCalibration(samples=3), TextLength(), SelfBLEU(samples=3)]
+    metrics += [BLEU(tokenize="none"), ChrF(), TokenF1()]
     measurements = Measurements(metrics)
     for number, batch in enumerate(share):
         # In another order on each rank: what is gathered does not depend on it.

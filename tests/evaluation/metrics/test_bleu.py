@@ -1,11 +1,14 @@
 """Against sacrebleu's corpus score, to the last digit, however the rows are divided."""
 
+import time
+
 import pytest
 import sacrebleu
 import torch
 from reference.texts import answers, numbers, part, rows_of
 
 from qstar_pl.evaluation.metrics import BLEU, Scores
+from qstar_pl.evaluation.metrics.bleu import bleu_counts
 from qstar_pl.evaluation.metrics.metric import numbers as of_rows
 
 
@@ -54,3 +57,10 @@ def test_millions_of_rows_are_still_counted_one_by_one():
 def test_what_it_is_called_in_a_paper():
     said = BLEU(lowercase=True).signatures["bleu"]
     assert said.startswith("case:lc|eff:no|tok:13a|smooth:exp|version:")
+
+
+def test_a_very_long_answer():
+    start = time.process_time()
+    bleu_counts(" ".join(map(str, range(10_000))), [" ".join(map(str, range(5_000, 15_000)))])
+    bleu_counts(".,x" * 30_000, ["the x"])
+    assert time.process_time() - start < 10  # about 1 s

@@ -1,11 +1,14 @@
 """Against sacrebleu's corpus score, to the last digit, however the rows are divided."""
 
+import time
+
 import pytest
 import sacrebleu
 from reference.texts import answers, numbers, part, rows_of
 
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.metrics import ChrF
+from qstar_pl.evaluation.metrics.chrf import chrf_counts
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,10 @@ def test_options():
     with pytest.raises(UserError, match="char_order must be at least 1, got 0"):
         ChrF(char_order=0)
     assert ChrF(word_order=2).signatures["chrf++"].startswith("case:mixed|eff:yes|nc:6|nw:2|space:no|version:")
+
+
+def test_a_very_long_answer():
+    start = time.process_time()
+    chrf_counts(" ".join(map(str, range(10_000))), [" ".join(map(str, range(5_000, 15_000)))])
+    chrf_counts(".,x" * 30_000, ["the x"])
+    assert time.process_time() - start < 10  # about 1 s

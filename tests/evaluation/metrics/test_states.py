@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import sacrebleu
 import torch
 from reference.ranks import finish, start
-from reference.two_ranks_metrics import batches, measure
+from reference.two_ranks_metrics import CHOSEN, batches, measure
 
 from qstar_pl.evaluation.metrics import Scores
 from qstar_pl.evaluation.metrics.states import States
@@ -19,6 +20,11 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
     assert {"val/matched", "val/distinct_2_corpus", "val/calibration_kendall", "val/self_bleu"} <= set(wanted)
     assert first == second
     assert first == pytest.approx(wanted, rel=1e-12)
+    texts = [text for batch in batches() for text in batch.texts]
+    references = [[CHOSEN] * len(texts)]
+    assert first["val/bleu"] == sacrebleu.corpus_bleu(texts, references, tokenize="none").score
+    assert first["val/chrf"] == sacrebleu.corpus_chrf(texts, references).score
+    assert first["val/token_f1"] > 0
 
 
 def test_sums_add_up_and_rows_follow_each_other() -> None:
