@@ -31,5 +31,6 @@ from .reductions import Reduction as Reduction
 from .reward import RewardDiagnostic as RewardDiagnostic
 from .run_report import RunReport as RunReport
 from .sample_table import SampleTable as SampleTable
+from .speculation import SpeculationDiagnostic as SpeculationDiagnostic
 from .throughput import ThroughputDiagnostic as ThroughputDiagnostic
 from .weights import WeightsDiagnostic as WeightsDiagnostic

@@ -19,6 +19,7 @@ from .preference import PreferenceDiagnostic
 from .reward import RewardDiagnostic
 from .run_report import RunReport
 from .sample_table import SampleTable
+from .speculation import SpeculationDiagnostic
 from .throughput import ThroughputDiagnostic
 from .weights import WeightsDiagnostic
 
@@ -38,6 +39,7 @@ def default_diagnostics() -> list[Callback]:
         ParetoDiagnostic(),
         KLDiagnostic(),
         LengthsDiagnostic(),
+        SpeculationDiagnostic(),
         PreferenceDiagnostic(),
         BetaDiagnostic(),
         GradientDiagnostic(),

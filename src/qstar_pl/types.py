@@ -141,8 +141,8 @@ class Drafting:
     predicted: float | None
     """Speed-up over plain decoding by the cost model, from the acceptance seen; None: not enough was measured."""
     measured: float | None
-    """Seconds that plain decoding's single-token passes would have taken for as many tokens, by their measured
-    times, over `seconds["total"]`; None: none was measured."""
+    """Seconds that plain decoding would have taken, from plain rollouts or single-token passes that were timed, over
+    `seconds["total"]`; None: none was timed."""
 
 
 @dataclass(frozen=True)

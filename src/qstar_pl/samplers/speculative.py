@@ -30,13 +30,11 @@ from qstar_pl.samplers.feeds.costs import Meter
 from qstar_pl.samplers.feeds.feed import Feed
 from qstar_pl.samplers.sampler import Sampler
 from qstar_pl.samplers.speculation.engine import Round
-from qstar_pl.samplers.speculation.schedule import Memory, Schedule
+from qstar_pl.samplers.speculation.memory import Memory
+from qstar_pl.samplers.speculation.schedule import Schedule
 from qstar_pl.samplers.speculation.tally import Tally
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch, Rollout, SamplerInfo
-
-TRY_AGAIN = 16
-"""Rollouts that were decoded plainly, because drafting did not pay, after which it is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +99,21 @@ class SpeculativeSampler(Sampler):
     ) -> Rollout:
         """See `Sampler.draw`."""
         models = {POLICY: policy, TARGET: self.next_tokens(target)}
-        memory = self._memory[0]
-        if not self._can_draft(models, pace) or self._rests(memory):
+        if not self._can_draft(models, pace):
             return self._plain(prompts, models, samples, seed, pace)
+        if self.mode == "always":
+            return self._drafted(prompts, models, samples, seed, pace)
+        # The texts of a seed may depend on what is chosen here, under couplings that say so; their law does not.
+        way = self._memory[0].way(len(prompts) * samples)
+        started = Meter.clock()
+        rollout = (self._drafted if way.choose() else self._plain)(prompts, models, samples, seed, pace)
+        way.note(rollout.info.drafting is not None, (Meter.clock() - started) / rollout.completion_mask.shape[1])
+        return rollout
+
+    def _drafted(
+        self, prompts: PromptBatch, models: Mapping[str, NextToken], samples: int, seed: int, pace: Pace
+    ) -> Rollout:
+        memory, policy = self._memory[0], models[POLICY]
         check_vocabularies(models[POLICY], models[TARGET])
         keep_freed_memory()
         truncation = Truncation(self.temperature, self.top_k, self.top_p)
@@ -132,7 +142,7 @@ class SpeculativeSampler(Sampler):
         )
         drafting = self.drafter.start(setting)
         schedule = Schedule(memory, drafting, self.law.roles, self.k, self.mode == "auto")
-        tally = Tally(memory)
+        tally = Tally(memory, meter)
         trace = Trace(len(like), longest, like)
         numbers = self._numbers(prompts, samples, longest + 1, seed, like.device)
         texts = [ids[mask].tolist() for ids, mask in zip(prompts.prompt_ids, prompts.prompt_mask, strict=True)]
@@ -152,7 +162,7 @@ class SpeculativeSampler(Sampler):
             meter=meter,
             tally=tally,
         ).run(Clock(pace))
-        report = tally.report(meter, schedule, len(like), int(trace.mask.sum(-1).max()))
+        report = tally.report(schedule, len(like), int(trace.mask.sum(-1).max()))
         info = SamplerInfo(exact=True, seed=seed, drafted=tally.drafted, accepted=sum(report.accepted), drafting=report)
         return finish(trace, prompts, self.law, truncation, models, ended=ended, samples=samples, info=info)
 
@@ -175,13 +185,6 @@ class SpeculativeSampler(Sampler):
         if reasons and self.mode == "always":
             raise UserError(f"sampler.mode must be auto for plain decoding without {reasons[0]}, got always")
         return not reasons
-
-    def _rests(self, memory: Memory) -> bool:
-        """Return whether this rollout is left to plain decoding, since drafting did not pay in the last ones."""
-        if self.mode == "always" or not memory.off:
-            return False
-        memory.plain_rollouts = (memory.plain_rollouts + 1) % TRY_AGAIN
-        return memory.plain_rollouts != 0
 
     def _plain(
         self, prompts: PromptBatch, models: Mapping[str, NextToken], samples: int, seed: int, pace: Pace

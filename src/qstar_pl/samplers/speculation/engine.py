@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,19 +56,19 @@ class Round:
         limit = self.trace.ids.shape[1]
         self._ended = torch.zeros(len(self.answers), dtype=torch.bool, device=self.answers.ids.device)
         self._rows = torch.arange(len(self.answers), device=self.answers.ids.device)
-        started = time.perf_counter()
+        started = self.meter.clock()
         while len(self._rows):
-            before, passes = time.perf_counter(), sum(self.meter.seconds.values())
+            before, passes = self.meter.clock(), sum(self.meter.seconds.values())
             lengths, rows = self.answers.lengths, len(self._rows)
             # A row need not draft beyond the limit, and no model is asked to read beyond it.
             chosen = self.schedule.choose(rows)
             self._drafts = chosen > 0
             drafted = self._round(min(chosen, limit - 1 - int(lengths.min()), limit - int(lengths.max())))
-            rest = time.perf_counter() - before - (sum(self.meter.seconds.values()) - passes)
+            rest = self.meter.clock() - before - (sum(self.meter.seconds.values()) - passes)
             self.meter.costs.note(BLOCK_REST if drafted else PLAIN_REST, rows, 1, rest)
             self._drop_ended(limit)
             clock.over(len(self._rows) == 0, self.tally.emitted)
-        self.tally.total_s = time.perf_counter() - started
+        self.tally.total_s = self.meter.clock() - started
         return self._ended
 
     def _round(self, k: int) -> bool:

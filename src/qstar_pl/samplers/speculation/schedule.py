@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from qstar_pl.samplers.drafters.drafter import Drafting
-from qstar_pl.samplers.feeds.costs import Costs
+from qstar_pl.samplers.speculation.memory import Memory
 
 LAW, PLAIN_REST, BLOCK_REST = "law", "rest of a token", "rest of a block"
 """What is measured beside passes of models: q at n positions per row; all else that a round does."""
@@ -17,33 +15,6 @@ AGAIN = 64
 """Rounds without drafting after which a block is tried again."""
 GAIN = 1.03
 """Predicted speed-up below which nothing is drafted."""
-PRIOR_TESTED, PRIOR_ACCEPTED = 4.0, 3.2
-FORGET = 0.98
-"""What a round leaves of the weight of those before it."""
-
-
-@dataclass
-class Memory:
-    """What a sampler remembers from rollout to rollout."""
-
-    costs: Costs = field(default_factory=Costs)
-    tested: float = PRIOR_TESTED
-    accepted: float = PRIOR_ACCEPTED
-    off: bool = False
-    """The last rollout ended without drafting."""
-    plain_rollouts: int = 0
-    """Rollouts since then that were decoded plainly from the start."""
-
-    @property
-    def acceptance(self) -> float:
-        """Probability that a tested proposal is accepted, recent ones counting more."""
-        return self.accepted / self.tested
-
-    def learn(self, tested: int, accepted: int) -> None:
-        """Count a round's proposals."""
-        if tested:
-            self.tested = FORGET * self.tested + tested
-            self.accepted = FORGET * self.accepted + accepted
 
 
 class Schedule:
@@ -79,9 +50,8 @@ class Schedule:
         gains = {k: gain for k in choices if (gain := self.predicted(rows, k, self._memory.acceptance)) is not None}
         best = max(gains, key=lambda k: gains[k], default=choices[0])
         if not self._optional or gains.get(best, 0.0) >= GAIN:
-            self._idle, self._memory.off = 0, False
+            self._idle = 0
             return best
-        self._memory.off = True
         self._idle += 1
         if self._idle % AGAIN:
             return 0
@@ -103,6 +73,8 @@ class Schedule:
 
     def plain_seconds(self, rows: int) -> float | None:
         """Return the seconds of one token of plain decoding; None: not measured."""
+        if (timed := self._memory.plain_seconds(rows)) is not None:
+            return timed
         costs = self._memory.costs
         parts = [costs.seconds(name, rows, 1) for name in (*self._roles, LAW)]
         if any(part is None for part in parts):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,15 +9,16 @@ import torch
 from torch import Tensor
 
 from qstar_pl.samplers.feeds.costs import Meter
-from qstar_pl.samplers.speculation.schedule import LAW, Memory, Schedule
+from qstar_pl.samplers.speculation.memory import Memory
+from qstar_pl.samplers.speculation.schedule import LAW, Schedule
 from qstar_pl.types import Drafting
 
 
 class Tally:
     """Counts over the rounds of one rollout; a sum over what is known at its end needs no round trip to a device."""
 
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
+    def __init__(self, memory: Memory, meter: Meter) -> None:
+        self._memory, self._meter = memory, meter
         self.tested: list[int] = []
         self.accepted: list[int] = []
         self.emitted = 0
@@ -30,9 +30,9 @@ class Tally:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Add the time of what is done inside to a phase."""
-        started = time.perf_counter()
+        started = self._meter.clock()
         yield
-        self.seconds[name] += time.perf_counter() - started
+        self.seconds[name] += self._meter.clock() - started
 
     def block(self, proposed: Tensor, kept: Tensor) -> None:
         """Count a round in which the rows had `proposed` [rows] tokens and kept `kept` [rows] of them."""
@@ -50,11 +50,10 @@ class Tally:
             totals[:longest] = [total + count for total, count in zip(totals, counts, strict=False)]
         self._memory.learn(sum(tested), sum(accepted))
 
-    def report(self, meter: Meter, schedule: Schedule, rows: int, longest: int) -> Drafting:
+    def report(self, schedule: Schedule, rows: int, longest: int) -> Drafting:
         """Return what happened.
 
         Args:
-            meter: of the rollout.
             schedule: of the rollout.
             rows: of the whole batch.
             longest: tokens of its longest answer, which is what plain decoding would have taken steps for.
@@ -68,7 +67,7 @@ class Tally:
             tested=tuple(self.tested),
             accepted=tuple(self.accepted),
             emitted=self.emitted,
-            calls={name: calls for name, calls in meter.calls.items() if name != LAW},
+            calls={name: calls for name, calls in self._meter.calls.items() if name != LAW},
             seconds={**self.seconds, "total": self.total_s},
             predicted=predicted,
             measured=None if plain is None or not self.total_s else longest * plain / self.total_s,
