@@ -101,4 +101,5 @@ def _win_rate(one: WinRate) -> dict[str, Any]:
         "losses": one.losses,
         "without_verdict": dict(one.without),
         "length_controlled": None if one.length_controlled is None else _estimate(one.length_controlled),
+        **(one.position.as_json() if one.position is not None else {}),
     }

@@ -88,6 +88,7 @@ def remarks(report: Report) -> list[str]:
         if (controlled := one.length_controlled) is not None:
             text = " ".join(_shown(controlled))
             lines.append(f"  at equal lengths {text}{f' ({controlled.reason})' if controlled.reason else ''}")
+        lines += [f"  {one.position}"] if one.position is not None else []
         lines += [f"  {count} pairs without a verdict: {reason}" for reason, count in one.without.items()]
     for reason in sorted({number.answers.reason for number in report.numbers if number.answers.reason}):
         names = ", ".join(number.key for number in report.numbers if number.answers.reason == reason)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from qstar_pl.evaluating.report.forming import Statistics
+from qstar_pl.evaluation.judges.position import PositionBias
 from qstar_pl.evaluation.statistics import Estimate, mean_interval, sign_flip_test
 from qstar_pl.evaluation.win_rates import length_controlled
 
@@ -33,6 +34,8 @@ class WinRate:
     """Reason → number of pairs without a verdict, which count nowhere."""
     length_controlled: Estimate | None = None
     """What the rate would be at equal lengths; None where lengths were not stored."""
+    position: PositionBias | None = None
+    """Of a judge that says in which order it saw the answers."""
     p_holm: float | None = None
     """See `Number.p_holm`."""
 
@@ -56,6 +59,7 @@ def win_rate_of(records: Sequence[Mapping[str, Any]], judge: str, how: Statistic
         losses=int((counted < 0.5).sum()),
         without=dict(sorted(missing.items())),
         length_controlled=_at_equal_length([verdict for _, verdict in rows], groups, how),
+        position=PositionBias.of(verdict.get("extra", {}) for _, verdict in rows),
     )
 
 

@@ -336,6 +336,11 @@ def test_without_the_client_the_line_names_the_extra(monkeypatch: pytest.MonkeyP
         LLMJudge("m", "http://h/v1").build(None)
 
 
+def test_a_description_holds_what_was_given() -> None:
+    one = LLMJudge("m", "http://h/v1", extra={"top_k": 1}, limits=Limits(workers=2), cache="x", key_variable="A")
+    assert one.description == "LLMJudge(model='m', base_url='http://h/v1', extra={'top_k': 1})"
+
+
 def test_what_verdicts_depend_on_is_in_the_fingerprint(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text(SHORT)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from qstar_pl.checks import at_least, within
+from qstar_pl.describing import described
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.judges.comparison import Comparison
 from qstar_pl.evaluation.judges.judge import Judge, Progress
@@ -118,9 +119,16 @@ class LLMJudge(Judge):
         return self._template.lacking(example)
 
     @property
+    def description(self) -> str:
+        """See `Judge.description`: with the options that are not their defaults."""
+        given = [one for one in fields(self) if one.repr and getattr(self, one.name) != _default(one)]
+        options = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in given)
+        return f"{type(self).__name__}({options})"
+
+    @property
     def fingerprint(self) -> str:
-        """See `Judge.fingerprint`: also of what the template's file says."""
-        return digest(f"{self.description} {self._template.digest}").hex()
+        """See `Judge.fingerprint`: of all options that decide, and of what the template's file says."""
+        return digest(f"{described(self)} {self._template.digest}").hex()
 
     def compare(self, comparisons: Sequence[Comparison], progress: Progress | None = None) -> list[Verdict]:
         """See `Judge.compare`; each question is asked once, however many comparisons share it.
@@ -197,7 +205,7 @@ class LLMJudge(Judge):
             verdict = verdict_of_orders(judgments)
         else:
             verdict = verdict_of_scores(judgments["answer_first"], judgments["baseline_first"])
-        self._tally.add(verdict, judgments.values(), pairwise=self._template.pairwise)
+        self._tally.add(verdict, judgments.values())
         return verdict
 
     @property
@@ -225,6 +233,10 @@ class LLMJudge(Judge):
         name = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{self.model}-{Path(self.template).stem}")[-80:].lstrip(".")
         folder /= f"{name}-{digest(kind).hex()}"
         return Asker(self._endpoint, Cache(folder), self.limits, Ledger(self.budget), self.retry_unparsable)
+
+
+def _default(option: Field[Any]) -> Any:
+    return option.default if option.default_factory is MISSING else option.default_factory()
 
 
 def default_cache() -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from qstar_pl.evaluation.judges.llm.cache import Judgment
+from qstar_pl.evaluation.judges.position import FIRST, ORDERS
 from qstar_pl.evaluation.judges.verdict import Verdict
 
 Shown = Literal["answer_first", "baseline_first"]
@@ -23,13 +24,15 @@ def verdict_of_orders(judgments: Mapping[Shown, Judgment]) -> Verdict:
         judgments: by what stood first.
 
     """
-    preferences: dict[Shown, float] = {}
+    preferences: dict[Shown, float | None] = {}
     for shown, judgment in judgments.items():
+        value = judgment.value
+        preferences[shown] = value if value is None or shown == FIRST else 1.0 - value
+    extra = {ORDERS: dict(preferences)}
+    for judgment in judgments.values():
         if judgment.value is None:
-            return Verdict(None, judgment.reason, {"orders": {**preferences, shown: None}})
-        preferences[shown] = judgment.value if shown == "answer_first" else 1.0 - judgment.value
-    extra = {"orders": dict(preferences)}
-    values = list(preferences.values())
+            return Verdict(None, judgment.reason, extra)
+    values = [value for value in preferences.values() if value is not None]
     if any(judgment.weighted for judgment in judgments.values()):
         return Verdict(sum(values) / len(values), extra=extra)
     if len(set(values)) == 1:
