@@ -54,7 +54,7 @@ def test_every_verdict_is_paid_once_over_failures_and_a_kill(serve: Serve, judge
     assert report["requests"] == 2 * SIZE - report["from_cache"] + report["repetitions"]
     assert report["tokens"] == {"prompt": 100 * charged(report), "completion": 10 * charged(report)}
     # All sorts of failures have occurred, and each as often as its sort comes.
-    assert set(report["failures"]) == {"HTTP 500", "HTTP 429", "malformed body", "empty reply", "connection"}
+    assert set(report["failures"]) == {"HTTP 500", "HTTP 429", "malformed body", "empty reply", "connection error"}
     assert 0.15 < server.failed.total() / server.requests.total() < 0.25
 
     sent = server.requests.total()
@@ -244,7 +244,7 @@ def test_a_server_that_asks_for_hours_or_has_no_money_left_ends_it(serve: Serve,
 def test_nobody_there_is_found_soon(serve: Serve, judge: Make) -> None:
     server = serve(say)
     server.close()
-    with pytest.raises(UserError, match=r"must answer, got connection: .*refused"):
+    with pytest.raises(UserError, match=r"must answer, got connection error: .*refused"):
         judge(server, limits=Limits(first_wait_s=0.001)).compare(rows())
 
 

@@ -32,7 +32,7 @@ class Reply:
     """Empty where the server gives no log-probabilities."""
 
 
-CONNECTION = "connection"
+CONNECTION = "connection error"
 """Reason of a failure to get to the endpoint, or of a connection that ended early."""
 
 
