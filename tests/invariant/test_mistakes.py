@@ -48,6 +48,7 @@ FILES = {
     "metrics.csv": "step,reward/gold\n1,0.5\n2,0.6\n",
     "words.diagnostics.jsonl": "not json\n",
     "empty.diagnostics.jsonl": "",
+    "judge.yaml": "kind: pairwise\nuser: '{prompt} {answer_1} {anser_2}'\nverdict: {first: '1', second: '2'}\n",
     "folder/notes.txt": "of a user's own\n",
     "other_class.py": "class Other:\n    pass\n",
 }
@@ -317,19 +318,51 @@ TOOLS = [
     ("theory --policy=tiny/policy --target=tiny/expert --sharpen 0", "sharpen must be positive"),
     ("tiny-world --only=judge", "--only must be one of|got judge"),
 ]
-MISTAKES = [*FIT, *YAML, *CHECKPOINTS, *GENERATE, *TOOLS]
-PLACES = {"small": " ".join(SHORT), "theta": "--model_theta=tiny/policy", "expert": "--model_t=tiny/expert"}
-PLACES["pairs"] = "--model=SFT --data.path=pairs.jsonl"
-PLACES["harmless"] = "--model=SFT --model.metrics+=Harmlessness --model.metrics.reward=ClassifierReward"
+JUDGES = [
+    ("evaluate {judged}", "--judge.model must be given for LLMJudge"),
+    (
+        "evaluate {judged} --judge.model=m",
+        "the environment variable OPENAI_API_KEY must hold the key of https://api.op",
+    ),
+    ("evaluate {judged} {at} --judge.template=nope", "template must be one of alpaca_eval, code, |or a file|got nope"),
+    ("evaluate {judged} {at} --judge.template=judge.yaml", "judge.yaml:2: {anser_2} must be one of answer_1, answer_2"),
+    ("evaluate {judged} --judge.model=m --judge.base_url=localhost:80", "base_url must be an address|got localhost:80"),
+    ("evaluate {judged} --judge.model=m --judge.base_url=http://me:word@h/v1", "base_url must hold no user, password"),
+    (
+        "evaluate {judged} {at} --judge.key_variable=sk-123",
+        "key_variable must name an environment variable|got somethi",
+    ),
+    (
+        "evaluate {judged} {at} --judge.key_variable=NO_SUCH_KEY",
+        "the environment variable NO_SUCH_KEY must hold the key",
+    ),
+    ("evaluate {judged} {at} --judge.api_key=abc", "--judge.api_key: LLMJudge has no such option; known: base_url"),
+    ("evaluate {judged} {at} --judge.extra.api_key=abc", "extra must hold no key or password, since results show it"),
+    ("evaluate {judged} {at} --judge.order=best", "--judge.order: must be one of 'both', 'seeded', got best"),
+    ("evaluate {judged} {at} --judge.limits.workers=0", "workers must be at least 1, got 0"),
+    ("evaluate {judged} {at} --judge.budget.max_cost=3", "input_price and output_price must be given with max_cost"),
+]
+MISTAKES = [*FIT, *YAML, *CHECKPOINTS, *GENERATE, *TOOLS, *JUDGES]
+PLACES = {
+    "small": " ".join(SHORT),
+    "theta": "--model_theta=tiny/policy",
+    "expert": "--model_t=tiny/expert",
+    "judged": "--answers=chosen --baseline=rejected --dataset=pairs.jsonl --metrics=[] --output=x --judge=LLMJudge",
+    "at": "--judge.model=m --judge.base_url=http://127.0.0.1:9/v1",
+    "pairs": "--model=SFT --data.path=pairs.jsonl",
+    "harmless": "--model=SFT --model.metrics+=Harmlessness --model.metrics.reward=ClassifierReward",
+}
 MOST_LINES = 3
 
 
 @pytest.fixture
-def material(isolated: Path) -> dict[str, bytes]:
+def material(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """Write the files into the working folder; returns what they hold."""
     for name, text in FILES.items():
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text(text, encoding="utf-8")
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
     torch.save({"a": 1}, "plain.ckpt")
     return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 

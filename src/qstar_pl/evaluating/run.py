@@ -95,6 +95,8 @@ class Evaluation:
             self.prompts = read_prompts(self.data)
         self.sources = self.settings.sources()
         self._check_needs(self.settings.samples_per_prompt if self._generates("answers") else None)
+        if self.settings.judge is not None:
+            self.settings.judge.check()
         found: dict[str, Answered] = {}
         for argument, source in self.sources.items():
             with self.clock.stage(argument):

@@ -31,6 +31,14 @@ class Judge(ABC):
     """Whether verdicts cost money or much time: then no validation within `fit` asks for them, unless it is told to. A
     judge that makes it a field hides it from `description` by `field(default=…, repr=False)`."""
 
+    def check(self) -> None:  # noqa: B027 (most need none)
+        """Check what can be known before anything is loaded or generated, such as files, addresses and keys.
+
+        Raises:
+            UserError: if the judge could not judge.
+
+        """
+
     def build(self, tokenizer: PreTrainedTokenizerBase | None) -> None:  # noqa: B027 (most need none)
         """Load what is needed; called once, before `compare`.
 

@@ -1,6 +1,7 @@
 """The judge against a server that fails as servers do; `judge_server` keeps the books of what was answered."""
 
 import copy
+import json
 import logging
 import os
 import pickle
@@ -358,6 +359,36 @@ def test_a_copy_begins_anew(serve: Serve, judge: Make) -> None:
     one.compare(rows()[:2])
     assert copy.deepcopy(one) == one
     assert copy.deepcopy(one).report()["comparisons"] == 0
+
+
+def test_an_evaluation_that_stops_at_its_budget_goes_on(
+    serve: Serve, tmp_path: Path, qstar: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "sk/judge-0123456789abcdef")
+    server = serve(lambda text: "Verdict: 1", failing=20)
+    Path("rows.jsonl").write_text(
+        "".join(f'{{"prompt": "{n}?", "answer": "yes {n}", "other": "no"}}\n' for n in range(30))
+    )
+    options = f"--model=m --base_url={server.url} --template=tldr --cache=cache --limits.first_wait_s=0.01".split()
+    words = ["evaluate", "--answers=rows.jsonl", "--baseline=AnswersFile", "--baseline.path=rows.jsonl"]
+    words += ["--baseline.answer_field=other", "--dataset=rows.jsonl", "--output=out", "--metrics=[]"]
+    words += ["--judge=LLMJudge", *(option.replace("--", "--judge.") for option in options)]
+    words += ["--judge.key_variable=JUDGE_KEY"]
+
+    code, _, err = qstar(*words, "--judge.budget.max_requests=25")
+    assert code == 2
+    assert "error: budget.max_requests must reach for all comparisons, got 25 with" in err
+    code, out, err = qstar(*words)
+    assert code == 0, err
+    assert set(server.answered.values()) == {1}
+    assert len(server.answered) == 60
+    assert "win rate against the baseline 0.5000" in out
+    assert "the answer shown first is preferred by 100.0%, both orders agree on 0.0% of 30" in out
+    found = json.loads(Path("out/results.json").read_text())["win_rate"]
+    assert (found["first_share"], found["order_agreement"]) == (1.0, 0.0)
+    assert "judge" in json.loads(Path("out/times.json").read_text())
+    texts = [out, err, *(file.read_text() for file in Path().rglob("*") if file.is_file())]
+    assert [text for text in texts if "0123456789abcdef" in text] == []
 
 
 def test_identical_answers_cost_nothing(serve: Serve, judge: Make) -> None:

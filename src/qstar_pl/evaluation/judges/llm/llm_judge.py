@@ -101,17 +101,21 @@ class LLMJudge(Judge):
         """Return the options alone: a copy begins without connections and counts."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
-    def build(self, tokenizer: PreTrainedTokenizerBase | None = None) -> None:
-        """Check the template, the client, the address, the key and the cache, before anything is generated.
-
-        Raises:
-            UserError: if one of them is not there.
-
-        """
+    def check(self) -> None:
+        """See `Judge.check`: the template, the client, the address and the key."""
         form = self._template.form
         if self.top_logprobs and not isinstance(form, Marks):
             raise UserError(f"top_logprobs must be 0 for a template without marks, got {self.template}")
         self._endpoint.check()
+
+    def build(self, tokenizer: PreTrainedTokenizerBase | None = None) -> None:
+        """See `Judge.build`: opens the cache.
+
+        Raises:
+            UserError: if something is not there that `check` asks for, or the cache cannot be used.
+
+        """
+        self.check()
         _ = self._asker
 
     def unknown(self, example: Example) -> str | None:
