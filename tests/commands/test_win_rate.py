@@ -56,6 +56,10 @@ def test_several_models_are_rated_and_all_numbers_written(isolated: Path, qstar:
     assert ", 1 without a verdict" in out
     numbers = json.loads((isolated / "numbers.json").read_text())
     assert [pair["model"] for pair in numbers["pairs"]] == ["a", "bb", "ccc"]
+    best = numbers["differences"][1]
+    assert (best["model"], best["than"], best["baseline"]) == ("ccc", "a", "old")
+    points = 100 * best["paired"]["difference"]["value"]
+    assert f"  ccc minus a: {points:.2f} % ± " in out
     names = [one["name"] for one in numbers["ratings"]["methods"]]
     rates = {pair["model"]: pair["rates"]["win_rate"]["value"] for pair in numbers["pairs"]}
     assert [name for name in names if name != "old"] == sorted(rates, key=rates.__getitem__, reverse=True)

@@ -6,7 +6,8 @@
 
 Files are of alpaca_eval's format: instruction, output_1 and generator_1 (the baseline's), output_2 and generator_2 (the
 model's), preference (1: the baseline wins, 2: the model, 1.5 or 0: a draw, between 1 and 2: a probability, none: no
-verdict). Three methods or more are rated as well, by Bradley and Terry's model on Elo's scale.
+verdict). Models that were judged against the same baseline are compared prompt by prompt, and three methods or more
+rated by Bradley and Terry's model on Elo's scale.
 
 Lengths are controlled for as in AlpacaEval 2. Its own number needs its file df_gamed.csv (--gamed), of the dataset
 tatsu-lab/alpaca_eval: answers of the baseline that differ in length alone, and the difficulty of each instruction.
@@ -27,7 +28,7 @@ from qstar_pl.files import write_text
 
 if TYPE_CHECKING:
     from qstar_pl.evaluation.statistics import Estimate
-    from qstar_pl.evaluation.win_rates import Annotation, PairReport, Ratings
+    from qstar_pl.evaluation.win_rates import Annotation, ModelDifference, PairReport, Ratings
 
 GROUP = "look"
 """Below which heading `qstar --help` lists it."""
@@ -54,20 +55,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser().parse_args(argv)
     within("(0, 1)", confidence=given.confidence)
     at_least(0, prior=given.prior)
-    from qstar_pl.evaluation.win_rates import pair_reports, read_alpaca_annotations, read_gamed_baseline
+    from qstar_pl.evaluation.win_rates import (
+        model_differences,
+        pair_reports,
+        read_alpaca_annotations,
+        read_gamed_baseline,
+    )
 
     annotations = [one for path in given.annotations for one in read_alpaca_annotations(path)]
     gamed = None if given.gamed is None else read_gamed_baseline(given.gamed)
     reports = pair_reports(annotations, gamed=gamed, confidence=given.confidence)
+    differences = model_differences(annotations, confidence=given.confidence)
     ratings, refusal = _rated(annotations, given.prior, given.confidence)
     for report in reports:
         print("\n".join(report_lines(report)))
+    if differences:
+        print("\n".join(difference_lines(differences)))
     if ratings is not None:
         print_ratings(ratings)
     if refusal:
         print(f"note: no ratings: {refusal}", file=sys.stderr)
     if given.output is not None:
-        write_text(given.output, json.dumps(as_json(reports, ratings), indent=2) + "\n")
+        write_text(given.output, json.dumps(as_json(reports, differences, ratings), indent=2) + "\n")
         print(f"{given.output}: all numbers")
     return 0
 
@@ -104,6 +113,15 @@ def report_lines(report: PairReport) -> list[str]:
     return [title, *fact_lines(facts)]
 
 
+def difference_lines(differences: Sequence[ModelDifference]) -> list[str]:
+    """Return what is printed of models that were judged against the same baseline, in percent of the prompts."""
+    lines = ["win rates compared, prompt by prompt (p of sign flips, after Holm):"]
+    for one in differences:
+        p_value = "" if one.p_value is None else f", p {one.p_value:.4f}"
+        lines.append(f"  {one.model} minus {one.than}: {percent(one.paired.difference)}{p_value}")
+    return lines
+
+
 def percent(estimate: Estimate) -> str:
     """Return "26.46 % ± 1.54, 95% interval 23.5 to 29.6", or as much of it as there is, and why there is no more."""
     if estimate.value is None:
@@ -138,7 +156,9 @@ def print_ratings(ratings: Ratings) -> None:
     console.print(table)
 
 
-def as_json(reports: Sequence[PairReport], ratings: Ratings | None) -> dict[str, Any]:
+def as_json(
+    reports: Sequence[PairReport], differences: Sequence[ModelDifference], ratings: Ratings | None
+) -> dict[str, Any]:
     """Return all numbers, rates in [0, 1], under the names of the dataclasses' fields."""
     rated = None
     if ratings is not None:
@@ -146,7 +166,11 @@ def as_json(reports: Sequence[PairReport], ratings: Ratings | None) -> dict[str,
             "methods": [asdict(one) for one in ratings.methods],
             "probabilities": ratings.probabilities.tolist(),
         }
-    return {"pairs": [asdict(one) for one in reports], "ratings": rated}
+    return {
+        "pairs": [asdict(one) for one in reports],
+        "differences": [asdict(one) for one in differences],
+        "ratings": rated,
+    }
 
 
 if __name__ == "__main__":

@@ -97,6 +97,12 @@ def test_mistakes(first: str, second: str, preferences: list[float], message: st
         bradley_terry(list(first), list(second), preferences)
 
 
+def test_draws_alone_make_no_rating_sure() -> None:
+    ratings = bradley_terry(["a"] * 40, ["b"] * 40, [0.5] * 40)
+    assert [one.elo for one in ratings.methods] == pytest.approx([CENTER, CENTER])
+    assert [one.error for one in ratings.methods] == pytest.approx([ELO / np.sqrt(40)] * 2)  # 1/(40/4) of a difference
+
+
 def test_one_prompt_does_not_tell_how_sure_ratings_are() -> None:
     with pytest.raises(UserError, match="comparisons must be of two prompts or more"):
         bradley_terry(["a", "a"], ["b", "b"], [1, 0], ["x", "x"])

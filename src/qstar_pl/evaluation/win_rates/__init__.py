@@ -6,6 +6,8 @@ from qstar_pl.evaluation.win_rates.annotations import read_alpaca_annotations as
 from qstar_pl.evaluation.win_rates.bradley_terry import Rating as Rating
 from qstar_pl.evaluation.win_rates.bradley_terry import Ratings as Ratings
 from qstar_pl.evaluation.win_rates.bradley_terry import bradley_terry as bradley_terry
+from qstar_pl.evaluation.win_rates.differences import ModelDifference as ModelDifference
+from qstar_pl.evaluation.win_rates.differences import model_differences as model_differences
 from qstar_pl.evaluation.win_rates.difficulty import instruction_difficulties as instruction_difficulties
 from qstar_pl.evaluation.win_rates.gamed import read_gamed_baseline as read_gamed_baseline
 from qstar_pl.evaluation.win_rates.head_to_head import HeadToHead as HeadToHead

@@ -135,6 +135,8 @@ def _covariance(design: Floats, target: Floats, weights: Floats, strengths: Floa
     groups = int(codes.max()) + 1
     sums = np.zeros((groups, design.shape[1]))
     np.add.at(sums, codes, scores)
+    if np.abs(sums).max() < 1e-9:  # draws alone: how they spread is unknown, and they count as wins and losses would
+        return np.asarray(bread, dtype=np.float64)
     return np.asarray(bread @ (sums.T @ sums) @ bread * groups / max(groups - 1, 1), dtype=np.float64)
 
 
