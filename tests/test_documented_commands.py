@@ -127,7 +127,7 @@ def check_qstar(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         assert main(words or ["--help"]) == 0
     elif command in TRAINER_COMMANDS and rest:
         resolve(command, rest, monkeypatch)
-    elif command in ("data", "generate") and rest:
+    elif command in ("data", "evaluate", "generate", "tournament") and rest:
         importlib.import_module(TOOLS[command]).parse(rest)
     elif command in ("plan", "experiment", "quickstart") and rest:
         left = leftover(TOOLS[command], rest)  # is `qstar fit`'s

@@ -151,8 +151,12 @@ def test_help_is_light() -> None:
     assert loaded_after("from qstar_pl.cli import main\nmain(['--help'])", "torch", "lightning").endswith("[]")
 
 
+OF_CLASSES = ("generate", "evaluate", "tournament")
+"""Tools whose options are those of classes."""
+
+
 def test_help_of_tools_brings_no_library_that_only_their_work_needs() -> None:
-    tools = [name for name in commands() if name not in (*TRAINER_COMMANDS, "generate", "evaluate")]  # of classes
+    tools = [name for name in commands() if name not in (*TRAINER_COMMANDS, *OF_CLASSES)]
     heavy = ("torch", "lightning", "transformers", "datasets", "matplotlib", "scipy", "pandas", "sympy")
     code = f"from qstar_pl.cli import main\nfor name in {tools}: assert main([name, '--help']) == 0"
     assert loaded_after(code, *heavy).endswith("[]")

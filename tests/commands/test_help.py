@@ -13,7 +13,7 @@ from qstar_pl.cli.dispatch import TRAINER_COMMANDS, commands, module_of
 from qstar_pl.cli.help_format import described
 from qstar_pl.cli.tool_parser import ToolParser
 
-BY_CLASSES = {"data", "evaluate", "generate"}
+BY_CLASSES = {"data", "evaluate", "generate", "tournament"}
 """Their options are those of classes."""
 HEAVY = {"torch", "transformers", "datasets", "lightning", "jsonargparse", "matplotlib", "rich"}
 

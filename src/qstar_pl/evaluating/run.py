@@ -34,6 +34,7 @@ from qstar_pl.evaluating.sources import Answered, DataAnswers
 from qstar_pl.evaluating.stages import judging, scoring
 from qstar_pl.evaluating.stages.scoring import Scoring
 from qstar_pl.evaluating.stages.stage import Record, Stage
+from qstar_pl.evaluation.judges import check_knows
 from qstar_pl.evaluation.metrics import AnswerMetric
 from qstar_pl.evaluation.metrics.measurements import check_needs
 from qstar_pl.evaluation.metrics.needs import Facts
@@ -148,7 +149,10 @@ class Evaluation:
         )
 
     def _check_needs(self, samples: int | None) -> None:
-        check_needs(list(self.metrics.values()), self._facts(samples))
+        facts = self._facts(samples)
+        check_needs(list(self.metrics.values()), facts)
+        if self.settings.judge is not None:
+            check_knows(self.settings.judge, facts.examples or (), facts.where)
 
     @cached_property
     def _tokenizer(self) -> Any:

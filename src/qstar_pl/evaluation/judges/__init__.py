@@ -1,6 +1,7 @@
 """Judges: which of two answers is better, as a strategy."""
 
 from qstar_pl.evaluation.judges.asking import ask as ask
+from qstar_pl.evaluation.judges.asking import check_knows as check_knows
 from qstar_pl.evaluation.judges.comparison import Comparison as Comparison
 from qstar_pl.evaluation.judges.final_answer import FinalAnswerJudge as FinalAnswerJudge
 from qstar_pl.evaluation.judges.gold import GoldJudge as GoldJudge

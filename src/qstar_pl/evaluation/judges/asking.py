@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qstar_pl.errors import UserError
 from qstar_pl.evaluation.judges.comparison import Comparison
 from qstar_pl.evaluation.judges.judge import Judge, Progress
 from qstar_pl.evaluation.judges.verdict import Verdict
+from qstar_pl.types import Example
 
 IDENTICAL = "identical answers"
+
+
+def check_knows(judge: Judge, examples: Sequence[Example], where: str) -> None:
+    """Check, before anything is answered, that a judge knows one of the examples at least.
+
+    Raises:
+        UserError: if it knows none; says why.
+
+    """
+    if examples and all(judge.unknown(example) is not None for example in examples):
+        reason = judge.unknown(examples[0])
+        raise UserError(
+            f"judge must know the rows, got {type(judge).__name__} for {len(examples)} rows of {where}: {reason}"
+        )
 
 
 def ask(judge: Judge, comparisons: Sequence[Comparison], progress: Progress | None = None) -> list[Verdict]:
