@@ -44,6 +44,24 @@ def test_cached_and_teacher_forced_logits_equal_unpadded_single_rows(family: str
     forced = tokens.completion_logits(prompts, INDEX, COMPLETION, mask)
     torch.testing.assert_close(forced, expected, rtol=1e-6, atol=1e-6)
     assert forced.requires_grad
+    # Without gradients a prompt is read once for all its answers.
+    read: list[int] = []
+    hook = model.get_input_embeddings().register_forward_hook(lambda module, ids, out: read.append(ids[0].numel()))
+    with torch.no_grad():
+        assert tokens.rewinds
+        read.clear()
+        shared = tokens.completion_logits(prompts, INDEX, COMPLETION, mask)
+        assert read == [prompts.prompt_ids.numel(), COMPLETION[:, :-1].numel()]
+        torch.testing.assert_close(shared, expected, rtol=1e-6, atol=1e-6)
+        # In another order, and with an answer less: too few for it to pay.
+        order = torch.tensor([2, 0, 3, 1])
+        shared = tokens.completion_logits(prompts, INDEX[order], COMPLETION[order], mask)
+        torch.testing.assert_close(shared, expected[order], rtol=1e-6, atol=1e-6)
+        read.clear()
+        three = tokens.completion_logits(prompts, INDEX[:3], COMPLETION[:3], mask[:3])
+        assert read == [3 * (prompts.prompt_ids.shape[1] + COMPLETION.shape[1] - 1)]
+        torch.testing.assert_close(three, expected[:3], rtol=1e-6, atol=1e-6)
+    hook.remove()
 
 
 def test_prompts_of_one_length_take_the_path_without_a_mask() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.models import LanguageModel
 from qstar_pl.qstar import FixedAlpha, KLSymmetricAlpha, ess, geometric_mixture, kl_divergence, solve_kl_symmetry
-from qstar_pl.rollout import Alone, Geometric, Truncation, decode, engine
+from qstar_pl.rollout import Alone, Geometric, Truncation, absent, decode, engine
 from qstar_pl.rollout.law import Law
 from qstar_pl.rollout.trace import COLUMNS
 from qstar_pl.types import Rollout
@@ -165,6 +165,25 @@ def test_the_absent_model_reads_the_answers_once_and_takes_no_steps(
     assert setting.target.passes == 6
     for name in COLUMNS:
         torch.testing.assert_close(getattr(chunked, name), getattr(whole, name), rtol=1e-12, atol=1e-14)
+
+
+def test_the_absent_model_reads_short_answers_together(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In chunks that are as long as their own answers, and what is written does not depend on them."""
+    whole = setting.draw(Alone("policy"))
+    shapes: list[tuple[int, ...]] = []
+    read = TableModel.completion_logits
+
+    def seen(model: TableModel, *answers: object) -> Tensor:
+        shapes.append(tuple(answers[2].shape))  # type: ignore[attr-defined]
+        return read(model, *answers)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TableModel, "completion_logits", seen)
+    monkeypatch.setattr(absent, "MAX_ELEMENTS", 5 * whole.completion_ids.shape[1] * VOCAB)
+    chunked = setting.draw(Alone("policy"))
+    lengths = whole.completion_mask.sum(-1).sort().values.split(5)
+    assert shapes[::2] == shapes[1::2] == [(len(part), int(part.max())) for part in lengths]
+    for name in COLUMNS:
+        torch.testing.assert_close(getattr(chunked, name), getattr(whole, name), rtol=0, atol=1e-12)
 
 
 def test_truncation_is_told_by_the_columns(setting: Setting) -> None:

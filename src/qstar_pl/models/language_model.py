@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.freeze import eval_mode
-from qstar_pl.models.inputs import check_length, join, unpack
+from qstar_pl.models.inputs import check_length, fill_masked, join, unpack
 from qstar_pl.models.next_token import DecodeSession, NextToken
 from qstar_pl.models.probe import TOKENS, reading_of
 from qstar_pl.models.reading import Reader, Reading
@@ -77,10 +77,33 @@ class LanguageModel(NextToken):
     def completion_logits(
         self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
     ) -> Tensor:
-        """See `NextToken.completion_logits`; the output head runs on the completion's positions only."""
+        """See `NextToken.completion_logits`; the output head runs on the completion's positions only.
+
+        Without gradients a prompt with several answers is read once, and its cache repeated for each of them.
+        """
+        if self._shares_prompts(prompts, prompt_index, completion_ids.shape[1]):
+            return self._continued(prompts, prompt_index, fill_masked(completion_ids, completion_mask))
         # [rows, plen + time − 1]: the last `time` columns predict the answer's tokens.
         ids, mask = _predicting(*join(prompts, prompt_index, completion_ids, completion_mask))
         return self.logits(self.read(ids, mask, completion_ids.shape[1])["logits"])
+
+    def _shares_prompts(self, prompts: PromptBatch, prompt_index: Tensor, time: int) -> bool:
+        """Return whether reading prompts once is possible, and spares at least half of their tokens."""
+        if torch.is_grad_enabled() or len(prompt_index) < 2 * len(prompts):
+            return False
+        # A session counts the pads behind answers as tokens, which a row alone does not.
+        limit = self.capabilities.context.limit
+        if limit is not None and prompts.prompt_ids.shape[1] + time > limit:
+            return False
+        return self.reading.cache and self.rewinds
+
+    def _continued(self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor) -> Tensor:
+        session = CachedSession(self, prompts, 1)
+        session.select(prompt_index)
+        first = session.logits.unsqueeze(1)
+        if completion_ids.shape[1] == 1:
+            return first
+        return torch.cat([first, session.extend(completion_ids[:, :-1])], dim=1)
 
     def completion_states(
         self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor
@@ -88,7 +111,7 @@ class LanguageModel(NextToken):
         """Return (logits [rows, time, vocab], last hidden states [rows, time, width]) of one forward pass.
 
         Both stand where the token is predicted: the state at `time` has read the prompt and y_<time, not y_time, so a
-        value head on it gives V(x, y_<t). The logits are bitwise those of `completion_logits`.
+        value head on it gives V(x, y_<t). The logits are those of `completion_logits`.
         """
         ids, mask = _predicting(*join(prompts, prompt_index, completion_ids, completion_mask))
         said = self.read(ids, mask, completion_ids.shape[1], output_hidden_states=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -23,6 +23,15 @@ def chunk_rows(rows: int, time: int, vocab: int) -> int:
     return max(1, min(rows, MAX_ELEMENTS // max(1, time * vocab)))
 
 
+def _by_length(mask: Tensor, size: int) -> Iterator[tuple[Tensor, int]]:
+    """Yield row numbers, at most `size` at a time and short answers together, with the longest answer of them."""
+    lengths = mask.sum(-1)
+    # A single chunk is left in its order: there is nothing to gain.
+    order = lengths.argsort(stable=True) if len(lengths) > size else torch.arange(len(lengths), device=mask.device)
+    for rows in order.split(size):
+        yield rows, max(1, int(lengths[rows].max()))
+
+
 def fill_absent(
     trace: Trace,
     prompts: PromptBatch,
@@ -41,9 +50,9 @@ def fill_absent(
     # A law with both roles leaves no model absent.
     (leader,) = law.roles
     size = chunk_rows(len(trace.ids), trace.ids.shape[1], models[role].vocab_size)
-    for rows in torch.arange(len(trace.ids), device=trace.ids.device).split(size):
-        mask = trace.mask[rows]
-        answers = (prompts, prompt_index[rows], trace.ids[rows], mask)
+    for rows, longest in _by_length(trace.mask, size):
+        mask = trace.mask[rows, :longest]
+        answers = (prompts, prompt_index[rows], trace.ids[rows, :longest], mask)
         # [tokens, vocab]: pads are dropped before anything is normalized.
         law_logprobs = truncation(models[leader].completion_logits(*answers)[mask].log_softmax(-1))
         logprobs = models[role].completion_logits(*answers)[mask].log_softmax(-1)
@@ -62,9 +71,9 @@ def divergence_along(rollout: Rollout, model: NextToken, other: NextToken) -> Te
     """
     found = torch.zeros_like(rollout.behavior_logprobs)
     size = chunk_rows(len(rollout), rollout.completion_ids.shape[1], model.vocab_size)
-    for rows in torch.arange(len(rollout), device=found.device).split(size):
-        mask = rollout.completion_mask[rows]
-        answers = (rollout.prompts, rollout.prompt_index[rows], rollout.completion_ids[rows], mask)
+    for rows, longest in _by_length(rollout.completion_mask, size):
+        mask = rollout.completion_mask[rows, :longest]
+        answers = (rollout.prompts, rollout.prompt_index[rows], rollout.completion_ids[rows, :longest], mask)
         logprobs, others = (one.completion_logits(*answers)[mask].log_softmax(-1) for one in (model, other))
         row, time = mask.nonzero(as_tuple=True)
         # `divergence` takes the law second: here `model` is q and `other` is p.
