@@ -304,6 +304,7 @@ def test_a_key_goes_to_nobody_it_was_not_meant_for(serve: Serve, judge: Make, mo
     [
         ({"base_url": "localhost:8000"}, "base_url must be an address such as"),
         ({"base_url": "http://me:word@host/v1"}, "base_url must hold no user, password or query"),
+        ({"base_url": ""}, "base_url must be an address such as .*, got nothing"),
         ({"base_url": "me:word@host/v1"}, r"base_url must be an address such as .*got \*\*\*@host/v1"),
         ({"base_url": "http://h/v1?key=abc"}, "base_url must hold no user, password or query"),
         ({"key_variable": "sk-0123456789"}, "key_variable must name an environment variable, .*, got something else"),

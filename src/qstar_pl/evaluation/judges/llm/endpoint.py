@@ -48,7 +48,8 @@ class Endpoint:
     @property
     def address(self) -> str:
         """Where requests go: `base_url`, else $OPENAI_BASE_URL, else OpenAI's own."""
-        return (self.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI).rstrip("/")
+        given = os.environ.get("OPENAI_BASE_URL") or OPENAI if self.base_url is None else self.base_url
+        return given.rstrip("/")
 
     def check(self) -> None:
         """Check that requests can be sent.
@@ -84,7 +85,9 @@ class Endpoint:
         except ValueError:
             known = False
         if not known:
-            raise UserError(f"base_url must be an address such as http://localhost:8000/v1, got {self._shown_address}")
+            raise UserError(
+                f"base_url must be an address such as http://localhost:8000/v1, got {self._shown_address or 'nothing'}"
+            )
         if parts.username or parts.password or parts.query:
             raise UserError(
                 "base_url must hold no user, password or query, since it is written into results; a key is read from "

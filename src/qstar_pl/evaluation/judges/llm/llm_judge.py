@@ -85,7 +85,9 @@ class LLMJudge(Judge):
     def __post_init__(self) -> None:
         if not self.model.strip():
             raise UserError("model must name a model of the endpoint, got nothing")
-        Endpoint(self.base_url or OPENAI, self.key_variable, self.limits.timeout_s).check_options()
+        Endpoint(
+            OPENAI if self.base_url is None else self.base_url, self.key_variable, self.limits.timeout_s
+        ).check_options()
         at_least(0, temperature=self.temperature)
         at_least(1, max_tokens=self.max_tokens)
         within(f"[0, {MOST_LOGPROBS}]", top_logprobs=self.top_logprobs)
