@@ -86,3 +86,8 @@ def test_gamed_baselines_are_read(isolated: Path, qstar: Run) -> None:
     code, out, _ = qstar("win-rate", name, "--gamed", "df_gamed.csv")
     assert code == 0
     assert "controlled for length, difficulty, gamed" in " ".join(out.split())
+    code, _, err = qstar("win-rate", name, "--gamed", "nowhere.csv")
+    assert code != 0
+    assert err.startswith("error: gamed must be a file")
+    (isolated / "df_gamed.csv").write_text("\n".join(lines[:9]) + "\n")
+    assert "must know the difficulty of every prompt" in qstar("win-rate", name, "--gamed", "df_gamed.csv")[2]

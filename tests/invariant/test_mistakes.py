@@ -291,7 +291,7 @@ TOOLS = [
     ("pass-at-k words.jsonl --problems=pairs.jsonl", "problems must be rows of HumanEval or APPS with tests"),
     ("pass-at-k words.jsonl --problems=problems.jsonl", "words.jsonl:1"),
     ("pass-at-k words.jsonl --problems=problems.jsonl --k 0", "k must be at least 1, got 0"),
-    ("win-rate nowhere.json", "path must be a file|there is no nowhere.json"),
+    ("win-rate nowhere.json", "annotations must be a file|there is no nowhere.json"),
     ("win-rate words.jsonl", "words.jsonl:1"),
     ("win-rate words.jsonl --confidence=95", "confidence must lie in (0, 1), got 95.0"),
     ("win-rate words.jsonl --prior=-1", "prior must be at least 0, got -1.0"),

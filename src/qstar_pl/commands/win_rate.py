@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from qstar_pl.checks import at_least, within
 from qstar_pl.cli.tool_parser import ToolParser, place
-from qstar_pl.errors import UserError
+from qstar_pl.errors import UserError, argument_called
 from qstar_pl.files import write_text
 
 if TYPE_CHECKING:
@@ -38,7 +38,11 @@ def parser() -> ToolParser:
     """Return the command's parser."""
     top = ToolParser("qstar win-rate", __doc__)
     top.add_argument("annotations", type=place, nargs="+", help="files of preferences: .json or .jsonl, also gzipped")
-    top.add_argument("--gamed", type=place, help="AlpacaEval's df_gamed.csv; default: length alone is controlled for")
+    top.add_argument(
+        "--gamed",
+        type=place,
+        help="AlpacaEval's df_gamed.csv, whose prompts are the annotations' in their order; default: none",
+    )
     top.add_argument("--confidence", type=float, default=0.95, help="of the intervals, in (0, 1)")
     top.add_argument(
         "--prior",
@@ -62,8 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         read_gamed_baseline,
     )
 
-    annotations = [one for path in given.annotations for one in read_alpaca_annotations(path)]
-    gamed = None if given.gamed is None else read_gamed_baseline(given.gamed)
+    with argument_called("annotations", inside="path"):
+        annotations = [one for path in given.annotations for one in read_alpaca_annotations(path)]
+    with argument_called("gamed", inside="path"):
+        gamed = None if given.gamed is None else read_gamed_baseline(given.gamed)
     reports = pair_reports(annotations, gamed=gamed, confidence=given.confidence)
     differences = model_differences(annotations, confidence=given.confidence)
     ratings, refusal = _rated(annotations, given.prior, given.confidence)
