@@ -168,6 +168,27 @@ FIT = [
     ("fit {small} --data.path=folder", "data.path must hold a .jsonl|got folder"),
     ("fit {small} --data.path=numbers.jsonl --data.adapter=HHRLHF", "chosen"),
     ("predict --model=RewardModeling", "model must be a method that answers prompts for predict, got Reward"),
+    # Judges.
+    ("validate --model.metrics+=WinRate", "--model.metrics.judge must be given for WinRate"),
+    ("validate {won} --model.metrics.judge=GoldJudg", "unknown class GoldJudg; did you mean GoldJudge?"),
+    (
+        "validate {pairs} {won} --model.metrics.judge=TestsJudge",
+        "metrics must be measurable here: WinRate needs a judge that knows the rows, got TestsJudge for 40 rows of",
+    ),
+    (
+        "validate {pairs} {won} --model.metrics.judge=RewardModelJudge --model.metrics.judge.reward=RewardModelReward",
+        "RewardModelJudge for 40 rows of pairs.jsonl: model is left to its default",
+    ),
+    (
+        "validate {won} --model.metrics.judge=RewardModelJudge --model.metrics.judge.reward=GoldReward "
+        "--model.metrics.judge.soft=true --model.metrics.judge.margin=0.1",
+        "margin must be 0 where verdicts are soft, got 0.1",
+    ),
+    (
+        "validate {pairs} {won} --model.metrics.judge=LengthJudge --model.metrics.baseline=StoredAnswers "
+        "--model.metrics.baseline.path=nowhere.jsonl",
+        "baseline.path must|there is no nowhere.jsonl",
+    ),
     # What metrics need.
     ("validate --model.metrics+=SelfBLEU --model.metrics.samples=1", "model.metrics.samples must be at least 2, got 1"),
     ("validate --model.metrics+=CorpusDistinct --model.metrics.n=[0]", "n must be at least 1, got 0"),
@@ -345,6 +366,7 @@ PLACES = {
     "judged": "--answers=chosen --baseline=rejected --dataset=pairs.jsonl --metrics=[] --output=x --judge=LLMJudge",
     "at": "--judge.model=m --judge.base_url=http://127.0.0.1:9/v1",
     "pairs": "--model=SFT --data.path=pairs.jsonl",
+    "won": "--model.metrics+=WinRate",
     "harmless": "--model=SFT --model.metrics+=Harmlessness --model.metrics.reward=ClassifierReward",
 }
 MOST_LINES = 3

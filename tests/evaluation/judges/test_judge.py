@@ -122,7 +122,7 @@ def test_who_knows_an_example(case) -> None:
     judge, example, _ = case
     assert judge.unknown(example) is None
     stranger = Example(9, (Turn("user", "Hello?"),))
-    expects = (isinstance(judge, GoldJudge) and not judge.heuristic) or isinstance(judge, FinalAnswerJudge | TestsJudge)
+    expects = isinstance(judge, FinalAnswerJudge | TestsJudge) or judge == GoldJudge()
     (verdict,) = ask(judge, [Comparison(stranger, "a b", "c")])
     assert (verdict.preference is None) == expects
     assert bool(judge.unknown(stranger)) == expects

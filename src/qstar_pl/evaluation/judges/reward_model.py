@@ -19,6 +19,7 @@ from qstar_pl.models.fingerprint import fingerprint_of
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import load_tokenizer
 from qstar_pl.rewards import Reward
+from qstar_pl.tiny_world.gold_formula import has_facts
 from qstar_pl.types import Example
 
 
@@ -84,7 +85,9 @@ class RewardModelJudge(ScoringJudge):
         return [self.reward]
 
     def unknown(self, example: Example) -> str | None:
-        """See `Judge.unknown`."""
+        """See `Judge.unknown`; what is left to the tiny world's default knows rows of the tiny world alone."""
+        if (option := self.reward.left_to_default()) is not None and not has_facts(example.metadata):
+            return f"{option} is left to its default, the tiny world's, and it is no row of that"
         return self.reward.unknown(example)
 
     @property
