@@ -45,6 +45,10 @@ def test_of_all_answers_it_does_not_depend_on_the_batches() -> None:
     assert measured(CorpusDistinct(n=(5,)), answers(TWO)) == {}
 
 
+def test_a_list_of_lengths_is_the_same_metric() -> None:
+    assert CorpusDistinct(n=[1, 2]) == CorpusDistinct()  # type: ignore[arg-type]
+
+
 def test_what_is_no_length_of_ngrams_is_refused() -> None:
     with pytest.raises(UserError, match="n must be at least 1, got 0"):
         AnswerDistinct(n=(1, 0))

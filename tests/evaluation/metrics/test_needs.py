@@ -27,7 +27,7 @@ FOUND = {
     Need.TESTS: "needs tests of programs, got none in 1 rows of x.jsonl",
     Need.REWARD: "needs the reward that is maximized (reward), got none",
     Need.GOLD: "needs a gold reward (gold), got none",
-    Need.TOKENS: "needs answers drawn here, with their tokens and log-probabilities, got texts of a file",
+    Need.TOKENS: "needs tokens and log-probabilities, which `validate` and `test` have, got texts alone",
     Need.SAMPLES: "needs two or more answers to a prompt, got 1 to each",
 }
 

@@ -40,6 +40,7 @@ class _Distinct(AnswerMetric):
             raise UserError("n must name at least one length of n-grams, got none")
         for one in self.n:
             at_least(1, n=one)
+        object.__setattr__(self, "n", tuple(self.n))  # YAML has lists
 
     @abstractmethod
     def scores(self, answers: Answers) -> Mapping[str, Scores]:

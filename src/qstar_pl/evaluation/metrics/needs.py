@@ -19,7 +19,7 @@ class Need(Enum):
     TESTS = "tests of programs"
     REWARD = "the reward that is maximized (reward)"
     GOLD = "a gold reward (gold)"
-    TOKENS = "answers drawn here, with their tokens and log-probabilities"
+    TOKENS = "tokens and log-probabilities, which `validate` and `test` have"
     SAMPLES = "two or more answers to a prompt"
 
 
@@ -34,7 +34,7 @@ class Facts:
     rewards: frozenset[str] = frozenset()
     """Which of "proxy" and "gold" `Answers.rewards` will have."""
     tokens: bool = True
-    """Whether the answers are drawn here; otherwise they are texts from a file."""
+    """Whether the answers come with their tokens; otherwise they are texts alone."""
     samples: int | None = None
     """Most answers to a prompt; None: as many as the metric's `drawing` asks for."""
 
@@ -55,7 +55,7 @@ def lacking(need: Need, facts: Facts) -> str | None:
         case Need.REWARD | Need.GOLD:
             return None if {Need.REWARD: "proxy", Need.GOLD: "gold"}[need] in facts.rewards else "none"
         case Need.TOKENS:
-            return None if facts.tokens else "texts of a file"
+            return None if facts.tokens else "texts alone"
         case Need.SAMPLES:
             return None if facts.samples is None or facts.samples > 1 else f"{facts.samples} to each"
     if facts.examples is None or any(_OF_ROWS[need](example) for example in facts.examples):
