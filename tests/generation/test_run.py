@@ -22,6 +22,7 @@ from qstar_pl.generation.shard import Shard
 from qstar_pl.models import Pretrained
 from qstar_pl.models.tokenizers import load_tokenizer, vocabulary_size
 from qstar_pl.rollout.row_numbers import ROW_NUMBERS
+from qstar_pl.samplers import GeometricSampler, SpeculativeSampler
 
 
 def lines(path: str | Path) -> list[dict]:
@@ -413,3 +414,14 @@ def test_a_run_that_lost_its_output_ends_and_writes_no_more_rows(isolated, monke
     assert {line["batch"] for line in lines(shard)} == set(written)
     assert len(written) == lost_after
     assert "elsewhere" in Path(".out.jsonl.lock").read_text(), "it is the other's"
+
+
+def test_speculative_sampling_writes_the_bytes_of_plain_sampling(tmp_path: Path) -> None:
+    """Drafting changes how fast answers come, and no byte of any of them."""
+    plain = {"alpha_method": None, "max_new_tokens": None}
+    samplers = GeometricSampler(max_new_tokens=9), SpeculativeSampler(max_new_tokens=9, mode="always", k=2)
+    runs = [run_small(tmp_path / f"{i}.jsonl", sampler=one, **plain) for i, one in enumerate(samplers)]
+    texts = [(tmp_path / f"{i}.jsonl").read_bytes() for i in range(2)]
+    assert texts[0] == texts[1]
+    assert runs[0].drafting is None
+    assert "of the drafts accepted" in (runs[1].drafting or "")

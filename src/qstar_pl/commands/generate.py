@@ -98,7 +98,7 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def summary(run: GenerationRun) -> str:
-    """Return what was done, in one to three lines."""
+    """Return what was done, in one to four lines."""
     if not run.complete:
         return f"{run.output} is not complete: {run.kept_rows} rows were there before; give the same command again"
     lines = [f"{run.output}: {run.rows} rows" + (f", {run.kept_rows} of them kept" if run.kept_rows else "")]
@@ -109,6 +109,8 @@ def summary(run: GenerationRun) -> str:
             f"  {run.new_rows} rows and {run.new_tokens} tokens in {run.seconds:.1f} s on this process: "
             f"{run.new_tokens / run.seconds:,.0f} tokens/s, {60 * run.new_rows / run.seconds:,.0f} samples/min"
         )
+    if run.drafting is not None:
+        lines.append(f"  {run.drafting}")
     return "\n".join(lines)
 
 

@@ -20,6 +20,7 @@ from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import continuation_texts
 from qstar_pl.samplers import GeometricSampler, Sampler
 from qstar_pl.samplers.sampler import built
+from qstar_pl.samplers.speculation.totals import Totals
 from qstar_pl.targets.target import Target
 from qstar_pl.types import PromptBatch, Rollout
 
@@ -72,6 +73,7 @@ class GenerationModule(RLHFModule):
         self.strip = strip
         self._fingerprints: dict[str, str | None] | None = None
         self._policy_tokens: LanguageModel | None = None
+        self.drafting = Totals()
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -160,6 +162,7 @@ class GenerationModule(RLHFModule):
     def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[dict[str, Any]]:
         """Return one record per answer, with the answers to one prompt next to each other."""
         rollout = self.draw(batch)
+        self.drafting.add(rollout.info, len(rollout))
         return make_records(
             rollout,
             self.texts(rollout.completion_ids, rollout.completion_mask),

@@ -50,6 +50,8 @@ class GenerationRun:
     """Rows of the dataset that were answered."""
     cut_prompts: int = 0
     """How many of them lost turns or tokens to `max_prompt_tokens`."""
+    drafting: str | None = None
+    """What speculative sampling accepted and saved on this process; None where nothing was drafted."""
 
 
 def resolve_device(device: str) -> tuple[str, int | list[int]]:
@@ -137,6 +139,7 @@ def generate_dataset(
         is_global_zero=trainer.is_global_zero,
         prompts=len(data.prompts.encoded),
         cut_prompts=data.prompts.cut,
+        drafting=module.drafting.line(),
     )
 
 
