@@ -34,6 +34,7 @@ PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
     "cluster": ("--config", ()),
     "generation": ("--config", ()),
     "debug": ("--config", ()),
+    "evaluation": ("--config", ()),
 }
 EXPERIMENTS = sorted((CONFIGS / "experiment").glob("*.yaml"))
 
@@ -43,10 +44,12 @@ def name(file: Path) -> str:
 
 
 def resolved(file: Path) -> Any:
-    option, place = PLACES[file.relative_to(CONFIGS).parts[0]]
+    folder = file.relative_to(CONFIGS).parts[0]
+    option, place = PLACES[folder]
+    command = "evaluate" if folder == "evaluation" else "fit"
     out = io.StringIO()
     with redirect_stdout(out):
-        assert main(["fit", f"{option}={file}", "--print_config"]) == 0
+        assert main([command, f"{option}={file}", "--print_config"]) == 0
     value = yaml.safe_load(out.getvalue())
     for key in place:
         value = value[key]

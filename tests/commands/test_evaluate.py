@@ -36,6 +36,8 @@ def test_two_models_on_hh_rows(real_data: Path, qstar: Call) -> None:
     said = results()
     assert list(said["metrics"]) == ["rouge1", "rouge2", "rougeL", "rougeLsum"]
     assert said["answers"]["weights"] != said["baseline"]["weights"]
+    assert "at equal lengths" in out
+    assert 0 < said["win_rate"]["length_controlled"]["value"] < 1
     assert sum(said["win_rate"][name] for name in ("wins", "ties", "losses")) == 24
     assert said["answers"]["prompts_cut"] > 0
     for number in said["metrics"].values():
@@ -80,9 +82,8 @@ def test_translations_of_wmt(real_data: Path, qstar: Call) -> None:
     texts = {"better": [one["ro"].partition(" ")[2] for one in pairs], "worse": [one["ro"][::2] for one in pairs]}
     for name, own in texts.items():
         write(f"{name}.jsonl", [{"en": one["en"], "answer": text} for one, text in zip(pairs, own, strict=True)])
-    words = [f"--{side}=AnswersFile --{side}.prompt_field=en" for side in ("answers", "baseline")]
-    files = "--answers.path=better.jsonl --baseline.path=worse.jsonl"
-    code, out, _ = qstar("evaluate", *f"{' '.join(words)} {files} --dataset {file} --output out".split())
+    answers = "--answers better.jsonl --answers.prompt_field en --baseline worse.jsonl --baseline.prompt_field en"
+    code, out, _ = qstar("evaluate", *f"{answers} --dataset {file} --output out".split())
     assert code == 0
     numbers = results()["metrics"]
     references = [[one["ro"].strip() for one in pairs]]

@@ -39,6 +39,9 @@ FILES = {
     "      init_args:\n        lr: fast\n",
     "empty.jsonl": "",
     "pairs.jsonl": "".join(json.dumps(row) + "\n" for row in PAIRS),
+    "answers.jsonl": "".join(json.dumps({"prompt": row["prompt"], "answer": "b"}) + "\n" for row in PAIRS),
+    "others.jsonl": '{"prompt": "z", "answer": "b"}\n',
+    "few.jsonl": '{"prompt": "q 0", "answer": "b"}\n',
     "columns.jsonl": '{"foo": "a", "bar": "b"}\n',
     "numbers.jsonl": '{"chosen": 3, "rejected": 4}\n',
     "number_prompts.jsonl": '{"prompt": 5}\n',
@@ -281,6 +284,56 @@ GENERATE = [
     ("generate --model_theta=no/such --output=a.jsonl", "model_theta: name must lead to a tokenizer, got 'no/such'"),
     ("generate --model_theta=tiny/polcy --output=a.jsonl", "model_theta must be one of tiny/expert|got 'tiny/polcy'"),
 ]
+EVALUATE = [
+    ("evaluate --answers=tiny/policy", "--output must be given"),
+    ("evaluate --output=ev", "answers must name a model, a file of answers, chosen or rejected, got nothing"),
+    ("evaluate --answers=tiny/polcy --output=ev", "answers must be one of tiny/expert|got 'tiny/polcy'"),
+    ("evaluate --answers=AnswerFile --output=ev", "answers must name a model|did you mean AnswersFile?"),
+    ("evaluate --answers=no/such --output=ev {scored}", "answers: name must lead to a tokenizer, got 'no/such'"),
+    ("evaluate --answers=nowhere.jsonl --output=ev {scored}", "answers must be a file|there is no nowhere.jsonl"),
+    ("evaluate --answers=columns.jsonl --output=ev {scored}", "answers must have messages, or a column for the prompt"),
+    (
+        "evaluate --answers=answers.jsonl --answers.answer_field=text --output=ev {scored}",
+        "answers must have the column text in every row, got answer, prompt (answers.jsonl:1)",
+    ),
+    (
+        "evaluate --answers=others.jsonl --output=ev {scored}",
+        "answers must answer prompts of the data, got 1 of 1",
+    ),
+    ("evaluate --answers=empty.jsonl --output=ev {scored}", "answers must hold an answer to a prompt|got 0 rows"),
+    (
+        "evaluate --answers=answers.jsonl --baseline=few.jsonl --output=ev {scored}",
+        "baseline must answer every prompt that is answered, got 1 of 40; the first without is pairs.jsonl:2",
+    ),
+    ("evaluate --answers=answers.jsonl --dataset=empty.jsonl --output=ev", "dataset must"),
+    (
+        "evaluate --answers=answers.jsonl --start_idx=90 --output=ev {scored}",
+        "dataset must hold a row from start_idx",
+    ),
+    (
+        "evaluate --answers=answers.jsonl --metrics=[ExecutionAccuracy] --output=ev {scored}",
+        "metrics must be measurable here: ExecutionAccuracy needs tests of programs, got none in 40 rows",
+    ),
+    ("evaluate --answers=answers.jsonl --metrics=[Rogue] --output=ev {scored}", "--metrics|Rogue"),
+    ("evaluate --answers=answers.jsonl --metrics=[] --output=ev {scored}", "metrics must name at least one"),
+    (
+        "evaluate --answers=answers.jsonl --judge=LengthJudge --output=ev {scored}",
+        "baseline must be given where judge is",
+    ),
+    ("evaluate --answers=answers.jsonl --confidence=95 --output=ev {scored}", "confidence must lie in (0, 1), got 95"),
+    (
+        "evaluate --answers=answers.jsonl --output=pairs.jsonl {scored}",
+        "output must be a folder, got the file",
+    ),
+    (
+        "evaluate --from_scores=folder",
+        "from_scores must be the folder of an evaluation, got folder",
+    ),
+    (
+        "evaluate --judge_only --judge=LengthJudge --output=folder",
+        "output must be the folder of an evaluation",
+    ),
+]
 TOOLS = [
     ("fitt", "unknown command 'fitt'; did you mean fit?"),
     ("curves metrics.csv --key=reward/gold --output=x.docx", "output must|got x.docx"),
@@ -358,13 +411,14 @@ JUDGES = [
     ("evaluate {judged} {at} --judge.limits.workers=0", "workers must be at least 1, got 0"),
     ("evaluate {judged} {at} --judge.budget.max_cost=3", "input_price and output_price must be given with max_cost"),
 ]
-MISTAKES = [*FIT, *YAML, *CHECKPOINTS, *GENERATE, *TOOLS, *JUDGES]
+MISTAKES = [*FIT, *YAML, *CHECKPOINTS, *GENERATE, *EVALUATE, *TOOLS, *JUDGES]
 PLACES = {
     "small": " ".join(SHORT),
     "theta": "--model_theta=tiny/policy",
     "expert": "--model_t=tiny/expert",
     "judged": "--answers=chosen --baseline=rejected --dataset=pairs.jsonl --metrics=[] --output=x --judge=LLMJudge",
     "at": "--judge.model=m --judge.base_url=http://127.0.0.1:9/v1",
+    "scored": "--dataset=pairs.jsonl",
     "pairs": "--model=SFT --data.path=pairs.jsonl",
     "won": "--model.metrics+=WinRate",
     "harmless": "--model=SFT --model.metrics+=Harmlessness --model.metrics.reward=ClassifierReward",

@@ -5,6 +5,7 @@ and ends in the same bytes. In OUTPUT/ are results.json, results.md, scores.json
 
     qstar evaluate --answers tiny/policy --baseline tiny/expert --num_samples 50 --output evaluation
     qstar evaluate --answers samples.jsonl --dataset HumanEval.jsonl.gz --output code
+    qstar evaluate --answers a.csv --answers.prompt_field q --answers.answer_field a --dataset rows.jsonl --output own
     qstar evaluate --judge_only --judge=GoldJudge --output evaluation
     qstar evaluate --from_scores evaluation --confidence 0.9
     qstar evaluate --metrics.help
@@ -27,6 +28,7 @@ from qstar_pl.cli.runs.interrupt import Stopped, StopSignals
 from qstar_pl.cli.runs.requeue import requeue
 from qstar_pl.cli.shipped import with_configurations
 from qstar_pl.cli.words import options
+from qstar_pl.data.reading.read import SUFFIXES
 from qstar_pl.errors import UserError
 from qstar_pl.evaluating.again import report_again
 from qstar_pl.evaluating.folder import EvaluationFolder
@@ -101,7 +103,7 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
     words = prepared(argv)
     own, paths, asked = parser(), TypedPaths(), Asked.by(words)
     with paths.in_yaml():
-        rest = words if asked is None else asked.rest
+        rest = with_files(words if asked is None else asked.rest)
         config = own.parse_args(paths.words(with_configurations([*stored_options(rest), *rest])))
         if asked is not None:
             answer_help(own, Page("qstar evaluate", __doc__, SECTIONS), asked, config)
@@ -111,6 +113,17 @@ def parse(argv: Sequence[str]) -> dict[str, Any]:
             kept.pop(name, None)
         text = own.dump(kept, skip_unset=True, skip_validation=True)
     return {**{name: value for name, value in given.items() if name != "config"}, "config": text}
+
+
+def with_files(words: Sequence[str]) -> list[str]:
+    """Return the words with a file of answers as the class that reads it, whose options may then follow."""
+    found: list[str] = []
+    for one in options(words):
+        if one.name in ("--answers", "--baseline") and (one.value or "").endswith(SUFFIXES):
+            found += [f"{one.name}=AnswersFile", f"{one.name}.path={one.value}"]
+        else:
+            found += one.words
+    return found
 
 
 def stored_options(words: Sequence[str]) -> list[str]:

@@ -56,4 +56,10 @@ def answered(
             raise UserError(f"{argument} must be complete, got {run.kept_rows + run.new_rows} of {run.rows} answers")
         return output
 
-    return source.answers(Answering(prompts, argument, generate))
+    try:
+        return source.answers(Answering(prompts, argument, generate))
+    except UserError as error:
+        # What `qstar generate` calls the policy has another name here.
+        if not str(error).startswith("policy: "):
+            raise
+        raise UserError(f"{argument}{str(error).removeprefix('policy')}") from error

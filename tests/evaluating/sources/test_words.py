@@ -27,7 +27,11 @@ def test_words(word, source):
 
 @pytest.mark.parametrize(
     ("word", "message"),
-    [("", "baseline must name a model, a file"), ("tiny/polcy", "baseline must be one of tiny/expert")],
+    [
+        ("", "baseline must name a model, a file"),
+        ("tiny/polcy", "baseline must be one of tiny/expert"),
+        ("AnswerFile", "did you mean AnswersFile"),
+    ],
 )
 def test_words_that_name_nothing(word, message):
     with pytest.raises(UserError, match=message):

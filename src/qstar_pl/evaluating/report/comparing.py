@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def compared(
 ) -> Compared | None:
     """Return how the two sides differ in a number; None if they have no prompt in common."""
     if answers.is_of_means:
-        return _of_means(answers, baseline, key, confidence, seed)
+        return _of_means(answers, baseline, key, confidence, resamples, seed)
     common = _common(answers, baseline)
     if not common:
         return None
@@ -50,21 +51,15 @@ def compared(
     return Compared(difference, swap_test(first, second, form, resamples=resamples, seed=seed))
 
 
-def _of_means(answers: Measured, baseline: Measured, key: str, confidence: float, seed: int) -> Compared | None:
+def _of_means(
+    answers: Measured, baseline: Measured, key: str, confidence: float, resamples: int, seed: int
+) -> Compared | None:
     one, other = answers.columns[key], baseline.columns[key]
     groups, others = one.groups_of_rows, other.groups_of_rows
     if not set(groups[one.mask].tolist()) & set(others[other.mask].tolist()):
         return None
-    paired = paired_difference(
-        one.values,
-        other.values,
-        groups,
-        others,
-        mask=one.mask,
-        second_mask=other.mask,
-        confidence=confidence,
-        seed=seed,
-    )
+    options: dict[str, Any] = {"mask": one.mask, "second_mask": other.mask, "resamples": resamples, "seed": seed}
+    paired = paired_difference(one.values, other.values, groups, others, confidence=confidence, **options)
     return Compared(paired.difference, paired.sign_flips)
 
 

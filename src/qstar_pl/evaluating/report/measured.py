@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qstar_pl.evaluating.records import Column
 from qstar_pl.evaluation.metrics import AnswerMetric, Metric, Scores
 from qstar_pl.evaluation.metrics.metric import numbers
-from qstar_pl.evaluation.metrics.sums import COUNT, with_rows
+from qstar_pl.evaluation.metrics.sums import COUNT
 from qstar_pl.evaluation.statistics import Statistic
 
 Floats = NDArray[np.float64]
@@ -64,11 +64,12 @@ class Measured:
             place = 0
             for name, width in widths:
                 end = place + max(1, width)
-                values = torch.from_numpy(totals[place:end].copy())
-                sums[name] = values if width else values[0]
-                sums[name + COUNT] = torch.tensor(totals[end])
+                if totals[end] > 0:  # what no row has added to is absent
+                    values = torch.from_numpy(totals[place : end + 1].copy())
+                    sums[name] = values[:-1] if width else values[0]
+                    sums[name + COUNT] = values[-1]
                 place = end + 1
-            found = self.metric.compute(with_rows(sums)).get(key)
+            found = self.metric.compute(sums).get(key)
             return float("nan") if found is None else float(found)
 
         return form

@@ -49,7 +49,8 @@ def win_rate_of(records: Sequence[Mapping[str, Any]], judge: str, how: Statistic
     rate = mean_interval(values, groups, mask=mask, bounds=(0.0, 1.0), confidence=how.confidence)
     counted = values[mask]
     missing = Counter(verdict.get("reason") or NO_REASON for _, verdict in rows if verdict["preference"] is None)
-    p_value = sign_flip_test(_means(counted, groups[mask]) - 0.5, seed=how.seed) if len(counted) else None
+    means = _means(counted, groups[mask])
+    p_value = sign_flip_test(means - 0.5, resamples=how.resamples, seed=how.seed) if len(counted) else None
     return WinRate(
         judge,
         rate,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from pathlib import Path
+
 from qstar_pl.data.reading.read import SUFFIXES
 from qstar_pl.errors import UserError
 from qstar_pl.evaluating.sources.data import DataAnswers
@@ -10,6 +13,8 @@ from qstar_pl.evaluating.sources.model import ModelAnswers
 from qstar_pl.evaluating.sources.source import AnswerSource
 from qstar_pl.generation.parts import model_source
 from qstar_pl.models.tiny import resolve
+
+CLASSES = [one.__name__ for one in (AnswersFile, DataAnswers, ModelAnswers)]
 
 
 def source_of(word: str, argument: str, dtype: str = "float32", trust_remote_code: bool = False) -> AnswerSource:
@@ -32,5 +37,10 @@ def source_of(word: str, argument: str, dtype: str = "float32", trust_remote_cod
         return DataAnswers("chosen" if word == "chosen" else "rejected")
     if word.endswith(SUFFIXES):
         return AnswersFile(word)
+    near = get_close_matches(word, CLASSES, n=1, cutoff=0.7)
+    if near and not Path(word).exists():
+        raise UserError(
+            f"{argument} must name a model, a file of answers or a class, got {word}; did you mean {near[0]}?"
+        )
     resolve(word, argument)
     return ModelAnswers(model_source(word, dtype, trust_remote_code))

@@ -118,10 +118,11 @@ def _bootstrap(sums: Floats, statistic: Statistic, confidence: float, resamples:
     method = "BCa" if len(sums) <= MANY_GROUPS else "percentile"
 
     def of_groups(chosen: NDArray[np.intp], axis: int = -1) -> Floats:
-        totals = np.take(sums, np.moveaxis(chosen, axis, -1), axis=0).sum(axis=-2)
-        flat = totals.reshape(-1, totals.shape[-1])
-        formed = [_formed(statistic, one) for one in flat]
-        return np.array([np.nan if one is None else one for one in formed]).reshape(totals.shape[:-1])
+        drawn = np.moveaxis(chosen, axis, -1)
+        # How often each group was drawn, times what it adds: no group's totals are copied for each time.
+        times = [np.bincount(one, minlength=len(sums)) for one in drawn.reshape(-1, drawn.shape[-1])]
+        formed = [_formed(statistic, totals) for totals in np.stack(times).astype(np.float64) @ sums]
+        return np.array([np.nan if one is None else one for one in formed]).reshape(drawn.shape[:-1])
 
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of resamples that do not define the number; the result says so too
