@@ -29,6 +29,7 @@ from qstar_pl.evaluation.metrics import (
     RewardGold,
     RewardProxy,
     Scores,
+    numbers,
     row_scores,
 )
 from qstar_pl.samplers import PolicySampler
@@ -67,6 +68,14 @@ def test_ties_count_one_half_and_perplexity_is_of_all_tokens():
         (PreferenceAccuracy(), pairs([1.0, -2.0, 0.0])), (p := Perplexity(), tokens([1.0])), (p, tokens([2.0, 3.0]))
     )
     assert values == {"val/preference_accuracy": 0.5, "val/perplexity": pytest.approx(math.exp(2.0))}
+
+
+def test_rows_of_demonstrations_are_nats_and_tokens_and_of_pairs_wins():
+    nats = row_scores(Perplexity(), tokens([2.0, 3.0, 1.0]))["perplexity"]
+    assert (nats.values.tolist(), nats.per) == ([[6.0, 3.0]], "prompt")
+    assert float(numbers(Perplexity(), {"perplexity": nats})["perplexity"]) == pytest.approx(math.exp(2.0))
+    wins = row_scores(PreferenceAccuracy(), pairs([1.0, -2.0, 0.0]))["preference_accuracy"]
+    assert (wins.values.tolist(), wins.mask.all().item()) == ([1.0, 0.0, 0.5], True)
 
 
 def test_beta_is_of_those_that_learn_one():
