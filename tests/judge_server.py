@@ -16,7 +16,7 @@ from qstar_pl.evaluation.judges.llm import Limits
 from qstar_pl.types import Example, Turn
 
 FAULTS = ("500", "delay", "429", "malformed", "empty", "cut")
-QUICK = Limits(first_wait_s=0.01, longest_wait_s=0.05, timeout_s=5.0)
+QUICK = Limits(first_wait_s=0.01, longest_wait_s=0.05, timeout_s=60.0)
 SHORT = """\
 kind: pairwise
 user: "Q {prompt} 1 {answer_1} 2 {answer_2}"

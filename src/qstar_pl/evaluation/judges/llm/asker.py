@@ -81,6 +81,7 @@ class Asker:
     _reached: bool = False
     """Whether the endpoint was ever heard of."""
     _replied: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self._random = Random()
@@ -89,6 +90,7 @@ class Asker:
 
     def begin(self) -> threading.Event:
         """Let requests begin again after a stop; return what stops them."""
+        self._in_a_row = 0
         self.stop.clear()
         return self.stop
 
@@ -115,16 +117,21 @@ class Asker:
             if failure.kind == "endpoint":
                 raise
             # What is this request's own fault says something of the others only if none has ever succeeded.
-            if failure.kind == "passing" or not self._replied:
-                self._in_a_row += 1
-                if self._in_a_row >= self.limits.failures_in_a_row:
-                    raise
+            if (failure.kind == "passing" or not self._replied) and self._failed() >= self.limits.failures_in_a_row:
+                raise
             return Judgment(None, str(failure), failure.usage)
-        self._in_a_row, self._replied = 0, True
+        with self._lock:
+            self._in_a_row, self._replied = 0, True
         judgment = judged(reply, question.form)
         self._asked.add(question.key)
         self.cache.keep(question.key, judgment, {**question.facts, "reply": reply.text})
         return judgment
+
+    def _failed(self) -> int:
+        """Count a question without a reply; return how many there have been in a row."""
+        with self._lock:
+            self._in_a_row += 1
+            return self._in_a_row
 
     def _reply(self, question: Question) -> Reply:
         """Return a reply, after as many repetitions as are allowed."""
@@ -152,11 +159,11 @@ class Asker:
 
     def _once(self, question: Question) -> Reply:
         slot = self._limiter.enter(question.about)
+        if self.stop.is_set():
+            raise StoppedError
         reserved = self.ledger.reserve(question.most)
         usage, replied = None, False
         try:
-            if self.stop.is_set():
-                raise StoppedError
             reply = self.endpoint.ask(question.body)
             usage, replied, self._reached = reply.usage, True, True
             return reply
