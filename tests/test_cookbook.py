@@ -90,11 +90,27 @@ def _distinct(printed: list[str]) -> None:
     assert 0 < row["val/distinct_1"] <= 1
 
 
+def _less_repetitive(printed: list[str]) -> None:
+    (run,) = Path("runs").rglob("metrics.csv")
+    row = logged(run.parent.parent)[0]
+    assert row["val/win_rate/no_verdict"] < 1
+    assert 0 <= row["val/win_rate"] <= 1
+    assert "2 methods on 20 prompts: 20 comparisons" in printed[1]
+    assert "judge LessRepetitive(n=2, margin=0.0)" in printed[1]
+
+
 def _flattened(printed: list[str]) -> None:
     assert Path("tempered.jsonl").read_text().count("\n") == 4
 
 
-CHECKS = {"law": _defensive, "method": _both, "adapter": _tickets, "metric": _distinct, "sampler": _flattened}
+CHECKS = {
+    "law": _defensive,
+    "method": _both,
+    "adapter": _tickets,
+    "metric": _distinct,
+    "judge": _less_repetitive,
+    "sampler": _flattened,
+}
 
 
 RUNS = {
@@ -108,6 +124,7 @@ RUNS = {
     "diagnostic": ("weights_token/far_fraction",),
     "adapter": (),
     "metric": (),
+    "judge": ("val/win_rate",),
 }
 """Page → the keys that it tells the reader to look at."""
 
