@@ -28,6 +28,11 @@ Say = Callable[[str], str | dict[str, Any]]
 """The last message of a request → what the model writes, or its whole choice."""
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Nothing: whoever asked was killed."""
+
+
 class JudgeServer:
     """Answers what `say` says; a share of requests fails first, in ways that depend on the request and its attempt."""
 
@@ -49,7 +54,7 @@ class JudgeServer:
         self.most_at_once = 0
         self._at_once = 0
         self._changed = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Quiet(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
