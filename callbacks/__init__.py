@@ -33,4 +33,5 @@ from .run_report import RunReport as RunReport
 from .sample_table import SampleTable as SampleTable
 from .speculation import SpeculationDiagnostic as SpeculationDiagnostic
 from .throughput import ThroughputDiagnostic as ThroughputDiagnostic
+from .tries import TriesDiagnostic as TriesDiagnostic
 from .weights import WeightsDiagnostic as WeightsDiagnostic

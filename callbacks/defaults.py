@@ -21,6 +21,7 @@ from .run_report import RunReport
 from .sample_table import SampleTable
 from .speculation import SpeculationDiagnostic
 from .throughput import ThroughputDiagnostic
+from .tries import TriesDiagnostic
 from .weights import WeightsDiagnostic
 
 
@@ -40,6 +41,7 @@ def default_diagnostics() -> list[Callback]:
         KLDiagnostic(),
         LengthsDiagnostic(),
         SpeculationDiagnostic(),
+        TriesDiagnostic(),
         PreferenceDiagnostic(),
         BetaDiagnostic(),
         GradientDiagnostic(),
