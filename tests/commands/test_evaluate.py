@@ -2,11 +2,15 @@
 
 import gzip
 import json
+import os
+import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from qstar_pl.evaluating.stages.scoring import Scoring
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -131,3 +135,28 @@ def test_markdown_has_every_number(qstar: Call) -> None:
     times = json.loads(Path("out/times.json").read_text())
     assert set(times["seconds"]) >= {"answers", "baseline", "scores", "judging", "statistics"}
     assert 0 < times["overhead"] <= 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_stopped_while_it_scores_it_says_how_it_goes_on(
+    qstar: Call, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    line = "--answers rejected --baseline chosen --num_samples 40 --judge=GoldJudge --quiet --output out"
+    words = line.split()
+    records, calls = Scoring.records, []
+
+    def stops(self: Scoring, *given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 3:
+            os.kill(os.getpid(), number)
+        return records(self, *given)
+
+    monkeypatch.setattr(Scoring, "records", stops)
+    code, _, err = qstar("evaluate", *words)
+    assert code == 128 + number
+    assert "stopped; what was finished is kept in out, and the same command goes on with the evaluation" in err
+    assert not Path("out/results.json").exists()
+    calls = [None] * 3  # both sides of the first 32 prompts are there already
+    assert qstar("evaluate", *words)[0] == 0
+    assert len(calls) == 5
+    assert results()["data"]["evaluated"] == 40

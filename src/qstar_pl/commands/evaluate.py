@@ -174,6 +174,7 @@ def run(given: dict[str, Any], signals: StopSignals) -> int:
         raise UserError("--output must be given; qstar evaluate --help lists all options")
     # Else tokenizers warns in every process that is forked after it has run in parallel.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    signals.going_on = f"what was finished is kept in {output}, and the same command goes on with the evaluation"
     launch = Launch(devices=count if count != 1 else devices, progress=not quiet, attach=signals.attach, **own)
     done = evaluate(EvaluationSettings(**given), Path(output), launch)
     if done.report is not None:

@@ -77,6 +77,8 @@ class StopSignals:
         self.received = 0
         """Number of the signal that came, 0 for none."""
         self.saving = False
+        self.going_on = ""
+        """How a command goes on that keeps what it has done; empty where only a callback of the trainer knows."""
         self._since = 0.0
         self._earlier: dict[int, Any] = {}
         self._pipe: tuple[int, int] | None = None
@@ -151,10 +153,11 @@ class StopSignals:
             return
         writer = self._writer()
         self._pass_on(number, also_interrupts=writer is not None)
-        if writer is not None and self.trainer is not None:
+        said = [*([writer.how_to_go_on()] if writer is not None else []), *([self.going_on] if self.going_on else [])]
+        if said:
             if speaks and first:
-                self._say(number, f"stopped; {writer.how_to_go_on()}")
-            raise Stopped(number) if speaks else Quiet(128 + number, self.trainer)
+                self._say(number, f"stopped; {'; '.join(said)}")
+            raise Stopped(number) if speaks or self.trainer is None else Quiet(128 + number, self.trainer)
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         if speaks:
