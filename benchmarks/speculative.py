@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--batches", nargs="*", type=int, default=[1, 8])
     parser.add_argument("--k", nargs="*", default=["3", "5", "10", "auto"])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--warm-up", type=int, default=3, help="draws before: one plain, two that learn")
+    parser.add_argument("--warm-up", type=int, default=4, help="draws before: what automatic ones decide by")
     parser.add_argument("--tokens", type=int, default=TOKENS)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rejection", action="store_true", help="accept by min(1, q/p), not by a shared number")

@@ -122,6 +122,15 @@ FIT = [
     ("fit --model.target=null", "model.target must be a Target (CandidateTarget, Expert|got null"),
     ("fit --model.sampler.top_p=1.5", "model.sampler.top_p must lie in (0, 1], got 1.5"),
     ("fit --model.sampler.top_p=0", "model.sampler.top_p must lie in (0, 1], got 0.0"),
+    ("fit --model.sampler=SpeculativeSampler --model.sampler.k=0", "model.sampler.k must be at least 1, got 0"),
+    (
+        "fit --model.sampler=SpeculativeSampler --model.sampler.coupling=Rejection",
+        "coupling must be SharedUniform for Alternating, whose texts depend on what shares their batch, got Rejection",
+    ),
+    (
+        "fit --model.sampler=SpeculativeSampler --model.sampler.drafter=PromptLookup --model.sampler.drafter.longest=1",
+        "longest must be at least shortest (2), got 1",
+    ),
     (
         "fit --model.sampler=SequenceGeometricSampler --model.sampler.survivors=1",
         "model.sampler.survivors must be at least 2, got 1",

@@ -127,7 +127,7 @@ def test_under_rejection_a_text_depends_on_neither_block_length_nor_batch(pair: 
 
 
 def test_another_drafter_that_alternates_is_refused_under_rejection() -> None:
-    with pytest.raises(UserError, match=r"sampler\.coupling must be SharedUniform for Alternating"):
+    with pytest.raises(UserError, match="coupling must be SharedUniform for Alternating"):
         speculative(Alternating(), coupling=Rejection())
 
 

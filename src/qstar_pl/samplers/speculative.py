@@ -64,7 +64,7 @@ class SpeculativeSampler(Sampler):
         at_least(1, k=self.k)
         if self.coupling.uses_draft_probs and not self.drafter.steady:
             raise UserError(
-                f"sampler.coupling must be SharedUniform for {type(self.drafter).__name__}, whose texts depend on "
+                f"coupling must be SharedUniform for {type(self.drafter).__name__}, whose texts depend on "
                 f"what shares their batch, got {type(self.coupling).__name__}"
             )
 

@@ -30,7 +30,7 @@ def test_it_finds_what_the_definition_finds_wherever_the_proposals_begin(shortes
 
 
 def test_options_out_of_range() -> None:
-    with pytest.raises(UserError, match=r"sampler\.drafter\.longest must be at least shortest \(3\), got 2"):
+    with pytest.raises(UserError, match=r"longest must be at least shortest \(3\), got 2"):
         PromptLookup(longest=2, shortest=3)
-    with pytest.raises(UserError, match=r"sampler\.drafter\.shortest must be at least 1, got 0"):
+    with pytest.raises(UserError, match="shortest must be at least 1, got 0"):
         PromptLookup(shortest=0)

@@ -14,16 +14,24 @@ def drive(ways: Ways, plain: float, drafted: float, rollouts: int) -> list[bool]
     return chosen
 
 
-def test_one_plain_rollout_and_two_with_drafts_decide() -> None:
-    assert drive(Ways(), 1.0, 0.5, 9) == [False] + [True] * 8
-    assert drive(Ways(), 1.0, 1.5, 9) == [False, True, True] + [False] * 6
+def test_two_rollouts_of_each_way_decide() -> None:
+    assert drive(Ways(), 1.0, 0.5, 9) == [False, True, False] + [True] * 6
+    assert drive(Ways(), 1.0, 1.5, 9) == [False, True, False, True] + [False] * 5
+
+
+def test_a_slow_first_rollout_and_a_small_gain_do_not_speak_for_drafting() -> None:
+    ways = Ways()
+    for drafted, seconds in ((False, 5.0), (True, 1.2), (False, 1.0), (True, 0.99)):
+        assert ways.choose() == drafted
+        ways.note(drafted, seconds)
+    assert not ways.choose()
 
 
 def test_the_slower_way_is_tried_again_ever_more_rarely() -> None:
     chosen = drive(Ways(), 1.0, 1.5, 1000)
     tries = [i for i, drafted in enumerate(chosen) if drafted][2:]
     waits = [after - before for before, after in pairwise(tries)]
-    assert tries[0] == 2 + FIRST
+    assert tries[0] == 3 + FIRST
     assert waits[:3] == [2 * FIRST, 4 * FIRST, LONGEST_WAIT]
     # What a way that is half as slow again costs in the long run: less than 3%.
     seconds = sum(1.5 if drafted else 1.0 for drafted in chosen)

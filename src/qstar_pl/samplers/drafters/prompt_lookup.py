@@ -37,9 +37,9 @@ class PromptLookup(Drafter):
     """And at least so many, at least 1; otherwise nothing is proposed."""
 
     def __post_init__(self) -> None:
-        at_least(1, **{"sampler.drafter.shortest": self.shortest})
+        at_least(1, shortest=self.shortest)
         if self.longest < self.shortest:
-            raise UserError(f"sampler.drafter.longest must be at least shortest ({self.shortest}), got {self.longest}")
+            raise UserError(f"longest must be at least shortest ({self.shortest}), got {self.longest}")
 
     def start(self, setting: Setting) -> Drafting:
         """See `Drafter.start`."""

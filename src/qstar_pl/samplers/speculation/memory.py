@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -14,32 +13,35 @@ FORGET = 0.98
 FIRST, LONGEST_WAIT = 16, 128
 """Rollouts after which the way that was slower is tried again: at first, and once it has lost again and again."""
 TRIALS = 2
-"""Rollouts with drafts before they are judged: the first learns what passes cost."""
+"""Rollouts of each way before it is judged: the first ones load, and learn what passes cost."""
+MARGIN = 1.03
+"""How much faster drafting must be."""
 
 
 @dataclass
 class Ways:
-    """Seconds per token of plain and of drafted rollouts of about as many rows; each is timed as a whole."""
+    """Seconds per token of plain and of drafted rollouts of about as many rows; each is timed as a whole.
+
+    The fastest of the last ones stands for a way: what else a machine does only makes them slower.
+    """
 
     plain: deque[float] = field(default_factory=lambda: deque(maxlen=5))
-    drafted: deque[float] = field(default_factory=lambda: deque(maxlen=3))
+    drafted: deque[float] = field(default_factory=lambda: deque(maxlen=5))
     wait: int = FIRST
     since: int = 0
 
     @property
     def drafting_pays(self) -> bool | None:
         """Whether drafting was faster; None: not known yet."""
-        if len(self.drafted) < TRIALS:
+        if min(len(self.plain), len(self.drafted)) < TRIALS:
             return None
-        return min(self.drafted) < statistics.median(self.plain)
+        return MARGIN * min(self.drafted) < min(self.plain)
 
     def choose(self) -> bool:
         """Return whether the next rollout drafts."""
-        if not self.plain:
-            return False
         pays = self.drafting_pays
-        if pays is None:
-            return True
+        if pays is None:  # in turns, plain first
+            return len(self.drafted) < len(self.plain)
         self.since += 1
         return pays != (self.since >= self.wait)
 
@@ -50,7 +52,7 @@ class Ways:
         known = self.drafted if drafted else self.plain
         if tried:
             known.clear()  # what was long ago says little
-        known.extend([seconds] * (TRIALS if tried else 1))
+        known.extend([seconds] * (TRIALS if tried else 1))  # one try is enough to go by
         if tried:
             self.since = 0
             self.wait = min(2 * self.wait, LONGEST_WAIT) if self.drafting_pays == before else FIRST
@@ -84,4 +86,4 @@ class Memory:
     def plain_seconds(self, rows: int) -> float | None:
         """Return the seconds per token of plain rollouts; None: none was timed."""
         way = self.ways.get(rows.bit_length())
-        return statistics.median(way.plain) if way is not None and way.plain else None
+        return min(way.plain) if way is not None and way.plain else None
