@@ -42,7 +42,7 @@ ORDER = (
     ("quiet", "sandbox", "tiny_world", "optim", "checkpoints"),
     ("models",),
     ("rewards", "rollout"),
-    ("data", "targets", "samplers"),
+    ("data", "targets", "samplers", "integrations"),
     ("distributed", "training"),
     ("evaluation",),
     ("methods",),
