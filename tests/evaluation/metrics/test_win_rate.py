@@ -22,7 +22,7 @@ from qstar_pl.evaluation.metrics import (
     row_scores,
 )
 from qstar_pl.methods import SFT, QStar
-from qstar_pl.samplers import PolicySampler
+from qstar_pl.samplers import GeometricSampler, PolicySampler
 from qstar_pl.types import Example, Turn
 
 ROWS = tiny_examples(6)
@@ -163,10 +163,15 @@ def test_against_its_start_a_policy_wins_as_often_as_its_gold_reward_says() -> N
 @pytest.mark.slow
 def test_q_star_rises_above_its_start() -> None:
     seed_everything(0, verbose=False)
-    module = QStar(metrics=[RewardGold(), WinRate(GoldJudge(), Start(), samples=4)], evaluation_sampler=SAMPLER)
-    rows = data()
+    module = QStar(
+        metrics=[RewardGold(), WinRate(GoldJudge(), Start(), samples=4)],
+        sampler=GeometricSampler(max_new_tokens=32),
+        evaluation_sampler=PolicySampler(max_new_tokens=32),
+    )
+    rows = RLHFDataModule(batch_size=8, eval_batch_size=48, val_limit=64)
     before = validated(module, rows)
     trainer(max_steps=100, limit_val_batches=0).fit(module, rows)
     after = validated(module, rows)
-    assert after["val/reward_gold"] > before["val/reward_gold"]
-    assert after["val/win_rate"] > before["val/win_rate"] == 0.5
+    assert after["val/reward_gold"] > before["val/reward_gold"] + 0.03
+    assert after["val/win_rate"] > before["val/win_rate"] + 0.03
+    assert before["val/win_rate"] == 0.5
