@@ -42,8 +42,18 @@ from qstar_pl.quiet import quieten_commands
 GROUP = "look"
 """Below which heading `qstar --help` lists it."""
 
-SIDES = ("answers", "baseline", "judge", "metrics", "reward", "gold")
-PROMPTS = ("data", "prompt_", "response_field", "start_idx", "end_idx", "num_samples", "max_prompt", "max_left_out")
+SIDES = ("answers", "baseline", "judge", "metrics", "reward", "gold", "reference")
+PROMPTS = (
+    "data",
+    "prompt_",
+    "response_field",
+    "start_idx",
+    "end_idx",
+    "num_samples",
+    "max_prompt",
+    "max_completion",
+    "max_left_out",
+)
 DRAWING = ("samples_per_prompt", "batch_size", "max_new_tokens", "temperature", "top_k", "top_p", "seed")
 MACHINE = ("precision", "dtype", "device", "devices", "strategy", "trust_remote_code")
 SECTIONS = {

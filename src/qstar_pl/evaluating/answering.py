@@ -22,6 +22,7 @@ def answered(
     settings: EvaluationSettings,
     folder: EvaluationFolder,
     launch: Launch,
+    tokens: bool = False,
 ) -> Answered:
     """Return the answers of a source; what an earlier call has generated is kept.
 
@@ -32,6 +33,7 @@ def answered(
         settings: with which a model answers.
         folder: where it writes.
         launch: on which processes.
+        tokens: whether a metric reads the tokens of what a model answers.
 
     Raises:
         UserError: see `AnswerSource.answers` and `generate_dataset`.
@@ -40,10 +42,18 @@ def answered(
     output = folder.generated(argument)
 
     def generate(model: ModelSource) -> Path:
+        before = {} if launch.overwrite else Workspace(output).stored().get("settings", {})
+        kept = before.get("save_diagnostics")
+        if tokens and kept == "rows":
+            raise UserError(
+                f"metrics that read tokens must have those of {argument}, got {output} without them; --overwrite "
+                "generates it anew"
+            )
+        keep = tokens or kept == "tokens"
         if launch.judge_only and not Workspace(output).complete:
             raise UserError(f"judge_only must have answers that are stored, got {folder.path} without {output.name}")
         run = generate_dataset(
-            settings.generation(model, prompts.adapter),
+            settings.generation(model, prompts.adapter, tokens=keep),
             output,
             devices=launch.devices,
             strategy=launch.strategy,

@@ -24,6 +24,7 @@ from qstar_pl.evaluating.launch import Launch
 from qstar_pl.evaluating.progress import StageProgress
 from qstar_pl.evaluating.prompts import read_prompts
 from qstar_pl.evaluating.ranks import Ranks
+from qstar_pl.evaluating.reading import Reading, check_given
 from qstar_pl.evaluating.records import labels_of
 from qstar_pl.evaluating.report.about import about
 from qstar_pl.evaluating.report.report import Report, report_of
@@ -35,7 +36,7 @@ from qstar_pl.evaluating.stages import judging, scoring
 from qstar_pl.evaluating.stages.scoring import Scoring
 from qstar_pl.evaluating.stages.stage import Record, Stage
 from qstar_pl.evaluation.judges import check_knows
-from qstar_pl.evaluation.metrics import AnswerMetric
+from qstar_pl.evaluation.metrics import Metric
 from qstar_pl.evaluation.metrics.measurements import check_needs
 from qstar_pl.evaluation.metrics.needs import Facts
 from qstar_pl.files import write_text
@@ -101,7 +102,9 @@ class Evaluation:
         found: dict[str, Answered] = {}
         for argument, source in self.sources.items():
             with self.clock.stage(argument):
-                found[argument] = answered(source, argument, self.prompts, self.settings, self.folder, self.launch)
+                found[argument] = answered(
+                    source, argument, self.prompts, self.settings, self.folder, self.launch, self._reading.of_drawn
+                )
         self.answered = found
         self.items = items_of(self.prompts, found["answers"], found.get("baseline"))
         self._check_needs(max(len(item.answers) for item in self.items))
@@ -125,12 +128,12 @@ class Evaluation:
         return self.settings.prompts()
 
     @cached_property
-    def metrics(self) -> dict[str, AnswerMetric]:
+    def metrics(self) -> dict[str, Metric]:
         """What is measured, by labels."""
         given = self.settings.metrics
         if given is not None:
             return labels_of(given)
-        chosen = default_metrics(self._facts(None))
+        chosen = default_metrics(self._facts(None, reference=False))
         if not chosen and self.settings.judge is None:
             raise UserError("metrics must be given where the data have nothing to compare answers with, got none")
         return labels_of(chosen)
@@ -138,19 +141,29 @@ class Evaluation:
     def _generates(self, argument: str) -> bool:
         return self.sources[argument].model is not None
 
-    def _facts(self, samples: int | None) -> Facts:
+    @cached_property
+    def _reading(self) -> Reading:
+        """What metrics ask of the models that answer."""
+        return Reading(self.settings, tuple(self.metrics.values()), self.sources)
+
+    def _facts(self, samples: int | None, *, reference: bool) -> Facts:
         rewards = {"proxy": self.settings.reward, "gold": self.settings.gold}
         return Facts(
             [row.example for row in self.prompts.rows],
             self.prompts.name,
             frozenset(name for name, reward in rewards.items() if reward is not None),
-            tokens=False,
+            tokens=self._generates("answers"),
+            reference=reference,
+            redraws=False,
             samples=samples,
         )
 
     def _check_needs(self, samples: int | None) -> None:
-        facts = self._facts(samples)
+        # Of a file, tokens are missed first.
+        compared = not self._generates("answers") or self._reading.reference() is not None
+        facts = self._facts(samples, reference=compared)
         check_needs(list(self.metrics.values()), facts)
+        check_given(self.metrics.values(), facts)
         if self.settings.judge is not None:
             check_knows(self.settings.judge, facts.examples or (), facts.where)
 
@@ -169,6 +182,7 @@ class Evaluation:
             **self._evaluated(),
             "metrics": {label: described(metric) for label, metric in self.metrics.items()},
             "rewards": {name: described(reward) for name, reward in given.items()},
+            **self._reading.identity(),
         }
 
         def prepared() -> Callable[[Sequence[int]], Sequence[Record]]:
@@ -178,6 +192,7 @@ class Evaluation:
                 ranks.device,
                 self._tokenizer,
                 frozenset(side for side, source in self.sources.items() if source == DataAnswers("chosen")),
+                self._reading.built(self.answered, self.data, self.folder, ranks.device),
             )
 
             def work(rows: Sequence[int]) -> Sequence[Record]:

@@ -10,17 +10,19 @@ from qstar_pl.data import RLHFDataModule
 from qstar_pl.data.adapters.adapter import RowSource
 from qstar_pl.data.text.rendering import PlainRendering, TokenizerRendering
 from qstar_pl.describing import described
-from qstar_pl.errors import UserError
+from qstar_pl.errors import UserError, argument_called
 from qstar_pl.evaluating.report.forming import Statistics
 from qstar_pl.evaluating.sources import AnswerSource, source_of
 from qstar_pl.evaluation.judges import Judge
-from qstar_pl.evaluation.metrics import AnswerMetric
+from qstar_pl.evaluation.metrics import Metric
 from qstar_pl.generation.data import GenerationData
 from qstar_pl.generation.guide import ADAPTER_WORDS, PROMPT_FORMATS
-from qstar_pl.generation.parts import adapter_of
+from qstar_pl.generation.parts import adapter_of, model_source
 from qstar_pl.generation.prompts import choose_source
 from qstar_pl.generation.settings import GenerationSettings
+from qstar_pl.models.from_checkpoint import FromCheckpoint
 from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tiny import resolve
 from qstar_pl.rewards.reward import Reward
 
 OF_DATA = (
@@ -73,7 +75,7 @@ class EvaluationSettings:
     """Largest share of the rows that may be left out because they cannot be read or used."""
     data: GenerationData | RLHFDataModule | None = None
     """Prompts and rendering instead of these words, with any adapter; every row of a data module of `fit` is used."""
-    metrics: list[AnswerMetric] | None = None
+    metrics: list[Metric] | None = None
     """What is measured; None: what the data call for (tests of programs, final answers, or references)."""
     judge: Judge | None = None
     """Who says which of two answers is better; None: nobody."""
@@ -81,6 +83,12 @@ class EvaluationSettings:
     """The reward that training maximizes, for metrics that read it; None: none."""
     gold: Reward | None = None
     """The true reward, for metrics that read it; None: none."""
+    reference: ModelSource | str | None = None
+    """π_init, for metrics that compare the model with it: as a model of `answers`; None: where a run's checkpoint
+    started, of other models the baseline, if a model answers there."""
+    max_completion_tokens: int = 512
+    """Longer answers of the data are cut, for metrics that have the model read them; of a data module of `fit`, its
+    own limit."""
     samples_per_prompt: int = 1
     """Number of answers that a model gives to each prompt."""
     batch_size: int = 8
@@ -115,6 +123,7 @@ class EvaluationSettings:
             raise UserError(f"prompt_format must be one of {', '.join(PROMPT_FORMATS)}, got {self.prompt_format!r}")
         for name in ("num_samples", "samples_per_prompt", "batch_size", "max_prompt_tokens", "max_new_tokens"):
             at_least(1, **{name: getattr(self, name)})
+        at_least(1, max_completion_tokens=self.max_completion_tokens)
         at_least(0, start_idx=self.start_idx)
         if self.end_idx is not None and self.end_idx <= self.start_idx:
             raise UserError(f"end_idx must be greater than start_idx ({self.start_idx}), got {self.end_idx}")
@@ -169,12 +178,33 @@ class EvaluationSettings:
             max_left_out=self.max_left_out,
         )
 
-    def generation(self, model: ModelSource | None, adapter: RowSource | None = None) -> GenerationSettings:
+    @property
+    def longest_given(self) -> int:
+        """Longest answer of the data that a model reads, in tokens, EOS included."""
+        if self.data is None or isinstance(self.data, GenerationData):
+            return self.max_completion_tokens
+        return self.data.max_completion_tokens
+
+    def reference_source(self) -> ModelSource | None:
+        """Return what `reference` names, or where the checkpoint that answers started; None: neither."""
+        if isinstance(self.reference, str):
+            resolve(self.reference, "reference")
+            return model_source(self.reference, self.dtype, self.trust_remote_code)
+        model = self.sources()["answers"].model
+        if self.reference is None and isinstance(model, FromCheckpoint):
+            with argument_called("answers", inside="path"):
+                return model.source()
+        return self.reference
+
+    def generation(
+        self, model: ModelSource | None, adapter: RowSource | None = None, *, tokens: bool = False
+    ) -> GenerationSettings:
         """Return the settings with which a model answers.
 
         Args:
             model: None checks the numbers alone.
             adapter: that of the data, once it is found.
+            tokens: whether the numbers of every token are kept.
 
         """
         policy: dict[str, Any] = {"model_theta": "tiny/policy"} if model is None else {"policy": model}
@@ -182,6 +212,7 @@ class EvaluationSettings:
         return GenerationSettings(
             **policy,
             data=_fresh(self.prompts(), adapter),
+            save_diagnostics="tokens" if tokens else "rows",
             **{name: getattr(self, name) for name in names},
         )
 

@@ -27,7 +27,8 @@ FOUND = {
     Need.TESTS: "needs tests of programs, got none in 1 rows of x.jsonl",
     Need.REWARD: "needs the reward that is maximized (reward), got none",
     Need.GOLD: "needs a gold reward (gold), got none",
-    Need.TOKENS: "needs tokens and log-probabilities, which `validate` and `test` have, got texts alone",
+    Need.TOKENS: "needs tokens and log-probabilities, which answers of a model have, got texts alone",
+    Need.REFERENCE_MODEL: "needs a model to compare with (reference), got none",
     Need.SAMPLES: "needs two or more answers to a prompt, got 1 to each",
 }
 
@@ -44,7 +45,7 @@ def needing(need: Need) -> AnswerMetric:
 
 @pytest.mark.parametrize("need", Need, ids=lambda need: need.name)
 def test_each_need_is_missed_and_met(need: Need) -> None:
-    assert needing(need).missing(Facts(ROWS[:1], "x.jsonl", tokens=False, samples=1)) == FOUND[need]
+    assert needing(need).missing(Facts(ROWS[:1], "x.jsonl", tokens=False, reference=False, samples=1)) == FOUND[need]
     assert needing(need).missing(Facts(ROWS, "x.jsonl", frozenset({"proxy", "gold"}))) is None
 
 

@@ -18,7 +18,7 @@ class KLPolicyReference(AnswerMetric):
     @property
     def needs(self) -> frozenset[Need]:
         """See `Metric.needs`."""
-        return frozenset({Need.TOKENS})
+        return frozenset({Need.TOKENS, Need.REFERENCE_MODEL})
 
     def scores(self, answers: Answers) -> Mapping[str, Scores]:
         """See `AnswerMetric.scores`."""

@@ -120,6 +120,11 @@ class AnswerMetric(Metric):
 class DemonstrationMetric(Metric):
     """A metric of what the policy thinks of answers that the data has."""
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """See `Metric.needs`."""
+        return frozenset({Need.TOKENS})
+
     @abstractmethod
     def scores(self, demonstrations: Demonstrations) -> Mapping[str, Scores]:
         """Return what each demonstration adds, by name; {} if there is nothing to measure."""
@@ -127,6 +132,11 @@ class DemonstrationMetric(Metric):
 
 class ComparisonMetric(Metric):
     """A metric of how a model ranks pairs that the data has."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """See `Metric.needs`."""
+        return frozenset({Need.TOKENS, Need.REFERENCE_MODEL})
 
     @abstractmethod
     def scores(self, comparisons: Comparisons) -> Mapping[str, Scores]:

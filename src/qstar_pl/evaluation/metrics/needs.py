@@ -19,7 +19,8 @@ class Need(Enum):
     TESTS = "tests of programs"
     REWARD = "the reward that is maximized (reward)"
     GOLD = "a gold reward (gold)"
-    TOKENS = "tokens and log-probabilities, which `validate` and `test` have"
+    TOKENS = "tokens and log-probabilities, which answers of a model have"
+    REFERENCE_MODEL = "a model to compare with (reference)"
     SAMPLES = "two or more answers to a prompt"
 
 
@@ -34,7 +35,11 @@ class Facts:
     rewards: frozenset[str] = frozenset()
     """Which of "proxy" and "gold" `Answers.rewards` will have."""
     tokens: bool = True
-    """Whether the answers come with their tokens; otherwise they are texts alone."""
+    """Whether a model answers, whose tokens are known; otherwise answers are texts alone."""
+    reference: bool = True
+    """Whether there is a π_init, or what stands for it."""
+    redraws: bool = True
+    """Whether another model can be asked to answer as the policy does."""
     samples: int | None = None
     """Most answers to a prompt; None: as many as the metric's `drawing` asks for."""
 
@@ -56,6 +61,8 @@ def lacking(need: Need, facts: Facts) -> str | None:
             return None if {Need.REWARD: "proxy", Need.GOLD: "gold"}[need] in facts.rewards else "none"
         case Need.TOKENS:
             return None if facts.tokens else "texts alone"
+        case Need.REFERENCE_MODEL:
+            return None if facts.reference else "none"
         case Need.SAMPLES:
             return None if facts.samples is None or facts.samples > 1 else f"{facts.samples} to each"
     if facts.examples is None or any(_OF_ROWS[need](example) for example in facts.examples):

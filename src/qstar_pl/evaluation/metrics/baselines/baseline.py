@@ -28,3 +28,8 @@ class Baseline(ABC):
     @abstractmethod
     def texts(self, answers: Answers) -> list[str | None]:
         """Return what each answer [rows] is compared with; None where there is nothing."""
+
+
+def stored(facts: Facts) -> str:
+    """Return what there is where no model can be asked to answer now, for a message."""
+    return "answers that were drawn before" if facts.tokens else "texts of a file"

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from qstar_pl.data.batches.collate import PromptCollate
 from qstar_pl.data.text.encoding import Encoder
 from qstar_pl.data.text.rendering import Rendering, TokenizerRendering
-from qstar_pl.evaluation.metrics.baselines.baseline import Baseline
+from qstar_pl.evaluation.metrics.baselines.baseline import Baseline, stored
 from qstar_pl.evaluation.metrics.evidence import Answers
 from qstar_pl.evaluation.metrics.needs import Facts
 from qstar_pl.models import LanguageModel
@@ -39,7 +39,9 @@ class OtherModel(Baseline):
 
     def missing(self, facts: Facts) -> str | None:
         """See `Baseline.missing`."""
-        return None if facts.tokens else "a policy to draw as, got texts of a file; StoredAnswers compares with a file"
+        if facts.tokens and facts.redraws:
+            return None
+        return f"a policy to draw as, got {stored(facts)}; StoredAnswers compares with a file"
 
     def build(self, tokenizer: PreTrainedTokenizerBase | None) -> None:
         """See `Baseline.build`."""

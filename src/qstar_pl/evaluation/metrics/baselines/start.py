@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qstar_pl.evaluation.metrics.baselines.baseline import Baseline
+from qstar_pl.evaluation.metrics.baselines.baseline import Baseline, stored
 from qstar_pl.evaluation.metrics.evidence import Answers
 from qstar_pl.evaluation.metrics.needs import Facts
 
@@ -15,7 +15,9 @@ class Start(Baseline):
 
     def missing(self, facts: Facts) -> str | None:
         """See `Baseline.missing`."""
-        return None if facts.tokens else "the policy's start to compare with, got texts of a file"
+        if facts.tokens and facts.redraws:
+            return None
+        return f"the policy's start to compare with, got {stored(facts)}"
 
     def texts(self, answers: Answers) -> list[str | None]:
         """See `Baseline.texts`."""
