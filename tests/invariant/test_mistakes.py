@@ -324,6 +324,22 @@ EVALUATE = [
         "metrics must be measurable here: ExecutionAccuracy needs tests of programs, got none in 40 rows",
     ),
     ("evaluate --answers=answers.jsonl --metrics=[Rogue] --output=ev {scored}", "--metrics|Rogue"),
+    (
+        "evaluate --answers=answers.jsonl --metrics=[Perplexity] --output=ev {scored}",
+        "metrics must be measurable here: Perplexity needs tokens and log-probabilities, which answers of a model have",
+    ),
+    (
+        "evaluate --answers=tiny/policy --metrics=[PreferenceAccuracy] --output=ev",
+        "PreferenceAccuracy needs a model to compare with (reference), got none",
+    ),
+    (
+        "evaluate --answers=tiny/policy --metrics=[KLPolicyReference] --reference=tiny/polcy --output=ev",
+        "reference must be one of tiny/expert|got 'tiny/polcy'",
+    ),
+    (
+        "evaluate --answers=tiny/policy --max_completion_tokens=0 --output=ev",
+        "max_completion_tokens must be at least 1",
+    ),
     ("evaluate --answers=answers.jsonl --metrics=[] --output=ev {scored}", "metrics must name at least one"),
     (
         "evaluate --answers=answers.jsonl --judge=LengthJudge --output=ev {scored}",

@@ -107,6 +107,7 @@ class Reading:
                 Encoder(policy.tokenizer, *limits, rendering=data.rendering),
                 DrawnTokens.read(file, side) if self.of_drawn else None,
                 device,
+                _shortest(model, None if compared is None else compared[1]),
                 self.settings.precision,
             )
         return found
@@ -147,6 +148,12 @@ def check_given(metrics: Iterable[Metric], facts: Facts) -> None:
                     f"metrics must be measurable here: {type(metric).__name__} needs {what} in the data, got none in "
                     f"{len(examples)} rows of {facts.where}"
                 )
+
+
+def _shortest(*models: ModelSource | None) -> int | None:
+    """Return the longest sequence that all of the models can read."""
+    limits = [model.capabilities().context.limit for model in models if model is not None]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _check_same(policy: LanguageModel, answered: Answered, side: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from qstar_pl.data.batches.collate import Collate, DemonstrationCollate, PreferenceCollate, PromptCollate
 from qstar_pl.data.text.encoding import Encoded, Encoder
+from qstar_pl.errors import UserError
 from qstar_pl.evaluating.items import Item
 from qstar_pl.evaluating.sources.drawn_tokens import DrawnTokens
 from qstar_pl.evaluation.metrics import Answers, Comparisons, Demonstrations
@@ -46,6 +47,8 @@ class ModelReading:
     tokens: DrawnTokens | None
     """Of the answers; None: no metric reads them."""
     device: torch.device
+    limit: int | None = None
+    """Longest prompt and answer together that all of the models can read, in tokens; None: any."""
     precision: str = "32-true"
     """Lightning's, with which the answers were drawn."""
 
@@ -101,6 +104,7 @@ class ModelReading:
     ) -> Iterator[tuple[list[int], DemonstrationBatch | PreferenceBatch]]:
         wanted = [place for place, item in enumerate(items) if _has(item, collate)]
         encoded = {place: self.encoder.encode(items[place].example) for place in wanted}
+        self._check_fits(encoded)
         longest = max((_longest(one) for one in encoded.values()), default=1)
         size = chunk_rows(ROWS, longest, self.policy.vocab_size)
         for start in range(0, len(wanted), size):
@@ -108,6 +112,14 @@ class ModelReading:
             batch = collate([encoded[place] for place in places]).to(self.device)
             assert isinstance(batch, DemonstrationBatch | PreferenceBatch)
             yield places, batch
+
+    def _check_fits(self, rows: Mapping[int, Encoded]) -> None:
+        whole = max((len(row.prompt) + _longest(row) for row in rows.values()), default=0)
+        if self.limit is not None and whole > self.limit:
+            raise UserError(
+                "max_prompt_tokens and max_completion_tokens must cut prompts and answers of the data to the "
+                f"{self.limit} tokens that the models can read, got {whole}"
+            )
 
     def _computing(self) -> AbstractContextManager[object]:
         kind, _, how = self.precision.partition("-")
