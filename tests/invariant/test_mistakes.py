@@ -333,6 +333,11 @@ EVALUATE = [
         "PreferenceAccuracy needs a model to compare with (reference), got none",
     ),
     (
+        "evaluate --answers=tiny/policy --metrics=[WinRate] --metrics.judge=GoldJudge "
+        "--metrics.baseline=Start --output=ev",
+        "WinRate needs the policy's start to compare with, got answers that were drawn before",
+    ),
+    (
         "evaluate --answers=tiny/policy --metrics=[KLPolicyReference] --reference=tiny/polcy --output=ev",
         "reference must be one of tiny/expert|got 'tiny/polcy'",
     ),

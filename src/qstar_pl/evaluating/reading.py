@@ -25,6 +25,7 @@ from qstar_pl.models.language_model import LanguageModel
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.models.run_date import begin_run
 from qstar_pl.models.source import ModelSource
+from qstar_pl.models.tokenizers import load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,15 @@ class Reading:
             policy = policy_of(model, device, self.settings.precision)
             _check_same(policy, answered[side], side)
             assert policy.tokenizer is not None, "policy_of gives it one"
+            # Prompts are encoded as they were answered.
+            tokenizer = (
+                load_tokenizer(data.tokenizer, argument="data.tokenizer") if data.tokenizer else policy.tokenizer
+            )
             limits = self.settings.prompts().max_prompt_tokens, self.settings.longest_given
             found[side] = ModelReading(
                 policy,
                 self._reference(side, model, policy, compared, device),
-                Encoder(policy.tokenizer, *limits, rendering=data.rendering),
+                Encoder(tokenizer, *limits, rendering=data.rendering),
                 DrawnTokens.read(file, side) if self.of_drawn else None,
                 device,
                 _shortest(model, None if compared is None else compared[1]),
