@@ -120,6 +120,16 @@ def test_other_answers_or_data_are_refused_with_the_difference(isolated):
     assert results()["data"]["evaluated"] == 7
 
 
+def test_what_was_refused_at_its_start_leaves_the_folder_free(isolated):
+    for wrong in ({"answers": "nowhere.jsonl"}, {"answers": "rejected", "baseline": "nowhere.jsonl"}):
+        with pytest.raises(UserError, match=r"there is no nowhere\.jsonl"):
+            run_small(**wrong)
+    run_small(answers="rejected", baseline="chosen")
+    assert results()["answers"]["data"] == "rejected"
+    with pytest.raises(UserError, match="out holds another evaluation"):
+        run_small(answers="chosen", baseline="chosen")
+
+
 def test_judge_only_judges_stored_answers_and_scores_nothing(isolated, monkeypatch):
     with pytest.raises(UserError, match="judge_only must be given where an evaluation has ended, got out"):
         run_small(end_idx=6, launch={"judge_only": True})

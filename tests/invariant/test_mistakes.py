@@ -323,7 +323,6 @@ EVALUATE = [
         "evaluate --answers=answers.jsonl --metrics=[ExecutionAccuracy] --output=ev {scored}",
         "metrics must be measurable here: ExecutionAccuracy needs tests of programs, got none in 40 rows",
     ),
-    ("evaluate --answers=answers.jsonl --metrics=[Rogue] --output=ev {scored}", "--metrics|Rogue"),
     (
         "evaluate --answers=answers.jsonl --metrics=[Perplexity] --output=ev {scored}",
         "metrics must be measurable here: Perplexity needs tokens and log-probabilities, which answers of a model have",
@@ -344,6 +343,16 @@ EVALUATE = [
     (
         "evaluate --answers=tiny/policy --max_completion_tokens=0 --output=ev",
         "max_completion_tokens must be at least 1",
+    ),
+    (
+        "evaluate --answers=answers.jsonl --metrics=[Rogue] --output=ev {scored}",
+        "--metrics: unknown class Rogue; did you mean Rouge",
+    ),
+    ("evaluate --answers=answers.jsonl --metrics=[Rouge,Rogue] --output=ev {scored}", "unknown class Rogue; did you"),
+    ("evaluate --answers=answers.jsonl --metrics=Rouge --output=ev {scored}", "--metrics: expected a list, got Rouge"),
+    (
+        "evaluate --answers=answers.jsonl --judge=GoldenJudge --output=ev {scored}",
+        "GoldenJudge; did you mean GoldJudge",
     ),
     ("evaluate --answers=answers.jsonl --metrics=[] --output=ev {scored}", "metrics must name at least one"),
     (

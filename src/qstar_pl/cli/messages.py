@@ -199,6 +199,9 @@ def _no_class_or_file(mistake: _Mistake, where: str) -> str:
         hint = f"; a model of that name or folder is {mistake.option}.name={unresolved}" if named else ""
         return f"{where}no such file: {unresolved}{hint}"
     known = sorted({cls.__name__ for base in expected for cls in leaves(base)})
+    if known and re.fullmatch(r"\[.*\]", unresolved):  # a list of classes, of which one is not
+        names = [name.strip() for name in unresolved[1:-1].split(",")]
+        unresolved = next((name for name in names if name not in known), unresolved)
     if unresolved == "null":
         kinds = f"one of {', '.join(known)}" if known else "a class"
         return f"{where}expected {kinds}, got null"
@@ -244,6 +247,10 @@ def _expected(keys: Sequence[str], classes: Sequence[str]) -> list[type]:
         "policy": "qstar_pl.models.ModelSource",
         "sampler": "qstar_pl.samplers.Sampler",
         "target": "qstar_pl.targets.Target",
+        "judge": "qstar_pl.evaluation.judges.Judge",
+        "metrics": "qstar_pl.evaluation.metrics.Metric",
+        "reward": "qstar_pl.rewards.Reward",
+        "gold": "qstar_pl.rewards.Reward",
     }.get(root)
     # The owner of the innermost option: the last class that the message resolved, else that of the outermost option.
     if classes and len(keys) > 1:

@@ -122,9 +122,11 @@ def report_lines(report: PairReport) -> list[str]:
 def difference_lines(differences: Sequence[ModelDifference]) -> list[str]:
     """Return what is printed of models that were judged against the same baseline, in percent of the prompts."""
     lines = ["win rates compared, prompt by prompt (p of sign flips, after Holm):"]
+    several = len({one.baseline for one in differences}) > 1
     for one in differences:
+        against = f" (both against {one.baseline})" if several else ""
         p_value = "" if one.p_value is None else f", p {one.p_value:.4f}"
-        lines.append(f"  {one.model} minus {one.than}: {percent(one.paired.difference)}{p_value}")
+        lines.append(f"  {one.model} minus {one.than}{against}: {percent(one.paired.difference)}{p_value}")
     return lines
 
 

@@ -81,6 +81,17 @@ class EvaluationFolder:
         """Whether an evaluation has ended here."""
         return self.results.is_file() and self.scores.is_file()
 
+    @property
+    def holds_work(self) -> bool:
+        """Whether an evaluation has found out anything here; one that was refused at its start has not."""
+        generated = [Workspace(self.generated(argument)) for argument in ("answers", "baseline")]
+        return (
+            self.results.is_file()
+            or self.scores.is_file()
+            or any(one.output.exists() or one.work.exists() for one in generated)
+            or next(self.work.rglob("shard-*.jsonl"), None) is not None
+        )
+
     def stored(self) -> dict[str, Any]:
         """Return what the evaluation in this place evaluates; empty if there is none.
 
@@ -108,7 +119,7 @@ class EvaluationFolder:
             UserError: if this folder holds an evaluation of something else; says what differs.
 
         """
-        stored = self.stored()
+        stored = self.stored() if self.holds_work else {}
         if changed := differences(stored, json.loads(json.dumps(dict(settings)))) if stored else []:
             raise UserError(
                 f"output {self.path} holds another evaluation: {'; '.join(changed)}. Name another output, or give "

@@ -7,15 +7,15 @@ from reference.texts import answers
 
 from qstar_pl.evaluating.records import rows_of
 from qstar_pl.evaluating.report import markdown, report_of
-from qstar_pl.evaluating.report.forming import Statistics
-from qstar_pl.evaluation.metrics import BLEU, Rouge
+from qstar_pl.evaluating.report.forming import Statistics, numbers_of
+from qstar_pl.evaluation.metrics import BLEU, AnswerMetric, Rouge, TextLength
 
 HYPOTHESES = ["the cat sat on the mat", "what is it now", "x", "a dog ran far away from here"]
 REFERENCES = [["a cat sat on the mat"], ["what is that then"], [], ["the dog ran far away from us"]]
 
 
-def lines(metrics: Sequence[BLEU | Rouge]) -> list[dict]:
-    whole = answers(HYPOTHESES, REFERENCES)
+def lines(metrics: Sequence[AnswerMetric], hypotheses: Sequence[str] = HYPOTHESES) -> list[dict]:
+    whole = answers(hypotheses, REFERENCES)
     found: list[dict] = [{"key": number, "answers": {}} for number in range(len(HYPOTHESES))]
     for metric in metrics:
         for name, one in metric.scores(whole).items():
@@ -37,6 +37,34 @@ def test_rows_that_count_nowhere_and_signatures():
     assert "signature" not in found["rouge1"]
     assert [found[key]["without"] for key in ("bleu", "rouge1")] == [1, 1]
     assert [found[key]["answers"]["rows"] for key in ("bleu", "rouge1")] == [3, 3]
+    assert [found[key]["answers"]["prompts"] for key in ("bleu", "rouge1")] == [3, 3]
     said = markdown(report)
     assert "1 rows have nothing that bleu, rouge1 could measure, and do not count there" in said
     assert "bleu: case:mixed|eff:no|tok:13a" in said
+
+
+def test_prompts_without_a_reference_change_no_interval():
+    every, some = lines([BLEU()]), lines([BLEU()])
+    del some[2]
+    numbers = [numbers_of(own, {"BLEU": BLEU()}, Statistics(resamples=100))[0].answers for own in (every, some)]
+    assert numbers[0] == numbers[1]
+
+
+def test_two_metrics_of_one_name_keep_both_their_numbers():
+    plain, stemmed = Rouge(kinds=("rouge1",), stemmer=False), Rouge(kinds=("rouge1",))
+    records = lines([plain], ["cats sit"] * 4)
+    for record, other in zip(records, lines([stemmed], ["x"] * 4), strict=True):
+        record["answers"]["Rouge-2"] = other["answers"]["Rouge"]
+    found = numbers_of(records, {"Rouge": plain, "Rouge-2": stemmed}, Statistics(resamples=100))
+    assert [one.key for one in found] == ["rouge1", "Rouge-2/rouge1"]
+    assert len(report_of(records, {"Rouge": plain, "Rouge-2": stemmed}, "", Statistics(), {}).as_json()["metrics"]) == 2
+
+
+def test_lengths_are_no_shares_and_intervals_stay_within_what_can_be():
+    one_word = numbers_of(lines([TextLength()], ["yes"] * 4), {"TextLength": TextLength()}, Statistics())
+    assert [(one.answers.value, one.answers.interval) for one in one_word] == [(1.0, None), (3.0, None)]
+    texts = ["a cat sat on the mat", "what is that", "x", "the dog ran far away from us"]
+    rouge = Rouge(kinds=("rouge1",))
+    interval = numbers_of(lines([rouge], texts), {"Rouge": rouge}, Statistics())[0].answers.interval
+    assert interval is not None
+    assert 0.5 < interval.low < interval.high == 1.0

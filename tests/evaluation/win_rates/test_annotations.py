@@ -84,3 +84,11 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     twice = read_alpaca_annotations(written(tmp_path, ROW, {**ROW, "input": "now"}, ROW))
     with pytest.raises(UserError, match=r"item 3: each prompt must be compared once .* item 1 again"):
         by_pair(twice)
+
+
+def test_a_prompt_may_have_several_answers_where_they_are_numbered(tmp_path: Path) -> None:
+    places = [{"row": 0, "answer_idx": 0}, {"row": 0, "answer_idx": 1}, {"row": 3, "answer_idx": 0}]
+    rows = read_alpaca_annotations(written(tmp_path, *({**ROW, **place} for place in places)))
+    assert [one.number for rows in by_pair(rows).values() for one in rows] == [(0, 0), (0, 1), (3, 0)]
+    with pytest.raises(UserError, match=r"item 4: each prompt must be compared once .* item 2 again"):
+        by_pair(read_alpaca_annotations(written(tmp_path, *({**ROW, **place} for place in [*places, places[1]]))))

@@ -37,3 +37,13 @@ def test_what_has_no_verdict_or_no_common_prompt_is_not_compared() -> None:
     found = model_differences([*annotated("a", [1.0, None, 0.0]), *annotated("b", [0.0, 1.0, 0.0])])
     assert found[0].paired.difference.rows == 2
     assert model_differences([*annotated("a", [1.0, None]), *annotated("b", [None, 1.0])]) == []
+
+
+def test_several_answers_to_a_prompt_are_paired_one_by_one() -> None:
+    rows = [
+        Annotation(model, "prompt", model, "old", preference, 10, 10, (0, number))
+        for model, preferences in (("a", (1.0, 0.0, 1.0)), ("b", (0.0, 0.0, 0.0)))
+        for number, preference in enumerate(preferences)
+    ]
+    difference = model_differences(rows)[0].paired.difference
+    assert (difference.value, difference.groups) == (pytest.approx(2 / 3), 1)

@@ -1,5 +1,7 @@
 """Reports of pairs of models from annotations of several."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,12 @@ def test_two_models_or_other_prompts_do_not() -> None:
         "length, difficulty",
         "length",
     ]
+
+
+def test_several_answers_to_a_prompt_are_one_prompt() -> None:
+    twice = [replace(one, number=(0, number)) for one in annotated(3) for number in range(2)]
+    for once, found in zip(pair_reports(annotated(3)), pair_reports(twice), strict=True):
+        assert (found.rates.win_rate.rows, found.rates.win_rate.groups) == (80, 40)
+        assert found.rates.win_rate.value == once.rates.win_rate.value
+        assert found.length_controlled.value == pytest.approx(once.length_controlled.value, abs=1e-3)
+        assert found.controls == "length, difficulty"

@@ -40,6 +40,9 @@ def compared(
         return None
     if answers.metric.all_rows:
         return _of_rows(answers, baseline, key, common, confidence, resamples, seed)
+    common = [(place, other) for place, other in common if answers.counted[place] and baseline.counted[other]]
+    if not common:
+        return None
     first = answers.totals[[place for place, _ in common]]
     second = baseline.totals[[place for _, place in common]]
     groups = [answers.prompts[place] for place, _ in common]

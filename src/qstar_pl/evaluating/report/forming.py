@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,7 +69,9 @@ def numbers_of(records: Sequence[Mapping[str, Any]], metrics: Mapping[str, Metri
             continue
         for key in answers.numbers:
             without, signature = answers.without(key), metric.signatures.get(key)
-            number = Number(key, label, estimate(answers, key, how), without=without, signature=signature)
+            # Two metrics of one class, or two that report the same thing, keep both their numbers.
+            name = f"{label}/{key}" if any(one.key == key for one in found) else key
+            number = Number(name, label, estimate(answers, key, how), without=without, signature=signature)
             if baseline.columns and key in baseline.numbers:
                 both = compared(answers, baseline, key, how.confidence, how.resamples, how.seed)
                 number = replace(number, baseline=estimate(baseline, key, how), compared=both)
@@ -78,12 +81,25 @@ def numbers_of(records: Sequence[Mapping[str, Any]], metrics: Mapping[str, Metri
 
 def estimate(measured: Measured, key: str, how: Statistics) -> Estimate:
     """Return a number of one side with its interval."""
+    found, bounds = _estimate(measured, key, how), measured.metric.bounds
+    if bounds is None or found.interval is None:
+        return found
+    one = found.interval
+    return replace(found, interval=replace(one, low=max(one.low, bounds[0]), high=min(one.high, bounds[1])))
+
+
+def _estimate(measured: Measured, key: str, how: Statistics) -> Estimate:
     if measured.is_of_means:
         column = measured.columns[key]
-        return mean_interval(column.values, column.groups_of_rows, confidence=how.confidence, mask=column.mask)
-    options: dict[str, Any] = {"confidence": how.confidence, "resamples": how.resamples, "seed": how.seed}
+        # What has no upper bound is no share, even if it happens to be 0 or 1 everywhere.
+        bounds = measured.metric.bounds
+        unbounded = bounds if bounds is not None and not math.isfinite(bounds[1]) else None
+        options: dict[str, Any] = {"confidence": how.confidence, "mask": column.mask, "bounds": unbounded}
+        return mean_interval(column.values, column.groups_of_rows, **options)
+    options = {"confidence": how.confidence, "resamples": how.resamples, "seed": how.seed}
     if not measured.metric.all_rows:
-        found = statistic_interval(measured.totals, measured.prompts, measured.statistic(key), **options)
+        form = measured.statistic(key)
+        found = statistic_interval(measured.totals, measured.prompts, form, mask=measured.counted, **options)
         rows = max(int(column.mask.sum()) for column in measured.columns.values())
         return replace(found, rows=rows)
 

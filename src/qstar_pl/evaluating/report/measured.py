@@ -50,6 +50,12 @@ class Measured:
         return next(iter(self.columns.values())).groups
 
     @cached_property
+    def counted(self) -> NDArray[np.bool_]:
+        """[prompts]: whether a prompt has anything that the metric could measure."""
+        rows = zip(*(column.rows for column in self.columns.values()), strict=True)
+        return np.array([any(value is not None for row in own for value in row) for own in rows], bool)
+
+    @cached_property
     def totals(self) -> Floats:
         """[prompts, width]: what each prompt adds to all sums and counts, end to end; see `statistic`."""
         parts = [_totals(column) for column in self.columns.values()]

@@ -48,18 +48,19 @@ class Stage:
         """Make the folder ready; by process 0, while no other one works. Records of other work are removed.
 
         Returns:
-            How the other work differed; empty if there was none.
+            How the other work differed; empty if none of it had been done.
 
         """
         stored = _read(self._about)
         changed = differences(stored, self.identity) if stored else []
+        done = bool(self._shards())
         if changed or not stored:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             replace_file(self._about, json_bytes(self.identity))
         for shard in self._shards():
             repair(shard, self.plan)
-        return changed
+        return changed if done else []
 
     def left(self) -> list[int]:
         """Return the chunks that are not done."""

@@ -29,6 +29,8 @@ class BLEU(AnswerMetric):
     that of the reference nearest to it in length.
     """
 
+    bounds = (0.0, 100.0)
+
     tokenize: Tokenize = "13a"
     """sacrebleu's tokenization: 13a, intl, char, zh, or none, for texts that are tokenized already."""
     lowercase: bool = False

@@ -38,6 +38,8 @@ class ProxyCalibration(AnswerMetric):
     Where all answers to a prompt have one reward there is no order to compare, and the prompt does not count.
     """
 
+    bounds = (-1.0, 1.0)
+
     samples: int = 1
     """Answers that are drawn for each prompt; of a file, all that it has count."""
     expensive: bool = False

@@ -29,6 +29,8 @@ class ChrF(AnswerMetric):
     that both have, for each n.
     """
 
+    bounds = (0.0, 100.0)
+
     char_order: int = 6
     """Longest n-gram of characters, at least 1."""
     word_order: int = 0

@@ -35,6 +35,8 @@ class _Distinct(AnswerMetric):
     n: tuple[int, ...] = (1, 2)
     """Words in an n-gram; each gives a number of its own."""
 
+    bounds = (0.0, 1.0)
+
     def __post_init__(self) -> None:
         if not self.n:
             raise UserError("n must name at least one length of n-grams, got none")

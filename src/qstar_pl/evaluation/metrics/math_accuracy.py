@@ -23,6 +23,8 @@ class MathAccuracy(AnswerMetric):
     LaTeX and units by what they mean, in bounded time.
     """
 
+    bounds = (0.0, 1.0)
+
     fields: tuple[str, ...] = FIELDS
     """Where a row's final answer stands, in its metadata or columns; else it is what a reference solution marks."""
     unmarked: bool = True

@@ -40,6 +40,9 @@ class Metric(ABC):
     """Whether it counts different things, to which a row that is drawn twice adds nothing: then resampling says nothing
     of how its numbers vary, and they get no interval."""
 
+    bounds: tuple[float, float] | None = None
+    """Between which its numbers lie by what they are; no interval of one reaches beyond. None: it does not say."""
+
     @property
     def needs(self) -> frozenset[Need]:
         """What it cannot do without."""

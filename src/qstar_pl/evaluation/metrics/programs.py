@@ -24,6 +24,8 @@ _LIMITS = Limits()
 class ExecutionAccuracy(AnswerMetric):
     """`execution_accuracy`: share of the programs that pass all of their problem's tests, run in the sandbox."""
 
+    bounds = (0.0, 1.0)
+
     workers: int | None = None
     """Programs at once, at least 1; None: one per processor that this process may use."""
     limits: Limits = _LIMITS
@@ -51,6 +53,8 @@ class PassAtK(AnswerMetric):
 
     Estimated from all programs drawn for a prompt, without bias; see `qstar_pl.evaluation.pass_at_k`.
     """
+
+    bounds = (0.0, 1.0)
 
     k: tuple[int, ...] = (1, 10)
     """Numbers of programs, each at least 1."""

@@ -58,6 +58,8 @@ def rouge(
 class Rouge(AnswerMetric):
     """`rouge1`, `rouge2`, `rougeL`, `rougeLsum`: mean F-measure in [0, 1], of the best reference each."""
 
+    bounds = (0.0, 1.0)
+
     kinds: tuple[Kind, ...] = KINDS
     """Which of them; the lines of a text are the sentences of rougeLsum."""
     stemmer: bool = True

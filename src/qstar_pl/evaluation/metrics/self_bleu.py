@@ -35,6 +35,8 @@ class SelfBLEU(AnswerMetric):
     the policy always says the same.
     """
 
+    bounds = (0.0, 100.0)
+
     samples: int = 4
     """Answers that are drawn for each prompt; of a file, all that it has count. It rises with their number."""
     n: int = 4

@@ -22,6 +22,8 @@ _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 class ExactMatch(AnswerMetric):
     """`exact_match`: share of the answers that are, as a whole and normalized as SQuAD does, one of the references."""
 
+    bounds = (0.0, 1.0)
+
     @property
     def needs(self) -> frozenset[Need]:
         """See `Metric.needs`."""
@@ -35,6 +37,8 @@ class ExactMatch(AnswerMetric):
 @dataclass(frozen=True)
 class TokenF1(AnswerMetric):
     """`token_f1`: mean F-measure in [0, 1] of the words that an answer shares with its best reference, as in SQuAD."""
+
+    bounds = (0.0, 1.0)
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ class TextLength(AnswerMetric):
     """`length_words`, `length_characters`: mean words, which spaces and line breaks part, and characters of an answer,
     without spaces at its ends; an empty answer has 0.
     """
+
+    bounds = (0.0, math.inf)
 
     def scores(self, answers: Answers) -> Mapping[str, Scores]:
         """See `AnswerMetric.scores`."""

@@ -29,6 +29,14 @@ class Annotation:
     """Of the model's answer, in characters."""
     baseline_length: int
     """Of the baseline's answer, in characters."""
+    number: tuple[int, int] = (0, 0)
+    """The prompt's row of the data and the number of its answer, where a file has them (`qstar tournament`'s): a prompt
+    may then have several answers."""
+
+    @property
+    def place(self) -> tuple[str, tuple[int, int]]:
+        """What no other comparison of the same two models has."""
+        return self.prompt, self.number
 
 
 def read_alpaca_annotations(path: Path | str) -> list[Annotation]:
@@ -63,14 +71,14 @@ def by_pair(annotations: Sequence[Annotation]) -> dict[tuple[str, str], list[Ann
         UserError: if a prompt is there twice for the same pair: the same file given twice, as a rule.
 
     """
-    pairs: dict[tuple[str, str], dict[str, Annotation]] = {}
+    pairs: dict[tuple[str, str], dict[Any, Annotation]] = {}
     for one in annotations:
         rows = pairs.setdefault((one.model, one.baseline), {})
-        if before := rows.get(one.prompt):
+        if before := rows.get(one.place):
             raise UserError(
                 f"{one.where}: each prompt must be compared once per pair of models, got that of {before.where} again"
             )
-        rows[one.prompt] = one
+        rows[one.place] = one
     return {pair: list(rows.values()) for pair, rows in pairs.items()}
 
 
@@ -86,7 +94,9 @@ def _annotation(where: str, row: Mapping[str, Any]) -> Annotation:
     prompt = text("instruction") + (f"\n{row['input']}" if row.get("input") else "")
     baseline, model = text("generator_1"), text("generator_2")
     preference = _preference(where, row["preference"])
-    return Annotation(where, prompt, model, baseline, preference, len(text("output_2")), len(text("output_1")))
+    lengths = len(text("output_2")), len(text("output_1"))
+    number = tuple(value if isinstance(value := row.get(name), int) else 0 for name in ("row", "answer_idx"))
+    return Annotation(where, prompt, model, baseline, preference, *lengths, (number[0], number[1]))
 
 
 def _preference(where: str, value: Any) -> float | None:

@@ -43,15 +43,15 @@ def model_differences(
     found = []
     pairs = by_pair(annotations).items()
     for ((one, baseline), rows), ((other, another), others) in combinations(pairs, 2):
-        sides = [{row.prompt: row.preference for row in side if row.preference is not None} for side in (rows, others)]
-        common = [prompt for prompt in sides[0] if prompt in sides[1]]
+        sides = [{row.place: row.preference for row in side if row.preference is not None} for side in (rows, others)]
+        common = [place for place in sides[0] if place in sides[1]]
         if baseline != another or not common:
             continue
-        first, second = (np.array([side[prompt] for prompt in common]) for side in sides)
-        names = one, other
+        first, second = (np.array([side[place] for place in common]) for side in sides)
+        names, prompts = (one, other), [prompt for prompt, _ in common]
         if first.mean() < second.mean():
             first, second, names = second, first, (other, one)
-        paired = paired_difference(first, second, common, confidence=confidence, resamples=resamples, seed=seed)
+        paired = paired_difference(first, second, prompts, confidence=confidence, resamples=resamples, seed=seed)
         found.append(ModelDifference(*names, baseline, paired, paired.sign_flips))
     corrected = holm({place: one.p_value for place, one in enumerate(found) if one.p_value is not None})
     return [replace(one, p_value=corrected.get(place)) for place, one in enumerate(found)]

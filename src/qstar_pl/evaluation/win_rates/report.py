@@ -82,7 +82,7 @@ def _difficulties(pairs: Mapping[tuple[str, str], Sequence[Annotation]]) -> dict
     """Return baseline → prompt → difficulty, for the prompts that all models of the baseline have answered."""
     found = {}
     for baseline in {pair[1] for pair in pairs}:
-        models = [{one.prompt: one for one in rows} for pair, rows in pairs.items() if pair[1] == baseline]
+        models = [_by_prompt(rows) for pair, rows in pairs.items() if pair[1] == baseline]
         common = [prompt for prompt in models[0] if all(prompt in rows for rows in models)]
         if len(models) < SEVERAL or len(common) < 2:
             continue
@@ -93,7 +93,21 @@ def _difficulties(pairs: Mapping[tuple[str, str], Sequence[Annotation]]) -> dict
 
 
 def _table(
-    models: Sequence[Mapping[str, Annotation]], prompts: Sequence[str], value: Callable[[Annotation], float]
+    models: Sequence[Mapping[str, Sequence[Annotation]]],
+    prompts: Sequence[str],
+    value: Callable[[Annotation], float],
 ) -> Floats:
-    """Return [models, prompts]."""
-    return np.array([[value(rows[prompt]) for prompt in prompts] for rows in models], dtype=np.float64)
+    """Return [models, prompts]; of several answers to a prompt the mean of those that have a value."""
+
+    def mean(rows: Sequence[Annotation]) -> float:
+        values = [found for one in rows if not np.isnan(found := value(one))]
+        return fmean(values) if values else np.nan
+
+    return np.array([[mean(rows[prompt]) for prompt in prompts] for rows in models], dtype=np.float64)
+
+
+def _by_prompt(rows: Sequence[Annotation]) -> dict[str, list[Annotation]]:
+    found: dict[str, list[Annotation]] = {}
+    for one in rows:
+        found.setdefault(one.prompt, []).append(one)
+    return found

@@ -141,7 +141,8 @@ class Asker:
             except RequestError as failure:
                 self.ledger.failed(failure.reason)
                 self._reached = self._reached or failure.reason != CONNECTION
-                if not self._reached and repetition == UNREACHED:  # a wrong address is not worth long waits
+                most = min(UNREACHED, self.limits.max_retries)
+                if not self._reached and repetition == most:  # a wrong address is not worth long waits
                     raise RequestError(failure.reason, kind="endpoint", detail=failure.detail) from None
                 if failure.kind != "passing" or repetition == self.limits.max_retries:
                     raise
