@@ -19,9 +19,14 @@ Row = list[float | list[float] | None]
 
 
 def labels_of(metrics: Sequence[Kind]) -> dict[str, Kind]:
-    """Return the metrics by their classes' names; a second one of a class is called `Name-2`."""
+    """Return the metrics by their classes' names; a second one of a class is called `Name-2`.
+
+    One that is named twice with the same options is measured once.
+    """
     found: dict[str, Kind] = {}
     for metric in metrics:
+        if metric in found.values():
+            continue
         name = type(metric).__name__
         count = sum(type(one).__name__ == name for one in found.values())
         found[f"{name}-{count + 1}" if count else name] = metric

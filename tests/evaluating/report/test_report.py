@@ -8,7 +8,8 @@ from reference.texts import answers
 from qstar_pl.evaluating.records import rows_of
 from qstar_pl.evaluating.report import markdown, report_of
 from qstar_pl.evaluating.report.forming import Statistics, numbers_of
-from qstar_pl.evaluation.metrics import BLEU, AnswerMetric, Rouge, TextLength
+from qstar_pl.evaluation.judges import GoldJudge
+from qstar_pl.evaluation.metrics import BLEU, AnswerMetric, Rouge, TextLength, WinRate
 
 HYPOTHESES = ["the cat sat on the mat", "what is it now", "x", "a dog ran far away from here"]
 REFERENCES = [["a cat sat on the mat"], ["what is that then"], [], ["the dog ran far away from us"]]
@@ -68,3 +69,19 @@ def test_lengths_are_no_shares_and_intervals_stay_within_what_can_be():
     interval = numbers_of(lines([rouge], texts), {"Rouge": rouge}, Statistics())[0].answers.interval
     assert interval is not None
     assert 0.5 < interval.low < interval.high == 1.0
+
+
+def test_holms_correction_counts_a_metric_called_win_rate_beside_the_judge():
+    """12 prompts, on all of which the metric's answers beat the baseline's, and the judge prefers them to it."""
+    found = []
+    for number in range(12):
+        sides = {"answers": 1.0 - number / 100, "baseline": 0.0}
+        of_metric = {side: {"WinRate": {"win_rate": {"per": "answer", "scores": [one]}}} for side, one in sides.items()}
+        found.append({"key": number, "verdicts": [{"preference": 1.0, "lengths": [1, 1]}], **of_metric})
+    report = report_of(found, {"WinRate": WinRate(GoldJudge())}, "GoldJudge()", Statistics(resamples=5000), {})
+    alone = 2 / 2**12
+    number, win_rate = report.numbers[0], report.win_rate
+    assert number.compared is not None
+    assert win_rate is not None
+    assert [number.compared.p_value, win_rate.p_value] == [alone, alone]
+    assert [number.p_holm, win_rate.p_holm] == [2 * alone, 2 * alone]

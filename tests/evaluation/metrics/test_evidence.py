@@ -12,6 +12,8 @@ def test_rows_of_a_prompt_are_those_side_by_side() -> None:
     one = answers([("p", ["a", "b", "c"]), ("q", ["d"]), ("r", ["e", "f"])])
     assert (len(one), one.samples, one.has_tokens) == (6, 1, False)
     assert one.of_prompts == [slice(0, 3), slice(3, 4), slice(4, 6)]
+    twice = [example("p"), example("p"), example("p")]
+    assert Answers(None, ["a", "b", "c"], examples=twice, sizes=[1, 2]).of_prompts == [slice(0, 1), slice(1, 3)]
     assert Answers(None, [], examples=[]).of_prompts == []
     assert Answers(None, [], examples=[]).samples == 0
 

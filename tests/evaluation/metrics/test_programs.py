@@ -11,6 +11,7 @@ from qstar_pl.data.adapters.humaneval import HumanEval
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.metrics import Answers, Drawing, ExecutionAccuracy, PassAtK
 from qstar_pl.evaluation.metrics.needs import Facts
+from qstar_pl.rewards import ExecutionReward
 from qstar_pl.types import Example, Turn
 
 WRONG = "    return None\n"
@@ -77,3 +78,17 @@ def test_what_is_missing_is_said_at_the_start(problems):
 def test_a_prompt_with_fewer_programs_than_k_is_left_out(problems):
     whole = drawn(problems[:2], [(True, False), (True,)])
     assert rows_of(PassAtK(k=(1, 2)), whole) == {"pass@1": [0.5, 1.0], "pass@2": [1.0, None]}
+
+
+def test_metrics_that_read_the_same_answers_run_each_program_once(problems, monkeypatch):
+    whole, run = drawn(problems[:2], [(True, False), (True,)]), []
+    real = ExecutionReward.verdicts
+
+    def counted(self, examples, completions):
+        run.extend(completions)
+        return real(self, examples, completions)
+
+    monkeypatch.setattr(ExecutionReward, "verdicts", counted)
+    assert rows_of(ExecutionAccuracy(), whole) == {"execution_accuracy": [1.0, 0.0, 1.0]}
+    assert rows_of(PassAtK(k=(1,)), whole) == {"pass@1": [0.5, 1.0]}
+    assert len(run) == 3

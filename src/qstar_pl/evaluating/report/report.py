@@ -13,7 +13,8 @@ from qstar_pl.evaluation.statistics import Estimate
 
 FORMAT = 1
 """Of results.json; raised when a field changes its meaning."""
-WIN_RATE = "win_rate"
+WIN_RATE = "the judge's win rate"
+"""Among the p-values of metrics, of which one may be called `win_rate`."""
 
 
 @dataclass(frozen=True)

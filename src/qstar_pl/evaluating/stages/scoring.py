@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,6 @@ from qstar_pl.evaluation.metrics import Answers, ComparisonMetric, Demonstration
 from qstar_pl.evaluation.metrics.measurements import row_scores
 from qstar_pl.evaluation.metrics.needs import Need
 from qstar_pl.evaluation.text_rewards import TextRewards
-from qstar_pl.generation.prompts import own_key
 from qstar_pl.models.freeze import freeze
 
 CHUNK = 32
@@ -65,13 +64,12 @@ class Scoring:
         """
         found: list[dict[str, Any]] = [{} for _ in items]
         texts = [getattr(item, side) for item in items]
-        # A prompt that the data have twice is two prompts here: each has answers of its own.
-        examples = [replace(item.example, key=own_key(item.example.key, number)) for number, item in enumerate(items)]
-        flat = [(one, text) for one, own in zip(examples, texts, strict=True) for text in own]
+        flat = [(item.example, text) for item, own in zip(items, texts, strict=True) for text in own]
         answers = Answers(
             None,
             [text for _, text in flat],
             examples=[example for example, _ in flat],
+            sizes=list(map(len, texts)),  # a prompt that the data have twice is two here, with answers of their own
             rewards=lambda: {name: torch.tensor(one.scores(flat)) for name, one in self.rewards.items()},
         )
         of_model = _OfModel(self.models.get(side), items, answers)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from qstar_pl.evaluation.metrics.references import final_answers, references
 from qstar_pl.models import LanguageModel
 from qstar_pl.types import DemonstrationBatch, Example, PreferenceBatch, PromptBatch, Rollout
 
+Found = TypeVar("Found")
 Redraw = Callable[[LanguageModel | None, PromptBatch | None], list[str]]
 """See `Answers.redrawn`."""
 
@@ -30,6 +32,7 @@ class Answers:
         texts: Sequence[str],
         *,
         examples: Sequence[Example] | None = None,
+        sizes: Sequence[int] | None = None,
         rewards: Callable[[], Mapping[str, Tensor]] | None = None,
         divergences: Callable[[], Tensor] | None = None,
         redraw: Redraw | None = None,
@@ -39,8 +42,9 @@ class Answers:
         Args:
             rollout: the answers, with the log-probabilities of their tokens; None: they are texts alone.
             texts: [rows], decoded, without special tokens.
-            examples: [rows], the prompt of each, where there is no rollout to say it; rows with one key, side by side,
-                answer one prompt.
+            examples: [rows], the prompt of each, where there is no rollout to say it.
+            sizes: [prompts], how many of these rows answer each prompt; None: rows with one key, side by side, answer
+                one.
             rewards: computes `self.rewards`; None: there are none.
             divergences: computes `self.divergences`; None: that needs the models which drew the answers.
             redraw: does what `self.redrawn` says; None: the answers were not drawn here.
@@ -57,9 +61,11 @@ class Answers:
             raise ValueError(f"texts must be as many as examples, got {len(texts)} and {len(self.examples)}")
         self._rollout = rollout
         self.texts = list(texts)
+        self._sizes = sizes
         self._rewards = rewards
         self._divergences = divergences
         self._redraw = redraw
+        self._found: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -84,6 +90,8 @@ class Answers:
     @cached_property
     def of_prompts(self) -> list[slice]:
         """The rows of each prompt [prompts]."""
+        if self._sizes is not None:
+            return [slice(start, end) for start, end in pairwise(accumulate(self._sizes, initial=0))]
         if self._rollout is not None:
             index = self._rollout.prompt_index.tolist()
         else:
@@ -125,6 +133,13 @@ class Answers:
         if self._divergences is None:
             raise UserError("the divergence from π_init must be of answers drawn here, got texts of a file")
         return self._divergences()
+
+    def once(self, key: Hashable, find: Callable[[], Found]) -> Found:
+        """Return what `find` finds of these answers; of metrics that ask under one key, only the first looks."""
+        if key not in self._found:
+            self._found[key] = find()
+        found: Found = self._found[key]
+        return found
 
     def redrawn(self, other: LanguageModel | None = None, prompts: PromptBatch | None = None) -> list[str]:
         """Return what another model answers [rows], drawn with the same seed and settings.

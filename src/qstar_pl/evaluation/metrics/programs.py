@@ -104,7 +104,14 @@ class PassAtK(AnswerMetric):
 
 
 def passes(answers: Answers, workers: int | None, limits: Limits) -> list[float | None]:
-    """Return 1 for each program [rows] that passes its tests, else 0; None where no test can be run."""
+    """Return 1 for each program [rows] that passes its tests, else 0; None where no test can be run.
+
+    Metrics that read the same answers within the same limits share one run of each program.
+    """
+    return answers.once((passes, limits), lambda: _run(answers, workers, limits))
+
+
+def _run(answers: Answers, workers: int | None, limits: Limits) -> list[float | None]:
     runner = _runner(workers, limits)
     judged = [row for row, example in enumerate(answers.examples) if runner.unknown(example) is None]
     found: list[float | None] = [None] * len(answers)
