@@ -9,6 +9,7 @@ from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
 
 from qstar_pl.errors import UserError
+from qstar_pl.evaluation.statistics import significance
 from qstar_pl.evaluation.statistics.significance import holm, paired_t_test, sign_flip_test, swap_test
 
 Floats = NDArray[np.float64]
@@ -91,3 +92,14 @@ def test_sign_flips_of_skewed_rewards_find_chance_as_rarely_as_promised() -> Non
         pair = generator.exponential(size=(2, 9))
         p_values.append(sign_flip_test(pair[0] - pair[1]))
     assert 0.025 <= np.mean(np.array(p_values) < 0.05) <= 0.075  # three standard errors of 500 experiments
+
+
+def test_many_prompts_are_swapped_a_part_of_the_resamples_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = np.random.default_rng(4).normal(size=(2, 60, 2))
+
+    def ratio(totals: Floats) -> float:
+        return float(totals[0] / (abs(totals[1]) + 1))
+
+    at_once = swap_test(first, second, ratio)
+    monkeypatch.setattr(significance, "_CELLS", 60 * 7)
+    assert swap_test(first, second, ratio) == at_once

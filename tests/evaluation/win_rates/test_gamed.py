@@ -25,9 +25,12 @@ def test_columns_are_read_and_the_first_difficulty_of_a_prompt_counts(tmp_path: 
     [
         (HEAD, "gamed must have at least one row, got none in"),
         (HEAD + "verbose,0,high,1,1,False\n", "preference must be a number, got 'high'"),
+        (HEAD + "verbose,0,0.5,nan,1,False\n", "std_delta_len must be a number, got"),
+        (HEAD + "verbose,-1,0.5,1,1,False\n", "index must be a whole number from 0 to 999999, got -1.0"),
+        (HEAD + "verbose,1e12,0.5,1,1,False\n", "index must be a whole number from 0 to 999999, got 1000000000000.0"),
         ("index,preference,std_delta_len\n0,1,1\n", "instruction_difficulty must be a number, got 'no such column'"),
     ],
-    ids=["empty", "word", "column"],
+    ids=["empty", "word", "nan", "below", "beyond", "column"],
 )
 def test_mistakes(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "df_gamed.csv"

@@ -97,7 +97,9 @@ def swap_test(
     gain = second - first
     one, other = first.sum(axis=0), second.sum(axis=0)
     observed = abs(statistic(one) - statistic(other))
-    swapped = generator.integers(0, 2, size=(resamples, len(first))).astype(np.float64) @ gain
+    batch = max(1, _CELLS // len(first))  # a table of all swaps of all prompts could fill the memory
+    sizes = [min(batch, resamples - start) for start in range(0, resamples, batch)]
+    swapped = (move for size in sizes for move in generator.integers(0, 2, size=(size, len(first))) @ gain)
     with np.errstate(all="ignore"):
         differences = np.array([abs(statistic(one + move) - statistic(other - move)) for move in swapped])
     if not (np.isfinite(differences).all() and np.isfinite(observed)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.win_rates.length_control import GamedBaseline
+
+MOST_PROMPTS = 1_000_000
 
 
 def read_gamed_baseline(path: Path | str) -> GamedBaseline:
@@ -33,6 +36,9 @@ def read_gamed_baseline(path: Path | str) -> GamedBaseline:
     if not rows:
         raise UserError(f"gamed must have at least one row, got none in {path}")
     table = np.array(rows, dtype=np.float64)
+    wrong = (table[:, 0] % 1 != 0) | (table[:, 0] < 0) | (table[:, 0] >= MOST_PROMPTS)
+    if wrong.any():
+        raise UserError(f"{path}: index must be a whole number from 0 to {MOST_PROMPTS - 1}, got {table[wrong][0, 0]}")
     numbers = table[:, 0].astype(np.intp)
     by_prompt = np.full(int(numbers.max()) + 1, np.nan)
     by_prompt[numbers[::-1]] = table[::-1, 3]  # the first of a number counts
@@ -41,9 +47,12 @@ def read_gamed_baseline(path: Path | str) -> GamedBaseline:
 
 def _number(where: str, row: Mapping[str, Any], name: str) -> float:
     try:
-        return float(row[name])
+        number = float(row[name])
     except (KeyError, TypeError, ValueError):
-        raise UserError(f"{where}: {name} must be a number, got {row.get(name, 'no such column')!r:.80}") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{where}: {name} must be a number, got {row.get(name, 'no such column')!r:.80}")
+    return number
 
 
 _COLUMNS = ("index", "preference", "std_delta_len", "instruction_difficulty")

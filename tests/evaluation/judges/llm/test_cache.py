@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,21 @@ def test_a_place_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cache must name a folder that can be used, got .*/file: File exists"):
         Cache(tmp_path / "file")
+
+
+def test_behind_a_line_that_a_full_disk_cut_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, write = Cache(tmp_path), os.write
+
+    def full(file: int, line: bytes) -> int:
+        if len(line) < 20:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, line[:-10])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        one.keep("a", WON, {})
+    monkeypatch.undo()
+    one.keep("b", WON, {})
+    one.close()
+    found = Cache(tmp_path)
+    assert (found.find("a"), found.find("b"), found.torn) == (None, WON, 1)

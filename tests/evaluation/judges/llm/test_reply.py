@@ -58,6 +58,16 @@ def test_log_probabilities_in_another_form_are_none(logprobs: object) -> None:
     assert reply_of(json.dumps({"choices": [choice]})).tokens == ()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"logprob": 800.0}, {"logprob": float("inf")}, {"logprob": float("nan")}, {"logprob": -1.0, "bytes": 10**15}],
+    ids=["above 0", "infinite", "nan", "bytes"],
+)
+def test_log_probabilities_that_can_be_none_are_none(given: dict) -> None:
+    choice = {"message": {"content": "a"}, "logprobs": {"content": [{"token": "a", **given}]}}
+    assert reply_of(json.dumps({"choices": [choice]})).tokens == ()
+
+
 def test_an_error_with_http_200_is_told() -> None:
     with pytest.raises(RequestError, match=r"malformed body: .*overloaded"):
         reply_of('{"error": {"message": "overloaded"}}')

@@ -165,6 +165,8 @@ class Asker:
         reserved = self.ledger.reserve(question.most)
         usage, replied = None, False
         try:
+            if self.stop.is_set():  # while it waited for what others cost
+                raise StoppedError
             reply = self.endpoint.ask(question.body)
             usage, replied, self._reached = reply.usage, True, True
             return reply

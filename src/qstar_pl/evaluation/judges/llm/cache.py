@@ -117,9 +117,13 @@ class Cache:
             if self._own is None:
                 self._own = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
             # One call, not buffered: a kill comes before it or after it.
-            written = os.write(self._own, line)
-            while written < len(line):
-                written += os.write(self._own, line[written:])
+            try:
+                written = os.write(self._own, line)
+                while written < len(line):
+                    written += os.write(self._own, line[written:])
+            except OSError:  # what is kept next must not stand behind half a line
+                self._begin_another()
+                raise
             self._found[key] = judgment
             if time.monotonic() - self._flushed > FLUSH_S:
                 os.fsync(self._own)
@@ -136,9 +140,14 @@ class Cache:
         with self._lock:
             if self._own is not None:
                 os.fsync(self._own)
-                os.close(self._own)
-                self._own = None
-                self._path = self._path.with_stem(f"{self._path.stem}-{uuid.uuid4().hex[:6]}")
+                self._begin_another()
+
+    def _begin_another(self) -> None:
+        """Leave this process's file as it is; a later `keep` begins another."""
+        assert self._own is not None
+        os.close(self._own)
+        self._own = None
+        self._path = self._path.with_stem(f"{self._path.stem}-{uuid.uuid4().hex[:6]}")
 
     def _look(self) -> None:
         """Read what has been added since."""

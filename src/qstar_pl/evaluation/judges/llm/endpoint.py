@@ -7,7 +7,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ NO_KEY = "none"
 SHORTEST_KEY = 8
 """A shorter one is no secret, but a word such as EMPTY, which replies may hold."""
 LONGEST_DETAIL = 200
+LONGEST_BODY = 2**24
+"""Bytes of a reply; log-probabilities of 10,000 tokens with 20 alternatives each are fewer."""
 _ALWAYS = {
     401: "the key is refused",
     402: "it wants to be paid",
@@ -109,9 +111,9 @@ class Endpoint:
         known = {"model": body["model"], "messages": body["messages"]}
         rest = {name: value for name, value in body.items() if name not in known}
         try:
-            raw = self._client.chat.completions.with_raw_response.create(**known, extra_body=rest)
-            text = raw.text
-        except openai.APITimeoutError:
+            with self._client.chat.completions.with_streaming_response.create(**known, extra_body=rest) as response:
+                text = self._whole(response.iter_bytes())
+        except (openai.APITimeoutError, TimeoutError):
             raise RequestError("time-out", detail=f"no reply in {self.timeout_s:g} s") from None
         except openai.APIConnectionError as error:
             raise RequestError(CONNECTION, detail=self._line(str(error.__cause__ or error))) from None
@@ -126,6 +128,30 @@ class Endpoint:
             raise
         # A server may send back what it was sent.
         return replace(reply, text=self._without_key(reply.text))
+
+    def _whole(self, pieces: Iterable[bytes]) -> str:
+        """Return a body that arrives in pieces.
+
+        Raises:
+            TimeoutError: if it is not there after `timeout_s`; the client's own time-out is of each piece.
+            RequestError: if it is cut, or longer than `LONGEST_BODY`.
+
+        """
+        body, until_s = bytearray(), time.monotonic() + self.timeout_s
+        try:
+            for piece in pieces:
+                body += piece
+                if len(body) > LONGEST_BODY:
+                    raise RequestError("malformed body", detail=f"longer than {LONGEST_BODY:,} bytes")
+                if time.monotonic() > until_s:
+                    raise TimeoutError
+        except (RequestError, TimeoutError):
+            raise
+        except Exception as error:  # of whichever HTTP library the client is built on
+            if time.monotonic() > until_s:
+                raise TimeoutError from None
+            raise RequestError(CONNECTION, detail=self._line(str(error))) from None
+        return body.decode("utf-8", "replace")
 
     def close(self) -> None:
         """End the connections."""

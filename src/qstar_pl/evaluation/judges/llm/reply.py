@@ -36,6 +36,10 @@ CONNECTION = "connection error"
 """Reason of a failure to get to the endpoint, or of a connection that ended early."""
 
 
+ROUNDING = 1e-3
+"""Nats by which the log-probability of a sure token may lie above 0 in a server's arithmetic."""
+
+
 class RequestError(Exception):
     """A request that has brought no reply."""
 
@@ -123,10 +127,15 @@ def _tokens(choice: Mapping[str, Any]) -> tuple[TokenOdds, ...]:
 
 
 def _alternatives(token: Mapping[str, Any]) -> dict[bytes, float]:
-    return {_bytes(one): float(one["logprob"]) for one in [*(token.get("top_logprobs") or []), token]}
+    found = {_bytes(one): float(one["logprob"]) for one in [*(token.get("top_logprobs") or []), token]}
+    if not all(logprob <= ROUNDING for logprob in found.values()):  # written so, it refuses NaN too
+        raise ValueError("a log-probability above 0")
+    return found
 
 
 def _bytes(token: Mapping[str, Any]) -> bytes:
     """Return a token's bytes: one of several that make up a character has no text of its own."""
     given = token.get("bytes")
+    if not isinstance(given, list | None):  # of a number, `bytes` would make as many zeros
+        raise TypeError("bytes that are no list")
     return str(token["token"]).encode() if given is None else bytes(given)
