@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from small_evaluation import Characters, MedianCharacters, contents, run_small
 
 from qstar_pl.errors import UserError
 from qstar_pl.evaluating import DataAnswers, run
+from qstar_pl.evaluating.stages import judging
 from qstar_pl.evaluation.judges import GoldJudge, LengthJudge
 from qstar_pl.evaluation.win_rates import length_controlled
 from qstar_pl.generation.shard import Shard
@@ -185,3 +187,26 @@ def test_the_folder_is_locked_while_it_is_written(isolated, monkeypatch):
     monkeypatch.setattr(run, "report_of", meanwhile)
     run_small(end_idx=6)
     assert (seen, Path("out/.lock").exists()) == ([True], False)
+
+
+@dataclass(frozen=True)
+class Kept(LengthJudge):
+    keeps_verdicts = True
+
+
+@pytest.mark.parametrize(("judge", "together"), [(LengthJudge(), 4), (Kept(), 10)], ids=["lost", "kept"])
+def test_a_judge_that_keeps_its_verdicts_is_given_many_comparisons_at_a_time(judge, together, isolated, monkeypatch):
+    monkeypatch.setattr(judging, "CHUNK", 4)
+    asked = []
+    compare = LengthJudge.compare
+    monkeypatch.setattr(
+        LengthJudge, "compare", lambda self, given, *_: asked.append(len(given)) or compare(self, given)
+    )
+    run_small(answers="rejected", baseline="chosen", metrics=[Characters()], end_idx=10, judge=judge)
+    assert max(asked) == together
+    assert sum(asked) == 10
+
+
+def test_what_does_not_fit_into_a_model_is_said_of_its_option(isolated):
+    with pytest.raises(UserError, match=r"must fit into the \d+ .* of baseline together, got"):
+        run_small(answers="chosen", end_idx=2, max_new_tokens=100_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from qstar_pl.errors import UserError
@@ -70,6 +71,7 @@ def answered(
         return source.answers(Answering(prompts, argument, generate))
     except UserError as error:
         # What `qstar generate` calls the policy has another name here.
-        if not str(error).startswith("policy: "):
+        message = re.sub(r"^policy(?=: )|(?<= of )model_theta(?= together)", argument, str(error))
+        if message == str(error):
             raise
-        raise UserError(f"{argument}{str(error).removeprefix('policy')}") from error
+        raise UserError(message) from error

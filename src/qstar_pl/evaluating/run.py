@@ -225,7 +225,7 @@ class Evaluation:
         try:
             # The judge sees to several requests at a time itself, so one process asks.
             alone = Ranks(ranks.device)
-            return self._stage("verdicts", self.verdicts_of, judging.CHUNK, lambda: work, alone, progress)
+            return self._stage("verdicts", self.verdicts_of, judging.chunk_of(judge), lambda: work, alone, progress)
         finally:
             self._judge_report = dict(judge.report())
             judge.close()

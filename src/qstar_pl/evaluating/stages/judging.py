@@ -9,7 +9,14 @@ from qstar_pl.evaluating.items import Item
 from qstar_pl.evaluation.judges import Comparison, Judge, ask
 
 CHUNK = 64
-"""Prompts judged together; verdicts of a judge that keeps them on disk are not asked for twice even within one."""
+"""Prompts judged together, and lost together by a kill."""
+MANY = 4096
+"""The same for a judge that keeps its verdicts itself: its workers seldom wait for each other."""
+
+
+def chunk_of(judge: Judge) -> int:
+    """Return how many prompts are judged together."""
+    return MANY if judge.keeps_verdicts else CHUNK
 
 
 def judge_items(judge: Judge, items: Sequence[Item], progress: Callable[[int], None] | None = None) -> list[Any]:

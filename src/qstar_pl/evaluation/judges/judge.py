@@ -31,6 +31,10 @@ class Judge(ABC):
     """Whether verdicts cost money or much time: then no validation within `fit` asks for them, unless it is told to. A
     judge that makes it a field hides it from `description` by `field(default=…, repr=False)`."""
 
+    keeps_verdicts: bool = False
+    """Whether each verdict is on the disk as soon as it is there: a kill then loses none, however many comparisons it
+    was given, and it is given many."""
+
     def check(self) -> None:  # noqa: B027 (most need none)
         """Check what can be known before anything is loaded or generated, such as files, addresses and keys.
 

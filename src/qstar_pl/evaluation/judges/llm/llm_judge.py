@@ -81,6 +81,7 @@ class LLMJudge(Judge):
     budget: Budget = field(default=Budget(), repr=False)
     """What a run may cost, and the prices."""
     expensive: bool = field(default=True, repr=False)
+    keeps_verdicts = True
 
     def __post_init__(self) -> None:
         if not self.model.strip():
