@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -33,9 +33,12 @@ class LaggedReference(Callback):
         decay: share of the old reference that stays, in [0, 1).
 
     Raises:
-        UserError: if an argument is out of range, or the method has no reference.
+        UserError: if an argument is out of range, or the method has no reference, or one without weights of its own.
 
     """
+
+    moves_reference: ClassVar[bool] = True
+    """To a method: π_init needs weights of its own."""
 
     def __init__(self, every_n_steps: int = 100, decay: float = 0.0) -> None:
         at_least(1, every_n_steps=every_n_steps)
@@ -93,4 +96,6 @@ def _models(pl_module: LightningModule) -> tuple[nn.Module, nn.Module]:
     policy, reference = (getattr(pl_module, name, None) for name in ("policy", "reference"))
     if not isinstance(policy, nn.Module) or not isinstance(reference, nn.Module):
         raise UserError(f"callbacks must fit the method: {type(pl_module).__name__} has no reference that could follow")
+    if next(reference.parameters(), None) is None:
+        raise UserError("reference must be OwnCopy for LaggedReference, which moves its weights, got AdapterOff")
     return policy, reference

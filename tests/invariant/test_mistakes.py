@@ -69,6 +69,7 @@ FIT = [
     ("fit --optimizer=Adamm", "unknown option --optimizer; did you mean --model.optimizer?"),
     ("fit --lr_scheduler=Foo", "unknown option --lr_scheduler; did you mean --model.lr_scheduler?"),
     ("fit --name=''", "name must not be empty"),
+    ("fit --model.reference=AdapterOff", "policy must be LoRA for reference AdapterOff, got Pretrained"),
     ("fit --name", "--name must be followed by a value, got nothing"),
     ("fit QStar", "unexpected word QStar"),
     ("fit validate", "unexpected word validate"),

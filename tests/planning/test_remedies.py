@@ -76,6 +76,10 @@ def test_more_gpus_shards_checkpoints_and_adapters(plan: Plan) -> None:
     assert adapted is not None
     assert adapted.plan.phases["always"]["optimizer state"] < tight.phases["always"]["optimizer state"] / 10
     assert Adapters().of(adapted.plan) is None
+    beside = replace(tight.models, frozen={**tight.models.frozen, "reference": tight.models.policy})
+    shared = Adapters().of(replace(tight, models=beside))
+    assert shared is not None
+    assert "reference" not in shared.plan.phases["always"]  # π_init is then the policy without its adapters
 
 
 def test_streaming_does_not_undo_the_options_of_the_strategy(plan: Plan) -> None:

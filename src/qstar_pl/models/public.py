@@ -8,6 +8,9 @@ from qstar_pl.models.lora import LoRA as LoRA
 from qstar_pl.models.next_token import DecodeSession as DecodeSession
 from qstar_pl.models.next_token import NextToken as NextToken
 from qstar_pl.models.pretrained import Pretrained as Pretrained
+from qstar_pl.models.reference import AdapterOff as AdapterOff
+from qstar_pl.models.reference import OwnCopy as OwnCopy
+from qstar_pl.models.reference import Reference as Reference
 from qstar_pl.models.reward_model import RewardModel as RewardModel
 from qstar_pl.models.source import ModelSource as ModelSource
 from qstar_pl.models.value_head import ValueHead as ValueHead

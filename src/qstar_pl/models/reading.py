@@ -9,6 +9,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from qstar_pl.models.adapters_off import AdaptersOff
 from qstar_pl.models.inputs import fill_masked, pack, position_ids
 
 CACHES = ("past_key_values", "cache_params", "state")
@@ -82,6 +83,6 @@ class Reader:
 
 
 def _inside(model: nn.Module) -> nn.Module:
-    """Return the model that a wrapper around it calls: torch.compile's takes any arguments, and names none."""
-    inner = getattr(model, "_orig_mod", None)
+    """Return the model that a wrapper around it calls: torch.compile's and ours take any arguments, and name none."""
+    inner = model.adapted if isinstance(model, AdaptersOff) else getattr(model, "_orig_mod", None)
     return _inside(inner) if isinstance(inner, nn.Module) else model

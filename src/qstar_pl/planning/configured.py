@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from qstar_pl.distributed import FSDP2Strategy, Sharding
 from qstar_pl.methods import RewardModeling, RLHFModule
 from qstar_pl.methods.bases.rollout_module import RolloutModule
+from qstar_pl.models.adapters_off import AdaptersOff
 from qstar_pl.models.configure import DTYPES
 from qstar_pl.models.placement import Placement, placing
 from qstar_pl.planning.cluster import Cluster
@@ -59,7 +60,7 @@ def models_of(module: RLHFModule) -> Models:
     if isinstance(module, RolloutModule) and "target" in frozen:
         decoding = ("target",)
     policy: Any = module.policy
-    return Models(policy, frozen, decoding)
+    return Models(policy, frozen, decoding, isinstance(getattr(module, "reference", None), AdaptersOff))
 
 
 def state_bytes(module: RLHFModule) -> float:

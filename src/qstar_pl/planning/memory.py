@@ -34,6 +34,8 @@ class Models:
     """Models that do not learn: reference, target, reward."""
     decoding: tuple[str, ...]
     """Names of the frozen models that run token by token while answers are drawn."""
+    policy_scores: bool = False
+    """Whether π_init is the policy without its adapters, which takes time and no memory (`AdapterOff`)."""
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,11 @@ class Adapters(Remedy):
         size = self.rank * sum(sum(matrix.shape) for matrix in matrices)
         adapted.register_parameter("adapters", nn.Parameter(torch.empty(size, device="meta")))
         words = ("--model.policy=LoRA", f"--model.policy.rank={self.rank}", "--model.policy.base=(the present policy)")
-        return Changed(words, replace(plan, models=replace(plan.models, policy=adapted)))
+        # π_init is then the policy without them.
+        frozen = {name: model for name, model in plan.models.frozen.items() if name != "reference"}
+        shares = len(frozen) < len(plan.models.frozen)
+        models = replace(plan.models, policy=adapted, frozen=frozen, policy_scores=shares)
+        return Changed(words, replace(plan, models=models))
 
 
 def remedies(plan: Plan, smaller: Remedy, streamed: Remedy = Streamed()) -> Sequence[Changed]:

@@ -58,9 +58,11 @@ def plan_speed(models: Models, run: Run, work: Workload, cluster: Cluster, accum
         prefill = computed * work.prompt
         phases["sampling"] = prefill + work.answer * max((weights + caches) / rate, computed)
         scored = sum(one.parameters for name, one in frozen.items() if name not in models.decoding)
+        scored += policy.parameters * models.policy_scores
         phases["scoring"] = 2.0 * work.drawn * work.length * scored / flops
-    elif "reference" in frozen:
-        phases["scoring"] = 2.0 * work.learned * work.length * frozen["reference"].parameters / flops
+    elif models.policy_scores or "reference" in frozen:
+        reference = policy if models.policy_scores else frozen["reference"]
+        phases["scoring"] = 2.0 * work.learned * work.length * reference.parameters / flops
     trained = work.passes * work.learned * work.length
     # 2 operations per parameter and token forwards, 4 backwards, and 2 if the forward pass is run again.
     phases["training"] = (8.0 if run.runs_blocks_again else 6.0) * policy.parameters * trained / flops
@@ -82,6 +84,7 @@ def _exchange(models: Models, run: Run, work: Workload, size: int) -> float:
     gathers = 2.0 if run.sharding.reshard_after_forward else 1.0
     trained = (gathers * size * policy.parameters * part + gradients) * work.passes
     frozen = sum(footprint(model).parameters for model in models.frozen.values())
+    frozen += policy.parameters * models.policy_scores
     scored = size * frozen * part
     decoding = policy.parameters + sum(footprint(models.frozen[name]).parameters for name in models.decoding)
     drawn = size * decoding * part * (1 if run.gathered else work.answer) if work.drawn else 0.0

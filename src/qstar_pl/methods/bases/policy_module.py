@@ -30,8 +30,8 @@ from qstar_pl.methods.bases.redrawing import Redrawing
 from qstar_pl.methods.bases.rlhf_module import RLHFModule
 from qstar_pl.models import Capabilities, LanguageModel, Pretrained
 from qstar_pl.models.endings import add_ends
-from qstar_pl.models.freeze import freeze
 from qstar_pl.models.logprobs import completion_logprobs, demonstration_logprobs
+from qstar_pl.models.reference import Reference, usual_reference
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import completion_texts
 from qstar_pl.qstar.preferences import AnswerLogprobs, PairLogprobs
@@ -61,6 +61,7 @@ class PolicyModule(RLHFModule):
     def __init__(
         self,
         policy: ModelSource = Pretrained("tiny/policy"),
+        reference: Reference | None = None,
         reward: Reward | None = RewardModelReward(),
         gold: Reward | None = GoldReward(),
         evaluation_sampler: Sampler = PolicySampler(),
@@ -75,6 +76,9 @@ class PolicyModule(RLHFModule):
 
         Args:
             policy: where π_θ starts; the frozen reference π_init is the same model.
+            reference: where π_init has its weights: OwnCopy, a second copy; AdapterOff, those of a LoRA policy without
+                its adapters. null: AdapterOff where the policy is LoRA with earlier=merge and no LaggedReference moves
+                π_init, else OwnCopy. The numbers are the same.
             reward: the learned ("proxy") reward. RL methods maximize it; others only report it, and need none. By
                 default the tiny world's in the tiny world, elsewhere the one that the data's adapter suggests; without
                 one, methods that need a reward ask for it.
@@ -100,7 +104,10 @@ class PolicyModule(RLHFModule):
             torch_compile=torch_compile,
         )
         self.check_evaluation_sampler(evaluation_sampler)
+        if reference is not None:
+            reference.check(policy)
         self.policy_source = policy
+        self.reference_source = reference
         self.reward = reward
         self.gold = gold
         self.evaluation_sampler = evaluation_sampler
@@ -151,7 +158,7 @@ class PolicyModule(RLHFModule):
         """Load π_θ, π_init and the rewards."""
         self.settle_judges()
         self.policy = self.policy_source.load()
-        self.reference = freeze(self.policy_source.load())
+        self.reference = self.held_reference().load(self.policy_source, self.policy)
         for model in (self.policy, self.reference):
             add_ends(model, self.answer_ends())  # what ends the data's answers must end sampled ones
         for judge in (self.reward, self.gold):
@@ -160,6 +167,13 @@ class PolicyModule(RLHFModule):
         owned = [model for sampler in self.samplers() for model in built(sampler, self.reference, self.tokenizer)]
         if owned:  # registered, so that they move to the module's device; samplers are plain dataclasses
             self.sampler_models = nn.ModuleList(owned)
+
+    def held_reference(self) -> Reference:
+        """Return where π_init has its weights, as asked for or as is usual."""
+        # `_trainer`, since Lightning's property `trainer` raises where there is none.
+        callbacks = [] if self._trainer is None else self.trainer.callbacks  # type: ignore[attr-defined]
+        moves = any(getattr(callback, "moves_reference", False) for callback in callbacks)
+        return self.reference_source or usual_reference(self.policy_source, moves=moves)
 
     def samplers(self) -> list[Sampler]:
         """Return what draws answers, each once; `build_models` loads their models."""
