@@ -146,8 +146,7 @@ def test_judge_only_judges_stored_answers_and_scores_nothing(isolated, monkeypat
         run_small(end_idx=6, metrics=[MedianCharacters()], launch={"judge_only": True})
 
 
-def test_a_full_disk_says_so_and_loses_nothing(isolated, monkeypatch):
-    run_small("whole")
+def test_a_full_disk_says_so_and_loses_nothing(killed, isolated, monkeypatch):
     append, calls = Shard.append, []
 
     def fails_later(self, *rows):
@@ -163,7 +162,7 @@ def test_a_full_disk_says_so_and_loses_nothing(isolated, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(isolated)
     run_small()
-    assert contents(Path("out")) == contents(Path("whole"))
+    assert contents(Path("out")) == contents(killed[0] / "reference")
 
 
 def test_the_datas_own_answers_are_a_source(isolated):

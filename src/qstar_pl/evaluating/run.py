@@ -29,7 +29,6 @@ from qstar_pl.evaluating.records import labels_of
 from qstar_pl.evaluating.report.about import about
 from qstar_pl.evaluating.report.report import Report, report_of
 from qstar_pl.evaluating.report.tables import markdown
-from qstar_pl.evaluating.scorers import scorer
 from qstar_pl.evaluating.settings import EvaluationSettings
 from qstar_pl.evaluating.sources import Answered, DataAnswers
 from qstar_pl.evaluating.stages import judging, scoring
@@ -39,10 +38,12 @@ from qstar_pl.evaluation.judges import check_knows
 from qstar_pl.evaluation.metrics import Metric
 from qstar_pl.evaluation.metrics.measurements import check_needs
 from qstar_pl.evaluation.metrics.needs import Facts
+from qstar_pl.evaluation.text_rewards import TextRewards, own_model, scorer_of
 from qstar_pl.files import write_text
 from qstar_pl.generation.run import is_first
 from qstar_pl.generation.workspace import json_bytes, replace_file
 from qstar_pl.locks import Lock, check_free
+from qstar_pl.rewards import Reward
 
 
 def evaluate(settings: EvaluationSettings, output: Path, launch: Launch = Launch()) -> Evaluation:
@@ -173,6 +174,10 @@ class Evaluation:
         model = self.sources["answers"].model
         return None if model is None else model.tokenizer()
 
+    def _scorer(self, reward: Reward) -> TextRewards:
+        """Return a reward that is loaded; it reads texts in the tokens of its own model, else of the policy."""
+        return scorer_of(reward, None if own_model(reward) else self._tokenizer, self.data.rendering)
+
     # Stages.
 
     def _scores(self, ranks: Ranks) -> list[Record]:
@@ -188,7 +193,7 @@ class Evaluation:
         def prepared() -> Callable[[Sequence[int]], Sequence[Record]]:
             built = Scoring.built(
                 list(self.metrics.values()),
-                {name: scorer(reward, self._tokenizer, self.data.rendering) for name, reward in given.items()},
+                {name: self._scorer(reward) for name, reward in given.items()},
                 ranks.device,
                 self._tokenizer,
                 frozenset(side for side, source in self.sources.items() if source == DataAnswers("chosen")),

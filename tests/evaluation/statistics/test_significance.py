@@ -74,7 +74,7 @@ def test_after_holm_false_findings_are_as_rare_as_promised_and_true_ones_are_fou
     """Studies of three comparisons, one of which is real."""
     monkeypatch.setattr("gc.collect", lambda: 0)  # which statsmodels calls each time
     generator = np.random.default_rng(5)
-    studies, false, found = 2000, 0, 0
+    studies, false, found = 1000, 0, 0
     for _ in range(studies):
         p_values = holm(
             {name: paired_t_test(generator.normal(mean, 1.0, 40)) for name, mean in (("real", 0.6), ("a", 0), ("b", 0))}

@@ -108,9 +108,9 @@ class Stage:
         """Yield the records in the order of the prompts, once all are there."""
         found: dict[int, dict[str, Any]] = {}
         for shard in self._shards():
-            for line in shard.open("rb"):
-                entry = json.loads(line)
-                found.setdefault(entry["row"], entry["record"])
+            with shard.open("rb") as file:
+                for entry in map(json.loads, file):
+                    found.setdefault(entry["row"], entry["record"])
         for row in range(sum(map(len, self.plan.batches))):
             yield found[row]
 

@@ -14,9 +14,8 @@ from qstar_pl.data.text.rendering import Rendering, TokenizerRendering
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.judges.scoring import ScoringJudge
 from qstar_pl.evaluation.judges.verdict import Verdict
-from qstar_pl.evaluation.text_rewards import TextRewards
+from qstar_pl.evaluation.text_rewards import TextRewards, own_model
 from qstar_pl.models.fingerprint import fingerprint_of
-from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import load_tokenizer
 from qstar_pl.rewards import Reward
 from qstar_pl.tiny_world.gold_formula import has_facts
@@ -63,7 +62,7 @@ class RewardModelJudge(ScoringJudge):
             UserError: if there is neither a policy's tokenizer, nor one of the reward's own, nor `tokenizer`.
 
         """
-        source = next((one for one in map(_source, self.reward.modules()) if one is not None), None)
+        source = own_model(self.reward)
         if self.tokenizer is not None:
             tokenizer = load_tokenizer(self.tokenizer, argument="judge.tokenizer")
         elif source is not None:
@@ -112,8 +111,3 @@ class RewardModelJudge(ScoringJudge):
             return hard
         # sigmoid(x) = (1 + tanh(x / 2)) / 2, which overflows nowhere.
         return Verdict(0.5 + 0.5 * math.tanh((answer - baseline) / 2), extra=hard.extra)
-
-
-def _source(module: nn.Module) -> ModelSource | None:
-    found = getattr(module, "model", None) if isinstance(module, Reward) else None
-    return found if isinstance(found, ModelSource) else None

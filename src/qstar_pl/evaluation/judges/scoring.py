@@ -38,7 +38,8 @@ class ScoringJudge(Judge):
         return verdicts
 
     def _compared(self, comparisons: Sequence[Comparison]) -> list[Verdict]:
-        # Equal texts have one score, so that they tie whatever a batch's rounding would make of them.
+        # Equal texts have one score, so that they tie whatever a batch's rounding would make of them. Prompts are told
+        # apart as objects, which live as long as the comparisons: two with one key may have different tests.
         rows = {(id(one.example), text): one.example for one in comparisons for text in (one.answer, one.baseline)}
         scored = self.scores([(example, text) for (_, text), example in rows.items()])
         found = dict(zip(rows, scored, strict=True))
