@@ -308,7 +308,8 @@ EVALUATE = [
     ),
     (
         "evaluate --answers=others.jsonl --output=ev {scored}",
-        "answers must answer prompts of the data, got 1 of 1",
+        "answers must answer prompts of the data, got 1 of 1 rows with others, first others.jsonl:1, where the data's "
+        "first prompt is 'q 0'; --answers=AnswersFile with",
     ),
     ("evaluate --answers=empty.jsonl --output=ev {scored}", "answers must hold an answer to a prompt|got 0 rows"),
     (

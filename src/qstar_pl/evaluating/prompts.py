@@ -68,6 +68,11 @@ class Prompts:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def first_text(self) -> str:
+        """The shortest text by which the first row is found."""
+        return min(_texts(self._all[0].example), key=len)
+
     def evaluated(self, index: int) -> Example | None:
         """Return the example of a row; None of one that is not to be evaluated."""
         return self._evaluated.get(index)

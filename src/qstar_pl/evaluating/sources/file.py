@@ -75,10 +75,11 @@ class AnswersFile(AnswerSource):
                 else:
                     found.setdefault(place, []).extend(texts)
         if unknown:
+            start = " ".join(prompts.first_text.split())[:80]
             raise UserError(
                 f"{argument} must answer prompts of the data, got {len(unknown)} of {rows} rows with others, first "
-                f"{unknown[0]}; --{argument}=AnswersFile with --{argument}.prompt_field or .id_field says how they are "
-                "found"
+                f"{unknown[0]}, where the data's first prompt is {start!r}; "
+                f"--{argument}=AnswersFile with --{argument}.prompt_field or .id_field says how they are found"
             )
         if not found:
             raise UserError(
