@@ -68,7 +68,11 @@ def test_several_answers_are_rows_or_lists_and_an_answer_may_be_empty(isolated):
         {"question": "1 + 1?", "answer": ["2", "3"]}
     ]
     assert read(rows).texts == {0: ("1", ""), 1: ("2", "3")}
-    assert read([{"messages": said("0 + 1?", "")}]).texts == {0: ("",)}
+    nothing = [{"messages": said("0 + 1?", text)} for text in ("", " ", "\n\n")]
+    assert read(nothing).texts == {0: ("", " ", "\n\n")}, "white space is what some models answer"
+    twice = [*said("0 + 1?", "1"), {"role": "assistant", "content": ""}]
+    with pytest.raises(UserError, match="do not alternate between user and assistant"):
+        read([{"messages": twice}])
 
 
 def test_rows_of_the_data_with_one_prompt_share_its_answers_in_turn(isolated):

@@ -101,6 +101,23 @@ def parted(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], str | None]:
     return (tuple(turns[:-1]), turns[-1].content) if turns[-1].role == "assistant" else (tuple(turns), None)
 
 
+def with_answer(value: Any, name: str, where: str) -> tuple[tuple[Turn, ...], str | None]:
+    """Return the prompt and the answer of a list of messages, as `dialogue` and `parted` do; an answer may be empty.
+
+    Raises:
+        RowError, RowRejected: as they do.
+
+    """
+    last = value[-1] if isinstance(value, list) and value and isinstance(value[-1], Mapping) else {}
+    said = last.get("content") if last.get("role") == "assistant" else None
+    if not isinstance(said, str) or said.strip():
+        return parted(dialogue(value, name, where))
+    prompt, before = parted(dialogue(value[:-1], name, where))  # a model may say nothing, or white space
+    if before is not None:
+        raise RowRejected(NOT_IN_TURN)
+    return prompt, said
+
+
 def _as_list(value: Any) -> list[Any] | None:
     if isinstance(value, str):
         value = _read_list(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qstar_pl.data.adapters.dialogue import dialogue, parted
+from qstar_pl.data.adapters.dialogue import dialogue, parted, with_answer
 from qstar_pl.data.reading import Row, Unreadable, read_rows
 from qstar_pl.data.reading.rejected import RowRejected
 from qstar_pl.errors import UserError, argument_called
@@ -156,11 +156,11 @@ def _first(names: tuple[str, ...], row: Row, role: str, where: str, argument: st
 
 def _turns(value: Any, where: str, argument: str, answered: bool = True) -> tuple[tuple[Turn, ...], str | None]:
     """Return the prompt's turns and the answer of a list of messages."""
-    last = value[-1] if isinstance(value, list) and value and isinstance(value[-1], Mapping) else {}
     try:
-        if answered and last.get("role") == "assistant" and last.get("content") == "":
-            return parted(dialogue(value[:-1], MESSAGES, where))[0], ""  # a model may say nothing
-        prompt, answer = parted(dialogue(value, MESSAGES, where))
+        if answered:
+            prompt, answer = with_answer(value, MESSAGES, where)
+        else:
+            prompt, answer = parted(dialogue(value, MESSAGES, where))
     except (RowRejected, ValueError) as error:
         raise UserError(f"{argument}: messages must be a dialogue, got {where}: {error}") from error
     if answered and answer is None:

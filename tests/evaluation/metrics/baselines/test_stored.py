@@ -28,12 +28,12 @@ def answers(*examples: Example) -> Answers:
 
 
 def test_rows_of_generate_are_found_by_their_prompts(tmp_path: Path) -> None:
-    rows = [messages(ROWS[1], "b"), messages(ROWS[0], "a"), messages(ROWS[1], ""), messages(ROWS[1], "d")]
+    rows = [messages(ROWS[1], "b"), messages(ROWS[0], "a"), messages(ROWS[1], ""), messages(ROWS[1], " \n")]
     baseline = StoredAnswers(write(tmp_path / "answers.jsonl", rows))
     assert baseline.texts(answers(*ROWS)) == ["a", "b", None]
     first, second, _ = ROWS
     # Each answer of a prompt meets another one, as long as there are; then they begin again.
-    assert baseline.texts(answers(first, first, *[second] * 4)) == ["a", "a", "b", "", "d", "b"]
+    assert baseline.texts(answers(first, first, *[second] * 4)) == ["a", "a", "b", "", " \n", "b"]
 
 
 def test_rows_with_a_prompt_and_an_answer(tmp_path: Path) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Any
 
 from qstar_pl.data.adapters.adapter import Adapter
 from qstar_pl.data.adapters.auto import Auto
-from qstar_pl.data.adapters.dialogue import dialogue, parted
+from qstar_pl.data.adapters.dialogue import with_answer
 from qstar_pl.data.adapters.rows import convert
 from qstar_pl.data.reading import Row, Unreadable, read_rows
 from qstar_pl.data.reading.rejected import RowError, RowRejected
@@ -110,9 +109,5 @@ def _converted(adapter: Adapter, where: str, row: Row | Unreadable) -> tuple[int
 def _of_messages(row: Row | Unreadable, where: str) -> tuple[int, str | None]:
     if isinstance(row, Unreadable):
         raise RowRejected(row.reason)
-    said: Any = row.get(MESSAGES)
-    last = said[-1] if isinstance(said, list) and said else None
-    if isinstance(last, Mapping) and last.get("role") == "assistant" and last.get("content") == "":
-        return prompt_key(dialogue_prompt(dialogue(said[:-1], MESSAGES, where))), ""  # a model may say nothing
-    turns, answer = parted(dialogue(said, MESSAGES, where))
+    turns, answer = with_answer(row.get(MESSAGES), MESSAGES, where)
     return prompt_key(dialogue_prompt(turns)), answer
