@@ -59,6 +59,10 @@ def test_adapters_are_sharded_too(results) -> None:
     weights = results["one"]["lora"]["weights"]
     assert len(weights) < len(results["one"]["QStar"]["weights"])
     assert (results["two"]["lora"]["weights"] - weights).norm() < 1e-5 * weights.norm()
+    # π_init is the sharded policy without its adapters, beside which answers are drawn.
+    one, two = (results[run]["lora"]["metrics"] for run in ("one", "two"))
+    for key in ("val/kl_policy_reference", "val/reward_proxy", "val/completion_length"):
+        assert two[key] == pytest.approx(one[key], rel=1e-5, abs=1e-6), key
 
 
 @pytest.mark.parametrize(

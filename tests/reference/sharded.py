@@ -32,6 +32,7 @@ from qstar_pl.distributed.sharding import ShardedPlacement
 from qstar_pl.models import LoRA, Pretrained
 from qstar_pl.models.placement import placing
 
+MEASURED = {"limit_val_batches": 1, "val_check_interval": 2}
 OPTIMIZERS = {"with state": torch.optim.AdamW, "without state": torch.optim.SGD}
 
 
@@ -188,7 +189,7 @@ def main() -> None:
     if world == 1:
         results = {name: learn(make, 8) for name, make in makers.items()}
         results["bytes"] = bytes_held()
-        results["lora"] = learn(adapted, 8)
+        results["lora"] = learn(adapted, 8, **MEASURED)
         results["clipped"] = learn(METHODS["QStar"], 8, gradient_clip_val=0.1)
         results["short"] = {"one": short_window(8)}
         results["lagged"] = {name: lagged(folder, optimizer, 8) for name, optimizer in OPTIMIZERS.items()}
@@ -214,7 +215,7 @@ def main() -> None:
         results["half"] = {
             name: learn(makers[name], 4, strategy=FSDP2Strategy(half), **two) for name in ("DPO", "PPO", "QStar")
         }
-        results["lora"] = learn(adapted, 4, strategy=FSDP2Strategy(), **two)
+        results["lora"] = learn(adapted, 4, strategy=FSDP2Strategy(), **two, **MEASURED)
         results["clipped"] = learn(METHODS["QStar"], 4, strategy=FSDP2Strategy(), gradient_clip_val=0.1, **two)
         results["lagged"] = {
             name: lagged(folder, optimizer, 4, strategy="fsdp2", **two) for name, optimizer in OPTIMIZERS.items()
