@@ -22,6 +22,8 @@ from qstar_pl.samplers.drafters import (
     PromptLookup,
     TargetDrafter,
 )
+from qstar_pl.samplers.drafters.drafter import OWN
+from qstar_pl.samplers.speculation.memory import TRIALS
 from qstar_pl.types import Rollout
 
 LENGTH, SAMPLES = 17, 3
@@ -126,6 +128,19 @@ def test_under_rejection_a_text_depends_on_neither_block_length_nor_batch(pair: 
     assert texts(plain) != texts(drawn[0])
 
 
+def test_under_rejection_a_rollout_that_drafts_does_so_at_every_position(pair: Pair) -> None:
+    """A proposal changes the token: what dropped proposals showed must not choose whether there is one."""
+    prompts = prompt_batch(PROMPTS, keys=KEYS)
+    always, auto = (speculative(small_model(), k=3, coupling=Rejection(), mode=mode) for mode in ("always", "auto"))
+    memory, rows = auto._memory[0], len(PROMPTS) * SAMPLES
+    for known, seconds in ((memory.way(rows).plain, 9.0), (memory.way(rows).drafted, 1.0)):
+        known.extend([seconds] * TRIALS)
+    memory.costs.note(OWN, rows, 1, 1000.0)  # no block is worth this
+    one, other = (sampler.draw(prompts, *pair, samples=SAMPLES, seed=4) for sampler in (always, auto))
+    assert other.info.drafting is not None
+    assert texts(one) == texts(other)
+
+
 def test_another_drafter_that_alternates_is_refused_under_rejection() -> None:
     with pytest.raises(UserError, match="coupling must be SharedUniform for Alternating"):
         speculative(Alternating(), coupling=Rejection())
@@ -226,4 +241,7 @@ def test_a_sliding_window_that_would_move_on_is_decoded_plainly_or_refused() -> 
     with pytest.raises(UserError, match="sliding windows for mode always, got 20 and room for 8"):
         long.draw(prompts, model, model, samples=1, seed=0)
     auto = speculative(PolicyDrafter(), max_new_tokens=20, mode="auto")
-    assert auto.draw(prompts, model, model, samples=1, seed=0).info.drafting is None
+    for seed in range(2 * TRIALS):
+        assert auto.draw(prompts, model, model, samples=1, seed=seed).info.drafting is None
+    # What was read for drafts in vain is known, and not read each time.
+    assert auto._memory[0].way(2).drafting_pays is not None

@@ -59,3 +59,13 @@ def sampling_from(module: LightningModule, models: Iterable[nn.Module]) -> Itera
     else:
         with generating(models, sharding, strategy.gathering, strategy.rollout_limit_s) as pace:
             yield pace
+
+
+@contextmanager
+def gathered_for(module: LightningModule, models: Iterable[nn.Module]) -> Iterator[None]:
+    """Keep whole parameters of `models` on every process, which all must enter the block, also where they are streamed.
+
+    For passes of which one process may need more than another: as many as there are answers to compare, or long texts.
+    """
+    with generating(models, options_of(module)[0]):
+        yield

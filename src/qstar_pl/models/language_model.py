@@ -12,6 +12,7 @@ from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_length, fill_masked, join, unpack
 from qstar_pl.models.next_token import DecodeSession, NextToken
+from qstar_pl.models.placement import in_parts
 from qstar_pl.models.probe import TOKENS, reading_of
 from qstar_pl.models.reading import Reader, Reading
 from qstar_pl.models.rewinding import rewinds
@@ -89,7 +90,9 @@ class LanguageModel(NextToken):
 
     def _shares_prompts(self, prompts: PromptBatch, prompt_index: Tensor, time: int) -> bool:
         """Return whether reading prompts once is possible, and spares at least half of their tokens."""
-        if torch.is_grad_enabled() or len(prompt_index) < 2 * len(prompts):
+        # Of a model in parts all processes make as many passes, whatever the lengths of their rows; asked first, since
+        # the last question may be answered by trying.
+        if torch.is_grad_enabled() or len(prompt_index) < 2 * len(prompts) or in_parts(self.model):
             return False
         # A session counts the pads behind answers as tokens, which a row alone does not.
         limit = self.capabilities.context.limit

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from transformers import PreTrainedModel
 
@@ -52,6 +53,11 @@ def place(model: PreTrainedModel) -> PreTrainedModel:
     """Hand a loaded model to the placement in force, if there is one."""
     placement = _PLACEMENT.get()
     return model if placement is None else placement.place(model)
+
+
+def in_parts(model: nn.Module) -> bool:
+    """Return whether some parameters are spread over processes now: then a forward pass is a meeting of all of them."""
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
 
 
 class _Unplaced(Placement):

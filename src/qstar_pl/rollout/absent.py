@@ -10,6 +10,7 @@ from torch import Tensor
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.divergence import divergence
 from qstar_pl.rollout.law import Law
+from qstar_pl.rollout.pace import Pace, in_company
 from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.types import PromptBatch, Rollout
@@ -41,16 +42,18 @@ def fill_absent(
     models: Mapping[str, NextToken],
     *,
     role: str,
+    pace: Pace = Pace(),
 ) -> None:
     """Write the columns of `role`, a model that `law` does not need, exactly and in two forward passes.
 
     Both models read the answers once (the deciding one again, since its logits at every position are too many to
-    keep), in chunks of rows. On 48 tokens that is far cheaper than running both in lockstep.
+    keep), in chunks of rows, as many on every process of the `pace`. On 48 tokens that is far cheaper than running both
+    in lockstep.
     """
     # A law with both roles leaves no model absent.
     (leader,) = law.roles
     size = chunk_rows(len(trace.ids), trace.ids.shape[1], models[role].vocab_size)
-    for rows, longest in _by_length(trace.mask, size):
+    for rows, longest in in_company(_by_length(trace.mask, size), pace):
         mask = trace.mask[rows, :longest]
         answers = (prompts, prompt_index[rows], trace.ids[rows, :longest], mask)
         # [tokens, vocab]: pads are dropped before anything is normalized.

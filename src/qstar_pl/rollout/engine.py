@@ -91,7 +91,7 @@ def decode(
             # Ended rows that are still there go on with token 0, and nothing more is written of them.
             session.advance(trace.ids[kept, time])
     info = SamplerInfo(exact=True, seed=seed)
-    return finish(trace, prompts, law, truncation, models, ended=ended, samples=samples, info=info)
+    return finish(trace, prompts, law, truncation, models, ended=ended, samples=samples, info=info, pace=pace)
 
 
 def _places(kept: Tensor, live: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.absent import fill_absent
 from qstar_pl.rollout.divergence import divergence
 from qstar_pl.rollout.law import POLICY, TARGET, Law, Mixed
+from qstar_pl.rollout.pace import Pace
 from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.types import PromptBatch, Rollout, SamplerInfo
@@ -58,6 +59,7 @@ def finish(
     ended: Tensor,
     samples: int,
     info: SamplerInfo,
+    pace: Pace = Pace(),
 ) -> Rollout:
     """Return the rollout of finished answers; a model that the law does not need reads them in a single pass.
 
@@ -70,6 +72,7 @@ def finish(
         ended: [rows] bool, whether an answer ended with EOS.
         samples: answers per prompt.
         info: how they were drawn.
+        pace: of processes that do the same at the same time.
 
     """
     trace.cut(max(1, int(trace.mask.sum(-1).max())))
@@ -78,7 +81,7 @@ def finish(
     if models[POLICY] is models[TARGET] and law.roles == (POLICY,):
         trace.copy_policy()
     elif absent := {POLICY, TARGET}.difference(law.roles):
-        fill_absent(trace, prompts, prompt_index, law, truncation, models, role=absent.pop())
+        fill_absent(trace, prompts, prompt_index, law, truncation, models, role=absent.pop(), pace=pace)
     return Rollout(
         prompts=prompts,
         prompt_index=prompt_index,

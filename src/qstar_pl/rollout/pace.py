@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from qstar_pl.errors import UserError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,17 @@ class Clock:
                 f"passed after {tokens} tokens"
             )
         return self._pace.everyone(ended)
+
+
+def in_company(items: Iterable[T], pace: Pace) -> Iterator[T]:
+    """Yield the items, at least one, and the last one again until every process has had all of its own.
+
+    For work that is done the same way again without harm: models that are streamed are run equally often everywhere.
+    """
+    left = list(items)
+    item = left.pop(0)
+    while True:
+        yield item
+        if pace.everyone(not left):
+            return
+        item = left.pop(0) if left else item

@@ -41,7 +41,7 @@ class CandidateSetSampler(Sampler):
     Not exact: an answer outside the set cannot be drawn, so the law of what is drawn differs from q_α by O(1/N), and
     log Z is an estimate. What `Rollout` then says: `behavior_logprobs` sum along an answer to the *estimated*
     log q_α(y|x) = log π_θ(y|x) − log w, w = π_θ/q over the set, spread evenly over the tokens (only the sum has a
-    meaning, so weights should be at sequence level); `log_z` and both KLs are spread likewise; ESS and α are the
+    meaning, so weights have to be at sequence level); `log_z` and both KLs are spread likewise; ESS and α are the
     set's, at every token; `uncovered_mass` is π_θ's mass of answers outside the set, close to 1 for long answers.
     Under a target without next tokens, `target_logprobs` is the estimate log π_θ + log π_t/π_θ over the set, spread
     the same way. Temperature, top-k and top-p apply to q over the set.

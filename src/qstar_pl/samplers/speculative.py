@@ -105,9 +105,10 @@ class SpeculativeSampler(Sampler):
             return self._drafted(prompts, models, samples, seed, pace)
         # The texts of a seed may depend on what is chosen here, under couplings that say so; their law does not.
         way = self._memory[0].way(len(prompts) * samples)
-        started = Meter.clock()
-        rollout = (self._drafted if way.choose() else self._plain)(prompts, models, samples, seed, pace)
-        way.note(rollout.info.drafting is not None, (Meter.clock() - started) / rollout.completion_mask.shape[1])
+        started, drafts = Meter.clock(), way.choose()
+        rollout = (self._drafted if drafts else self._plain)(prompts, models, samples, seed, pace)
+        # As it was meant: one that began to draft, and found no room for it in a sliding window, took longer for that.
+        way.note(drafts, (Meter.clock() - started) / rollout.completion_mask.shape[1])
         return rollout
 
     def _drafted(
@@ -141,7 +142,10 @@ class SpeculativeSampler(Sampler):
             own=tuple(Feed(OWN, session, meter) for session in own),
         )
         drafting = self.drafter.start(setting)
-        schedule = Schedule(memory, drafting, self.law.roles, self.k, self.mode == "auto")
+        # Where p decides on tokens, a position is drafted or not by what was known before the rollout: proposals that
+        # were dropped are made again, and what was learned from them must not choose whether they count.
+        optional = self.mode == "auto" and not self.coupling.uses_draft_probs
+        schedule = Schedule(memory, drafting, self.law.roles, self.k, optional)
         tally = Tally(memory, meter)
         trace = Trace(len(like), longest, like)
         numbers = self._numbers(prompts, samples, longest + 1, seed, like.device)

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from torch import nn
 
 from qstar_pl.evaluation.judges import Comparison, Judge, LengthJudge, Verdict, ask
 from qstar_pl.types import Example, Turn
@@ -25,6 +26,9 @@ class Picky(LengthJudge):
     def compare(self, comparisons: Sequence[Comparison], progress=None):
         self.seen.extend(comparisons)
         return super().compare(comparisons, progress)
+
+    def models(self):
+        return [nn.Linear(1, 1)]
 
 
 def test_the_judge_is_asked_only_what_is_open() -> None:

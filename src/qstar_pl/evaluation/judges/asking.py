@@ -30,8 +30,7 @@ def check_knows(judge: Judge, examples: Sequence[Example], where: str) -> None:
 def ask(judge: Judge, comparisons: Sequence[Comparison], progress: Progress | None = None) -> list[Verdict]:
     """Return one verdict per comparison, in their order.
 
-    Examples that are `unknown` to the judge have no verdict, and identical answers tie; the judge sees neither, except
-    that one with models of its own sees both of two identical answers, as it would any others.
+    Examples that are `unknown` to the judge have no verdict, and identical answers tie; the judge sees neither.
 
     Raises:
         ValueError: if the judge does not return one verdict per comparison.
@@ -53,6 +52,4 @@ def ask(judge: Judge, comparisons: Sequence[Comparison], progress: Progress | No
 def _without_judge(judge: Judge, comparison: Comparison) -> Verdict | None:
     if (reason := judge.unknown(comparison.example)) is not None:
         return Verdict(None, reason)
-    # A model may be sharded: then the processes have to ask it alike, whatever their texts are.
-    settled = comparison.answer == comparison.baseline and not judge.models()
-    return Verdict(0.5, IDENTICAL) if settled else None
+    return Verdict(0.5, IDENTICAL) if comparison.answer == comparison.baseline else None

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.data.records import make_records
-from qstar_pl.distributed.placing import sampling_from
+from qstar_pl.distributed.placing import gathered_for, sampling_from
 from qstar_pl.errors import UserError
 from qstar_pl.evaluation.metrics import (
     POLICY_METRICS,
@@ -265,7 +265,8 @@ class PolicyModule(RLHFModule):
                 drawing = metric.drawing
                 if drawing not in answered:
                     answered[drawing] = self.answers(prompts, drawing)
-                self.metrics.measure(metric, answered[drawing])
+                with gathered_for(self, metric.models()):
+                    self.metrics.measure(metric, answered[drawing])
 
     def answers(self, prompts: PromptBatch, drawing: Drawing = Drawing()) -> Answers:
         """Return the policy's answers to the prompts, for metrics to read."""
@@ -319,7 +320,8 @@ class PolicyModule(RLHFModule):
         if self.evaluation_target() is None and _draws_policy(drawing.sampler(self.evaluation_sampler)):
             # With q = π_θ and π_init in the target's place, the sampler's exact D(q‖π_t) is D(π_θ‖π_init).
             return rollout.kl_behavior_target
-        return divergence_along(rollout, self.policy_tokens, self.reference_tokens)
+        with gathered_for(self, [self.policy, self.reference]):
+            return divergence_along(rollout, self.policy_tokens, self.reference_tokens)
 
     def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[Mapping[str, Any]]:
         """Return one record per prompt as `qstar generate` makes them, drawn as for `validate`, with its rewards."""

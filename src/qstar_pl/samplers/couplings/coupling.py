@@ -25,7 +25,8 @@ class Coupling(ABC):
     the tokens before it, of those numbers, of q and perhaps of p: how many tokens are drafted at a time, where a block
     begins and what else is in the batch are not among its arguments. That is why the length of a block may depend on
     anything, also on what was drafted: a proposal that is dropped and made again is the same proposal. Drawn anew it
-    would be biased, since the first one was dropped *because* of what it was.
+    would be biased, since the first one was dropped *because* of what it was. For the same reason nothing that a
+    dropped proposal showed may decide whether its position has a proposal at all, if tokens depend on p.
     """
 
     @property

@@ -18,8 +18,8 @@ class Rejection(Coupling):
     2023, arXiv 2211.17192, Algorithm 1; Chen et al. 2023, arXiv 2302.01318).
 
     No coupling accepts more often: 1 − TV(p, q). Its texts are others than plain decoding's, of the same law, and
-    others with another drafter. Where a position is left without a draft because drafting was switched off, which
-    measured times decide (`SpeculativeSampler.mode`), they may differ between two runs.
+    others with another drafter. Whether a rollout drafts at all is decided before it, by the times that earlier ones
+    took (`SpeculativeSampler.mode`), so texts may differ between two runs.
     """
 
     @property
