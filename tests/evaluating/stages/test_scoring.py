@@ -49,3 +49,10 @@ def test_a_prompt_that_stands_twice_side_by_side_is_two_prompts() -> None:
 def test_a_metric_that_is_named_twice_is_measured_once() -> None:
     rows = scoring(Characters(), Characters()).records(items(("p", ["four"])), "answers")
     assert rows == [{"Characters": {"characters": {"per": "answer", "scores": [4.0]}}}]
+
+
+def test_the_data_s_own_answers_are_not_judged_against_themselves() -> None:
+    item = Item(0, example("p", chosen="same"), ("other",), ("same",))
+    built = Scoring.built([WinRate(LengthJudge())], {}, torch.device("cpu"), None, frozenset({"baseline"}), {})
+    assert built.records([item], "baseline") == [{}]
+    assert built.records([item], "answers")[0]["WinRate"]["win_rate"]["scores"] == [1.0]

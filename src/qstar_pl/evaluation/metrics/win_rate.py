@@ -16,7 +16,7 @@ from qstar_pl.evaluation.metrics.baselines import Baseline, Preferred
 from qstar_pl.evaluation.metrics.drawing import Drawing
 from qstar_pl.evaluation.metrics.evidence import Answers
 from qstar_pl.evaluation.metrics.metric import AnswerMetric
-from qstar_pl.evaluation.metrics.needs import Facts
+from qstar_pl.evaluation.metrics.needs import Facts, Need
 from qstar_pl.evaluation.metrics.scores import Scores
 
 NO_BASELINE = "there is nothing to compare it with"
@@ -52,12 +52,17 @@ class WinRate(AnswerMetric):
         """See `AnswerMetric.drawing`."""
         return Drawing(self.samples, self.greedy)
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """See `Metric.needs`; those of the baseline."""
+        return self.baseline.needs
+
     def missing(self, facts: Facts) -> str | None:
         """See `Metric.missing`; also asks the baseline, and whether the judge knows any of the rows."""
-        if (reason := super().missing(facts)) is not None:
-            return reason
         if (lacking := self.baseline.missing(facts)) is not None:
             return f"needs {lacking}"
+        if (reason := super().missing(facts)) is not None:
+            return reason
         if not facts.examples or any(self.judge.unknown(example) is None for example in facts.examples):
             return None
         judge, reason = type(self.judge).__name__, self.judge.unknown(facts.examples[0])

@@ -8,11 +8,16 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.evaluation.metrics.evidence import Answers
-from qstar_pl.evaluation.metrics.needs import Facts
+from qstar_pl.evaluation.metrics.needs import Facts, Need
 
 
 class Baseline(ABC):
     """The other answer of each comparison; a frozen dataclass whose fields are its options."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What of the data it compares with; a side that is just that is not compared with itself."""
+        return frozenset()
 
     def missing(self, facts: Facts) -> str | None:
         """Return why there are no such answers, as "needs …, got …"; None if there are."""

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 from qstar_pl.evaluation.metrics.baselines.baseline import Baseline
 from qstar_pl.evaluation.metrics.evidence import Answers
-from qstar_pl.evaluation.metrics.needs import Facts
+from qstar_pl.evaluation.metrics.needs import Facts, Need
 
 
 @dataclass(frozen=True)
 class Preferred(Baseline):
     """The answer that the data prefers, or its demonstration."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """See `Baseline.needs`."""
+        return frozenset({Need.REFERENCES})
 
     def missing(self, facts: Facts) -> str | None:
         """See `Baseline.missing`."""
