@@ -67,8 +67,9 @@ def test_programs_of_human_eval(real_data: Path, qstar: Call) -> None:
     ]
     write("samples.jsonl", completions)
     words = ["--answers", "samples.jsonl", "--dataset", str(file), "--num_samples", "3", "--output", "out"]
-    code, out, _ = qstar("evaluate", *words, "--metrics=[ExecutionAccuracy, PassAtK]")
+    code, out, _ = qstar("evaluate", *words)
     assert code == 0
+    assert list(results()["metrics"]) == ["execution_accuracy", "pass@1", "pass@10"]
     assert "3 prompts; answers 30; intervals of 95%" in out
     numbers = {key: one["answers"] for key, one in results()["metrics"].items()}
     assert numbers["execution_accuracy"]["value"] == pytest.approx(14 / 30)
@@ -76,6 +77,13 @@ def test_programs_of_human_eval(real_data: Path, qstar: Call) -> None:
     assert numbers["pass@10"]["value"] == pytest.approx(2 / 3)
     assert numbers["pass@10"]["rows"] == 3
     assert numbers["execution_accuracy"]["low"] < 14 / 30 < numbers["execution_accuracy"]["high"]
+    assert numbers["pass@1"]["interval"] == "clustered Wilson"
+    for end in ("low", "high", "error"):
+        assert numbers["pass@1"][end] == pytest.approx(numbers["execution_accuracy"][end])
+    write("fewer.jsonl", completions[:25])
+    words[1], words[-1] = "fewer.jsonl", "of_fewer"
+    assert qstar("evaluate", *words)[0] == 0
+    assert list(results("of_fewer")["metrics"]) == ["execution_accuracy", "pass@1"]
 
 
 def test_translations_of_wmt(real_data: Path, qstar: Call) -> None:

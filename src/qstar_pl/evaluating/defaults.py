@@ -11,6 +11,7 @@ from qstar_pl.evaluation.metrics import (
     ExactMatch,
     ExecutionAccuracy,
     MathAccuracy,
+    PassAtK,
     RewardGold,
     RewardProxy,
     Rouge,
@@ -19,23 +20,33 @@ from qstar_pl.evaluation.metrics import (
 from qstar_pl.evaluation.metrics.needs import Facts
 
 OF_REWARDS: Sequence[AnswerMetric] = (RewardProxy(), RewardGold())
-OF_TASKS: Sequence[AnswerMetric] = (ExecutionAccuracy(), MathAccuracy())
-"""The first whose needs the data meet says it all."""
+OF_PROGRAMS: Sequence[AnswerMetric] = (ExecutionAccuracy(), PassAtK())
+KS = (1, 10, 100)
+"""The k of pass@k that Chen et al. 2021 report."""
+OF_ANSWERS: Sequence[AnswerMetric] = (MathAccuracy(),)
+"""Of data that have a final answer, and no tests."""
 OF_QUESTIONS: Sequence[AnswerMetric] = (ExactMatch(), TokenF1())
 """Of data that have several right answers to a prompt."""
 OF_TRANSLATIONS: Sequence[AnswerMetric] = (BLEU(), ChrF())
 OF_TEXTS: Sequence[AnswerMetric] = (Rouge(),)
 """Of data that have an answer to compare with, and nothing else."""
-CANDIDATES = (*OF_REWARDS, *OF_TASKS, *OF_QUESTIONS, *OF_TRANSLATIONS, *OF_TEXTS)
+CANDIDATES = (*OF_REWARDS, *OF_PROGRAMS, *OF_ANSWERS, *OF_QUESTIONS, *OF_TRANSLATIONS, *OF_TEXTS)
 
 
 def default_metrics(facts: Facts) -> list[AnswerMetric]:
-    """Return what the data call for, and the rewards that are given; empty if the data have nothing to compare with."""
+    """Return what the data call for, and the rewards that are given; empty if the data have nothing to compare with.
+
+    Args:
+        facts: of the data; `samples` are those that every prompt has, None: at least one.
+
+    """
     rewards = [metric for metric in OF_REWARDS if metric.missing(facts) is None]
     examples = facts.examples or ()
     if any(isinstance(example.metadata.get("answers"), list) for example in examples):
         return [*rewards, *OF_QUESTIONS]
     if any("target_language" in example.metadata for example in examples):
         return [*rewards, *OF_TRANSLATIONS]
-    tasks = [metric for metric in OF_TASKS if metric.missing(facts) is None]
-    return [*rewards, *(tasks[:1] or [metric for metric in OF_TEXTS if metric.missing(facts) is None])]
+    if ExecutionAccuracy().missing(facts) is None:
+        return [*rewards, ExecutionAccuracy(), PassAtK(tuple(k for k in KS if k <= (facts.samples or 1)))]
+    answers = [metric for metric in OF_ANSWERS if metric.missing(facts) is None]
+    return [*rewards, *(answers or [metric for metric in OF_TEXTS if metric.missing(facts) is None])]

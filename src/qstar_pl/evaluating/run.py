@@ -108,7 +108,10 @@ class Evaluation:
                 )
         self.answered = found
         self.items = items_of(self.prompts, found["answers"], found.get("baseline"))
-        self._check_needs(max(len(item.answers) for item in self.items))
+        counts = [len(item.answers) for item in self.items]
+        if self.settings.metrics is None:  # how many answers a file has is known only now
+            self.metrics = self._default_metrics(min(counts))
+        self._check_needs(max(counts))
         ranks = Ranks.joined(self.settings.device, self.launch.devices)
         with self.clock.stage("scores"):
             scores = self._scores(ranks)
@@ -134,7 +137,10 @@ class Evaluation:
         given = self.settings.metrics
         if given is not None:
             return labels_of(given)
-        chosen = default_metrics(self._facts(None, reference=False))
+        return self._default_metrics(self.settings.samples_per_prompt if self._generates("answers") else None)
+
+    def _default_metrics(self, samples: int | None) -> dict[str, Metric]:
+        chosen = default_metrics(self._facts(samples, reference=False))
         if not chosen and self.settings.judge is None:
             raise UserError("metrics must be given where the data have nothing to compare answers with, got none")
         return labels_of(chosen)

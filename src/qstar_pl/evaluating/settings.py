@@ -76,7 +76,7 @@ class EvaluationSettings:
     data: GenerationData | RLHFDataModule | None = None
     """Prompts and rendering instead of these words, with any adapter; every row of a data module of `fit` is used."""
     metrics: list[Metric] | None = None
-    """What is measured; None: what the data call for (tests of programs, final answers, or references)."""
+    """What is measured; None: what the data call for (tests of programs with pass@k, final answers, or references)."""
     judge: Judge | None = None
     """Who says which of two answers is better; None: nobody."""
     reward: Reward | None = None

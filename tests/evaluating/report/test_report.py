@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pytest
 import sacrebleu
 from reference.texts import answers
 
@@ -9,7 +10,7 @@ from qstar_pl.evaluating.records import rows_of
 from qstar_pl.evaluating.report import markdown, report_of
 from qstar_pl.evaluating.report.forming import Statistics, numbers_of
 from qstar_pl.evaluation.judges import GoldJudge
-from qstar_pl.evaluation.metrics import BLEU, AnswerMetric, Rouge, TextLength, WinRate
+from qstar_pl.evaluation.metrics import BLEU, AnswerMetric, ExecutionAccuracy, PassAtK, Rouge, TextLength, WinRate
 
 HYPOTHESES = ["the cat sat on the mat", "what is it now", "x", "a dog ran far away from here"]
 REFERENCES = [["a cat sat on the mat"], ["what is that then"], [], ["the dog ran far away from us"]]
@@ -85,3 +86,24 @@ def test_holms_correction_counts_a_metric_called_win_rate_beside_the_judge():
     assert win_rate is not None
     assert [number.compared.p_value, win_rate.p_value] == [alone, alone]
     assert [number.p_holm, win_rate.p_holm] == [2 * alone, 2 * alone]
+
+
+def test_pass_at_1_is_as_sure_as_the_share_of_programs_that_pass():
+    passed = [[1, 1, 0, 1], [0, 0, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 0]]
+    found = [
+        {
+            "key": number,
+            "answers": {
+                "ExecutionAccuracy": {"execution_accuracy": {"per": "answer", "scores": [float(one) for one in own]}},
+                "PassAtK": {"pass@1": {"per": "prompt", "scores": [sum(own) / 4]}},
+            },
+        }
+        for number, own in enumerate(passed)
+    ]
+    metrics = {"ExecutionAccuracy": ExecutionAccuracy(), "PassAtK": PassAtK((1,))}
+    share, once = (one.answers for one in numbers_of(found, metrics, Statistics()))
+    assert share.interval is not None
+    assert once.interval is not None
+    assert (once.value, once.error) == pytest.approx((share.value, share.error))
+    assert (once.interval.low, once.interval.high) == pytest.approx((share.interval.low, share.interval.high))
+    assert (share.rows, once.rows) == (24, 6)

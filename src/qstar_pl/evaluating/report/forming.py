@@ -91,10 +91,10 @@ def estimate(measured: Measured, key: str, how: Statistics) -> Estimate:
 def _estimate(measured: Measured, key: str, how: Statistics) -> Estimate:
     if measured.is_of_means:
         column = measured.columns[key]
-        # What has no upper bound is no share, even if it happens to be 0 or 1 everywhere.
-        bounds = measured.metric.bounds
-        unbounded = bounds if bounds is not None and not math.isfinite(bounds[1]) else None
-        options: dict[str, Any] = {"confidence": how.confidence, "mask": column.mask, "bounds": unbounded}
+        # What has no upper bound is no share, even if it happens to be 0 or 1 everywhere; of others the values decide.
+        bounds, shares = measured.metric.bounds, measured.metric.of_shares
+        known = bounds if bounds is not None and (shares or not math.isfinite(bounds[1])) else None
+        options: dict[str, Any] = {"confidence": how.confidence, "mask": column.mask, "bounds": known}
         return mean_interval(column.values, column.groups_of_rows, **options)
     options = {"confidence": how.confidence, "resamples": how.resamples, "seed": how.seed}
     if not measured.metric.all_rows:

@@ -42,6 +42,9 @@ class Metric(ABC):
 
     bounds: tuple[float, float] | None = None
     """Between which its numbers lie by what they are; no interval of one reaches beyond. None: it does not say."""
+    of_shares: bool = False
+    """Whether its numbers are means of shares, as of the programs that pass: they have Wilson's interval within
+    `bounds` also where a row is a share of several answers. What is 0 or 1 in every row needs not say so."""
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -55,6 +55,7 @@ class PassAtK(AnswerMetric):
     """
 
     bounds = (0.0, 1.0)
+    of_shares = True
 
     k: tuple[int, ...] = (1, 10)
     """Numbers of programs, each at least 1."""
