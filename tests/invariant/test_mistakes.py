@@ -102,7 +102,10 @@ FIT = [
     ),
     # Classes.
     ("fit --model=QStarr", "--model: unknown class QStarr; did you mean QStar?"),
-    ("fit --model.sampler=Geometric", "--model.sampler: unknown class Geometric; did you mean GeometricSampler?"),
+    (
+        "fit --model.sampler=Geometric",
+        "--model.sampler: unknown class Geometric; did you mean GeometricSampler or SequenceGeometricSampler?",
+    ),
     ("fit --model.sampler.alpha=0.5", "--model.sampler.alpha: unknown class 0.5; known:|FixedAlpha"),
     ("fit --trainer.callbacks=Foo", "unknown class Foo; known: |AlphaDiagnostic| more (--trainer.callbacks.help)"),
     ("fit --model=torch.nn.Linear", "--model: torch.nn.Linear is not a RLHFModule"),
