@@ -3,7 +3,7 @@ from typing import Any
 
 from torch import nn
 
-from qstar_pl.describing import described
+from qstar_pl.describing import described, differences
 from qstar_pl.rewards import GoldReward
 from qstar_pl.samplers import GeometricSampler
 
@@ -23,3 +23,12 @@ def test_the_options_of_a_module_in_a_dataclass_are_told() -> None:
     assert described(Holder(GoldReward(heuristic=True))) == "Holder(parts=GoldReward(heuristic=True))"
     assert described(Holder([GoldReward()])) == "Holder(parts=[GoldReward(heuristic=False)])"
     assert described(nn.ModuleList([GoldReward()])) == "ModuleList(0=GoldReward(heuristic=False))"
+
+
+def test_of_a_class_with_other_options_those_that_differ_are_told() -> None:
+    before = {"answers": "AnswersFile(path='a.jsonl', id_field=None)", "seed": 0, "reward": "Length", "top_p": None}
+    now = {"answers": "AnswersFile(path='b.jsonl', id_field=None)", "seed": 1, "reward": "Length", "top_p": None}
+    assert differences(before, now) == ["answers.path 'a.jsonl' before, 'b.jsonl' now", "seed 0 before, 1 now"]
+    now = {**before, "answers": "DataAnswers(which='chosen')"}
+    assert differences(before, now) == ["answers AnswersFile(path='a.jsonl') before, DataAnswers(which='chosen') now"]
+    assert differences({"reward": "f(x"}, {}) == ["reward 'f(x' before, None now"]

@@ -1,4 +1,4 @@
-"""Symbols in words, where they cannot be shown."""
+"""Symbols in words, where they cannot be shown; counts and p-values."""
 
 import io
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qstar_pl.console import SpellingConsole
-from qstar_pl.spelling import make_printable, spelled
+from qstar_pl.spelling import counted, make_printable, probability, spelled
 
 ROOT = Path(__file__).parents[1]
 
@@ -76,3 +76,12 @@ def test_every_text_file_names_its_encoding() -> None:
     words = ["check", "--quiet", "--preview", "--select", "PLW1514", "--no-cache", "--output-format", "concise"]
     ruff = subprocess.run([sys.executable, "-m", "ruff", *words, "src", "callbacks"], cwd=ROOT, capture_output=True)
     assert ruff.returncode == 0, ruff.stdout.decode()
+
+
+def test_counts_are_of_one_or_of_several() -> None:
+    assert [counted(number, "loss", "losses") for number in (0, 1, 2)] == ["0 losses", "1 loss", "2 losses"]
+    assert [counted(number, "prompt") for number in (0, 1, 2)] == ["0 prompts", "1 prompt", "2 prompts"]
+
+
+def test_no_p_value_shows_as_zero() -> None:
+    assert [probability(p) for p in (1.0, 0.0005, 0.0001, 0.00003)] == ["1.0000", "0.0005", "0.0001", "< 0.0001"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -31,8 +32,39 @@ def _call(part: object, options: Mapping[str, Any]) -> str:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return e.g. "temperature 1.0 before, 0.7 now", one text per setting that differs."""
+    """Return e.g. "temperature 1.0 before, 0.7 now", one text per setting that differs.
+
+    Of a class that is the same with other options (see `described`), those that differ: "answers.path …".
+    """
     # An object of its own, since None is a possible value.
     absent = object()
     changed = [name for name in dict.fromkeys([*before, *now]) if before.get(name, absent) != now.get(name, absent)]
-    return [f"{name} {before.get(name)!r} before, {now.get(name)!r} now" for name in changed]
+    return [text for name in changed for text in _difference(name, before.get(name), now.get(name))]
+
+
+def _difference(name: str, before: Any, now: Any) -> list[str]:
+    old, new = _parted(before), _parted(now)
+    if old is not None and new is not None and old[0] == new[0] and old[1] != new[1]:
+        return [
+            f"{name}.{option} {old[1].get(option)} before, {new[1].get(option)} now"
+            for option in dict.fromkeys([*old[1], *new[1]])
+            if old[1].get(option) != new[1].get(option)
+        ]
+    return [f"{name} {_short(before, old)} before, {_short(now, new)} now"]
+
+
+def _short(value: Any, parted: tuple[str, dict[str, str]] | None) -> str:
+    if parted is None:
+        return repr(value)
+    return f"{parted[0]}({', '.join(f'{name}={text}' for name, text in parted[1].items() if text != 'None')})"
+
+
+def _parted(value: Any) -> tuple[str, dict[str, str]] | None:
+    """Return the class and the options of what `described` has written; None if it is something else."""
+    try:
+        call = ast.parse(value, mode="eval").body if isinstance(value, str) and value.endswith(")") else None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if not isinstance(call, ast.Call) or call.args or not isinstance(call.func, ast.Name):
+        return None
+    return call.func.id, {one.arg or "**": ast.unparse(one.value) for one in call.keywords}

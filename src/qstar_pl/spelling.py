@@ -1,4 +1,4 @@
-"""Symbols in words, where a terminal cannot show them: α as alpha, π_θ as pi_theta."""
+"""Symbols in words, where a terminal cannot show them: α as alpha, π_θ as pi_theta; and counts and p-values."""
 
 from __future__ import annotations
 
@@ -66,3 +66,20 @@ def _spelled_one(sign: str) -> str:
 
 
 codecs.register_error(ERRORS, _handle)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return e.g. "1 prompt", "2 prompts".
+
+    Args:
+        number: how many.
+        noun: of one.
+        plural: of any other number; None: `noun` and an s.
+
+    """
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def probability(value: float) -> str:
+    """Return a p-value with four digits; of one that would show as zero, what it is below."""
+    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"

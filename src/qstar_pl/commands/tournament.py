@@ -48,6 +48,7 @@ from qstar_pl.generation.run import resolve_device
 from qstar_pl.generation.workspace import replace_file
 from qstar_pl.locks import Lock
 from qstar_pl.quiet import quieten_commands
+from qstar_pl.spelling import counted
 
 if TYPE_CHECKING:
     from qstar_pl.evaluation.statistics.rows import Floats
@@ -241,7 +242,8 @@ class Tournament:
         prompts = len({match.row for match in matches})
         ties = sum(one.tie for one in verdicts)
         lacking = f", {missing.total()} without a verdict" if missing else ""
-        print(f"{len(names)} methods on {prompts} prompts: {len(matches)} comparisons, {ties} ties{lacking}")
+        done = f"{counted(len(matches), 'comparison')}, {counted(ties, 'tie')}{lacking}"
+        print(f"{len(names)} methods on {counted(prompts, 'prompt')}: {done}")
         for reason, count in missing.most_common(3):
             print(f"  {count} without a verdict: {reason}")
         print(f"judge {self.judge.description}")
@@ -260,7 +262,8 @@ def print_matrix(names: Sequence[str], table: Floats) -> None:
     from qstar_pl.console import SpellingConsole
 
     console = SpellingConsole()
-    shown = Table(title="wins against, % (a tie is half a win)", title_justify="left")
+    console.print("wins against, % (a tie is half a win)", soft_wrap=True)  # a title would wrap at the table's width
+    shown = Table()
     shown.add_column("method")
     for name in names:
         shown.add_column(console.verbatim(name), justify="right")

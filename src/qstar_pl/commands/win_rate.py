@@ -25,6 +25,7 @@ from qstar_pl.checks import at_least, within
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError, argument_called
 from qstar_pl.files import write_text
+from qstar_pl.spelling import counted, probability
 
 if TYPE_CHECKING:
     from qstar_pl.evaluation.statistics import Estimate
@@ -111,11 +112,15 @@ def report_lines(report: PairReport) -> list[str]:
     facts = {
         "win rate": percent(rates.win_rate),
         "discrete": percent(rates.discrete_win_rate),
-        "counts": f"{rates.wins} wins, {rates.draws} draws, {rates.losses} losses{missing}",
+        "counts": ", ".join(
+            (counted(rates.wins, "win"), counted(rates.draws, "draw"), counted(rates.losses, "loss", "losses"))
+        )
+        + missing,
         "length": f"{report.length:.0f} characters, the baseline's {report.baseline_length:.0f}",
         "at equal length": f"{percent(report.length_controlled)}; controlled for {report.controls}",
     }
-    title = f"{report.model} against {report.baseline}: {rates.win_rate.rows + rates.missing} comparisons"
+    comparisons = counted(rates.win_rate.rows + rates.missing, "comparison")
+    title = f"{report.model} against {report.baseline}: {comparisons}"
     return [title, *fact_lines(facts)]
 
 
@@ -125,7 +130,7 @@ def difference_lines(differences: Sequence[ModelDifference]) -> list[str]:
     several = len({one.baseline for one in differences}) > 1
     for one in differences:
         against = f" (both against {one.baseline})" if several else ""
-        p_value = "" if one.p_value is None else f", p {one.p_value:.4f}"
+        p_value = "" if one.p_value is None else f", p {probability(one.p_value)}"
         lines.append(f"  {one.model} minus {one.than}{against}: {percent(one.paired.difference)}{p_value}")
     return lines
 

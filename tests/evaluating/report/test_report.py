@@ -9,6 +9,7 @@ from reference.texts import answers
 from qstar_pl.evaluating.records import rows_of
 from qstar_pl.evaluating.report import markdown, report_of
 from qstar_pl.evaluating.report.forming import Statistics, numbers_of
+from qstar_pl.evaluating.report.tables import decimal
 from qstar_pl.evaluation.judges import GoldJudge
 from qstar_pl.evaluation.metrics import BLEU, AnswerMetric, ExecutionAccuracy, PassAtK, Rouge, TextLength, WinRate
 
@@ -41,7 +42,7 @@ def test_rows_that_count_nowhere_and_signatures():
     assert [found[key]["answers"]["rows"] for key in ("bleu", "rouge1")] == [3, 3]
     assert [found[key]["answers"]["prompts"] for key in ("bleu", "rouge1")] == [3, 3]
     said = markdown(report)
-    assert "1 rows have nothing that bleu, rouge1 could measure, and do not count there" in said
+    assert "1 row has nothing that bleu, rouge1 could measure, and does not count there" in said
     assert "bleu: case:mixed|eff:no|tok:13a" in said
 
 
@@ -107,3 +108,10 @@ def test_pass_at_1_is_as_sure_as_the_share_of_programs_that_pass():
     assert (once.value, once.error) == pytest.approx((share.value, share.error))
     assert (once.interval.low, once.interval.high) == pytest.approx((share.interval.low, share.interval.high))
     assert (share.rows, once.rows) == (24, 6)
+
+
+def test_numbers_in_a_table_have_four_digits_and_are_not_rounded_to_zero():
+    shown = {0.0: "0.0000", 0.00003: "< 0.0001", -1e-9: "> -0.0001", 0.00006: "0.0001", 0.123456: "0.1235"}
+    shown |= {0.99999: "1.000", 1.0: "1.000", 9.9999: "10.00", 26.457: "26.46", 12345.6: "12346"}
+    assert {value: decimal(value) for value in shown} == shown
+    assert decimal(0.25, sign=True) == "+0.2500"

@@ -10,8 +10,11 @@ from rich.table import Table
 from qstar_pl.console import SpellingConsole
 from qstar_pl.evaluating.report.report import Report
 from qstar_pl.evaluation.statistics import Estimate
+from qstar_pl.spelling import counted, probability
 
 NOTHING = "–"
+SMALLEST = 0.00005
+"""What is below has four zeros behind the point."""
 SIDES = ("answers", "baseline")
 
 
@@ -43,7 +46,8 @@ def _evaluated(report: Report) -> list[str]:
     found = [f"{name} {facts['answers']}" for name in SIDES if (facts := report.about.get(name)) is not None]
     if "data" not in report.about:
         return []
-    return [f"{report.about['data']['evaluated']} prompts; {', '.join(found)}; intervals of {_confidence(report)}"]
+    prompts = counted(report.about["data"]["evaluated"], "prompt")
+    return [f"{prompts}; {', '.join(found)}; intervals of {_confidence(report)}"]
 
 
 def markdown(report: Report) -> str:
@@ -84,20 +88,22 @@ def remarks(report: Report) -> list[str]:
     if (one := report.win_rate) is not None:
         value, interval = _shown(one.rate)
         lines.append(f"win rate against the baseline {value} {interval}, p {_p(one.p_value)}, Holm {_p(one.p_holm)}")
-        lines.append(f"  {one.wins} wins, {one.ties} ties, {one.losses} losses; judge {one.judge}")
+        outcomes = (counted(one.wins, "win"), counted(one.ties, "tie"), counted(one.losses, "loss", "losses"))
+        lines.append(f"  {', '.join(outcomes)}; judge {one.judge}")
         if (controlled := one.length_controlled) is not None:
             text = " ".join(_shown(controlled))
             lines.append(f"  at equal lengths {text}{f' ({controlled.reason})' if controlled.reason else ''}")
         lines += [f"  {one.position}"] if one.position is not None else []
-        lines += [f"  {count} pairs without a verdict: {reason}" for reason, count in one.without.items()]
+        lines += [f"  {counted(count, 'pair')} without a verdict: {reason}" for reason, count in one.without.items()]
     for reason in sorted({number.answers.reason for number in report.numbers if number.answers.reason}):
         names = ", ".join(number.key for number in report.numbers if number.answers.reason == reason)
         lines.append(f"no interval for {names}: {reason}")
     for count in sorted({number.without for number in report.numbers if number.without}):
         names = ", ".join(number.key for number in report.numbers if number.without == count)
-        lines.append(f"{count} rows have nothing that {names} could measure, and do not count there")
+        have, do = ("has", "does") if count == 1 else ("have", "do")
+        lines.append(f"{counted(count, 'row')} {have} nothing that {names} could measure, and {do} not count there")
     for reason, count in report.about.get("data", {}).get("left_out", {}).items():
-        lines.append(f"{count} rows left out: {reason}")
+        lines.append(f"{counted(count, 'row')} left out: {reason}")
     lines += [f"{number.key}: {number.signature}" for number in report.numbers if number.signature is not None]
     return lines
 
@@ -123,12 +129,18 @@ def _shown(one: Estimate | None, sign: bool = False) -> list[str]:
 
 
 def decimal(value: float, sign: bool = False) -> str:
-    """Return a number with four significant digits and without an exponent, so that columns can be read down."""
+    """Return a number with four significant digits and without an exponent, so that columns can be read down.
+
+    Of what is smaller, four digits behind the point; what would show as zero and is not says so.
+    """
     if not math.isfinite(value):
         return str(value)
-    digits = 4 if value == 0 or abs(value) < 1 else max(0, 3 - math.floor(math.log10(abs(value))))
+    size = float(f"{abs(value):.4g}")
+    if 0 < size < SMALLEST:
+        return "< 0.0001" if value > 0 else "> -0.0001"
+    digits = 4 if size < 1 else max(0, 3 - math.floor(math.log10(size)))
     return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
 def _p(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.4f}"
+    return NOTHING if value is None else probability(value)

@@ -126,7 +126,7 @@ def read_baseline(path: Path, layer: int) -> tuple[float, ...]:
 
     """
     try:
-        lines = path.read_text().splitlines()[1:]
+        lines = path.read_text(encoding="utf-8").splitlines()[1:]
         rows = {int(row[0]): tuple(float(number) for number in row[1:]) for row in (line.split(",") for line in lines)}
     except (OSError, ValueError) as error:
         raise UserError(f"baseline must be a file with lines LAYER,P,R,F, got {path}: {error}") from error
