@@ -89,6 +89,24 @@ def test_holms_correction_counts_a_metric_called_win_rate_beside_the_judge():
     assert [number.p_holm, win_rate.p_holm] == [2 * alone, 2 * alone]
 
 
+def test_shares_of_ties_are_not_compared():
+    names = {"win_rate": [1.0, 0.0], "win_rate/ties": [0.5, 0.0], "win_rate/no_verdict": [0.0, 0.0]}
+    found = []
+    for number in range(8):
+        entry = {
+            side: {"WinRate": {name: {"per": "answer", "scores": [values[place]]} for name, values in names.items()}}
+            for place, side in enumerate(("answers", "baseline"))
+        }
+        found.append({"key": number, **entry})
+    numbers = numbers_of(found, {"WinRate": WinRate(GoldJudge())}, Statistics(resamples=100))
+    assert [(one.key, one.compared is not None) for one in numbers] == [
+        ("win_rate", True),
+        ("win_rate/ties", False),
+        ("win_rate/no_verdict", False),
+    ]
+    assert all(one.baseline is not None for one in numbers)
+
+
 def test_pass_at_1_is_as_sure_as_the_share_of_programs_that_pass():
     passed = [[1, 1, 0, 1], [0, 0, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 0]]
     found = [

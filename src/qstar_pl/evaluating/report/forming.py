@@ -73,8 +73,10 @@ def numbers_of(records: Sequence[Mapping[str, Any]], metrics: Mapping[str, Metri
             name = f"{label}/{key}" if any(one.key == key for one in found) else key
             number = Number(name, label, estimate(answers, key, how), without=without, signature=signature)
             if baseline.columns and key in baseline.numbers:
-                both = compared(answers, baseline, key, how.confidence, how.resamples, how.seed)
-                number = replace(number, baseline=estimate(baseline, key, how), compared=both)
+                number = replace(number, baseline=estimate(baseline, key, how))
+                if metric.compares(key):
+                    both = compared(answers, baseline, key, how.confidence, how.resamples, how.seed)
+                    number = replace(number, compared=both)
             found.append(number)
     return found
 

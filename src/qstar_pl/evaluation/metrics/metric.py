@@ -56,6 +56,10 @@ class Metric(ABC):
         """How a paper would say which variant a number is, by its key; most are their name alone."""
         return {}
 
+    def compares(self, key: str) -> bool:
+        """Return whether sides are compared in a number; not in one that only says how another was measured."""
+        return True
+
     def missing(self, facts: Facts) -> str | None:
         """Return why it cannot be measured, as "needs …, got …"; None if it can. Asked before anything is loaded."""
         for need in sorted(self.needs, key=lambda one: one.name):

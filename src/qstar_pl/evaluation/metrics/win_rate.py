@@ -57,6 +57,10 @@ class WinRate(AnswerMetric):
         """See `Metric.needs`; those of the baseline."""
         return self.baseline.needs
 
+    def compares(self, key: str) -> bool:
+        """See `Metric.compares`; shares of ties and of missing verdicts are no merit of a side."""
+        return not key.endswith(("/ties", "/no_verdict"))
+
     def missing(self, facts: Facts) -> str | None:
         """See `Metric.missing`; also asks the baseline, and whether the judge knows any of the rows."""
         if (lacking := self.baseline.missing(facts)) is not None:
