@@ -50,11 +50,12 @@ def _difference(name: str, before: Any, now: Any) -> list[str]:
             for option in dict.fromkeys([*old[1], *new[1]])
             if old[1].get(option) != new[1].get(option)
         ]
-    return [f"{name} {_short(before, old)} before, {_short(now, new)} now"]
+    return [f"{name} {shortened(before)} before, {shortened(now)} now"]
 
 
-def _short(value: Any, parted: tuple[str, dict[str, str]] | None) -> str:
-    if parted is None:
+def shortened(value: Any) -> str:
+    """Return what `described` has written without the options that are None; of anything else, its `repr`."""
+    if (parted := _parted(value)) is None:
         return repr(value)
     return f"{parted[0]}({', '.join(f'{name}={text}' for name, text in parted[1].items() if text != 'None')})"
 

@@ -184,6 +184,7 @@ def test_two_real_models_on_hh_rows(real_data: Path, isolated: Path) -> None:
     said = values()
     assert list(said) == KEYS
     assert said["kl_policy_reference"]["answers"]["value"] > 0.1
+    assert "reference model: Pretrained(" in Path("out/results.md").read_text(encoding="utf-8")
     assert 1 < said["perplexity"]["answers"]["value"] < 10_000
 
 

@@ -55,6 +55,11 @@ def _unfilled(row: float | list[float]) -> float | list[float]:
     return row[: last + 1]
 
 
+def key_of(record: Mapping[str, Any]) -> int:
+    """Return the key of a line's prompt, which is written as text: a number in JSON is rounded to 53 bits by many."""
+    return int(record["key"])
+
+
 @dataclass
 class Column:
     """The row scores of one name, over all prompts."""
@@ -117,5 +122,5 @@ def columns_of(records: Sequence[Mapping[str, Any]], side: str, label: str) -> d
         for name, entry in record.get(side, {}).get(label, {}).items():
             column = found.setdefault(name, Column(entry["per"]))
             column.rows.append(entry["scores"])
-            column.groups.append(record["key"])
+            column.groups.append(key_of(record))
     return found

@@ -289,7 +289,14 @@ class Evaluation:
     def _line(self, item: Item, scores: Record, verdicts: Record) -> dict[str, Any]:
         lengths = {side: [len(text) for text in getattr(item, side)] for side in self.sources}
         where = item.example.metadata.get("source")
-        return {"row": item.row, "key": item.example.key, "where": where, "characters": lengths, **scores, **verdicts}
+        return {
+            "row": item.row,
+            "key": str(item.example.key),
+            "where": where,
+            "characters": lengths,
+            **scores,
+            **verdicts,
+        }
 
     def _about(self) -> dict[str, Any]:
         return {

@@ -20,6 +20,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.generation.plan import Plan, plan_batches, prompts_digest
 from qstar_pl.generation.prompts import Prompts, choose_source, read_prompts
 from qstar_pl.models.run_date import run_date
+from qstar_pl.spelling import counted
 
 
 class Unsized:
@@ -161,7 +162,8 @@ class GenerationData(RLHFDataModule):
 
     def _lines(self, name: str) -> str:
         prompts = self.prompts
-        lines = [f"Data: {name}: {len(prompts.encoded)} prompts in {len(self.plan.batches)} batches"]
+        batches = counted(len(self.plan.batches), "batch", "batches")
+        lines = [f"Data: {name}: {counted(len(prompts.encoded), 'prompt')} in {batches}"]
         lines += [f"  {count} rows left out: {reason}" for reason, count in sorted(prompts.rejected.items())]
         if prompts.cut:
             lines.append(f"  {prompts.cut} prompts were cut to max_prompt_tokens={self.max_prompt_tokens}")

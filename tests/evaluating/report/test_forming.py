@@ -40,6 +40,18 @@ def records(metric: Metric, scored: Answers) -> list[dict[str, Any]]:
     return read
 
 
+def test_keys_are_texts_that_keep_all_digits_and_rows_are_answers() -> None:
+    lines = records(CorpusDistinct(), some())
+    same = 2**62
+    for number, line in enumerate(lines):
+        line["key"] = same + number
+    as_texts = [{**line, "key": str(line["key"])} for line in lines]
+    metrics: dict[str, Metric] = {"it": CorpusDistinct()}
+    found = numbers_of(as_texts, metrics, HOW)
+    assert found == numbers_of(lines, metrics, HOW)
+    assert [(one.answers.rows, one.answers.groups) for one in found] == [(len(some()), len(lines))] * len(found)
+
+
 @pytest.mark.parametrize("metric", [CorpusDistinct(), ProxyCalibration(samples=3)], ids=["distinct", "calibration"])
 def test_stored_rows_give_the_number_that_was_measured(metric: Metric) -> None:
     found = {one.key: one.answers.value for one in numbers_of(records(metric, some()), {"it": metric}, HOW)}

@@ -99,15 +99,15 @@ def _estimate(measured: Measured, key: str, how: Statistics) -> Estimate:
         options: dict[str, Any] = {"confidence": how.confidence, "mask": column.mask, "bounds": known}
         return mean_interval(column.values, column.groups_of_rows, **options)
     options = {"confidence": how.confidence, "resamples": how.resamples, "seed": how.seed}
+    rows = max(int(column.mask.sum()) for column in measured.columns.values())
     if not measured.metric.all_rows:
         form = measured.statistic(key)
         found = statistic_interval(measured.totals, measured.prompts, form, mask=measured.counted, **options)
-        rows = max(int(column.mask.sum()) for column in measured.columns.values())
-        return replace(found, rows=rows)
-
-    if measured.metric.counts_different:
-        return uncertain(measured.numbers[key], measured.prompts)
-    return resampled(lambda chosen: measured.of_prompts(chosen).get(key), measured.prompts, **options)
+    elif measured.metric.counts_different:
+        found = uncertain(measured.numbers[key], measured.prompts)
+    else:
+        found = resampled(lambda chosen: measured.of_prompts(chosen).get(key), measured.prompts, **options)
+    return replace(found, rows=rows)
 
 
 def corrected(p_values: Mapping[str, float | None]) -> dict[str, float]:

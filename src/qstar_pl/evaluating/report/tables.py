@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from qstar_pl.console import SpellingConsole
+from qstar_pl.describing import shortened
 from qstar_pl.evaluating.report.report import Report
 from qstar_pl.evaluation.statistics import Estimate
 from qstar_pl.spelling import counted, probability
@@ -83,7 +84,7 @@ def cells(report: Report) -> tuple[list[str], list[list[str]]]:
 
 
 def remarks(report: Report) -> list[str]:
-    """Return the win rate, what was left out, and which variants of metrics these are, a line each."""
+    """Return the win rate, what was left out, the reference model, which variants metrics are, a line each."""
     lines = []
     if (one := report.win_rate) is not None:
         value, interval = _shown(one.rate)
@@ -104,6 +105,8 @@ def remarks(report: Report) -> list[str]:
         lines.append(f"{counted(count, 'row')} {have} nothing that {names} could measure, and {do} not count there")
     for reason, count in report.about.get("data", {}).get("left_out", {}).items():
         lines.append(f"{counted(count, 'row')} left out: {reason}")
+    if (reference := report.about.get("stages", {}).get("scores", {}).get("reference")) is not None:
+        lines.append(f"reference model: {shortened(reference)}")
     lines += [f"{number.key}: {number.signature}" for number in report.numbers if number.signature is not None]
     return lines
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qstar_pl.evaluating.records import key_of
 from qstar_pl.evaluating.report.forming import Statistics
 from qstar_pl.evaluation.judges.position import PositionBias
 from qstar_pl.evaluation.statistics import Estimate, mean_interval, sign_flip_test
@@ -42,7 +43,7 @@ class WinRate:
 
 def win_rate_of(records: Sequence[Mapping[str, Any]], judge: str, how: Statistics) -> WinRate:
     """Return the win rate from lines of scores.jsonl."""
-    rows = [(record["key"], verdict) for record in records for verdict in record.get("verdicts", ())]
+    rows = [(key_of(record), verdict) for record in records for verdict in record.get("verdicts", ())]
     mask = np.array([verdict["preference"] is not None for _, verdict in rows], bool)
     values = np.array([verdict["preference"] or 0.0 for _, verdict in rows], np.float64)
     groups = np.array([key for key, _ in rows], np.int64)
