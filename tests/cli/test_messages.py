@@ -37,6 +37,24 @@ def test_an_unknown_argument_names_its_class_and_a_near_one() -> None:
     assert essence(message) == "--model.samplr: QStar has no such option; did you mean sampler?"
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("limits.worker", "--judge.limits.worker: Limits has no such option; did you mean workers?"),
+        ("limit.workers", "--judge.limit: LLMJudge has no such option; did you mean limits?"),
+        ("limits.workers.many", "--judge.limits.workers.many: Limits has no such option"),
+    ],
+)
+def test_an_unknown_option_within_an_option_has_its_full_name(word: str, said: str) -> None:
+    message = f"""Parser key "judge":
+  Does not validate against any of the Union subtypes
+  Errors:
+    - Problem with given class_path 'qstar_pl.evaluation.judges.LLMJudge':
+        unrecognized arguments: --{word}=3
+    - Expected a <class 'NoneType'>"""
+    assert essence(message) == said
+
+
 def test_an_unknown_class_names_near_ones_of_the_right_kind() -> None:
     message = """Parser key "model":
 

@@ -452,6 +452,10 @@ JUDGES = [
     ("evaluate {judged} {at} --judge.api_key=abc", "--judge.api_key: LLMJudge has no such option; known: base_url"),
     ("evaluate {judged} {at} --judge.extra.api_key=abc", "extra must hold no key or password, since results show it"),
     ("evaluate {judged} {at} --judge.order=best", "--judge.order: must be one of 'both', 'seeded', got best"),
+    (
+        "evaluate {judged} {at} --judge.limits.worker=3",
+        "--judge.limits.worker: Limits has no such option; did you mean workers",
+    ),
     ("evaluate {judged} {at} --judge.limits.workers=0", "workers must be at least 1, got 0"),
     ("evaluate {judged} {at} --judge.budget.max_cost=3", "input_price and output_price must be given with max_cost"),
 ]

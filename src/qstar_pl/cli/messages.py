@@ -167,6 +167,8 @@ def _unknown_option(match: re.Match[str], mistake: _Mistake, options: list[str])
         known = sorted(parameters(owner)) if owner else options
         at = f"{mistake.option}.{name}" if mistake.option else name
         return f"{at}: {owner.rpartition('.')[2] or 'the command'} has no such option{near(name, known)}"
+    if match["word"] and mistake.keys and mistake.classes:
+        return _unknown_nested(match["word"].lstrip("-"), mistake)
     word = match["word"] or f"--{_unknown_part(match['key'], options)}"
     if not word.startswith("-"):
         return f"unexpected word {word}"
@@ -174,6 +176,22 @@ def _unknown_option(match: re.Match[str], mistake: _Mistake, options: list[str])
     if here is not None and any(here.startswith(option) for option in options):
         return f"unknown option {word}; did you mean --{here}?"
     return f"unknown option {word}{near(word, [f'--{option}' for option in options])}"
+
+
+def _unknown_nested(name: str, mistake: _Mistake) -> str:
+    """Return what is wrong with limits.worker of a judge: LLMJudge has limits, whose class has no such option."""
+    *holders, last = name.split(".")
+    owner, known = mistake.classes[-1], parameters(mistake.classes[-1])
+    for place, holder in enumerate(holders):
+        found = next(classes_in(known[holder].hint), None) if holder in known else None
+        if found is None:  # no such option, or one that holds no others
+            holders, last = (holders, last) if holder in known else (holders[:place], holder)
+            known = {} if holder in known else known
+            break
+        owner = f"{found.__module__}.{found.__qualname__}"
+        known = parameters(owner)
+    at = ".".join([mistake.option, *holders, last])
+    return f"{at}: {owner.rpartition('.')[2]} has no such option{near(last, sorted(known))}"
 
 
 def _unknown_part(key: str, options: list[str]) -> str:
