@@ -3,7 +3,7 @@ from typing import Any
 
 from torch import nn
 
-from qstar_pl.describing import described, differences
+from qstar_pl.describing import described, differences, shortened
 from qstar_pl.rewards import GoldReward
 from qstar_pl.samplers import GeometricSampler
 
@@ -31,4 +31,6 @@ def test_of_a_class_with_other_options_those_that_differ_are_told() -> None:
     assert differences(before, now) == ["answers.path 'a.jsonl' before, 'b.jsonl' now", "seed 0 before, 1 now"]
     now = {**before, "answers": "DataAnswers(which='chosen')"}
     assert differences(before, now) == ["answers AnswersFile(path='a.jsonl') before, DataAnswers(which='chosen') now"]
+    nested = "ModelAnswers(policy=Pretrained(name='x', revision=None), part=None)"
+    assert shortened(nested) == "ModelAnswers(policy=Pretrained(name='x'))"
     assert differences({"reward": "f(x"}, {}) == ["reward 'f(x' before, None now"]

@@ -55,17 +55,28 @@ def _difference(name: str, before: Any, now: Any) -> list[str]:
 
 def shortened(value: Any) -> str:
     """Return what `described` has written without the options that are None; of anything else, its `repr`."""
-    if (parted := _parted(value)) is None:
-        return repr(value)
-    return f"{parted[0]}({', '.join(f'{name}={text}' for name, text in parted[1].items() if text != 'None')})"
+    call = _call_in(value)
+    return repr(value) if call is None else ast.unparse(_WithoutNone().visit(call))
+
+
+class _WithoutNone(ast.NodeTransformer):
+    """Leaves out options that are None, at any depth."""
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        given = [one for one in node.keywords if not (isinstance(one.value, ast.Constant) and one.value.value is None)]
+        return ast.Call(node.func, node.args, [ast.keyword(one.arg, self.visit(one.value)) for one in given])
 
 
 def _parted(value: Any) -> tuple[str, dict[str, str]] | None:
     """Return the class and the options of what `described` has written; None if it is something else."""
+    if (call := _call_in(value)) is None:
+        return None
+    return ast.unparse(call.func), {one.arg or "**": ast.unparse(one.value) for one in call.keywords}
+
+
+def _call_in(value: Any) -> ast.Call | None:
     try:
         call = ast.parse(value, mode="eval").body if isinstance(value, str) and value.endswith(")") else None
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    if not isinstance(call, ast.Call) or call.args or not isinstance(call.func, ast.Name):
-        return None
-    return call.func.id, {one.arg or "**": ast.unparse(one.value) for one in call.keywords}
+    return call if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args else None
