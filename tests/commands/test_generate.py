@@ -189,7 +189,7 @@ def test_a_sampler_of_the_users_own_enters_by_its_class_path(qstar):
     assert stored["sampler"].startswith("Cooled(max_new_tokens=5, temperature=2.0")
     code, _, err = qstar("generate", *words, "--device=cpu", *own, "--sampler.factor=3")
     assert code == 2
-    assert "factor=4.0)' before" in err
+    assert "holds another run: sampler.factor 4.0 before, 3.0 now" in err
 
 
 def test_strategies_say_what_the_words_say(qstar):
