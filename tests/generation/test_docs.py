@@ -14,7 +14,7 @@ def commands(text: str) -> list[str]:
 def test_every_command_runs_as_printed(qstar, repository):
     Path("configs").symlink_to(repository / "configs")
     printed = commands((repository / "docs" / "generation.md").read_text(encoding="utf-8"))
-    assert sum(line.startswith("qstar ") for line in printed) == 5
+    assert sum(line.startswith("qstar ") for line in printed) == 6
     for line in printed:
         if line.startswith("qstar "):
             code, _, err = qstar(*shlex.split(line)[1:])

@@ -3,9 +3,9 @@
 Answers come from a model or from a file. An evaluation that was killed goes on when the same command is given again,
 and ends in the same bytes. In OUTPUT/ are results.json, results.md, scores.jsonl (a line per prompt) and times.json.
 
-    qstar evaluate --answers tiny/policy --baseline tiny/expert --num_samples 50 --output evaluation
-    qstar evaluate --answers samples.jsonl --dataset HumanEval.jsonl.gz --output code
-    qstar evaluate --answers a.csv --answers.prompt_field q --answers.answer_field a --dataset rows.jsonl --output own
+    qstar evaluate --answers tiny/policy --baseline chosen --output evaluation
+    qstar evaluate --answers code.jsonl --dataset HumanEval.jsonl --output code
+    qstar evaluate --answers.help
     qstar evaluate --judge_only --judge=GoldJudge --output evaluation
     qstar evaluate --from_scores evaluation --confidence 0.9
     qstar evaluate --metrics.help

@@ -1,7 +1,7 @@
 """`qstar tournament`: many methods' answers to the same prompts, judged two at a time, and rated.
 
-    qstar tournament --answers chosen rejected tiny/policy --num_samples 20 --judge=GoldJudge --output tournament
-    qstar tournament --answers dpo.jsonl ppo.jsonl ours=q.jsonl --dataset rows.jsonl --judge=LengthJudge --output all
+    qstar tournament --answers chosen rejected --judge=GoldJudge --output ratings
+    qstar tournament --answers a.jsonl ours=b.jsonl --judge=GoldJudge --output all
 
 Any two methods meet on every prompt that both have answered. Printed are how often each beats each, and ratings by
 Bradley and Terry's model on Elo's scale, with intervals clustered by prompt. In OUTPUT/ are ratings.json and

@@ -87,8 +87,8 @@ class EvaluationSettings:
     """π_init, for metrics that compare the model with it: as a model of `answers`; None: where a run's checkpoint
     started, of other models the baseline, if a model answers there."""
     max_completion_tokens: int = 512
-    """Longer answers of the data are cut, for metrics that have the model read them; of a data module of `fit`, its
-    own limit."""
+    """Tokens after which the data's own answers are cut, for metrics that have the model read them; of a data module of
+    `fit`, its own limit."""
     samples_per_prompt: int = 1
     """Number of answers that a model gives to each prompt."""
     batch_size: int = 8

@@ -125,9 +125,14 @@ def _state(config: PretrainedConfig, generation: Any, tokenizer: PreTrainedToken
     )
 
 
+def reads_before_it_answers(config: PretrainedConfig) -> bool:
+    """Return whether a model is an encoder with a decoder, such as T5."""
+    return bool(config.is_encoder_decoder)
+
+
 def check_decoder(config: PretrainedConfig) -> None:
     """Raise UserError for an encoder with a decoder: its decoder alone loads, and continues nothing."""
-    if config.is_encoder_decoder:
+    if reads_before_it_answers(config):
         raise UserError(f"model must be a causal language model, got {config.model_type}, an encoder and a decoder")
 
 

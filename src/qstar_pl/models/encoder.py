@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedTokenizerBase
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.checks import at_least
 from qstar_pl.errors import UserError
+from qstar_pl.models.capabilities import reads_before_it_answers
+from qstar_pl.models.context import context_of
 from qstar_pl.models.folder import check_model_folder
 from qstar_pl.models.hub import refused
 from qstar_pl.models.quiet import quiet
@@ -22,7 +24,11 @@ class Encoder(nn.Module):
     """Token embeddings of texts, from one layer of a frozen model."""
 
     def __init__(
-        self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, layer: int | None = None, max_length: int = 512
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        layer: int | None = None,
+        max_length: int = 512,
     ) -> None:
         """Wrap a model.
 
@@ -38,16 +44,14 @@ class Encoder(nn.Module):
         """
         super().__init__()
         config: Any = model.config
-        self.model = model.get_encoder() if config.is_encoder_decoder else model  # type: ignore[operator]
+        self.model = model.get_encoder() if reads_before_it_answers(config) else model
         self.tokenizer = tokenizer
         layers = config.get_text_config().num_hidden_layers
         if layer is not None and not 0 <= layer <= layers:
             raise UserError(f"layer must lie in [0, {layers}] for this model, got {layer}")
         self.layer = layers if layer is None else layer
         at_least(3, max_length=max_length)
-        positions = getattr(config.get_text_config(), "max_position_embeddings", None) or max_length
-        # RoBERTa's tokenizer knows that two of its model's 514 positions are not for tokens.
-        self.max_length = min(max_length, positions, tokenizer.model_max_length)
+        self.max_length = min(max_length, context_of(model).limit or max_length, tokenizer.model_max_length)
 
     @classmethod
     def load(cls, name: str, revision: str | None, *, argument: str = "model", **options: Any) -> Encoder:

@@ -19,6 +19,7 @@ from transformers import (
 
 from qstar_pl.checks import at_least
 from qstar_pl.errors import UserError
+from qstar_pl.models.context import context_of
 from qstar_pl.models.folder import check_model_folder
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.hub import refused
@@ -129,8 +130,7 @@ class ClassifierReward(Reward):
         return 1 - probabilities if self.harmful else probabilities
 
     def _probabilities(self, *texts: list[str]) -> Tensor:
-        config: Any = self.classifier.config
-        longest = min(self._tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or NO_LIMIT)
+        longest = min(self._tokenizer.model_max_length, context_of(self.classifier).limit or NO_LIMIT)
         inputs = self._tokenizer(
             *texts,
             padding=len(texts[0]) > 1,
@@ -139,5 +139,6 @@ class ClassifierReward(Reward):
             return_tensors="pt",
         )
         logits: Tensor = self.classifier(**inputs.to(self.classifier.device)).logits.float()
+        config: Any = self.classifier.config
         several = config.problem_type == "multi_label_classification" or logits.shape[-1] == 1
         return (logits.sigmoid() if several else logits.softmax(-1))[:, self._index]

@@ -29,11 +29,11 @@ class Limits:
     max_retries: int = 6
     """Repetitions of a request that failed for a reason that may pass."""
     first_wait_s: float = 1.0
-    """Before the first repetition; doubled for each further one, then shortened at random by up to a half."""
+    """Seconds before the first repetition; doubled for each further one, then shortened at random by up to a half."""
     longest_wait_s: float = 60.0
-    """Bound of the doubling."""
+    """Most seconds that the doubling reaches."""
     longest_retry_after_s: float = 300.0
-    """If the server asks to wait longer than this, the evaluation stops and can go on later."""
+    """If the server asks to wait more seconds than this, the evaluation stops and can go on later."""
     failures_in_a_row: int = 20
     """So many requests without a reply, after all their repetitions and with none in between: the evaluation stops."""
 

@@ -61,7 +61,7 @@ class LLMJudge(Judge):
     temperature: float | None = 0.0
     """None: not sent, for models that know none."""
     max_tokens: int | None = 1024
-    """Of a reply; None: not sent."""
+    """Most tokens of a reply; None: not sent."""
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the endpoint calls it."""
     top_logprobs: int = 0
