@@ -36,6 +36,8 @@ class Settings:
     """π_t: a folder or name that transformers loads."""
     tokenizer: str | None = None
     """Of both models, needed where an embedding has more rows than it has tokens."""
+    revision: str | None = None
+    """Of both on the hub: a branch, a tag or a commit."""
     alpha: str = KLSymmetricAlpha.__name__
     """The strategy that chooses α: a class of `qstar_pl.qstar`."""
     alpha_args: tuple[tuple[str, Any], ...] = ()
@@ -62,9 +64,12 @@ class Settings:
 
     def load(self, device: torch.device, dtype: torch.dtype) -> LanguageModel:
         """Return π_t."""
-        model = AutoModelForCausalLM.from_pretrained(self.target, dtype=dtype).to(device).eval()
-        tokenizer = None if self.tokenizer is None else AutoTokenizer.from_pretrained(self.tokenizer)
-        return LanguageModel(model.requires_grad_(False), tokenizer)
+        options: dict[str, Any] = {"revision": self.revision, "use_safetensors": True}
+        model = AutoModelForCausalLM.from_pretrained(self.target, dtype=dtype, **options)  # nosec B615 - an option
+        tokenizer = None
+        if self.tokenizer is not None:
+            tokenizer = AutoTokenizer.from_pretrained(self.tokenizer, revision=self.revision)  # nosec B615
+        return LanguageModel(model.to(device).eval().requires_grad_(False), tokenizer)
 
 
 class QStarLogitsProcessor(LogitsProcessor):
