@@ -1,12 +1,16 @@
 """Options of the trainer, optimizer and schedule that make no sense: one line, whoever would have failed with them."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Union
 
 import pytest
+from jsonargparse import ArgumentParser
 from small_run import SMALL
 
-from qstar_pl.cli.trainer_options import spelled_out
+from qstar_pl.cli.trainer_options import spelled_out, whole_first
 
 Call = Callable[..., tuple[int, str, str]]
 SFT = (*SMALL, "--model=SFT", "--model.evaluation_sampler.max_new_tokens=4", "--trainer.max_steps=2")
@@ -87,3 +91,31 @@ def test_only_the_schedule_is_spelled_out() -> None:
     full = f"lightning.pytorch.cli.{name}"
     wanted = ["fit", f"--model.lr_scheduler={full}", "--model.init_args.lr_scheduler", full, f"--name={name}", name]
     assert spelled_out(words) == wanted
+
+
+def test_one_batch_is_one_whatever_was_imported_before() -> None:
+    """Typing gives Lightning's union in the order in which another package has first written it."""
+    parser = ArgumentParser()
+    parser.add_argument("--number", type=Union[float, int, None])  # noqa: UP007 (that of typing is the one with a cache)
+    assert isinstance(parser.parse_args(["--number=1"]).number, float)
+    action = next(one for one in parser._actions if one.dest == "number")
+    action._typehint = whole_first(action._typehint)
+    for word, value in (("1", 1), ("1.0", 1.0), ("0.5", 0.5), ("null", None)):
+        found = parser.parse_args([f"--number={word}"]).number
+        assert (found, type(found)) == (value, type(value))
+
+
+def test_every_share_or_number_of_the_trainer_is_read_as_a_number_first() -> None:
+    """Lightning is imported behind a union of the same types in the other order, and little else."""
+    code = """
+import typing
+seen = typing.Optional[typing.Union[float, int]]
+import inspect, lightning.pytorch as pl
+pl.Trainer.__init__.__annotations__.update(dict.fromkeys(("limit_predict_batches", "limit_val_batches"), seen))
+from qstar_pl.cli.trainer import TrainerCLI
+words = ["predict", "--trainer.limit_predict_batches=1", "--trainer.limit_val_batches=1"]
+trainer = TrainerCLI(words, execute=False).config["predict"]["trainer"]
+print(*(type(trainer[name]).__name__ for name in ("limit_predict_batches", "limit_val_batches")))
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said.stdout.split()[-2:] == ["int", "int"], said.stderr

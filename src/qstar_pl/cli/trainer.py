@@ -48,7 +48,7 @@ from qstar_pl.cli.runs.requeue import requeue
 from qstar_pl.cli.runs.run_config import RunConfig
 from qstar_pl.cli.runs.summary import metric_lines, run_summary
 from qstar_pl.cli.trainer_help import SECTIONS, TEXTS
-from qstar_pl.cli.trainer_options import check_trainer_options
+from qstar_pl.cli.trainer_options import check_trainer_options, whole_first
 from qstar_pl.cli.words import command_among
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.errors import UserError
@@ -116,6 +116,8 @@ class TrainerCLI(LightningCLI):
                 action.help = TEXTS[action.dest]
             elif action.dest.startswith("trainer."):
                 action.help = brief(action.help or "")
+                if hasattr(action, "_typehint"):
+                    action._typehint = whole_first(action._typehint)
         return parser
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override] # (a static method there)

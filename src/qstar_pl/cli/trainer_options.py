@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Union, get_args, get_origin
 
 from qstar_pl.cli.words import with_values
 from qstar_pl.errors import UserError
@@ -80,6 +80,18 @@ def _check_processes(devices: Any, accelerator: Any) -> None:
 
     if accelerator == "cpu" or not (CUDAAccelerator.is_available() or MPSAccelerator.is_available()):
         raise UserError(f"trainer.devices must be at most {most} on {cores} CPU cores, got {devices}")
+
+
+def whole_first(hint: Any) -> Any:
+    """Return a union of types with whole numbers before floats, so that 1 is one batch and not 1.0, all of them.
+
+    Lightning writes `Optional[Union[int, float]]`, but typing keeps an earlier union of the same types in its cache,
+    whatever their order: which one Lightning gets depends on what was imported before it.
+    """
+    types = get_args(hint)
+    if get_origin(hint) is not Union or not {int, float} <= set(types):
+        return hint
+    return Union[tuple(sorted(types, key=lambda one: one is float))]  # noqa: UP007 (as many as there are)
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
