@@ -106,12 +106,14 @@ def test_one_batch_is_one_whatever_was_imported_before() -> None:
 
 
 def test_every_share_or_number_of_the_trainer_is_read_as_a_number_first() -> None:
-    """Lightning is imported behind a union of the same types in the other order, and little else."""
+    """As if Lightning had been imported behind a union of the same types in the other order."""
     code = """
-import typing
-seen = typing.Optional[typing.Union[float, int]]
-import inspect, lightning.pytorch as pl
-pl.Trainer.__init__.__annotations__.update(dict.fromkeys(("limit_predict_batches", "limit_val_batches"), seen))
+import importlib, typing
+import lightning.pytorch as pl
+for clear in typing._cleanups:
+    clear()
+typing.Optional[typing.Union[float, int]]
+pl.Trainer = pl.trainer.Trainer = importlib.reload(pl.trainer.trainer).Trainer
 from qstar_pl.cli.trainer import TrainerCLI
 words = ["predict", "--trainer.limit_predict_batches=1", "--trainer.limit_val_batches=1"]
 trainer = TrainerCLI(words, execute=False).config["predict"]["trainer"]
