@@ -38,6 +38,8 @@ class Facts:
     """Whether a model answers, whose tokens are known; otherwise answers are texts alone."""
     reference: bool = True
     """Whether there is a π_init, or what stands for it."""
+    moved_by: str | None = None
+    """What moves π_init while the policy trains; None: nothing does."""
     redraws: bool = True
     """Whether another model can be asked to answer as the policy does."""
     samples: int | None = None

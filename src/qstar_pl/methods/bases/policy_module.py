@@ -170,10 +170,13 @@ class PolicyModule(RLHFModule):
 
     def held_reference(self) -> Reference:
         """Return where π_init has its weights, as asked for or as is usual."""
+        return self.reference_source or usual_reference(self.policy_source, moves=self._reference_mover() is not None)
+
+    def _reference_mover(self) -> str | None:
+        """Return the name of the callback that moves π_init's weights; None: they stay."""
         # `_trainer`, since Lightning's property `trainer` raises where there is none.
         callbacks = [] if self._trainer is None else self.trainer.callbacks  # type: ignore[attr-defined]
-        moves = any(getattr(callback, "moves_reference", False) for callback in callbacks)
-        return self.reference_source or usual_reference(self.policy_source, moves=moves)
+        return next((type(one).__name__ for one in callbacks if getattr(one, "moves_reference", False)), None)
 
     def samplers(self) -> list[Sampler]:
         """Return what draws answers, each once; `build_models` loads their models."""
@@ -199,7 +202,8 @@ class PolicyModule(RLHFModule):
         """See `RLHFModule.facts`; the rewards are settled first."""
         self.settle_judges()
         judges = {"proxy": self.reward, "gold": self.gold}
-        return replace(super().facts(), rewards=frozenset(name for name, one in judges.items() if one is not None))
+        rewards = frozenset(name for name, one in judges.items() if one is not None)
+        return replace(super().facts(), rewards=rewards, moved_by=self._reference_mover())
 
     def score_answers(self, rollout: Rollout, completions: list[str]) -> dict[str, Tensor]:
         """Return the rewards [rows] of every judge there is: "proxy" and "gold"."""

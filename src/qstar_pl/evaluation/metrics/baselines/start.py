@@ -16,7 +16,8 @@ class Start(Baseline):
     def missing(self, facts: Facts) -> str | None:
         """See `Baseline.missing`."""
         if facts.tokens and facts.redraws:
-            return None
+            moved = f"the policy's start to compare with, got {facts.moved_by}, which moves it"
+            return None if facts.moved_by is None else moved
         return f"the policy's start to compare with, got {stored(facts)}"
 
     def texts(self, answers: Answers) -> list[str | None]:
