@@ -105,19 +105,23 @@ def test_one_batch_is_one_whatever_was_imported_before() -> None:
         assert (found, type(found)) == (value, type(value))
 
 
-def test_every_share_or_number_of_the_trainer_is_read_as_a_number_first() -> None:
+@pytest.mark.parametrize("value", ["2", "0.5"])
+def test_every_share_or_number_of_the_trainer_is_read_as_a_number_first(value: str) -> None:
     """As if Lightning had been imported behind a union of the same types in the other order."""
     code = """
-import importlib, typing
+import datetime, importlib, typing
 import lightning.pytorch as pl
 for clear in typing._cleanups:
     clear()
 typing.Optional[typing.Union[float, int]]
+typing.Optional[typing.Union[float, int, str, datetime.timedelta, dict[str, int]]]
 pl.Trainer = pl.trainer.Trainer = importlib.reload(pl.trainer.trainer).Trainer
 from qstar_pl.cli.trainer import TrainerCLI
-words = ["predict", "--trainer.limit_predict_batches=1", "--trainer.limit_val_batches=1"]
-trainer = TrainerCLI(words, execute=False).config["predict"]["trainer"]
-print(*(type(trainer[name]).__name__ for name in ("limit_predict_batches", "limit_val_batches")))
+words = ["fit", "--trainer.limit_val_batches=1", "--trainer.val_check_interval=VALUE"]
+trainer = TrainerCLI(words, execute=False).config["fit"]["trainer"]
+print(*(repr(trainer[name]) for name in ("limit_val_batches", "val_check_interval")))
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert said.stdout.split()[-2:] == ["int", "int"], said.stderr
+    said = subprocess.run(
+        [sys.executable, "-c", code.replace("VALUE", value)], capture_output=True, text=True, check=False
+    )
+    assert said.stdout.split()[-2:] == ["1", value], said.stderr

@@ -91,7 +91,9 @@ def whole_first(hint: Any) -> Any:
     types = get_args(hint)
     if get_origin(hint) is not Union or not {int, float} <= set(types):
         return hint
-    return Union[tuple(sorted(types, key=lambda one: one is float))]  # noqa: UP007 (as many as there are)
+    # Other types keep their places: a text before float would take 0.5 for a duration.
+    numbers = iter((int, float))
+    return Union[tuple(next(numbers) if one in (int, float) else one for one in types)]  # noqa: UP007
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
