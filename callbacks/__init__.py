@@ -6,6 +6,7 @@ if __name__ != "qstar_pl.callbacks":
 
 from .alpha import AlphaDiagnostic as AlphaDiagnostic
 from .beta import BetaDiagnostic as BetaDiagnostic
+from .budget import Budget as Budget
 from .defaults import default_diagnostics as default_diagnostics
 from .diagnostic import Diagnostic as Diagnostic
 from .diagnostic import RolloutDiagnostic as RolloutDiagnostic

@@ -22,7 +22,8 @@ from lightning.pytorch.loggers import CSVLogger
 
 import qstar_pl.callbacks
 import qstar_pl.distributed
-import qstar_pl.optim  # noqa: F401 (makes the short names of callbacks, optimizers and strategies known to the parser)
+import qstar_pl.optim
+import qstar_pl.training.start_validation  # noqa: F401 (these make short names of callbacks, optimizers and strategies known)
 from qstar_pl.checkpoints import AtomicCheckpointIO
 from qstar_pl.cli.class_format import brief
 from qstar_pl.cli.class_help import Asked, Page, answer_help
