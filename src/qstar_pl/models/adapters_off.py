@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from qstar_pl.models.freeze import eval_mode, freeze
+from qstar_pl.models.row_adapters import Terms
 
 
 class AdaptersOff(nn.Module):
@@ -38,6 +39,11 @@ class AdaptersOff(nn.Module):
     def adapted(self) -> nn.Module:
         """The model with its adapters."""
         return self._adapted[0]
+
+    @property
+    def terms(self) -> Terms:
+        """What layers add to what they say without the model's adapters: nothing."""
+        return {}
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the model says without its adapters."""

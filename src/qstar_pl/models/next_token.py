@@ -78,6 +78,10 @@ class NextToken(ABC):
         """Whether sessions can `rewind`. A sampler that needs it can refuse the model here, before drawing."""
         return True
 
+    def read_by(self, prompts: PromptBatch) -> tuple[NextToken, PromptBatch]:
+        """Return the model that answers in the end, in the policy's ids, and the prompts as it reads them."""
+        return self, prompts
+
     @abstractmethod
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """Read the prompts and return a session of prompts × `samples` rows, rows of one prompt adjacent."""

@@ -13,6 +13,7 @@ from qstar_pl.rollout.finish import finish, write_tokens
 from qstar_pl.rollout.heap import keep_freed_memory
 from qstar_pl.rollout.inverse_cdf import inverse_cdf
 from qstar_pl.rollout.law import POLICY, TARGET, Law
+from qstar_pl.rollout.lockstep import start_all
 from qstar_pl.rollout.pace import Clock, Pace
 from qstar_pl.rollout.streams import row_uniforms
 from qstar_pl.rollout.trace import Trace
@@ -62,8 +63,8 @@ def decode(
     check_vocabularies(policy, target)
     keep_freed_memory()
     models: Mapping[str, NextToken] = {POLICY: policy, TARGET: target}
-    sessions = {role: models[role].start(prompts, samples) for role in law.roles}
-    like = sessions[law.roles[0]].logits
+    sessions = start_all({role: models[role] for role in law.roles}, prompts, samples)
+    like = sessions.logits()[law.roles[0]]
     uniforms = row_uniforms(prompts.keys, samples, max_new_tokens, seed=seed).to(like.device)
     trace = Trace(len(like), max_new_tokens, like)
     # May be empty: isin is then False everywhere, and answers end at max_new_tokens.
@@ -75,7 +76,7 @@ def decode(
     for time in range(max_new_tokens):
         if len(live):  # none live: other processes still decode, and this one keeps them company
             places = _places(kept, live)
-            logprobs = {role: _pick(session.logits, places).log_softmax(-1) for role, session in sessions.items()}
+            logprobs = {role: _pick(said, places).log_softmax(-1) for role, said in sessions.logits().items()}
             token = _draw(trace, time, live, logprobs, law, truncation, uniforms[live, time])
             ended[live] = torch.isin(token, eos)
             live = (~ended).nonzero().squeeze(-1)
@@ -84,12 +85,10 @@ def decode(
             break
         if max(LEAST_ROWS, len(live)) <= CROWDED * len(kept):
             stay = _stay(kept, live)
-            for session in sessions.values():
-                session.select(_places(kept, stay))
+            sessions.select(_places(kept, stay))
             kept = stay
-        for session in sessions.values():
-            # Ended rows that are still there go on with token 0, and nothing more is written of them.
-            session.advance(trace.ids[kept, time])
+        # Ended rows that are still there go on with token 0, and nothing more is written of them.
+        sessions.advance(trace.ids[kept, time])
     info = SamplerInfo(exact=True, seed=seed)
     return finish(trace, prompts, law, truncation, models, ended=ended, samples=samples, info=info, pace=pace)
 

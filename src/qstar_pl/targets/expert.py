@@ -89,6 +89,10 @@ class Expert(TokenTarget):
         """See `NextToken.rewinds`."""
         return self.tokens.rewinds
 
+    def read_by(self, prompts: PromptBatch) -> tuple[NextToken, PromptBatch]:
+        """See `NextToken.read_by`."""
+        return self.tokens, self.read_by_expert(prompts)
+
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """See `NextToken.start`."""
         return self.tokens.start(self.read_by_expert(prompts), samples)

@@ -1,0 +1,154 @@
+"""Two models that share their weights, read in one pass: a batch with the rows of both, adapters where they belong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from transformers import PreTrainedModel
+
+from qstar_pl.models.adapters_off import AdaptersOff
+from qstar_pl.models.freeze import eval_mode
+from qstar_pl.models.inputs import check_length
+from qstar_pl.models.language_model import LanguageModel
+from qstar_pl.models.next_token import DecodeSession, NextToken
+from qstar_pl.models.probe import TOKENS, same, sample_rows, undisturbed, works
+from qstar_pl.models.reading import Reading
+from qstar_pl.models.row_adapters import Terms, adapting, computing, terms_of, why_not_by_rows
+from qstar_pl.models.sessions import CachedSession
+from qstar_pl.types import PromptBatch
+
+
+class StackedModel(AdaptersOff):
+    """Reads batches of 2n rows: of the first n as one model does, of the others as the other, in one pass.
+
+    As `AdaptersOff`, it has no weights of its own, is in eval mode and without gradients, and leaves all as it was.
+    """
+
+    def __init__(self, shared: nn.Module, first: Terms, second: Terms) -> None:
+        """Wrap the weights that both share.
+
+        Args:
+            shared: a Hugging Face model, with or without adapters.
+            first: what its layers add for the first half of the rows.
+            second: and for the second half.
+
+        """
+        super().__init__(shared)
+        self._forwards = adapting(first, second)
+
+    @property
+    def layers(self) -> tuple[nn.Module, ...]:
+        """Those that add something for some of the rows."""
+        return tuple(self._forwards)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the models say of their rows."""
+        with torch.no_grad(), eval_mode(self.adapted), computing(self._forwards):
+            return self.adapted(*args, **kwargs)
+
+
+class Stacked(LanguageModel):
+    """Both models as one language model over twice as many rows."""
+
+    def __init__(self, first: LanguageModel, model: StackedModel) -> None:
+        """Wrap `model` such that it is padded, cached and cut as the first of its two models."""
+        super().__init__(cast("PreTrainedModel", model), first.tokenizer)
+        self._reading = first.reading
+
+    @property
+    def reading(self) -> Reading:
+        """See `LanguageModel.reading`; that of one half is that of the other."""
+        return self._reading
+
+    def start_both(self, first: PromptBatch, second: PromptBatch, samples: int) -> DecodeSession:
+        """Read each model's prompts; return a session of the first model's rows, followed by the second's."""
+        prompts = _joined(first, second)
+        check_length(self.capabilities.context, prompts.prompt_mask)
+        return CachedSession(self, prompts, samples)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Two models that share their weights and are read one after the other all the same."""
+
+    why: str
+    """Goes behind "because"."""
+
+
+def stacked(first: NextToken, second: NextToken) -> Stacked | Apart | None:
+    """Return two models as one; None: they do not share their weights. Found out once for a pair of models."""
+    if not isinstance(first, LanguageModel) or not isinstance(second, LanguageModel):
+        return None
+    shared = _under(first.model)
+    if shared is not _under(second.model) or first.model is second.model:
+        return None
+    known = _KNOWN.setdefault(second.model, WeakKeyDictionary())
+    if (found := known.get(first.model)) is None:
+        found = known[first.model] = _stack(first, second, shared)
+    return found
+
+
+_KNOWN: WeakKeyDictionary[nn.Module, WeakKeyDictionary[nn.Module, Stacked | Apart]] = WeakKeyDictionary()
+
+
+def _stack(first: LanguageModel, second: LanguageModel, shared: nn.Module) -> Stacked | Apart:
+    if (why := why_not_by_rows(shared)) is not None:
+        return Apart(why)
+    if not first.reading.cache or first.reading != second.reading:
+        return Apart(f"{first.capabilities.family} keeps no cache of what it has read")
+    if first.capabilities != second.capabilities:
+        return Apart("they are read with different tokenizers")
+    both = Stacked(first, StackedModel(shared, _terms(first.model), _terms(second.model)))
+    if not _agree(both, first, second):
+        return Apart(f"{first.capabilities.family} does not keep the rows of a batch in their order")
+    return both
+
+
+def _under(model: nn.Module) -> nn.Module:
+    return model.adapted if isinstance(model, AdaptersOff) else model
+
+
+def _terms(model: nn.Module) -> Terms:
+    return model.terms if isinstance(model, AdaptersOff) else terms_of(model)
+
+
+def _agree(both: Stacked, first: LanguageModel, second: LanguageModel) -> bool:
+    """Return whether every adapter sees the rows in their order, and a few tokens get what each model says of them."""
+    rows = sample_rows(first.model, first.capabilities.ordinary_ids(TOKENS, first.tokenizer))
+    ids = torch.stack([rows[-1], rows[-1].flip(0), rows[-1].roll(1)])
+    shapes: list[tuple[int, ...]] = []
+
+    def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        shapes.append(tuple(inputs[0].shape[:-1]))
+
+    def agrees() -> bool:
+        said = both.model(**both.reader.inputs(ids.repeat(2, 1), None, None)).logits
+        alone = [one.model(**one.reader.inputs(ids, None, None)).logits for one in (first, second)]
+        return all(same(own, row) for own, row in zip(torch.cat(alone), said, strict=True))
+
+    layers = both.model.layers
+    handles = [layer.register_forward_pre_hook(watch) for layer in layers]
+    try:
+        with undisturbed(first.model):
+            right = works(agrees)
+    finally:
+        for handle in handles:
+            handle.remove()
+    # Adapters may add nothing yet, and then the numbers show nothing: experts, e.g., are given tokens in another order.
+    expected = ((2 * len(ids), ids.shape[1]), (2 * ids.numel(),), (len(ids), ids.shape[1]), (ids.numel(),))
+    return right and all(shape in expected for shape in shapes)
+
+
+def _joined(first: PromptBatch, second: PromptBatch) -> PromptBatch:
+    """Return the prompts of both models one behind the other, with as many pads on the left as the longest needs."""
+    width = max(one.prompt_ids.shape[1] for one in (first, second))
+    ids, masks = (
+        torch.cat([pad(values, (width - values.shape[1], 0)) for values in pair])
+        for pair in ((first.prompt_ids, second.prompt_ids), (first.prompt_mask, second.prompt_mask))
+    )
+    return PromptBatch(ids, masks, torch.cat([first.keys, second.keys]), ())
