@@ -29,7 +29,7 @@ def windowed(window: int) -> LanguageModel:
 def test_walks_do_everything() -> None:
     table = torch.randn(11, 11, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     done = set().union(*(walk(TableModel(table), prompt_batch(PROMPTS), seed) for seed in range(4)))
-    assert done == {"extend", "advance", "rewind", "even", "uneven", "select"}
+    assert done == {"extend", "advance", "rewind", "even", "uneven", "select", "join"}
 
 
 @pytest.mark.parametrize("family", SIZES)
@@ -65,6 +65,40 @@ def test_a_sliding_window_can_be_rewound_until_it_has_moved_on() -> None:
         session.rewind(torch.tensor([1, 0, 2]))
     session.select(torch.tensor([2]))  # what needs no going back still works
     assert session.extend(torch.tensor([[4, 5]])).shape == (1, 2, 11)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@torch.no_grad()
+def test_a_row_that_joins_a_multiple_of_16_columns_away_gets_the_same_bits(family: str) -> None:
+    model = LanguageModel(random_model(family).float())
+    draw = torch.Generator().manual_seed(0)
+    old, new = (prompt_batch(torch.randint(2, 11, (4, n), generator=draw).tolist(), pads=1) for n in (14, 8))
+    tokens = torch.randint(2, 11, (16, 4), generator=draw)
+    running, alone = model.start(old, 1), model.start(new, 1)
+    for token in tokens[:10]:
+        running.advance(token)
+    assert running.columns - alone.columns == 16
+    running.join(model.start(new, 1))
+    assert torch.equal(running.logits[4:], alone.logits)
+    for token in tokens[10:]:
+        running.advance(torch.cat([token, token]))
+        alone.advance(token)
+        assert torch.equal(running.logits[4:], alone.logits)
+    running.select(torch.arange(4, 8))
+    running.join(model.start(old, 1))  # pads that no row needs any more are dropped
+    assert running.columns == 15
+    alone.advance(tokens[0])
+    running.advance(torch.cat([tokens[0], tokens[0]]))
+    assert torch.equal(running.logits[:4], alone.logits)
+
+
+@pytest.mark.parametrize("kind", ["window", "state"])
+def test_rows_join_no_sliding_window_and_no_recurrent_state(kind: str) -> None:
+    model = windowed(16) if kind == "window" else small("mamba")
+    assert not model.joins
+    prompts = prompt_batch(PROMPTS)
+    with pytest.raises(UserError, match=r"model must keep a key-value cache without sliding windows, .* got m"):
+        model.start(prompts, 1).join(model.start(prompts, 1))
 
 
 STATES = {"num_key_value_heads": 1, "mamba_d_ssm": 16, "mamba_n_heads": 2, "mamba_d_head": 8, "mamba_d_state": 8}

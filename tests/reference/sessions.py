@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from qstar_pl.models import NextToken
+from qstar_pl.models import DecodeSession, NextToken
 from qstar_pl.types import PromptBatch
 
 SAMPLES, LONGEST = 2, 9
@@ -41,6 +41,17 @@ class OneByOne:
         for place, token in enumerate(answer):
             session.advance(torch.tensor([token]))
             self._known[prompt, *answer[: place + 1]] = session.logits[0]
+
+
+def join(session: DecodeSession, model: NextToken, prompts: PromptBatch, age: int) -> list[tuple[int, list[int]]]:
+    """Let all prompts but the first join, `age` tokens behind their beginning; return (prompt, answer) of each row."""
+    others = PromptBatch(prompts.prompt_ids[1:], prompts.prompt_mask[1:], prompts.keys[1:], prompts.examples[1:])
+    other = model.start(others, 1)
+    token = torch.arange(len(others)) + 1
+    for _ in range(age):
+        other.advance(token)
+    session.join(other)
+    return [(i + 1, [int(t)] * age) for i, t in enumerate(token)]
 
 
 def walk(model: NextToken, prompts: PromptBatch, seed: int = 0, steps: int = 14, tolerance: float = 1e-6) -> set[str]:
@@ -86,6 +97,9 @@ def walk(model: NextToken, prompts: PromptBatch, seed: int = 0, steps: int = 14,
             chosen = integers(len(rows), (3 + int(integers(3, ())),))
             session.select(chosen)
             rows = [(rows[i][0], list(rows[i][1])) for i in chosen.tolist()]
+            if model.joins:
+                rows += join(session, model, prompts, age=step % 3)
+                done.add("join")
         done.add(kind)
         if int(integers(2, ())):  # sometimes the rows grow again before anybody asks
             check(session.logits, rows)

@@ -99,6 +99,10 @@ class TableModel(NextToken):
     def eos_token_ids(self) -> tuple[int, ...]:
         return self._eos
 
+    @property
+    def joins(self) -> bool:
+        return True
+
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         return _TableSession(self, prompts.prompt_ids.repeat_interleave(samples, dim=0))
 
@@ -129,3 +133,7 @@ class _TableSession(DecodeSession):
 
     def select(self, rows: Tensor) -> None:
         self._rows = [list(self._rows[i]) for i in rows.tolist()]
+
+    def join(self, other: DecodeSession) -> None:
+        assert isinstance(other, _TableSession)
+        self._rows += other._rows

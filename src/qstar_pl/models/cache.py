@@ -10,6 +10,7 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.alignment import Alignment
+from qstar_pl.models.padding import pad_left
 
 
 def repeat_cache(cache: Any, rows: int, samples: int) -> Any:
@@ -74,6 +75,21 @@ def cut_cache(cache: Any, alignment: Alignment) -> None:
         # Layers with a sliding window count their columns themselves.
         if hasattr(layer, "cumulative_length"):
             layer.cumulative_length = alignment.kept
+
+
+def join_caches(cache: Any, other: Any, columns: int) -> None:
+    """Put the sequences of `other` behind those of `cache`, in place; all end in the last of `columns`."""
+    for own, joining in zip(cache.layers, other.layers, strict=True):
+        for name in ("keys", "values"):
+            # [rows, heads, columns, width]
+            both = [pad_left(getattr(layer, name), columns, -2) for layer in (own, joining)]
+            setattr(own, name, torch.cat([both[0], both[1].to(both[0])]))
+
+
+def trim_cache(cache: Any, count: int) -> None:
+    """Drop the first `count` columns, in place."""
+    for layer in cache.layers:
+        layer.keys, layer.values = layer.keys[..., count:, :], layer.values[..., count:, :]
 
 
 def _device(cache: Any) -> torch.device | None:

@@ -70,6 +70,12 @@ class LanguageModel(NextToken):
         """See `NextToken.rewinds`: not with recurrent states; with sliding windows, up to their size."""
         return rewinds(self)
 
+    @property
+    def joins(self) -> bool:
+        """See `NextToken.joins`: not with recurrent states or sliding windows, nor in parts, which are kept in step."""
+        # A rewind moves rows by different numbers of columns, which is what a join does.
+        return self.capabilities.window is None and not in_parts(self.model) and self.rewinds
+
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """See `NextToken.start`: every prompt is read once, if the model can keep what it has read."""
         check_length(self.capabilities.context, prompts.prompt_mask)

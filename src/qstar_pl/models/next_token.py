@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from qstar_pl.errors import UserError
 from qstar_pl.types import PromptBatch
 
 
@@ -59,6 +60,23 @@ class DecodeSession(ABC):
     def select(self, rows: Tensor) -> None:
         """Go on with `rows` [n] int64 alone, n ≥ 1, in that order; a row may be named several times."""
 
+    @property
+    def columns(self) -> int:
+        """Columns that the rows stand in, pads included: rows of two sessions whose columns differ come to stand
+        elsewhere when they `join`. 0 where nothing depends on where a row stands."""
+        return 0
+
+    def join(self, other: DecodeSession) -> None:
+        """Take in the rows of another session of the same model, behind one's own; that one must not be used again.
+
+        Rows may be of any age: each goes on as it would have gone on alone, up to rounding.
+
+        Raises:
+            UserError: if the model cannot put rows of different lengths together; see `NextToken.joins`.
+
+        """
+        raise UserError(f"model must have sessions that take in rows, got {type(self).__name__}")
+
 
 class NextToken(ABC):
     """A distribution over continuations of a prompt, given token by token."""
@@ -81,6 +99,11 @@ class NextToken(ABC):
     def read_by(self, prompts: PromptBatch) -> tuple[NextToken, PromptBatch]:
         """Return the model that answers in the end, in the policy's ids, and the prompts as it reads them."""
         return self, prompts
+
+    @property
+    def joins(self) -> bool:
+        """Whether sessions can `join`, so that freed rows of a batch can be filled with other prompts."""
+        return False
 
     @abstractmethod
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:

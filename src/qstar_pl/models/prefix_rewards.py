@@ -9,9 +9,10 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.alignment import Alignment
-from qstar_pl.models.cache import cut_cache, select_cache
+from qstar_pl.models.cache import cut_cache, join_caches, select_cache, trim_cache
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_length, fill_masked
+from qstar_pl.models.padding import pad_left, spare_columns
 from qstar_pl.models.probe import TOKENS, same, undisturbed, works
 from qstar_pl.models.reward_model import RewardModel
 
@@ -122,6 +123,17 @@ class PrefixRewards:
         if self._mask is not None:
             rows = rows.to(self._mask.device)
             self._cache, self._mask = select_cache(self._cache, rows), self._mask[rows]
+
+    def join(self, other: PrefixRewards) -> None:
+        """Take in the sequences of another, behind one's own."""
+        assert self._mask is not None, "sequences join once they are read"
+        assert other._mask is not None, "sequences join once they are read"
+        if (spare := spare_columns(self.length, int(self._mask.sum(-1).max()))) > 0:
+            trim_cache(self._cache, spare)
+            self._mask = self._mask[:, spare:]
+        columns = max(self.length, other.length)
+        join_caches(self._cache, other._cache, columns)
+        self._mask = torch.cat([pad_left(mask, columns, 1) for mask in (self._mask, other._mask)])
 
 
 def _agrees(scorer: RewardModel) -> bool:

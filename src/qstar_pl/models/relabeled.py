@@ -46,6 +46,11 @@ class Relabeled(NextToken):
         """See `NextToken.rewinds`."""
         return self.model.rewinds
 
+    @property
+    def joins(self) -> bool:
+        """See `NextToken.joins`."""
+        return self.model.joins
+
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """See `NextToken.start`."""
         return _Session(self, self.model.start(self.translated(prompts), samples))
@@ -98,6 +103,14 @@ class _Session(DecodeSession):
 
     def select(self, rows: Tensor) -> None:
         self._session.select(rows)
+
+    @property
+    def columns(self) -> int:
+        return self._session.columns
+
+    def join(self, other: DecodeSession) -> None:
+        assert isinstance(other, _Session)
+        self._session.join(other._session)
 
     def _own(self, token_ids: Tensor) -> Tensor:
         return self._owner.to_own(token_ids, torch.ones_like(token_ids, dtype=torch.bool))

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.alignment import Alignment
-from qstar_pl.models.cache import cut_cache, repeat_cache, select_cache, smallest_window
+from qstar_pl.models.cache import cut_cache, join_caches, repeat_cache, select_cache, smallest_window, trim_cache
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_tokens, fill_masked, position_ids
 from qstar_pl.models.last_logits import LastLogits
 from qstar_pl.models.next_token import DecodeSession
+from qstar_pl.models.padding import pad_left, spare_columns
 from qstar_pl.types import PromptBatch
 
 if TYPE_CHECKING:
@@ -83,6 +84,42 @@ class _Session(DecodeSession):
         self._positions, self._prompt_lengths = self._positions[rows], self._prompt_lengths[rows]
         self._length = int(self._positions.max())
         self._last.select(rows)
+
+    @property
+    def columns(self) -> int:
+        """See `DecodeSession.columns`."""
+        return self._columns
+
+    def join(self, other: DecodeSession) -> None:
+        """See `DecodeSession.join`: pads on the left make up for the difference in columns."""
+        if not isinstance(other, type(self)) or other._owner.model is not self._owner.model:
+            raise ValueError(f"other must be a session of the same model, got {type(other).__name__}")
+        # First: what is not known is computed from the caches as they are.
+        self._last = LastLogits(torch.cat([self.logits, other.logits]).unsqueeze(1))
+        # What no row needs any more goes first.
+        self._trim(spare_columns(self._columns, self._length))
+        self._take_in(other)
+        columns = max(self._columns, other._columns)
+        masks = [pad_left(session._known_mask, columns, 1) for session in (self, other)]
+        self._pieces = [torch.cat([pad_left(session._ids, columns, 1) for session in (self, other)])]
+        mask = torch.cat(masks)
+        self._mask = None if bool(mask.all()) else mask
+        self._positions = torch.cat([self._positions, other._positions])
+        self._prompt_lengths = torch.cat([self._prompt_lengths, other._prompt_lengths])
+        self._length = max(self._length, other._length)
+
+    def _take_in(self, other: Any) -> None:
+        """Join what is kept beside the tokens; called before the tokens are joined."""
+
+    def _trim(self, count: int) -> None:
+        """Drop `count` columns on the left, where every row has pads."""
+        if count > 0:
+            self._pieces = [self._ids[:, count:]]
+            self._mask = None if self._mask is None or bool(self._mask[:, count:].all()) else self._mask[:, count:]
+
+    @property
+    def _known_mask(self) -> Tensor:
+        return torch.ones_like(self._ids, dtype=torch.bool) if self._mask is None else self._mask
 
     @abstractmethod
     def _begin(self, ids: Tensor, mask: Tensor, samples: int) -> Tensor:
@@ -177,6 +214,23 @@ class CachedSession(_Session):
         cut_cache(self._cache, alignment)  # first: it may refuse, and then the session is as it was
         super()._keep(alignment)
 
+    def join(self, other: DecodeSession) -> None:
+        """See `DecodeSession.join`."""
+        if not self._owner.joins:
+            raise UserError(
+                "model must keep a key-value cache without sliding windows, for rows that join a batch, got "
+                f"{self._owner.capabilities.family}"
+            )
+        super().join(other)
+
+    def _take_in(self, other: CachedSession) -> None:
+        join_caches(self._cache, other._cache, max(self._columns, other._columns))
+
+    def _trim(self, count: int) -> None:
+        if count > 0:
+            trim_cache(self._cache, count)
+        super()._trim(count)
+
 
 class RereadingSession(_Session):
     """One growing batch of a model without a usable cache: every token costs a pass over the whole sequences."""
@@ -186,5 +240,4 @@ class RereadingSession(_Session):
         return self._owner.read(rows, rows_mask, 1)["logits"][:, -1]
 
     def _read(self, token_ids: Tensor) -> Tensor:
-        mask = torch.ones_like(self._ids, dtype=torch.bool) if self._mask is None else self._mask
-        return self._owner.read(self._ids, mask, token_ids.shape[1])["logits"]
+        return self._owner.read(self._ids, self._known_mask, token_ids.shape[1])["logits"]

@@ -93,6 +93,11 @@ class Expert(TokenTarget):
         """See `NextToken.read_by`."""
         return self.tokens, self.read_by_expert(prompts)
 
+    @property
+    def joins(self) -> bool:
+        """See `NextToken.joins`."""
+        return self.tokens.joins
+
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """See `NextToken.start`."""
         return self.tokens.start(self.read_by_expert(prompts), samples)

@@ -94,6 +94,11 @@ class RewardTilted(TokenTarget):
         """See `NextToken.rewinds`; both models must."""
         return self.token_rewards.rewinds and (self._base is None or self._base.rewinds)
 
+    @property
+    def joins(self) -> bool:
+        """See `NextToken.joins`; both models must."""
+        return self.token_rewards.joins and (self._base is None or self._base.joins)
+
     def tilt(self, base_logits: Tensor | None, reward_logits: Tensor) -> Tensor:
         """Return logits [..., vocab] of π_t from those of the base (None: uniform) and of π_r."""
         # Normalized first: the tokens that matter are then near 0, where dividing by a small β loses no digits.
@@ -158,6 +163,19 @@ class TiltedSession(DecodeSession):
         """See `DecodeSession.select`."""
         for session in self._sessions:
             session.select(rows)
+        self._logits = None
+
+    @property
+    def columns(self) -> int:
+        """See `DecodeSession.columns`; both models' rows stand in as many."""
+        return self._rewards.columns
+
+    def join(self, other: DecodeSession) -> None:
+        """See `DecodeSession.join`."""
+        if not isinstance(other, TiltedSession):
+            raise ValueError(f"other must be a session of the same target, got {type(other).__name__}")
+        for own, joining in zip(self._sessions, other._sessions, strict=True):
+            own.join(joining)
         self._logits = None
 
     @property

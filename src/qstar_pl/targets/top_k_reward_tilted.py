@@ -95,6 +95,11 @@ class TopKRewardTilted(TokenTarget):
         """See `NextToken.rewinds`; the reward model's cache can be cut, or `PrefixRewards` refuses it."""
         return self.base.rewinds
 
+    @property
+    def joins(self) -> bool:
+        """See `NextToken.joins`."""
+        return self.base.joins and self.scorer.capabilities.window is None
+
     def candidates(self, base_logits: Tensor) -> Tensor:
         """Return the ids [..., k] of the tokens that get a reward."""
         return base_logits.topk(min(self.k, base_logits.shape[-1]), dim=-1).indices
@@ -202,6 +207,20 @@ class TopKSession(DecodeSession):
         self._base.select(rows)
         self._prefixes.select(rows)
         self._last.select(rows)
+
+    @property
+    def columns(self) -> int:
+        """See `DecodeSession.columns`; the reward model's rows stand in as many."""
+        return self._base.columns
+
+    def join(self, other: DecodeSession) -> None:
+        """See `DecodeSession.join`."""
+        if not isinstance(other, TopKSession):
+            raise ValueError(f"other must be a session of the same target, got {type(other).__name__}")
+        # First: what is not known is computed from the caches as they are.
+        self._last = LastLogits(torch.cat([self.logits, other.logits]).unsqueeze(1))
+        self._base.join(other._base)
+        self._prefixes.join(other._prefixes)
 
     def _tilted(self, base_logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         candidates = self._owner.candidates(base_logits)
