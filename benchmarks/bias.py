@@ -20,6 +20,7 @@ from qstar_pl.qstar.kl_estimators import K1, K2, K3, KLEstimator
 from qstar_pl.qstar.kl_placement import InLoss, InReward, KLPlacement
 from qstar_pl.qstar.weights import (
     ClippedWeights,
+    MaskedWeights,
     RawWeights,
     SelfNormalisedWeights,
     TruncatedWeights,
@@ -77,6 +78,7 @@ def main() -> None:
             Unweighted(),
             RawWeights(level="token"),
             ClippedWeights(),
+            MaskedWeights(),
             SelfNormalisedWeights(),
             TruncatedWeights(),
         ):

@@ -21,6 +21,7 @@ from .lengths import LengthsDiagnostic as LengthsDiagnostic
 from .loss import LossDiagnostic as LossDiagnostic
 from .memory import MemoryDiagnostic as MemoryDiagnostic
 from .metrics_bus import MetricsListener as MetricsListener
+from .mismatch import MismatchDiagnostic as MismatchDiagnostic
 from .pareto import ParetoDiagnostic as ParetoDiagnostic
 from .preference import PreferenceDiagnostic as PreferenceDiagnostic
 from .progress import StepProgressBar as StepProgressBar

@@ -14,6 +14,7 @@ from .kl import KLDiagnostic
 from .lengths import LengthsDiagnostic
 from .loss import LossDiagnostic
 from .memory import MemoryDiagnostic
+from .mismatch import MismatchDiagnostic
 from .pareto import ParetoDiagnostic
 from .preference import PreferenceDiagnostic
 from .reward import RewardDiagnostic
@@ -38,6 +39,7 @@ def default_diagnostics() -> list[Callback]:
         ESSDiagnostic(),
         WeightsDiagnostic(),
         ParetoDiagnostic(),
+        MismatchDiagnostic(),
         KLDiagnostic(),
         LengthsDiagnostic(),
         SpeculationDiagnostic(),

@@ -32,6 +32,7 @@ class Guards(Callback, MetricsListener):
         alpha: range of `alpha/mean`; near 0 or 1 the mixture is one of the policies.
         ess_ratio: range of `ess/ratio`; outside, q serves one policy at the cost of the other.
         loss: range of `loss/total`.
+        metrics: range of any other metric, by its name: ``{"mismatch/logprob_mean": (-1, 0.05)}``.
         action: "warn" and go on, or "stop" training after the step (checkpoints and loggers end properly).
         repeat: warn at the first of every `repeat` occurrences of the same violation.
 
@@ -47,14 +48,16 @@ class Guards(Callback, MetricsListener):
         loss: Range | None = None,
         action: Literal["warn", "stop"] = "warn",
         repeat: int = 100,
+        metrics: dict[str, Range] | None = None,
     ) -> None:
-        for name, limits in {"alpha": alpha, "ess_ratio": ess_ratio, "loss": loss}.items():
+        others = metrics or {}
+        for name, limits in {"alpha": alpha, "ess_ratio": ess_ratio, "loss": loss, **others}.items():
             if limits is not None and not limits[0] < limits[1]:
                 raise UserError(f"{name} must be a range (low, high) with low < high, got {tuple(limits)}")
         if action not in ("warn", "stop"):
             raise UserError(f'action must be "warn" or "stop", got {action!r}')
         at_least(1, repeat=repeat)
-        ranges = {"alpha/mean": alpha, "ess/ratio": ess_ratio, "loss/total": loss}
+        ranges = {"alpha/mean": alpha, "ess/ratio": ess_ratio, "loss/total": loss, **others}
         self.ranges = {key: limits for key, limits in ranges.items() if limits is not None}
         self.action = action
         self.repeat = repeat

@@ -146,6 +146,39 @@ class Drafting:
 
 
 @dataclass(frozen=True)
+class KeptSets(TensorFields):
+    """The tokens that top-k and top-p left over, at every position that was drawn from fewer than all of them."""
+
+    ids: Tensor
+    """[n] int64: the kept ids of one position after the other, row by row."""
+    counts: Tensor
+    """[rows, time] int64: how many of `ids` belong to each position; 0 where nothing was cut."""
+
+    def mask_at(self, rows: Tensor, times: Tensor, vocab: int) -> Tensor:
+        """Return which tokens were kept at n positions, [n, vocab] bool, all where nothing was cut.
+
+        Args:
+            rows: [n] int64.
+            times: [n] int64.
+            vocab: size of the vocabulary.
+
+        """
+        import torch
+
+        counts = self.counts.flatten()
+        ends = counts.cumsum(0)
+        place = rows * self.counts.shape[1] + times
+        count = counts[place]
+        of_position = torch.arange(len(place), device=count.device).repeat_interleave(count)
+        # Their places in `ids`: each position's first one, and on from there.
+        first = ends[place] - count
+        within = torch.arange(len(of_position), device=count.device) - (count.cumsum(0) - count)[of_position]
+        kept_mask = (count == 0).unsqueeze(-1).repeat(1, vocab)
+        kept_mask[of_position, self.ids[first[of_position] + within]] = True
+        return kept_mask
+
+
+@dataclass(frozen=True)
 class SamplerInfo(TensorFields):
     """How a rollout was drawn."""
 
@@ -163,6 +196,11 @@ class SamplerInfo(TensorFields):
     """Answers of a prompt, side by side, that share a candidate set; 1: each was drawn independently of the others."""
     discarded: int = 0
     """Tokens drawn for answers that did not become any of the rollout's (tries that died, pilots)."""
+    staleness_steps: int | None = None
+    """Optimizer steps that were taken between the weights that drew the answers and the use of them; None: the weights
+    at hand drew them."""
+    kept: KeptSets | None = None
+    """What top-k and top-p left over, where others drew the tokens and recorded it."""
     facts: Mapping[str, Tensor] = field(default_factory=dict)
     """[rows] int64 each: what else the sampler knows of an answer, by the name under which records carry it."""
 
@@ -204,6 +242,9 @@ class Rollout(TensorFields):
     uncovered_mass: Tensor
     """[rows, time]: Σ π_θ(y) over tokens with q(y) = 0; 0 unless the sampler truncates."""
     info: SamplerInfo
+    recomputed_logprobs: Tensor | None = None
+    """[rows, time]: log q(y_t) by the models that train, where others drew the tokens (an inference engine, the policy
+    of earlier steps) and `behavior_logprobs` is what those report; None where the two are one."""
 
     def __len__(self) -> int:
         return int(self.completion_ids.shape[0])

@@ -7,6 +7,7 @@ import torch
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.weights import (
     ClippedWeights,
+    MaskedWeights,
     MeanNormalisedWeights,
     ParetoSmoothedWeights,
     RawWeights,
@@ -49,6 +50,14 @@ def test_clipping_bounds_both_sides():
     assert rows(ClippedWeights(low=0.5, high=2.0)(LOG_WEIGHTS, MASK, PROMPT)) == pytest.approx(
         [SEQUENCE[0], 2.0, 0.5, SEQUENCE[3]], rel=1e-6
     )
+
+
+def test_masking_leaves_out_what_is_outside():
+    treatment = MaskedWeights(low=0.5, high=2.0)
+    assert rows(treatment(LOG_WEIGHTS, MASK, PROMPT)) == pytest.approx([SEQUENCE[0], 0.0, 0.0, SEQUENCE[3]], rel=1e-6)
+    assert treatment.clipping(LOG_WEIGHTS, MASK, PROMPT)[:, 0].tolist() == [0, 1, 1, 0]
+    infinite = torch.tensor([[torch.inf], [-torch.inf]])
+    assert treatment(infinite, torch.ones(2, 1, dtype=torch.bool), PROMPT[:2]).tolist() == [[0.0], [0.0]]
 
 
 def test_clipping_says_which_weights_a_bound_changed():

@@ -107,8 +107,7 @@ class ClippedWeights(WeightTreatment):
     """Largest weight."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.low < self.high:
-            raise UserError(f"low and high must satisfy 0 <= low < high, got low={self.low}, high={self.high}")
+        _check_bounds(self.low, self.high)
 
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
         """See `WeightTreatment.treat`."""
@@ -118,6 +117,32 @@ class ClippedWeights(WeightTreatment):
         """See `WeightTreatment.bound`."""
         weights = log_weights.exp()
         return (weights > self.high).to(weights.dtype) - (weights < self.low).to(weights.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedWeights(WeightTreatment):
+    """w inside [low, high], and 0 outside: what lies far from q is left out of the gradient instead of being bounded.
+
+    Share 0.98 (error 0.03); q = π_t: -0.45 (1.45), where nearly all is left out. Beside an engine's mismatch it is
+    what others call IcePop.
+    """
+
+    low: float = 0.1
+    """Smallest weight that counts."""
+    high: float = 10.0
+    """Largest weight that counts."""
+
+    def __post_init__(self) -> None:
+        _check_bounds(self.low, self.high)
+
+    def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
+        """See `WeightTreatment.treat`."""
+        return torch.where(self.bound(log_weights, prompt_index) == 0, log_weights.exp(), 0.0)
+
+    def bound(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
+        """Return 1 [n] where the weight was set to 0, which lowers it; else 0."""
+        weights = log_weights.exp()
+        return ((weights > self.high) | (weights < self.low)).to(weights.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +205,11 @@ class ParetoSmoothedWeights(WeightTreatment):
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
         """See `WeightTreatment.treat`."""
         return pareto_smooth(log_weights)[0].exp()
+
+
+def _check_bounds(low: float, high: float) -> None:
+    if not 0 <= low < high:
+        raise UserError(f"low and high must satisfy 0 <= low < high, got low={low}, high={high}")
 
 
 def _relative_to_prompt(log_weights: Tensor, prompt_index: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ def chunk_rows(rows: int, time: int, vocab: int) -> int:
     return max(1, min(rows, MAX_ELEMENTS // max(1, time * vocab)))
 
 
-def _by_length(mask: Tensor, size: int) -> Iterator[tuple[Tensor, int]]:
+def rows_by_length(mask: Tensor, size: int) -> Iterator[tuple[Tensor, int]]:
     """Yield row numbers, at most `size` at a time and short answers together, with the longest answer of them."""
     lengths = mask.sum(-1)
     # A single chunk is left in its order: there is nothing to gain.
@@ -53,7 +53,7 @@ def fill_absent(
     # A law with both roles leaves no model absent.
     (leader,) = law.roles
     size = chunk_rows(len(trace.ids), trace.ids.shape[1], models[role].vocab_size)
-    for rows, longest in in_company(_by_length(trace.mask, size), pace):
+    for rows, longest in in_company(rows_by_length(trace.mask, size), pace):
         mask = trace.mask[rows, :longest]
         answers = (prompts, prompt_index[rows], trace.ids[rows, :longest], mask)
         # [tokens, vocab]: pads are dropped before anything is normalized.
@@ -74,7 +74,7 @@ def divergence_along(rollout: Rollout, model: NextToken, other: NextToken) -> Te
     """
     found = torch.zeros_like(rollout.behavior_logprobs)
     size = chunk_rows(len(rollout), rollout.completion_ids.shape[1], model.vocab_size)
-    for rows, longest in _by_length(rollout.completion_mask, size):
+    for rows, longest in rows_by_length(rollout.completion_mask, size):
         mask = rollout.completion_mask[rows, :longest]
         answers = (rollout.prompts, rollout.prompt_index[rows], rollout.completion_ids[rows, :longest], mask)
         logprobs, others = (one.completion_logits(*answers)[mask].log_softmax(-1) for one in (model, other))

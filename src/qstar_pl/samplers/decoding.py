@@ -9,6 +9,7 @@ from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.engine import decode
 from qstar_pl.rollout.law import Law
 from qstar_pl.rollout.pace import Pace
+from qstar_pl.rollout.rescoring import rescored
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.samplers.sampler import Sampler
 from qstar_pl.targets.target import Target
@@ -29,6 +30,11 @@ class DecodingSampler(Sampler):
         """See `Sampler.exact`."""
         return True
 
+    @property
+    def truncation(self) -> Truncation:
+        """What turns q into the law that tokens are drawn from."""
+        return Truncation(self.temperature, self.top_k, self.top_p)
+
     def draw(
         self,
         prompts: PromptBatch,
@@ -48,6 +54,13 @@ class DecodingSampler(Sampler):
             samples=samples,
             seed=seed,
             max_new_tokens=self.max_new_tokens,
-            truncation=Truncation(self.temperature, self.top_k, self.top_p),
+            truncation=self.truncation,
             pace=pace,
         )
+
+    def rescore(
+        self, rollout: Rollout, policy: NextToken, target: NextToken | Target, *, pace: Pace = Pace()
+    ) -> Rollout:
+        """See `Sampler.rescore`."""
+        tokens = self.next_tokens(target)
+        return rescored(rollout, policy, tokens, self.law, truncation=self.truncation, pace=pace)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.checks import at_least, positive, within
 from qstar_pl.errors import UserError
+from qstar_pl.models.logprobs import rollout_logprobs
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.pace import Pace
 from qstar_pl.targets.target import Target
@@ -125,6 +127,17 @@ class Sampler(ABC):
             pace: when to stop, with processes that draw at the same time (see `Clock`).
 
         """
+
+    def rescore(
+        self, rollout: Rollout, policy: NextToken, target: NextToken | Target, *, pace: Pace = Pace()
+    ) -> Rollout:
+        """Return the rollout as the models at hand see it, which were others when it was drawn.
+
+        Here log π_θ alone is computed anew. A sampler whose q is known for given tokens computes that too, as
+        `Rollout.recomputed_logprobs`.
+        """
+        with torch.no_grad():
+            return replace(rollout, policy_logprobs=rollout_logprobs(policy, rollout))
 
 
 def built(sampler: Sampler, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[nn.Module]:

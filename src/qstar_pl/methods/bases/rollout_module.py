@@ -14,6 +14,7 @@ from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
 from qstar_pl.qstar.kl_estimators import K1, KLEstimator
 from qstar_pl.qstar.kl_placement import InReward, KLPlacement
+from qstar_pl.qstar.mismatch import MismatchCorrection, OneFactor, TokenLogprobs
 from qstar_pl.qstar.shaping import shape_rewards
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
 from qstar_pl.rewards.reward import Reward
@@ -42,6 +43,7 @@ class RolloutModule(PolicyModule):
         kl_estimator: KLEstimator = K1(),
         kl_placement: KLPlacement = InReward(),
         missing_eos_penalty: float = 0.0,
+        mismatch_correction: MismatchCorrection = OneFactor(),
         **kwargs: Any,
     ) -> None:
         """Describe the method.
@@ -56,11 +58,14 @@ class RolloutModule(PolicyModule):
             kl_estimator: K1, K2 or K3 of log π_θ/π_init; K2 and K3 hardly pull in the reward (see `kl_placement`).
             kl_placement: InReward, or InLoss (with K2, exact; with K3 and token level, as GRPO has it).
             missing_eos_penalty: subtracted from the reward of an answer that was cut at max_new_tokens.
+            mismatch_correction: how the weights treat answers that follow q only nearly, because an engine or earlier
+                weights drew them: OneFactor, TwoFactors (a treatment of its own) or Uncorrected.
             **kwargs: see `PolicyModule`.
 
         """
         super().__init__(**kwargs)
         strategies: dict[str, Any] = {"target": target, "sampler": sampler, "weights": weights, "advantage": advantage}
+        strategies["mismatch_correction"] = mismatch_correction
         strategies |= {"kl_estimator": kl_estimator, "kl_placement": kl_placement, "reward": self.reward}
         # The command line refuses null for all but `reward`, which other methods can do without.
         for option, strategy in strategies.items():
@@ -89,6 +94,7 @@ class RolloutModule(PolicyModule):
         self.kl_estimator = kl_estimator
         self.kl_placement = kl_placement
         self.missing_eos_penalty = missing_eos_penalty
+        self.mismatch_correction = mismatch_correction
 
     @property
     def learns_from_reward(self) -> bool:
@@ -190,16 +196,21 @@ class RolloutModule(PolicyModule):
         return shape_rewards(scored.rewards - penalties, prices, rollout.completion_mask)
 
     def weigh(self, scored: ScoredRollout, reference_logprobs: Tensor, values: Tensor | None = None) -> WeightedRollout:
-        """Form weights π_θ/q, and the advantages of the shaped rewards (from `values` [rows, time], with a critic)."""
+        """Form the weights, and the advantages of the shaped rewards (from `values` [rows, time], with a critic).
+
+        The weights are π_θ/q; where others drew the answers, see `qstar_pl.qstar.mismatch`.
+        """
         rollout, mask = scored.rollout, scored.rollout.completion_mask
         rewards = self.shaped_rewards(scored, reference_logprobs)
         advantages = self.advantage.estimate(rewards, values, mask, rollout.prompt_index, rollout.set_index)
-        log_weights = rollout.policy_logprobs - rollout.behavior_logprobs
+        recomputed = rollout.behavior_logprobs if rollout.recomputed_logprobs is None else rollout.recomputed_logprobs
+        logprobs = TokenLogprobs(rollout.policy_logprobs, rollout.behavior_logprobs, recomputed)
+        found = self.mismatch_correction(logprobs, self.weights, mask, rollout.prompt_index)
         return WeightedRollout(
             scored=scored,
-            log_weights=log_weights,
-            weights=self.weights(log_weights, mask, rollout.prompt_index),
-            clipping=self.weights.clipping(log_weights, mask, rollout.prompt_index),
+            log_weights=found.log_weights,
+            weights=found.weights,
+            clipping=found.clipping,
             advantages=advantages,
         )
 
