@@ -9,9 +9,20 @@ from torch import Tensor
 
 from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.models import LanguageModel
-from qstar_pl.qstar import FixedAlpha, KLSymmetricAlpha, ess, geometric_mixture, kl_divergence, solve_kl_symmetry
-from qstar_pl.rollout import Alone, Geometric, Truncation, absent, decode, engine
+from qstar_pl.qstar import (
+    EntropyAlpha,
+    ESSBalanceAlpha,
+    FixedAlpha,
+    KLSymmetricAlpha,
+    SNRAlpha,
+    ess,
+    geometric_mixture,
+    kl_divergence,
+    solve_kl_symmetry,
+)
+from qstar_pl.rollout import Alone, Geometric, Truncation, absent, decode, rows
 from qstar_pl.rollout.law import Law
+from qstar_pl.rollout.pace import Pace
 from qstar_pl.rollout.trace import COLUMNS
 from qstar_pl.types import Rollout
 
@@ -125,7 +136,7 @@ def test_ended_rows_leave_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     assert live[0] > 2 * live[len(live) // 2] > 0
     assert all(rows >= max(now, 4) for rows, now in zip(read, live, strict=True))
     assert all(rows <= max(now * 8 / 7, 4.99) for rows, now in zip(read, live, strict=True))
-    monkeypatch.setattr(engine, "CROWDED", 0)
+    monkeypatch.setattr(rows, "CROWDED", 0)
     whole = draw()
     assert set(read) == {48}
     assert torch.equal(whole.completion_ids, rollout.completion_ids)
@@ -235,6 +246,59 @@ def test_rows_of_one_prompt_lie_side_by_side_and_seeds_matter(setting: Setting) 
     assert again.completion_ids.shape != other.completion_ids.shape or not torch.equal(
         again.completion_ids, other.completion_ids
     )
+
+
+LAWS = {
+    **{type(alpha).__name__: Geometric(alpha) for alpha in (KLSymmetricAlpha(), ESSBalanceAlpha(), SNRAlpha())},
+    **{type(alpha).__name__: Geometric(alpha) for alpha in (EntropyAlpha(), FixedAlpha(0.3))},
+    **{role: Alone(role) for role in ("policy", "target")},
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("truncation", [Truncation(), Truncation(0.7, 5, 0.9)], ids=["whole", "cut"])
+def test_looking_less_often_changes_nothing(setting: Setting, law: str, truncation: Truncation) -> None:
+    """Rows that have ended are computed along, leave later, and nothing of them is written."""
+    setting.policy.table[3:, 2] = setting.target.table[2:5, 6] = -torch.inf  # supports differ in some contexts
+    at_once = setting.draw(LAWS[law], truncation=truncation)
+    seldom = setting.draw(LAWS[law], truncation=truncation, pace=Pace(look_every=5))
+    for name in ("completion_ids", "completion_mask", "ended_mask", "behavior_logprobs", "alpha", "log_z"):
+        assert torch.equal(getattr(at_once, name), getattr(seldom, name)), name
+    for name in COLUMNS:
+        torch.testing.assert_close(getattr(at_once, name), getattr(seldom, name), rtol=0, atol=1e-12)
+
+
+def test_rows_leave_the_batch_where_somebody_looks() -> None:
+    models = [LanguageModel(random_model(vocab=VOCAB, seed=seed, scale=0.3).float()) for seed in (0, 4)]
+    prompts = prompt_batch([[3, 4], [5], [6, 2, 3, 3]], pads=2)
+
+    def draw(pace: Pace) -> Rollout:
+        return decode(prompts, *models, Geometric(KLSymmetricAlpha()), samples=8, seed=3, max_new_tokens=24, pace=pace)
+
+    at_once, seldom = draw(Pace()), draw(Pace(look_every=4))
+    assert at_once.ended_mask.any()
+    for name in ("completion_ids", "completion_mask", "ended_mask", "behavior_logprobs", "alpha", "log_z"):
+        assert torch.equal(getattr(at_once, name), getattr(seldom, name)), name
+
+
+def test_errors_come_at_the_next_look_and_say_where(setting: Setting) -> None:
+    policy, target = table(0), table(1)
+    policy[4, :] = target[4, :] = -30.0
+    policy[:, 4] = target[:, 4] = 30.0  # every row goes on to token 4
+    policy[4, :3], target[4, 3:] = -torch.inf, -torch.inf
+    models = TableModel(policy), TableModel(target)
+    options = {"samples": 2, "seed": 0, "max_new_tokens": 20, "pace": Pace(look_every=3)}
+    with pytest.raises(UserError, match=r"disjoint supports in row \(0, 1\), \(1, 1\);"):
+        decode(prompt_batch([[3]]), *models, Geometric(KLSymmetricAlpha()), **options)  # type: ignore[arg-type]
+    assert models[0].steps == 2
+    models[0].table[4, 2] = torch.nan
+    with pytest.raises(NonFiniteError, match=r"NaN or infinity while decoding \(row, position\) \(0, 1\)"):
+        decode(prompt_batch([[3]]), *models, Alone("policy"), **options)  # type: ignore[arg-type]
+    # An ended row may go on as it likes.
+    policy[4, 1], models[1].table[4] = 30.0, models[1].table[3]
+    ending = TableModel(policy, eos=(4,))
+    rollout = decode(prompt_batch([[3]]), ending, models[1], Geometric(FixedAlpha()), **options)  # type: ignore[arg-type]
+    assert rollout.completion_ids.tolist() == [[4], [4]]
 
 
 def test_no_gradient_is_recorded() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from qstar_pl.checks import at_least, positive, within
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.bisection import bisect_kl_symmetry
+from qstar_pl.qstar.deferred import current
 from qstar_pl.qstar.entropy import entropy_alpha
 from qstar_pl.qstar.ess_balance import solve_ess_balance
 from qstar_pl.qstar.kl_symmetry import mix_kl_symmetric, solve_kl_symmetry
@@ -103,15 +104,22 @@ class SolvedAlpha(AlphaStrategy, ABC):
         return self._reported(self.solve(policy_logprobs, target_logprobs, normalised=normalised))
 
     def _reported(self, solution: AlphaSolution) -> Tensor:
-        unfinished = solution.converged.numel() - int(solution.converged.sum())
-        if unfinished:
-            warnings.warn(
-                f"{type(self).__name__}: {unfinished} of {solution.converged.numel()} contexts are not within "
-                f"tol={self.tol} after max_iter={self.max_iter} passes",
-                RuntimeWarning,
-                stacklevel=3,  # whoever called the strategy
-            )
+        if (deferred := current()) is not None:
+            deferred.note("convergence", ~solution.converged, self._report)
+        elif unfinished := solution.converged.numel() - int(solution.converged.sum()):
+            self._warn(unfinished, solution.converged.numel(), f"max_iter={self.max_iter}")
         return solution.alpha
+
+    def _report(self, places: list[tuple[int, ...]], contexts: int) -> None:
+        self._warn(len(places), contexts, "the fixed number of")
+
+    def _warn(self, unfinished: int, contexts: int, after: str) -> None:
+        warnings.warn(
+            f"{type(self).__name__}: {unfinished} of {contexts} contexts are not within "
+            f"tol={self.tol} after {after} passes",
+            RuntimeWarning,
+            stacklevel=4,  # whoever called the strategy
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 from qstar_pl.qstar.kl import kl_divergence
 from qstar_pl.qstar.mixture import geometric_mixture
 from qstar_pl.qstar.root import rounding
-from qstar_pl.qstar.solution import AlphaSolution, AlphaStatus, DisjointSupportError
+from qstar_pl.qstar.solution import AlphaSolution, AlphaStatus, refuse_disjoint
 from qstar_pl.qstar.solve import OnDisjoint, check
 
 
@@ -33,8 +33,8 @@ def bisect_kl_symmetry(
         policy, target = (x.detach().to(wide).log_softmax(-1) for x in (policy_logprobs, target_logprobs))
         common_mask = (policy > -torch.inf) & (target > -torch.inf)
         disjoint_mask = ~common_mask.any(-1)
-        if on_disjoint == "raise" and bool(disjoint_mask.any()):
-            raise DisjointSupportError.from_mask(disjoint_mask)
+        if on_disjoint == "raise":
+            refuse_disjoint(disjoint_mask)
         fallback = 1.0 if on_disjoint == "policy" else 0.0
         solution = _bisect(policy, target, common_mask, disjoint_mask, tol, max_iter, fallback, dtype)
         rounded = {name: getattr(solution, name).to(dtype) for name in ("alpha", "kl_gap", "log_z")}

@@ -1,11 +1,13 @@
 """Refuse what is not a distribution: a wrong exponent or divergence would look like any other number."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from qstar_pl.errors import NonFiniteError, UserError
+from qstar_pl.qstar.deferred import Deferred, current, raising
 from qstar_pl.qstar.logsumexp import logsumexp
 from qstar_pl.qstar.tensors import require_tensors
 
@@ -22,8 +24,12 @@ def check_logprobs(**named: Tensor) -> None:
     require_tensors(**named)
     for name, logprobs in named.items():
         logprobs = logprobs.detach()
-        wrong_mask = ~(_log_total(logprobs).abs() < SLACK)  # also True for NaN
-        if bool(wrong_mask.any()):
+        log_total = _log_total(logprobs)
+        wrong_mask = ~(log_total.abs() < SLACK)  # also True for NaN
+        if (deferred := current()) is not None:
+            note_nan(deferred, **{name: logprobs})
+            deferred.note(name, wrong_mask, raising(partial(_unnormalized, name)))
+        elif bool(wrong_mask.any()):
             row = tuple(wrong_mask.nonzero()[0].tolist())
             raise not_logprobs(name, row, logsumexp(at_least_float32(logprobs[row])).item())
 
@@ -33,6 +39,22 @@ def not_logprobs(name: str, row: tuple[int, ...], log_total: float) -> UserError
     where = f" in row {row[0] if len(row) == 1 else row}" if row else ""
     kind = NonFiniteError if math.isnan(log_total) else UserError
     return kind(f"{name} must be log-probabilities (log_softmax of logits), got log Σ exp = {log_total:.4g}{where}")
+
+
+def note_nan(deferred: Deferred, **named: Tensor) -> None:
+    """Note the rows of NaN of log-probabilities [..., V]; log_softmax makes one of a single NaN."""
+    for name, logprobs in named.items():
+        deferred.note(
+            f"NaN in {name}",
+            logprobs[..., 0].isnan(),
+            raising(lambda places, name=name: not_logprobs(name, places[0], math.nan)),  # type: ignore[misc]
+        )
+
+
+def _unnormalized(name: str, places: list[tuple[int, ...]]) -> UserError:
+    return UserError(
+        f"{name} must be log-probabilities (log_softmax of logits), got others in (row, position) {places[0]}"
+    )
 
 
 def at_least_float32(values: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class ESSBalanceProblem(RootProblem):
 
     # Λ is taken on both sides of [0, 1], where its cumulants change faster than inside.
     caution: ClassVar[float] = 1.0
+    passes: ClassVar[int] = 5
 
     @classmethod
     def build(cls, base: Tensor, direction: Tensor) -> Self:
@@ -41,12 +42,17 @@ class ESSBalanceProblem(RootProblem):
 
     def evaluate(self, alpha: Tensor) -> Evaluation:
         """See `RootProblem.evaluate`."""
+        # A row that was sharpened once is summed that way at every later α.
+        return self._sharpened(self.sharp_mask.nonzero().squeeze(-1), alpha, self.plain(alpha))
+
+    def plain(self, alpha: Tensor) -> Evaluation:
+        """See `RootProblem.plain`."""
         policy_side = cumulants(self.base, self.direction, 2 - alpha)
         target_side = cumulants(self.base, self.direction, -alpha)
         eps, nan = torch.finfo(alpha.dtype).eps, torch.full_like(alpha, torch.nan)
         size = policy_side.log_z.abs() + target_side.log_z.abs()
         # d/dα [Λ(−α) − Λ(2−α)] = Λ'(2−α) − Λ'(−α), and d²/dα² = Λ''(−α) − Λ''(2−α).
-        now = Evaluation(
+        return Evaluation(
             value=target_side.log_z - policy_side.log_z,
             slope=(policy_side.mean - target_side.mean).clamp_min(0),  # Λ is convex: less than 0 is rounding
             curvature=target_side.variance - policy_side.variance,
@@ -55,12 +61,26 @@ class ESSBalanceProblem(RootProblem):
             log_z=nan,  # of the mixture: Λ(α) is in neither of the two evaluations
             rms=nan,
         )
-        # A row that was sharpened once is summed that way at every later α.
-        return self._sharpened(self.sharp_mask.nonzero().squeeze(-1), alpha, now)
 
     def sharpen(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> tuple[Self, Evaluation]:
         """See `RootProblem.sharpen`."""
         return replace(self, sharp_mask=self.sharp_mask.index_fill(0, rows, True)), self._sharpened(rows, alpha, now)
+
+    def wants_sharp(self, now: Evaluation, tol: float) -> Tensor:
+        """See `RootProblem.wants_sharp`."""
+        return self.blurred(now, tol) | self.sharp_mask
+
+    def sharp(self) -> Self:
+        """See `RootProblem.sharp`."""
+        return replace(self, sharp_mask=torch.ones_like(self.sharp_mask))
+
+    def evaluate_sharp(self, alpha: Tensor) -> Evaluation:
+        """See `RootProblem.evaluate_sharp`."""
+        return self.sharpened(self, alpha, self.plain(alpha))
+
+    def sharpened(self, sharp: Self, alpha: Tensor, now: Evaluation) -> Evaluation:
+        """See `RootProblem.sharpened`."""
+        return self._sharpened(torch.arange(len(alpha), device=alpha.device), alpha, now)
 
     def _sharpened(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> Evaluation:
         """Return `now` with the values of `rows` from sums that keep what is next to 1, see `excess`.

@@ -41,6 +41,7 @@ class KLSymmetryProblem(RootProblem):
     """[rows] probability of all tokens but the mode, under both laws; inf where c was not looked for."""
 
     value_is_mean: ClassVar[bool] = True
+    passes: ClassVar[int] = 3
 
     @classmethod
     def build(cls, base: Tensor, direction: Tensor) -> Self:
@@ -68,17 +69,20 @@ class KLSymmetryProblem(RootProblem):
     def sharpen(self, rows: Tensor, alpha: Tensor, now: Evaluation) -> tuple[Self, Evaluation]:
         """See `RootProblem.sharpen`: looks for c, which costs about as much as an evaluation."""
         base, direction = (select(x, rows) for x in (self.base, self.direction))
-        policy, policy_others = excess(base + direction)
-        target, target_others = excess(base)
-        # c ≈ Σ π_θ − Σ π_t, both sums completed by the tokens outside the common support.
-        shift = policy - target + self.outside.index_select(0, rows)
-        shift = torch.where(shift.abs() < SHIFT_LIMIT, shift, 0.0)
-        shift = self.shift.index_copy(0, rows, shift)
-        grain = self.grain.index_copy(0, rows, policy_others + target_others)
-        value, blur = now.value + self.shift - shift, now.blur.index_fill(0, rows, 0.0)
-        sharp_mask = grain < torch.inf
-        noise = torch.where(sharp_mask, self._noise(GRAIN_NOISE * grain, grain, now.log_z), now.noise)
-        return replace(self, shift=shift, grain=grain), replace(now, value=value, noise=noise, blur=blur)
+        shift, grain = _normalizers(base, direction, self.outside.index_select(0, rows))
+        sharp = replace(self, shift=self.shift.index_copy(0, rows, shift), grain=self.grain.index_copy(0, rows, grain))
+        return sharp, replace(self.sharpened(sharp, alpha, now), blur=now.blur.index_fill(0, rows, 0.0))
+
+    def sharp(self) -> Self:
+        """See `RootProblem.sharp`."""
+        shift, grain = _normalizers(self.base, self.direction, self.outside)
+        return replace(self, shift=shift, grain=grain)
+
+    def sharpened(self, sharp: Self, alpha: Tensor, now: Evaluation) -> Evaluation:
+        """See `RootProblem.sharpened`."""
+        sharp_mask = sharp.grain < torch.inf
+        noise = torch.where(sharp_mask, self._noise(GRAIN_NOISE * sharp.grain, sharp.grain, now.log_z), now.noise)
+        return replace(now, value=now.value + self.shift - sharp.shift, noise=noise, blur=torch.zeros_like(now.blur))
 
     @staticmethod
     def _noise(terms: Tensor, grain: Tensor, log_z: Tensor) -> Tensor:
@@ -109,6 +113,15 @@ class KLSymmetryProblem(RootProblem):
         # ahead/slope is the step that Newton would still take there.
         miss = torch.where(middle_mask, torch.maximum((ahead / slope).abs(), 0.2 * miss), miss)
         return miss, torch.where(middle_mask, ahead, value)
+
+
+def _normalizers(base: Tensor, direction: Tensor, outside: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `KLSymmetryProblem.shift` and `grain` [rows] of some rows."""
+    policy, policy_others = excess(base + direction)
+    target, target_others = excess(base)
+    # c ≈ Σ π_θ − Σ π_t, both sums completed by the tokens outside the common support.
+    shift = policy - target + outside
+    return torch.where(shift.abs() < SHIFT_LIMIT, shift, 0.0), policy_others + target_others
 
 
 def solve_kl_symmetry(
@@ -175,12 +188,16 @@ def mix_kl_symmetric(
     check(policy_logprobs, target_logprobs, tol, max_iter, normalised)
     parts, logprobs = [], []
     for block in solve_blocks(KLSymmetryProblem, policy_logprobs, target_logprobs, tol, max_iter, on_disjoint):
-        alpha, log_z, rows = block.solution.alpha, block.solution.log_z, block.restricted_rows
+        alpha, rows = block.solution.alpha, block.restricted
         exponents = torch.addcmul(block.target, alpha.unsqueeze(-1), block.direction)
         mixed = exponents.log_softmax(-1)
         # What log_softmax subtracted: log Z to rounding, where the solver's was carried along its last step.
         log_z = exponents.amax(-1) - mixed.amax(-1)
-        if rows.numel() > 0:
+        if rows.dtype == torch.bool:
+            mended = geometric_mixture(block.policy, block.target, alpha)
+            mixed = torch.where(rows.unsqueeze(-1), mended.logprobs, mixed)
+            log_z = torch.where(rows, mended.log_z, log_z)
+        elif rows.numel() > 0:
             mended = geometric_mixture(block.policy[rows], block.target[rows], alpha[rows])
             mixed.index_copy_(0, rows, mended.logprobs)
             log_z.index_copy_(0, rows, mended.log_z)

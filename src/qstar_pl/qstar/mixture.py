@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
+from qstar_pl.qstar.deferred import current, raising
 from qstar_pl.qstar.logsumexp import logsumexp
-from qstar_pl.qstar.solution import DisjointSupportError
+from qstar_pl.qstar.solution import refuse_disjoint
 from qstar_pl.qstar.tensors import require_tensors
 
 
@@ -21,6 +22,9 @@ class Mixture:
     """[..., V] log q_α, nats."""
     log_z: Tensor
     """[...] log Z_α = log Σ π_θ^α π_t^(1−α), nats, ≤ 0 (Hölder)."""
+
+
+_ALPHA = "alpha must lie in [0, 1], got"
 
 
 def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: Tensor | float) -> Mixture:
@@ -49,9 +53,7 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
     policy, target = policy_logprobs.to(dtype), target_logprobs.to(dtype)
     alpha = torch.as_tensor(alpha, dtype=dtype, device=policy.device).expand(policy.shape[:-1])
     inner_mask = (alpha > 0) & (alpha < 1)
-    inner = bool(inner_mask.all())
-    if not inner and not bool(((alpha >= 0) & (alpha <= 1)).all()):
-        raise UserError(f"alpha must lie in [0, 1], got {alpha[~((alpha >= 0) & (alpha <= 1))][0].item()}")
+    inner = _checked(alpha, inner_mask)
     exponent = alpha.unsqueeze(-1)
     if alpha.requires_grad:
         # d/dα is log π_θ − log π_t, infinite outside the common support, where 0 · inf would make the gradient NaN: so
@@ -68,10 +70,20 @@ def geometric_mixture(policy_logprobs: Tensor, target_logprobs: Tensor, alpha: T
     log_z = logsumexp(unnormalized)
     if not inner:
         log_z = torch.where(inner_mask, log_z, 0.0)
-    disjoint_mask = log_z == -torch.inf
-    if bool(disjoint_mask.any()):
-        raise DisjointSupportError.from_mask(disjoint_mask)
+    refuse_disjoint(log_z == -torch.inf)
     return Mixture(logprobs=unnormalized - log_z.unsqueeze(-1), log_z=log_z)
+
+
+def _checked(alpha: Tensor, inner_mask: Tensor) -> bool:
+    """Refuse α outside [0, 1], and return whether all rows are known to lie inside."""
+    if (deferred := current()) is not None:
+        outside_mask = ~((alpha >= 0) & (alpha <= 1))
+        deferred.note("alpha", outside_mask, raising(lambda places: UserError(f"{_ALPHA} another in row {places[0]}")))
+        return False
+    inner = bool(inner_mask.all())
+    if not inner and not bool(((alpha >= 0) & (alpha <= 1)).all()):
+        raise UserError(f"{_ALPHA} {alpha[~((alpha >= 0) & (alpha <= 1))][0].item()}")
+    return inner
 
 
 def _blend(policy: Tensor, target: Tensor, exponent: Tensor) -> Tensor:

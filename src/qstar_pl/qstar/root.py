@@ -65,6 +65,9 @@ class RootProblem(ABC):
     """A step d of the two-atom model, atoms w apart, is taken to miss the root by this share of |d| (d w)²."""
     ends_known: ClassVar[bool] = True
     """On full common support the function is ≤ 0 at α = 0 and ≥ 0 at α = 1, without looking."""
+    passes: ClassVar[int] = 8
+    """Evaluations where nobody looks when all rows are finished: one more than the worst pair of
+    `benchmarks/pairs.py` takes at the default tolerance."""
 
     @classmethod
     def build(cls, base: Tensor, direction: Tensor) -> Self:
@@ -89,6 +92,32 @@ class RootProblem(ABC):
         Called where `noise` blurs the root by more than the tolerance; a row that is sharp already is left as it is.
         """
         return self, now
+
+    def blurred(self, now: Evaluation, tol: float) -> Tensor:
+        """Return the mask [rows] of those that `sharpen` is for."""
+        return (now.blur > 0) & (now.noise + now.blur > tol * now.slope)
+
+    # The same without choosing rows, for `static`: all rows are sharpened, and masks choose.
+
+    def wants_sharp(self, now: Evaluation, tol: float) -> Tensor:
+        """Return the mask [rows] of those whose `plain` evaluation `now` is to be sharpened."""
+        return self.blurred(now, tol)
+
+    def sharp(self) -> Self:
+        """Return the problem with less rounding error in all rows."""
+        return self
+
+    def plain(self, alpha: Tensor) -> Evaluation:
+        """Return what `evaluate` returns, where rows that are sharp need not be told apart."""
+        return self.evaluate(alpha)
+
+    def evaluate_sharp(self, alpha: Tensor) -> Evaluation:
+        """Return what `evaluate` returns if all rows are sharp."""
+        return self.evaluate(alpha)
+
+    def sharpened(self, sharp: Self, alpha: Tensor, now: Evaluation) -> Evaluation:
+        """Return `now` [rows] of this problem at `alpha` as `sharpen` would, for all rows; `sharp` is its `sharp()`."""
+        return now
 
     def foresee(self, alpha: Tensor, now: Evaluation, step: Step) -> tuple[Tensor, Tensor]:
         """Estimate where `step` leads from `alpha`: how far from the root, and to which value, [rows] each."""
@@ -185,7 +214,7 @@ def find_root(problem: RootProblem, start: Tensor, *, tol: float, max_iter: int)
         # Increasing functions: a value above 0 lies beyond the root. 0 and NaN leave the bracket as it is.
         high = torch.where(now.value > 0, alpha, high)
         low = torch.where(now.value < 0, alpha, low)
-        found = _move(problem, alpha, now, (low, high), previous, tol, iteration)
+        found = move(problem, alpha, now, (low, high), previous, tol, iteration)
         root = found if root is None or rows is None else _index_copy(root, rows, found)
         if iteration == max_iter:
             break
@@ -201,7 +230,7 @@ def find_root(problem: RootProblem, start: Tensor, *, tol: float, max_iter: int)
     return root
 
 
-def _move(
+def move(
     problem: RootProblem,
     alpha: Tensor,
     now: Evaluation,
@@ -246,7 +275,7 @@ def _sharpened(
         # Asking the device which rows those are costs more than sharpening all of them, once.
         rows = torch.arange(alpha.numel() if first else 0, device=alpha.device)
     else:
-        rows = ((now.blur > 0) & (now.noise + now.blur > tol * now.slope)).nonzero().squeeze(-1)
+        rows = problem.blurred(now, tol).nonzero().squeeze(-1)
     return problem.sharpen(rows, alpha, now) if rows.numel() > 0 else (problem, now)
 
 

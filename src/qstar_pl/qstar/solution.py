@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
+from qstar_pl.qstar.deferred import current, raising
 
 
 class AlphaStatus(IntEnum):
@@ -43,6 +44,14 @@ class DisjointSupportError(UserError):
     def from_mask(cls, disjoint_mask: Tensor) -> DisjointSupportError:
         """Name the rows where `disjoint_mask` [...] is True."""
         return cls([tuple(row) for row in disjoint_mask.nonzero().tolist()])
+
+
+def refuse_disjoint(disjoint_mask: Tensor) -> None:
+    """Raise a DisjointSupportError if a row of `disjoint_mask` [...] is True, or note it where checks are deferred."""
+    if (deferred := current()) is not None:
+        deferred.note("common support", disjoint_mask, raising(DisjointSupportError))
+    elif bool(disjoint_mask.any()):
+        raise DisjointSupportError.from_mask(disjoint_mask)
 
 
 @dataclass(frozen=True)

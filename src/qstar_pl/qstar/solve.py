@@ -12,8 +12,10 @@ from torch import Tensor
 from qstar_pl.checks import at_least, positive
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.checks import SLACK, check_logprobs
+from qstar_pl.qstar.deferred import current
 from qstar_pl.qstar.root import RootProblem, find_root, rounding
-from qstar_pl.qstar.solution import AlphaSolution, AlphaStatus, DisjointSupportError
+from qstar_pl.qstar.solution import AlphaSolution, AlphaStatus, refuse_disjoint
+from qstar_pl.qstar.static import solve_static
 from qstar_pl.qstar.tensors import require_tensors
 from qstar_pl.qstar.tilt import cumulants
 
@@ -47,8 +49,9 @@ class Block:
     """Some solved rows, with what the solver had at hand ([rows, V] each, in the dtype of the computation)."""
 
     solution: AlphaSolution
-    restricted_rows: Tensor
-    """int64: rows solved on their common support; elsewhere `direction` is finite."""
+    restricted: Tensor
+    """Rows solved on their common support; elsewhere `direction` is finite. Their numbers, or, where nobody looks (see
+    `deferred`), a mask [rows]."""
     policy: Tensor
     target: Tensor
     direction: Tensor
@@ -68,6 +71,13 @@ def solve_blocks(
     dtype = torch.promote_types(torch.promote_types(policy_logprobs.dtype, target_logprobs.dtype), torch.float32)
     all_policy, all_target = policy_logprobs.detach().reshape(-1, vocab), target_logprobs.detach().reshape(-1, vocab)
     rows, fallback = all_policy.shape[0], 1.0 if on_disjoint == "policy" else 0.0
+    if (deferred := current()) is not None:
+        policy, target = (_at_least_float32(x, dtype) for x in (all_policy, all_target))
+        solved = solve_static(
+            problem_type, policy, target, tol=tol, max_iter=max_iter, fallback=fallback, deferred=deferred
+        )
+        yield Block(solved.solution, ~solved.full_mask, policy, target, solved.direction)
+        return
     # An accelerator takes all rows at once: there every block would pay for the launches of its kernels again.
     size = max(1, BLOCK_ELEMENTS // vocab) if all_policy.device.type == "cpu" else max(1, rows)
     for first in range(0, max(1, rows), size):  # without rows one empty block, which carries dtype and device
@@ -104,9 +114,7 @@ def finish(parts: list[AlphaSolution], shape: torch.Size, on_disjoint: OnDisjoin
     """Join the blocks, restore the leading shape and raise for disjoint rows if they must raise."""
     solution = AlphaSolution.cat(parts).reshape(shape)
     if on_disjoint == "raise":
-        disjoint_mask = solution.status == AlphaStatus.DISJOINT
-        if bool(disjoint_mask.any()):
-            raise DisjointSupportError.from_mask(disjoint_mask)
+        refuse_disjoint(solution.status == AlphaStatus.DISJOINT)
     return solution
 
 

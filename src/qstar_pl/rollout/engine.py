@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import torch
-from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.next_token import NextToken
-from qstar_pl.rollout.finish import finish, write_tokens
+from qstar_pl.qstar.deferred import Deferred
+from qstar_pl.rollout.finish import finish, note_infinite
 from qstar_pl.rollout.heap import keep_freed_memory
-from qstar_pl.rollout.inverse_cdf import inverse_cdf
 from qstar_pl.rollout.law import POLICY, TARGET, Law
 from qstar_pl.rollout.lockstep import start_all
 from qstar_pl.rollout.pace import Clock, Pace
+from qstar_pl.rollout.rows import Rows
 from qstar_pl.rollout.streams import row_uniforms
+from qstar_pl.rollout.token import drawing
 from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.types import PromptBatch, Rollout, SamplerInfo
-
-CROWDED = 7 / 8
-"""Once no more than this share of a batch's rows still run, the others leave it: that copies the caches of those that
-stay, about as much as a token costs them."""
-LEAST_ROWS = 4
-"""Rows that stay in any case. Matrix products of fewer rows are summed by other kernels, in another order; from four
-on, a single thread gives each row bit for bit what the whole batch gives it. Four cost hardly more than one."""
 
 
 @torch.no_grad()
@@ -66,67 +61,36 @@ def decode(
     sessions = start_all({role: models[role] for role in law.roles}, prompts, samples)
     like = sessions.logits()[law.roles[0]]
     uniforms = row_uniforms(prompts.keys, samples, max_new_tokens, seed=seed).to(like.device)
-    trace = Trace(len(like), max_new_tokens, like)
-    # May be empty: isin is then False everywhere, and answers end at max_new_tokens.
+    trace, rows, clock = Trace(len(like), max_new_tokens, like), Rows(len(like), like.device), Clock(pace)
+    # May be empty: then answers end at max_new_tokens.
     eos = torch.tensor(policy.eos_token_ids, dtype=torch.int64, device=like.device)
-    ended = torch.zeros(len(like), dtype=torch.bool, device=like.device)
-    live = torch.arange(len(like), device=like.device)
-    kept = live  # the sessions' rows: the live ones, and ended ones that have not left yet
-    clock = Clock(pace)
+    draw, checks, every = drawing(law, truncation), Deferred(), pace.tokens_between_looks(like.device)
+    numbers, read = uniforms, torch.zeros_like(rows.live)
     for time in range(max_new_tokens):
-        if len(live):  # none live: other processes still decode, and this one keeps them company
-            places = _places(kept, live)
-            logprobs = {role: _pick(said, places).log_softmax(-1) for role, said in sessions.logits().items()}
-            token = _draw(trace, time, live, logprobs, law, truncation, uniforms[live, time])
-            ended[live] = torch.isin(token, eos)
-            live = (~ended).nonzero().squeeze(-1)
+        if len(rows.live):  # none live: other processes still decode, and this one keeps them company
+            logits = {role: rows.pick(said) for role, said in sessions.logits().items()}
+            # With a look at every token, what is wrong may as well be said at once.
+            with nullcontext() if every == 1 else checks.token(time, rows.live, rows.running):
+                drawn = draw(logits, numbers[:, time])
+                note_infinite(drawn)
+            trace.add(rows.live, time, rows.running, drawn)
+            rows.end((drawn.ids.unsqueeze(-1) == eos).any(-1))
+            read = rows.spread(drawn.ids)
         # The last step needs no question, since every process ends there.
-        if time + 1 == max_new_tokens or clock.over(len(live) == 0, time + 1):
+        if time + 1 == max_new_tokens:
             break
-        if max(LEAST_ROWS, len(live)) <= CROWDED * len(kept):
-            stay = _stay(kept, live)
-            sessions.select(_places(kept, stay))
-            kept = stay
-        # Ended rows that are still there go on with token 0, and nothing more is written of them.
-        sessions.advance(trace.ids[kept, time])
+        if (time + 1) % every == 0:
+            (left,) = checks.read(rows.running.sum())
+            if clock.over(left == 0, time + 1):
+                break
+            if left < len(rows.live):
+                read = rows.look(left, sessions.select, read)
+                numbers = uniforms[rows.live]
+        sessions.advance(read)
+    checks.read()
+    ended = torch.ones(len(like), dtype=torch.bool, device=like.device).index_copy(0, rows.live, ~rows.running)
     info = SamplerInfo(exact=True, seed=seed)
     return finish(trace, prompts, law, truncation, models, ended=ended, samples=samples, info=info, pace=pace)
-
-
-def _places(kept: Tensor, live: Tensor) -> Tensor:
-    """Return where the rows `live` stand among `kept`, both in ascending order."""
-    return torch.searchsorted(kept, live)
-
-
-def _stay(kept: Tensor, live: Tensor) -> Tensor:
-    """Return the rows that stay in the batch, in ascending order: the live ones, and ended ones if those are few."""
-    ended = kept[~torch.isin(kept, live)]
-    return torch.cat([live, ended[: max(0, LEAST_ROWS - len(live))]]).sort().values
-
-
-def _pick(logits: Tensor, places: Tensor) -> Tensor:
-    """Return the rows that still run: ended rows cost no arithmetic and cannot fail for want of a common support."""
-    return logits if len(places) == len(logits) else logits[places]
-
-
-def _draw(
-    trace: Trace,
-    time: int,
-    live: Tensor,
-    logprobs: Mapping[str, Tensor],
-    law: Law,
-    truncation: Truncation,
-    uniforms: Tensor,
-) -> Tensor:
-    """Draw one token for every live row, write all that is known of it, and return the tokens [live]."""
-    # Row numbers and one column: the tensors of this function have a row for each live answer only.
-    where = (live, time)
-    mixed = law(logprobs)
-    law_logprobs = truncation(mixed.logprobs)
-    law_probs = law_logprobs.softmax(-1)  # one fused loop, faster on a CPU than exp
-    token = inverse_cdf(law_probs, uniforms)
-    write_tokens(trace, where, token, logprobs, mixed, law_logprobs, law_probs)
-    return token
 
 
 def check_vocabularies(policy: NextToken, target: NextToken) -> None:

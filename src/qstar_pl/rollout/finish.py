@@ -9,10 +9,11 @@ from torch import Tensor
 
 from qstar_pl.errors import NonFiniteError
 from qstar_pl.models.next_token import NextToken
+from qstar_pl.qstar.deferred import current, raising
 from qstar_pl.rollout.absent import fill_absent
-from qstar_pl.rollout.divergence import divergence
 from qstar_pl.rollout.law import POLICY, TARGET, Law, Mixed
 from qstar_pl.rollout.pace import Pace
+from qstar_pl.rollout.token import Drawn, token_columns
 from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.types import PromptBatch, Rollout, SamplerInfo
@@ -40,13 +41,8 @@ def write_tokens(
 
     """
     trace.ids[where], trace.mask[where] = token, torch.ones_like(token, dtype=torch.bool)
-    index = token.unsqueeze(-1)
-    trace.write("behavior_logprobs", where, law_logprobs.gather(-1, index).squeeze(-1))
-    trace.write("alpha", where, mixed.alpha)
-    trace.write("log_z", where, mixed.log_z)
-    for role, model_logprobs in logprobs.items():
-        trace.write(f"{role}_logprobs", where, model_logprobs.gather(-1, index).squeeze(-1))
-        trace.write_divergence(role, where, divergence(model_logprobs, law_logprobs, law_probs))
+    for name, values in token_columns(token, logprobs, mixed, law_logprobs, law_probs).items():
+        trace.write(name, where, values)
 
 
 def finish(
@@ -75,6 +71,7 @@ def finish(
         pace: of processes that do the same at the same time.
 
     """
+    trace.flush()
     trace.cut(max(1, int(trace.mask.sum(-1).max())))
     prompt_index = torch.arange(len(prompts), device=trace.ids.device).repeat_interleave(samples)
     _check_finite(trace)
@@ -96,6 +93,21 @@ def finish(
 def _check_finite(trace: Trace) -> None:
     """A NaN in a model's logits would otherwise come out as a token like any other."""
     if not bool(trace.columns["behavior_logprobs"].isfinite().all()):
-        raise NonFiniteError(
-            "a model must give finite logits, got NaN or infinity while decoding: its weights may have diverged"
-        )
+        raise not_finite()
+
+
+def note_infinite(drawn: Drawn) -> None:
+    """Where checks are noted, note the rows whose law is NaN; where they are made at once, `finish` makes this one."""
+    if (deferred := current()) is not None:
+        deferred.note("finite", ~drawn.columns["behavior_logprobs"].isfinite(), raising(_not_finite_at))
+
+
+def _not_finite_at(places: list[tuple[int, ...]]) -> NonFiniteError:
+    return not_finite(f" (row, position) {places[0]}")
+
+
+def not_finite(where: str = "") -> NonFiniteError:
+    """Say that a model has diverged."""
+    return NonFiniteError(
+        f"a model must give finite logits, got NaN or infinity while decoding{where}: its weights may have diverged"
+    )

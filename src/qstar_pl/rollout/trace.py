@@ -7,6 +7,7 @@ from torch import Tensor
 
 from qstar_pl.rollout.divergence import Divergence
 from qstar_pl.rollout.law import POLICY
+from qstar_pl.rollout.token import Drawn
 
 COLUMNS = (
     "behavior_logprobs",
@@ -38,6 +39,40 @@ class Trace:
         self.columns: dict[str, Tensor] = {name: like.new_zeros(rows, time) for name in COLUMNS}
         self.ids = torch.zeros(rows, time, dtype=torch.int64, device=like.device)
         self.mask = torch.zeros(rows, time, dtype=torch.bool, device=like.device)
+        # Consecutive tokens of the same rows, which `flush` writes as one block.
+        self._rows = torch.empty(0, dtype=torch.int64, device=like.device)
+        self._first = 0
+        self._pending: list[tuple[Tensor, Drawn]] = []
+
+    def add(self, rows: Tensor, time: int, mask: Tensor, drawn: Drawn) -> None:
+        """Set all columns of some rows at one time; they can be read after `flush`.
+
+        Args:
+            rows: [n] int64; the same tensor as long as they are the same rows.
+            time: the one after that of the last call, for the same rows.
+            mask: [n] bool: where False, nothing is written.
+            drawn: what is known of the tokens.
+
+        """
+        if rows is not self._rows:
+            self.flush()
+            self._rows, self._first = rows, time
+        self._pending.append((mask, drawn))
+
+    def flush(self) -> None:
+        """Write what was added."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        rows = slice(None) if len(self._rows) == len(self.ids) else self._rows
+        where = (rows, slice(self._first, self._first + len(pending)))
+        mask = torch.stack([mask for mask, _ in pending], dim=1)
+        self.mask[where] = mask
+        self.ids[where] = torch.stack([drawn.ids for _, drawn in pending], dim=1) * mask
+        for name in pending[0][1].columns:
+            values = torch.stack([drawn.columns[name] for _, drawn in pending], dim=1)
+            self.columns[name][where] = torch.where(mask, values, 0.0)
+        self._first += len(pending)
 
     def write(self, name: str, where: tuple[Tensor | slice | int, ...], values: Tensor) -> None:
         """Set one column at (rows, time)."""
