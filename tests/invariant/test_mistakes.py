@@ -70,6 +70,7 @@ FIT = [
     ("fit --lr_scheduler=Foo", "unknown option --lr_scheduler; did you mean --model.lr_scheduler?"),
     ("fit --name=''", "name must not be empty"),
     ("fit --model.reference=AdapterOff", "policy must be LoRA for reference AdapterOff, got Pretrained"),
+    ("fit --model.target.model=PolicyBase", "policy must have adapters (LoRA) for PolicyBase, got Pretrained"),
     ("fit --name", "--name must be followed by a value, got nothing"),
     ("fit QStar", "unexpected word QStar"),
     ("fit validate", "unexpected word validate"),

@@ -16,6 +16,7 @@ from qstar_pl.generation.fingerprint import fingerprint
 from qstar_pl.methods import RLHFModule
 from qstar_pl.models import LanguageModel, Pretrained
 from qstar_pl.models.freeze import freeze
+from qstar_pl.models.policy_base import PolicyBase, lending
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import continuation_texts
 from qstar_pl.samplers import GeometricSampler, Sampler
@@ -64,6 +65,8 @@ class GenerationModule(RLHFModule):
             raise UserError(f"target must be given for {type(sampler).__name__}; without one PolicySampler works")
         if target is not None:
             sampler.check_target(target)
+            if isinstance(own := getattr(target, "model", None), ModelSource):
+                own.check_beside(policy, trains=False)
         self.policy_source = policy
         self.target = target
         self.sampler = sampler
@@ -88,7 +91,8 @@ class GenerationModule(RLHFModule):
         """Load the models, which a strategy may shard."""
         self.policy = freeze(self.policy_source.load())
         if self.target is not None:
-            self.target.build(self.policy, self.tokenizer)
+            with lending(self.policy_source, self.policy, trains=False):
+                self.target.build(self.policy, self.tokenizer)
         if owned := built(self.sampler, self.policy, self.tokenizer):
             self.sampler_models = nn.ModuleList(owned)
 
@@ -130,7 +134,7 @@ class GenerationModule(RLHFModule):
         """Raise UserError if the longest prompt and answer together do not fit into a model's context."""
         source = getattr(self.target, "model", None)
         contexts = {"model_theta": self.policy_tokens.capabilities.context}
-        if isinstance(source, ModelSource):
+        if isinstance(source, ModelSource) and not isinstance(source, PolicyBase):
             contexts["model_t"] = source.capabilities().context
         for name, context in contexts.items():
             if context.limit is not None and longest_prompt + self.sampler.max_new_tokens > context.limit:

@@ -18,7 +18,7 @@ from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.endings import add_ends
 from qstar_pl.models.fingerprint import fingerprint_of
-from qstar_pl.models.lora import names_of_bases
+from qstar_pl.models.lora import LoRA, names_of_bases
 from qstar_pl.models.placement import empty, place, unplaced
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tokenizers import first_line
@@ -116,6 +116,12 @@ class FromCheckpoint(ModelSource):
     def in_tiny_world(self) -> bool:
         """See `ModelSource.in_tiny_world`."""
         return self._source(self._contents()).in_tiny_world()
+
+    def under_adapters(self) -> ModelSource | None:
+        """See `ModelSource.under_adapters`; those of the checkpoint's own run."""
+        source = self._source(self._contents())
+        # A checkpoint in between, and what it was trained from, are two models.
+        return source.under_adapters() if isinstance(source, LoRA) else None
 
     def source(self) -> ModelSource:
         """Return where the run got its model from, and through which adapters, if any."""

@@ -83,6 +83,11 @@ class LoRA(ModelSource):
         """See `ModelSource.in_tiny_world`."""
         return self.base.in_tiny_world()
 
+    def under_adapters(self) -> ModelSource | None:
+        """See `ModelSource.under_adapters`."""
+        # Of a class derived from this one nothing is known; adapters that train on were put on what lies under them.
+        return self.base if type(self) is LoRA and self.earlier == "merge" else None
+
     def _adapt(self, model: PreTrainedModel, task: str) -> PreTrainedModel:
         if is_adapted(model):
             if self.earlier == "continue":

@@ -57,7 +57,8 @@ def place(model: PreTrainedModel) -> PreTrainedModel:
 
 def in_parts(model: nn.Module) -> bool:
     """Return whether some parameters are spread over processes now: then a forward pass is a meeting of all of them."""
-    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+    # Part by part: a model that has its weights in another one has no parameters, but parts.
+    return any(isinstance(value, DTensor) for part in model.modules() for value in part.parameters(recurse=False))
 
 
 class _Unplaced(Placement):

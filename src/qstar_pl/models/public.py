@@ -7,6 +7,7 @@ from qstar_pl.models.language_model import LanguageModel as LanguageModel
 from qstar_pl.models.lora import LoRA as LoRA
 from qstar_pl.models.next_token import DecodeSession as DecodeSession
 from qstar_pl.models.next_token import NextToken as NextToken
+from qstar_pl.models.policy_base import PolicyBase as PolicyBase
 from qstar_pl.models.pretrained import Pretrained as Pretrained
 from qstar_pl.models.reference import AdapterOff as AdapterOff
 from qstar_pl.models.reference import OwnCopy as OwnCopy

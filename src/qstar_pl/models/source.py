@@ -32,6 +32,22 @@ class ModelSource(ABC):
         """Return whether the model speaks the tiny world's language, so that what judges there may judge it."""
         return False
 
+    def under_adapters(self) -> ModelSource | None:
+        """Return the source of the model that this one's adapters were put on and that it is without them.
+
+        None: it has no adapters, or is another model without them.
+        """
+        return None
+
+    def check_beside(self, policy: ModelSource, *, trains: bool) -> None:  # noqa: B027 (most stand by themselves)
+        """Raise UserError if a target cannot have its model from here; nothing is loaded yet.
+
+        Args:
+            policy: where π_θ comes from.
+            trains: whether π_θ is trained.
+
+        """
+
     @abstractmethod
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Return the tokenizer, with a pad token that is not the EOS token."""

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from qstar_pl.models.freeze import freeze
 from qstar_pl.models.language_model import LanguageModel
 from qstar_pl.models.next_token import DecodeSession, NextToken
+from qstar_pl.models.policy_base import borrowed
 from qstar_pl.models.pretrained import Pretrained
 from qstar_pl.models.relabeled import Relabeled
 from qstar_pl.models.shared import own_token_ids
@@ -22,6 +23,9 @@ class Expert(TokenTarget):
     """A frozen causal language model with the policy's vocabulary, by token text: the ids may be others.
 
     A DPO checkpoint is one: it is π_ref · exp(r/β)/Z of its implicit reward r in closed form (Rafailov et al. 2023).
+
+    Where the policy has its weights under adapters (`PolicyBase`, or the very source that a `LoRA` policy has as its
+    base), the expert is read there, and needs no memory of its own.
 
     With a prompt template the expert reads the prompts in its own words, e.g. behind an instruction that the policy
     is to do without; the answers stay the same tokens.
@@ -48,9 +52,11 @@ class Expert(TokenTarget):
 
     def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """See `Target.build`."""
+        # What the policy holds anyway is not loaded again.
+        source = borrowed(self.model)
         # Before the weights are loaded: a vocabulary that does not fit costs no model load.
-        own_ids = own_token_ids(self.model, tokenizer, "target.model")
-        self.expert = freeze(self.model.load())
+        own_ids = own_token_ids(source, tokenizer, "target.model")
+        self.expert = freeze(source.load())
         self._tokenizer = tokenizer
         if own_ids is None:
             self._tokens = LanguageModel(self.expert, tokenizer)

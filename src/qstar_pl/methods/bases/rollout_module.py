@@ -10,6 +10,7 @@ from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import NonFiniteError, UserError
 from qstar_pl.methods.bases.policy_module import PolicyModule
 from qstar_pl.models.logprobs import rollout_logprobs
+from qstar_pl.models.policy_base import PolicyBase, lending
 from qstar_pl.models.source import ModelSource
 from qstar_pl.qstar.advantages import Advantage, LeaveOneOut
 from qstar_pl.qstar.kl_estimators import K1, KLEstimator
@@ -76,6 +77,8 @@ class RolloutModule(PolicyModule):
         self.check_advantage(advantage)
         kl_placement.check(kl_estimator)
         sampler.check_target(target)
+        if isinstance(own := getattr(target, "model", None), ModelSource):
+            own.check_beside(self.policy_source, trains=True)
         if sampler.whole_answers and weights.level != "sequence":
             raise UserError(
                 f"weights.level must be sequence for {type(sampler).__name__}, whose log q is that of whole answers, "
@@ -112,7 +115,9 @@ class RolloutModule(PolicyModule):
     def sources(self) -> dict[str, ModelSource]:
         """See `RLHFModule.sources`; π_t reads the same tokens."""
         own = getattr(self.target, "model", None)
-        return super().sources() | ({"model.target.model": own} if isinstance(own, ModelSource) else {})
+        if not isinstance(own, ModelSource) or isinstance(own, PolicyBase):  # the latter is the policy's own
+            return super().sources()
+        return super().sources() | {"model.target.model": own}
 
     def samplers(self) -> list[Sampler]:
         """See `PolicyModule.samplers`."""
@@ -134,7 +139,8 @@ class RolloutModule(PolicyModule):
         judge = getattr(self.target, "reward", None)
         if isinstance(judge, Reward) and self.data is not None:
             check_knows(judge, "target.reward", self.data)
-        self.target.build(self.reference, self.tokenizer)  # after π_init, which it may be built on
+        with lending(self.policy_source, self.policy, trains=True):
+            self.target.build(self.reference, self.tokenizer)  # after π_init, which it may be built on
 
     def on_train_start(self) -> None:
         """Keep dropout off: the policy that samples must be the policy that learns."""
