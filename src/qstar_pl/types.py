@@ -179,6 +179,21 @@ class KeptSets(TensorFields):
 
 
 @dataclass(frozen=True)
+class EngineReport(TensorFields):
+    """What an engine with weights of its own did for one rollout."""
+
+    fingerprint: str
+    """Of the weights that it drew from, as `value_fingerprint` makes it, read from the engine."""
+    step: int
+    """Optimizer steps that had been taken at the draw."""
+    push_seconds: float
+    """Fingerprints and push together; of the first draw also the engine's start."""
+    draw_seconds: float
+    columns: Mapping[str, Tensor]
+    """[rows, time] each: what the engine itself said of its tokens beside log q, by the names of `Rollout`'s fields."""
+
+
+@dataclass(frozen=True)
 class SamplerInfo(TensorFields):
     """How a rollout was drawn."""
 
@@ -194,6 +209,8 @@ class SamplerInfo(TensorFields):
     """What drafting did and took; None where nothing was drafted."""
     answers_per_set: int = 1
     """Answers of a prompt, side by side, that share a candidate set; 1: each was drawn independently of the others."""
+    engine: EngineReport | None = None
+    """What an engine beside the trainer did; None: the trainer's own models drew."""
     discarded: int = 0
     """Tokens drawn for answers that did not become any of the rollout's (tries that died, pilots)."""
     staleness_steps: int | None = None

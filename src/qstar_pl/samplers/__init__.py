@@ -2,6 +2,7 @@
 
 from qstar_pl.samplers.candidate_set import CandidateSetSampler as CandidateSetSampler
 from qstar_pl.samplers.decoding import DecodingSampler as DecodingSampler
+from qstar_pl.samplers.engine_sampler import EngineSampler as EngineSampler
 from qstar_pl.samplers.geometric import GeometricSampler as GeometricSampler
 from qstar_pl.samplers.sampler import Sampler as Sampler
 from qstar_pl.samplers.sequence_geometric import SequenceGeometricSampler as SequenceGeometricSampler

@@ -98,6 +98,12 @@ class Sampler(ABC):
         """Return what `build` loaded: moved, sharded and gathered with the other frozen models, in no checkpoint."""
         return []
 
+    def note_step(self, step: int) -> None:  # noqa: B027 (most need not know)
+        """Be told, before a draw for training, how many optimizer steps have been taken."""
+
+    def close(self) -> None:  # noqa: B027 (most hold nothing)
+        """Let go of what `draw` has started (an engine, say); a later draw starts it again."""
+
     @abstractmethod
     def draw(
         self,

@@ -168,6 +168,12 @@ class PolicyModule(RLHFModule):
         if owned:  # registered, so that they move to the module's device; samplers are plain dataclasses
             self.sampler_models = nn.ModuleList(owned)
 
+    def teardown(self, stage: str) -> None:
+        """Let go of what samplers have started."""
+        super().teardown(stage)
+        for sampler in self.samplers():
+            sampler.close()
+
     def held_reference(self) -> Reference:
         """Return where π_init has its weights, as asked for or as is usual."""
         return self.reference_source or usual_reference(self.policy_source, moves=self._reference_mover() is not None)

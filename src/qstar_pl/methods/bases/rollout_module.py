@@ -163,6 +163,7 @@ class RolloutModule(PolicyModule):
             NonFiniteError: if a model gives no distribution, which another batch would not mend.
 
         """
+        self.sampler.note_step(self.global_step)
         try:
             with sampling_from(self, [self.policy, *self.target.decoding_models(), *self.sampler.models()]) as pace:
                 return self.sampler.draw(
