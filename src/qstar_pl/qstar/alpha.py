@@ -104,11 +104,15 @@ class SolvedAlpha(AlphaStrategy, ABC):
         return self._reported(self.solve(policy_logprobs, target_logprobs, normalised=normalised))
 
     def _reported(self, solution: AlphaSolution) -> Tensor:
-        if (deferred := current()) is not None:
-            deferred.note("convergence", ~solution.converged, self._report)
-        elif unfinished := solution.converged.numel() - int(solution.converged.sum()):
-            self._warn(unfinished, solution.converged.numel(), f"max_iter={self.max_iter}")
+        self.report(solution.converged)
         return solution.alpha
+
+    def report(self, converged: Tensor) -> None:
+        """Warn of contexts [...] that did not converge, or note them where checks are deferred."""
+        if (deferred := current()) is not None:
+            deferred.note("convergence", ~converged, self._report)
+        elif unfinished := converged.numel() - int(converged.sum()):
+            self._warn(unfinished, converged.numel(), f"max_iter={self.max_iter}")
 
     def _report(self, places: list[tuple[int, ...]], contexts: int) -> None:
         self._warn(len(places), contexts, "the fixed number of")
@@ -118,7 +122,7 @@ class SolvedAlpha(AlphaStrategy, ABC):
             f"{type(self).__name__}: {unfinished} of {contexts} contexts are not within "
             f"tol={self.tol} after {after} passes",
             RuntimeWarning,
-            stacklevel=4,  # whoever called the strategy
+            stacklevel=5,  # whoever called the strategy
         )
 
 

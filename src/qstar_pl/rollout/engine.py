@@ -11,6 +11,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.qstar.deferred import Deferred
 from qstar_pl.rollout.finish import finish, note_infinite
+from qstar_pl.rollout.fused.drawing import fused_drawing
 from qstar_pl.rollout.heap import keep_freed_memory
 from qstar_pl.rollout.law import POLICY, TARGET, Law
 from qstar_pl.rollout.lockstep import start_all
@@ -35,6 +36,7 @@ def decode(
     max_new_tokens: int,
     truncation: Truncation = Truncation(),
     pace: Pace = Pace(),
+    fused: bool = True,
 ) -> Rollout:
     """Draw `samples` answers to each prompt from `law`, token by token.
 
@@ -53,6 +55,7 @@ def decode(
         max_new_tokens: longest answer, EOS included.
         truncation: temperature, top-k and top-p of q.
         pace: when the loop ends, with processes that decode at the same time; see `distributed.generation`.
+        fused: whether a token may be drawn by one kernel, where there is one for this law and device.
 
     """
     check_vocabularies(policy, target)
@@ -64,7 +67,8 @@ def decode(
     trace, rows, clock = Trace(len(like), max_new_tokens, like), Rows(len(like), like.device), Clock(pace)
     # May be empty: then answers end at max_new_tokens.
     eos = torch.tensor(policy.eos_token_ids, dtype=torch.int64, device=like.device)
-    draw, checks, every = drawing(law, truncation), Deferred(), pace.tokens_between_looks(like.device)
+    draw = (fused_drawing(law, truncation, sessions.logits()) if fused else None) or drawing(law, truncation)
+    checks, every = Deferred(), pace.tokens_between_looks(like.device)
     numbers, read = uniforms, torch.zeros_like(rows.live)
     for time in range(max_new_tokens):
         if len(rows.live):  # none live: other processes still decode, and this one keeps them company

@@ -20,6 +20,10 @@ from qstar_pl.types import PromptBatch, Rollout
 class DecodingSampler(Sampler):
     """Exact: every token is drawn from the very tensor that `behavior_logprobs` is read from."""
 
+    fused: bool = True
+    """On CUDA, draw a token by one kernel (α*, the law and the draw), where Triton can run it; false: operation by
+    operation. Laws with another α than a fixed or the KL-symmetric one, top_k and top_p are always drawn that way."""
+
     @property
     @abstractmethod
     def law(self) -> Law:
@@ -56,6 +60,7 @@ class DecodingSampler(Sampler):
             max_new_tokens=self.max_new_tokens,
             truncation=self.truncation,
             pace=pace,
+            fused=self.fused,
         )
 
     def rescore(

@@ -15,7 +15,7 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Launched:
     """A token per row, and what is known of it."""
 
     token: Tensor
@@ -42,7 +42,7 @@ def draw(
     fallback: float = 0.0,
     temperature: float = 1.0,
     block: int = BLOCK,
-) -> Drawn:
+) -> Launched:
     """Draw from π_θ^α π_t^(1−α)/Z, each row at its own α* unless `alpha` is given.
 
     Args:
@@ -53,7 +53,7 @@ def draw(
         alpha: exponent of the policy in [0, 1]; None solves D(q‖π_θ) = D(q‖π_t) as `solve_kl_symmetry` does.
         tol: largest error of α*.
         max_iter: most evaluations per row.
-        fallback: α of rows whose laws share no token; `Drawn.status` tells which those are.
+        fallback: α of rows whose laws share no token; `Launched.status` tells which those are.
         temperature: the token is drawn from q^(1/temperature), renormalized.
         block: tokens that are read at a time, a power of two.
 
@@ -69,7 +69,9 @@ def draw(
     columns = torch.empty(len(COLUMNS), rows, dtype=torch.float32, device=device)
     facts = torch.empty(3, rows, dtype=torch.int32, device=device)
     block = min(block, triton.next_power_of_2(vocab))
-    if rows > 0:
+    if rows == 0:
+        return Launched(token, columns, *facts)
+    with torch.cuda.device_of(policy_logits):  # the one that Triton launches on
         draw_kernel[(rows,)](
             policy_logits,
             target_logits,
@@ -92,4 +94,4 @@ def draw(
             BLOCKS=triton.next_power_of_2(triton.cdiv(vocab, block)),
             num_warps=max(1, min(16, block // 256)),
         )
-    return Drawn(token, columns, *facts)
+    return Launched(token, columns, *facts)
