@@ -2,17 +2,23 @@
 
 qstar theory --policy tiny/policy --target tiny/expert --samples 2
 qstar theory --policy tiny/policy --target tiny/expert --sharpen 1 3
+qstar theory claims               # what is claimed of q*, and what is true of it
+qstar theory claims least-variance token-by-token
+qstar theory pictures --output pictures --format svg
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from qstar_pl.checks import at_least
-from qstar_pl.cli.tool_parser import ToolParser
+from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
+from qstar_pl.figures.formats import FORMATS
 
 if TYPE_CHECKING:
     from qstar_pl.theory.pair import PairStatistics
@@ -50,6 +56,66 @@ def print_table(measured: PairStatistics, reference: PairStatistics, contexts: i
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parts = {"claims": claims, "pictures": pictures}
+    if words and words[0] in parts:
+        return parts[words[0]](words[1:])
+    return pair(words)
+
+
+def claims(words: Sequence[str]) -> int:
+    """Run `qstar theory claims`; 1 if a number is not where its verdict says."""
+    parser = ToolParser(
+        prog="qstar theory claims",
+        description="Show what is claimed of q*, whether it is true, why, and the numbers, each computed now in "
+        "float64 (seconds, no model needed). Proofs: docs/theory.md.",
+    )
+    parser.add_argument("name", nargs="*", help="claims to show (default: all)")
+    parser.add_argument("--markdown", action="store_true", help="print the table of docs/theory.md (default: a text)")
+    given = parser.parse_args(words)
+    from qstar_pl.theory.claims.every import CLAIMS
+    from qstar_pl.theory.report import claim_text, claims_markdown
+
+    known = {one.__name__.replace("_", "-"): one for one in CLAIMS}
+    for name in given.name:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+            raise UserError(f"name must be one of the claims, got {name}{hint}")
+    width = shutil.get_terminal_size().columns
+    found = []
+    for name in given.name or known:
+        found.append(known[name]())
+        if not given.markdown:
+            print(claim_text(found[-1], width), end="\n\n", flush=True)
+    if given.markdown:
+        print(claims_markdown(found))
+    wrong = [claim.name for claim in found if not claim.confirmed]
+    if not given.markdown:
+        print(f"{len(found) - len(wrong)} of {len(found)} verdicts confirmed by their numbers")
+    if wrong:
+        print(f"error: not confirmed: {', '.join(wrong)}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def pictures(words: Sequence[str]) -> int:
+    """Run `qstar theory pictures`."""
+    parser = ToolParser(
+        prog="qstar theory pictures",
+        description="Draw q_α between two Gaussians in the plane: separated, nested, sharp and flat, and near.",
+    )
+    parser.add_argument("--output", type=place, required=True, help="folder to write the figures into")
+    parser.add_argument("--format", default="png", choices=[suffix[1:] for suffix in FORMATS], help="of the figures")
+    given = parser.parse_args(words)
+    from qstar_pl.theory.pictures import save_pictures
+
+    for path in save_pictures(given.output, given.format):
+        print(path)
+    return 0
+
+
+def pair(words: Sequence[str]) -> int:
+    """Run the command for a pair of models."""
     parser = ToolParser("qstar theory", __doc__)
     parser.add_argument("--policy", required=True, help="π_θ: hub id, local folder, or tiny/policy")
     parser.add_argument("--target", required=True, help="π_t: hub id, local folder, or tiny/expert")
@@ -67,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="FACTOR",
         help="factors for the logits of both models, with a table for each",
     )
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(words)
     at_least(1, samples=arguments.samples)
     if not all(factor > 0 for factor in arguments.sharpen):
         raise UserError(f"sharpen must be positive, got {arguments.sharpen}")
