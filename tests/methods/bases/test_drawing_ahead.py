@@ -11,12 +11,14 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from reference.tiny_methods import small_model
 
-from qstar_pl.callbacks import LaggedReference
+from qstar_pl.callbacks import LaggedReference, MetricsListener, MismatchDiagnostic
 from qstar_pl.errors import UserError
 from qstar_pl.methods import PPO, QStar
 from qstar_pl.models import LanguageModel
 from qstar_pl.models.reference import OwnCopy
 from qstar_pl.qstar.weights import RawWeights
+from qstar_pl.samplers import EngineSampler, GeometricSampler
+from qstar_pl.samplers.engines import LocalEngine
 from qstar_pl.types import Rollout
 
 Fit = Callable[..., Trainer]
@@ -158,6 +160,8 @@ def test_what_two_threads_cannot_share_is_refused(fit: Fit, small_data: Any, rol
         run(fit, small_data, options, callbacks=[LaggedReference()])
     with pytest.raises(UserError, match=r"^trainer.precision must be 32-true or mixed where max_staleness is 1"):
         run(fit, small_data, options, precision="bf16-true")
+    with pytest.raises(UserError, match=r"^sampler.top_k and sampler.top_p must be null where max_staleness is 1"):
+        run(fit, small_data, {**options, "sampler": GeometricSampler(top_k=5)})
     with pytest.raises(UserError, match=r"^max_staleness must be 0 or at least the 4 optimizer steps of a batch"):
         run(fit, small_data, {**options, "epochs": 4}, PPO)
 
@@ -170,3 +174,25 @@ def test_an_error_ends_the_thread(fit: Fit, small_data: Any, rollout_options: di
     with pytest.raises(RuntimeError, match="disk full"):
         run(fit, small_data, {**rollout_options, "max_staleness": 1}, callbacks=[Fail()])
     assert not [one for one in threading.enumerate() if one.name.startswith("rollouts")]
+
+
+@pytest.mark.parametrize("top_k", [None, 20])
+def test_an_engine_may_draw_ahead(
+    top_k: int | None, fit: Fit, small_data: Any, rollout_options: dict[str, Any]
+) -> None:
+    sampler = EngineSampler(engine=LocalEngine(precision="bfloat16"), max_new_tokens=8, top_k=top_k)
+    diagnostic = MismatchDiagnostic()
+    options = {**rollout_options, "sampler": sampler, "max_staleness": 1}
+    logged: list[dict[str, float]] = []
+
+    class Listen(Callback, MetricsListener):
+        def on_metrics(self, trainer: Trainer, pl_module: Any, metrics: Any, step: int) -> None:
+            logged.append(dict(metrics))
+
+    record, _ = run(fit, small_data, options, max_steps=3, callbacks=[diagnostic, Listen()], log_every_n_steps=1)
+    assert record.staleness == [0, 1, 1]
+    assert [metrics["rollout/staleness_steps"] for metrics in logged] == [0, 1, 1]
+    # Of bfloat16 at first, then of a step's age too.
+    assert 1e-4 < logged[0]["mismatch/logprob_mean"] < 0.1
+    assert logged[1]["mismatch/logprob_mean"] > logged[0]["mismatch/logprob_mean"]
+    assert all(metrics["mismatch/logprob_max"] < 1 for metrics in logged)

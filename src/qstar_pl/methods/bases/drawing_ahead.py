@@ -16,6 +16,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.models import LanguageModel
 from qstar_pl.models.adapters_off import AdaptersOff
 from qstar_pl.models.endings import add_ends
+from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.training.background import BackgroundRollouts, Drawn, Order
 from qstar_pl.types import KeptSets, PromptBatch, Rollout, SamplerInfo
 
@@ -68,6 +69,12 @@ class DrawingAhead(Callback):
             raise UserError(
                 "max_staleness must be 0 where the sampler reads the policy without its adapters (reference: OwnCopy "
                 f"gives it weights of its own), got {method.max_staleness}"
+            )
+        sampler = method.sampler
+        if Truncation(sampler.temperature, sampler.top_k, sampler.top_p).cuts and not sampler.records_kept:
+            raise UserError(
+                f"sampler.top_k and sampler.top_p must be null where max_staleness is {method.max_staleness} (an "
+                f"EngineSampler records what they leave over), got {sampler.top_k} and {sampler.top_p}"
             )
         if method.moves_reference():
             raise UserError(f"max_staleness must be 0 where a callback moves π_init, got {method.max_staleness}")
