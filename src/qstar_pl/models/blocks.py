@@ -16,9 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Cache
 
 from qstar_pl.errors import UserError
-
-DEFAULT_BACKEND = "inductor"
-"""What `torch_compile=true` means."""
+from qstar_pl.models.compiling import check_backend, failures, reason
 
 
 def blocks_of(module: nn.Module) -> list[nn.Module]:
@@ -57,13 +55,6 @@ def compile_blocks(module: nn.Module, backend: str) -> None:
         block.forward = partial(_compiled, block.forward, torch.compile(block.forward, backend=backend), backend)
 
 
-def check_backend(backend: str) -> None:
-    """Raise UserError unless torch.compile knows the backend."""
-    if backend not in torch.compiler.list_backends(exclude_tags=()):
-        usual = ", ".join(["aot_eager", *torch.compiler.list_backends()])  # without those for debugging
-        raise UserError(f"torch_compile must be true, false or a backend of torch.compile ({usual}), got {backend}")
-
-
 def _named_blocks(module: nn.Module, rule: str) -> list[nn.Module]:
     # Of a wrapper, such as a reward model, those of the models inside; a model's base model has the same ones again.
     blocks = list(dict.fromkeys(block for part in module.modules() for block in blocks_of(part)))
@@ -86,13 +77,10 @@ def _compiled(
         return plain(*args, **kwargs)
     try:
         return compiled(*args, **kwargs)
-    except (torch._dynamo.exc.TorchDynamoException, ImportError) as error:
-        # The first line says who raised, the second what; pages of advice follow.
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        reason = " ".join(lines[:2])
+    except failures() as error:
         raise UserError(
             f"torch_compile must be false, or another backend, where torch.compile cannot work, got {backend}: "
-            f"{reason[:200]}"
+            f"{reason(error)}"
         ) from error
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.models.capabilities import Capabilities
+from qstar_pl.models.compiling import compiling_now, notice
+from qstar_pl.models.fixed_session import FixedSession
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_length, fill_masked, join, unpack
 from qstar_pl.models.next_token import DecodeSession, NextToken
@@ -79,7 +81,12 @@ class LanguageModel(NextToken):
     def start(self, prompts: PromptBatch, samples: int) -> DecodeSession:
         """See `NextToken.start`: every prompt is read once, if the model can keep what it has read."""
         check_length(self.capabilities.context, prompts.prompt_mask)
-        return (CachedSession if self.reading.cache else RereadingSession)(self, prompts, samples)
+        how = compiling_now()
+        if not self.reading.cache:
+            if how is not None:
+                notice(f"{self.capabilities.family} is not compiled for decoding: it reads whole sequences every time")
+            return RereadingSession(self, prompts, samples)
+        return CachedSession(self, prompts, samples) if how is None else FixedSession(self, prompts, samples, how)
 
     def completion_logits(
         self, prompts: PromptBatch, prompt_index: Tensor, completion_ids: Tensor, completion_mask: Tensor

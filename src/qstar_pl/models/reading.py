@@ -39,7 +39,7 @@ class Reader:
 
         """
         self.model = model
-        self._names = set(inspect.signature(type(_inside(model)).forward).parameters)
+        self._names = set(inspect.signature(type(inside(model)).forward).parameters)
         self._cache = next((name for name in CACHES if name in self._names), None)
 
     def inputs(self, ids: Tensor, mask: Tensor | None, positions: Tensor | None) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Reader:
         return output.logits[:, -ids.shape[1] :], getattr(output, self._cache)
 
 
-def _inside(model: nn.Module) -> nn.Module:
+def inside(model: nn.Module) -> nn.Module:
     """Return the model that a wrapper around it calls: torch.compile's and ours take any arguments, and name none."""
     inner = model.adapted if isinstance(model, AdaptersOff) else getattr(model, "_orig_mod", None)
-    return _inside(inner) if isinstance(inner, nn.Module) else model
+    return inside(inner) if isinstance(inner, nn.Module) else model

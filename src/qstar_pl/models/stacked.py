@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from transformers import PreTrainedModel
 
 from qstar_pl.models.adapters_off import AdaptersOff
+from qstar_pl.models.compiling import compiling_now, notice
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_length
 from qstar_pl.models.language_model import LanguageModel
@@ -69,6 +70,8 @@ class Stacked(LanguageModel):
         """Read each model's prompts; return a session of the first model's rows, followed by the second's."""
         prompts = _joined(first, second)
         check_length(self.capabilities.context, prompts.prompt_mask)
+        if compiling_now() is not None:
+            notice("the common pass of two models that share their weights is not compiled for decoding")
         return CachedSession(self, prompts, samples)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from qstar_pl.models.compiling import Compiling, backend_of, compiling
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.engine import decode
 from qstar_pl.rollout.law import Law
@@ -23,6 +24,13 @@ class DecodingSampler(Sampler):
     fused: bool = True
     """On CUDA, draw a token by one kernel (α*, the law and the draw), where Triton can run it; false: operation by
     operation. Laws with another α than a fixed or the KL-symmetric one, top_k and top_p are always drawn that way."""
+    torch_compile: bool | str = field(default=False, repr=False)  # no part of what is drawn
+    """Compile what a token costs, for each new shape on its first token; true: by torch's inductor; or the name of
+    another backend. What cannot be compiled is decoded as ever, with one notice."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        backend_of(self.torch_compile)
 
     @property
     @abstractmethod
@@ -50,18 +58,20 @@ class DecodingSampler(Sampler):
         pace: Pace = Pace(),
     ) -> Rollout:
         """See `Sampler.draw`."""
-        return decode(
-            prompts,
-            policy,
-            self.next_tokens(target),
-            self.law,
-            samples=samples,
-            seed=seed,
-            max_new_tokens=self.max_new_tokens,
-            truncation=self.truncation,
-            pace=pace,
-            fused=self.fused,
-        )
+        backend = backend_of(self.torch_compile)
+        with compiling(None if backend is None else Compiling(backend, self.max_new_tokens)):
+            return decode(
+                prompts,
+                policy,
+                self.next_tokens(target),
+                self.law,
+                samples=samples,
+                seed=seed,
+                max_new_tokens=self.max_new_tokens,
+                truncation=self.truncation,
+                pace=pace,
+                fused=self.fused,
+            )
 
     def rescore(
         self, rollout: Rollout, policy: NextToken, target: NextToken | Target, *, pace: Pace = Pace()

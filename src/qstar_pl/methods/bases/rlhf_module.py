@@ -17,7 +17,8 @@ from qstar_pl.data import RLHFDataModule
 from qstar_pl.distributed.clipping import clip_norm
 from qstar_pl.distributed.placing import placed
 from qstar_pl.evaluation.metrics import POLICY_METRICS, Facts, Measurements, Metric
-from qstar_pl.models.blocks import DEFAULT_BACKEND, check_backend, compile_blocks, recompute_blocks
+from qstar_pl.models.blocks import compile_blocks, recompute_blocks
+from qstar_pl.models.compiling import backend_of
 from qstar_pl.models.source import ModelSource
 from qstar_pl.optim.run_length import over_run
 from qstar_pl.quiet import quieten
@@ -57,10 +58,8 @@ class RLHFModule(LightningModule):
         super().__init__()
         quieten()  # before a trainer is built, which has something to say too
         self.gradient_checkpointing = gradient_checkpointing
-        self.backend = DEFAULT_BACKEND if torch_compile is True else torch_compile or None
+        self.backend = backend_of(torch_compile)
         """What compiles the blocks of what trains; None: nothing."""
-        if self.backend is not None:
-            check_backend(self.backend)
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.sampling_seed = run_seed()
