@@ -8,6 +8,10 @@ default:
 quickstart *args:
     @python -m qstar_pl quickstart {{args}}
 
+# PPO against q* at equally many samples, three seeds each: the quick validation.
+mvp *args:
+    @python -m qstar_pl experiment mvp {{args}}
+
 # Lint, types and tests; words after it go to pytest (e.g. `just test -k solver`, `just test -m slow`).
 test *args: lint
     OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile {{args}}

@@ -18,6 +18,9 @@ import pytest
 import yaml
 from documents import COOKBOOK, DOCUMENTS, REPOSITORY, files_of, name_of, prose, settings, snippets
 
+from qstar_pl.cli.shipped import configuration
+from qstar_pl.experiments.matrix import read_experiment
+
 SOURCE = REPOSITORY / "src" / "qstar_pl"
 FOLLOWED = [*COOKBOOK, REPOSITORY / "docs" / "walkthrough.md"]
 """Documents whose Python has a test of its own."""
@@ -96,6 +99,10 @@ def own_files(document: Path) -> str:
 @pytest.mark.parametrize("document", [one for one in DOCUMENTS if settings(one)], ids=name_of)
 def test_yaml_is_understood(document: Path, qstar: Callable[..., tuple[int, str, str]]) -> None:
     for block in settings(document):
+        if "question" in yaml.safe_load(block):  # an experiment's file
+            Path("block.yaml").write_text(block)
+            assert read_experiment(Path("block.yaml"), "tiny", configuration).cells
+            continue
         whole = set(yaml.safe_load(block)) <= {"model", "data", "trainer", "name", "seed_everything"}
         Path("block.yaml").write_text(block)
         code, _, err = qstar("fit", "--config" if whole else "--data", "block.yaml", "--print_config")

@@ -1,146 +1,107 @@
+"""`qstar experiment` as a user meets it; `qstar fit` is a stand-in wherever what it finds does not matter."""
+
 import io
 import json
 from pathlib import Path
 
 import pytest
+from seed_results import result
+from small_experiment import TEMPLATE
 
-from qstar_pl.commands import experiment
-from qstar_pl.commands.experiment import Progress, main, print_comparison
+from qstar_pl.cli.cells import resolved
+from qstar_pl.cli.shipped import configuration
+from qstar_pl.commands.experiment import EXPERIMENTS
 from qstar_pl.console import SpellingConsole
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.kept import Planned
-from qstar_pl.experiments.seeds import SeedResult
+from qstar_pl.experiments.matrix import check_settings, read_experiment, variants_of
+from qstar_pl.experiments.results.summary import print_comparison
 
-BUDGET = {"samples/total": [(1, 32.0), (2, 64.0)], "tokens/total": [(2, 900.0)], "time/wall_s": [(2, 5.0)]}
-
-
-def result(seed: int, before: float = 0.5, after: float = 0.7, seconds: float = 60.0) -> SeedResult:
-    first, second = ({"val/reward_gold": value, "val/kl_policy_reference": 1.5} for value in (before, after))
-    return SeedResult(seed, first, second, BUDGET, seconds)
-
-
-@pytest.fixture
-def configs(isolated: Path) -> list[str]:
-    for name in ("one", "two"):
-        Path(f"{name}.yaml").write_text(f"name: {name}\n")
-    return ["--config=one.yaml", "--config=two.yaml", "--seeds=2"]
-
-
-@pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was run, by a stand-in for training."""
-    ran = list[str]()
-
-    def run(planned: Planned) -> SeedResult:
-        ran.append(f"{planned.name} {planned.seed}")
-        if "--fail" in planned.overrides and (planned.name, planned.seed) == ("one", 1):
-            raise UserError("lr must be positive")
-        if "--typo" in planned.overrides and planned.name == "one":
-            raise SystemExit(2)
-        if "--stop" in planned.overrides and planned.name == "two":
-            raise KeyboardInterrupt
-        return result(planned.seed)
-
-    monkeypatch.setattr(experiment, "runner", lambda: run)
-    return ran
+NAMES = sorted(file.stem for file in EXPERIMENTS.glob("*.yaml"))
+MINE = """\
+title: Mine
+question: Why?
+tiny:
+  methods:
+    one: experiment/tiny_sft
+    two: experiment/tiny_dpo
+  seeds: 2
+  budget: {samples: 3200}
+"""
 
 
 def test_tables_fit_a_terminal_and_show_gains_costs_and_the_seeds_that_fell() -> None:
     text = io.StringIO()
-    results = {"tiny_rejection_sampling": [result(0), result(1, after=0.4)], "two": [result(0, after=0.9)]}
+    results = {"tiny_rejection_sampling": [result(0, 0.5, 0.7), result(1, 0.5, 0.4)], "two": [result(0, 0.5, 0.9)]}
     print_comparison(results, SpellingConsole(file=text, width=80))
     lines = text.getvalue().splitlines()
     first, second = (line.split() for line in lines if " gold " in line)
     assert first == ["tiny_rejection_sampling", "gold", "0.500", "0.550", "+0.050", "±", "0.212", "1/2"]
     assert second[-2:] == ["+0.400", "1/1"]
-    assert " ".join(lines[-2].split()) == "tiny_rejection_sampling 1.50 ± 0.00 64 ± 0 900 ± 0 5 ± 0"
 
 
-def test_runs_are_counted_and_what_is_left_is_estimated() -> None:
-    planned = [Planned(Path(f"{name}.yaml"), seed, Path(name), ()) for name in ("a", "b") for seed in (0, 1)]
-    progress = Progress(planned)
-    assert progress.heading(0) == "run 1 of 4 (a, seed 0)"
-    progress.ended[planned[0]] = result(0, seconds=60)
-    progress.ended[planned[3]] = result(1, seconds=180)  # of an earlier start
-    assert progress.heading(1) == "run 2 of 4 (a, seed 1), about 4 min left"
+def test_without_a_name_it_lists_what_there_is(qstar) -> None:
+    code, out, _ = qstar("experiment")
+    assert code == 0
+    assert [name for name in NAMES if f"\n{name}: " not in f"\n{out}"] == []
+    assert not Path("runs").exists()
 
 
-def test_started_again_it_goes_on(configs: list[str], runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        main([*configs, "--stop"])
-    assert runs == ["one 0", "one 1", "two 0"]
-    assert "stopped with 2 of 4 runs finished; the same command goes on with the others" in capsys.readouterr().err
-    assert set(json.loads(Path("runs/experiment/results.json").read_text())) == {"one"}
-    runs.clear()
-    assert main(configs) == 0
-    assert len(runs) == 4  # other words are other runs
-    runs.clear()
-    assert main(configs) == 0
-    assert runs == []
-    assert "4 of 4 runs have finished before and are not repeated" in capsys.readouterr().out
-    Path("two.yaml").write_text("name: changed\n")
-    assert main(configs) == 0
-    assert runs == ["two 0", "two 1"]
+def test_an_experiment_from_start_to_results(qstar) -> None:
+    Path("mine.yaml").write_text(MINE)
+    code, out, _ = qstar("experiment", "mine.yaml", "--dry_run")
+    assert code == 0
+    assert "qstar fit --config=experiment/tiny_dpo --trainer.callbacks+=ValidateFirst --seed_everything=1" in out
+    assert not Path("runs").exists()
+    words = ("experiment", "mine.yaml", "--jobs=2", "--launcher", TEMPLATE, "--output=out")
+    code, out, err = qstar(*words)
+    assert code == 1  # the stand-in takes 48 samples
+    assert "off budget: one, seed 0: it ended at 48 samples, its budget is 3,200" in err
+    for name in ("results.json", "curves.parquet", "times.parquet", "results.csv", "results.md", "experiment.png"):
+        assert Path("out", name).stat().st_size > 0
+    assert "4 of 4 runs have finished and are not repeated" in qstar(*words)[1]
+    Path("mine.yaml").write_text(MINE.replace("3200", "32") + "  options: {trainer.max_steps: 1}\n")
+    assert "trainer.max_steps 100 → 1" in qstar(*words, "--dry_run")[1]
 
 
-def test_a_run_that_fails_does_not_take_the_others_along(
-    configs: list[str], runs: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*configs, "--fail"]) == 1
-    assert runs == ["one 0", "one 1", "two 0", "two 1"]
-    printed = capsys.readouterr()
-    assert printed.err.splitlines() == ["error: lr must be positive", "failed: one, seed 1: lr must be positive"]
-    assert {
-        name: len(seeds) for name, seeds in json.loads(Path("runs/experiment/results.json").read_text()).items()
-    } == {
-        "one": 1,
-        "two": 2,
-    }
-    for name in ("results.csv", "results.md", "experiment.png"):
-        assert f"runs/experiment/{name}" in printed.out
-        assert Path("runs/experiment", name).stat().st_size > 0
-
-
-def test_what_is_wrong_with_a_configuration_is_found_once(configs: list[str], runs: list[str], capsys) -> None:
-    assert main([*configs, "--typo"]) == 1
-    assert runs == ["one 0", "two 0", "two 1"]
-    assert "failed: one, seed 0: not a valid configuration" in capsys.readouterr().err
-
-
-def test_a_configuration_that_is_edited_while_it_runs_is_run_again(
-    configs: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran = []
-
-    def run(planned: Planned) -> SeedResult:
-        ran.append(f"{planned.name} {planned.seed}")
-        planned.config.write_text("name: edited\n")
-        return result(planned.seed)
-
-    monkeypatch.setattr(experiment, "runner", lambda: run)
-    assert main(configs) == 0
-    assert len(ran) == 4
-    ran.clear()
-    assert main(configs) == 0
-    assert ran == ["one 0", "two 0"], "the second seeds ran with the edited files"
-
-
-def test_names_must_differ(configs: list[str]) -> None:
-    Path("more").mkdir()
-    Path("more/one.yaml").write_text("")
-    with pytest.raises(UserError, match=r"files of different names, .* got one twice"):
-        main([*configs, "--config=more/one.yaml"])
-
-
-def test_the_command_runs_configurations_under_the_same_seeds(qstar, repository, tmp_path) -> None:
-    configs = [f"--config={repository}/configs/experiment/{name}.yaml" for name in ("tiny_sft", "tiny_dpo")]
+def test_configurations_by_hand_are_ordinary_runs(qstar) -> None:
     options = ["--trainer.max_steps=1", "--trainer.val_check_interval=1", "--data.val_limit=4", "--seeds=1"]
-    code, out, err = qstar("experiment", *configs, *options, f"--output={tmp_path}")
+    code, out, err = qstar("experiment", "--config=experiment/tiny_sft", *options, "--output=out")
     assert code == 0, err
-    assert "run 2 of 2 (tiny_dpo, seed 0), about " in out
-    kept = json.loads((tmp_path / "results.json").read_text())
-    assert set(kept) == {"tiny_sft", "tiny_dpo"}
-    assert kept["tiny_dpo"][0]["seed"] == 0
-    shown = {tuple(line.split(",")[:3]) for line in (tmp_path / "results.csv").read_text().splitlines()[1:]}
-    rewards = {(name, "0", f"val/reward_{kind}") for name in kept for kind in ("gold", "proxy")}
-    assert shown == {*rewards, ("tiny_dpo", "0", "val/preference_accuracy")}
+    assert "run 1 of 1 (tiny_sft, seed 0)" in out
+    (run,) = json.loads(Path("out/results.json").read_text())["runs"]
+    assert run["after"].keys() == run["before"].keys()
+    assert run["before"]["val/reward_gold"] != run["after"]["val/reward_gold"]
+    shown = {tuple(line.split(",")[:3]) for line in Path("out/results.csv").read_text().splitlines()[1:]}
+    assert shown == {("tiny_sft", "0", f"val/reward_{kind}") for kind in ("gold", "proxy")}
+
+
+def test_an_unknown_option_is_found_in_its_line(isolated: Path, lightning: None) -> None:
+    Path("mine.yaml").write_text(MINE + "  options: {trainer.max_stepz: 1}\n")
+    with pytest.raises(UserError, match=r"^mine.yaml:9: cell one: .*max_stepz"):
+        resolved(read_experiment(Path("mine.yaml"), "tiny", configuration))
+
+
+QUICK = ("ledpo_activation", "mvp", "speculative", "weights")
+"""Of all kinds of options; the others run where there is more time."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in NAMES])
+def test_the_first_cell_of_each_runs_one_batch_of_everything(name: str, qstar) -> None:
+    found = read_experiment(EXPERIMENTS / f"{name}.yaml", "tiny", configuration)
+    first = found.cells[0]
+    fast = ("--config=debug/fast_dev_run", "--data.val_limit=4", "--data.test_limit=4", "--data.max_rows=64")
+    words = [word for word in first.words if "size" not in word]  # of data and batches
+    code, _, err = qstar("fit", *words, *fast, "--data.batch_size=2")
+    assert code == 0, err
+
+
+@pytest.mark.slow  # 0.5 s for each of some 200 cells
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("variant", ["tiny", "full"])
+@pytest.mark.parametrize("name", NAMES)
+def test_all_cells_are_valid_and_end_at_the_budget(name: str, variant: str, lightning: None) -> None:
+    if variant not in variants_of(EXPERIMENTS / f"{name}.yaml"):
+        pytest.skip(f"{name} has no {variant} variant")
+    found = read_experiment(EXPERIMENTS / f"{name}.yaml", variant, configuration)
+    for cell, settings in zip(found.cells, resolved(found).values(), strict=True):
+        check_settings(cell, settings, found.budget)

@@ -1,0 +1,38 @@
+"""What there is to run: experiments, their cells, what they spend and how long that takes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from qstar_pl.experiments.matrix.experiment import Experiment
+from qstar_pl.experiments.matrix.reading import Find, read_experiment, variants_of
+
+WIDTH = 100
+
+
+def listing(files: Sequence[Path], find: Find) -> str:
+    """Return a paragraph for every experiment, and how to run one."""
+    lines = list[str]()
+    for file in files:
+        found = [read_experiment(file, variant, find) for variant in variants_of(file)]
+        lines += [f"{file.stem}: {found[0].title}" if found else file.stem, *_paragraph(found), ""]
+    lines += ["qstar experiment NAME runs the tiny variant, --variant full the other; --dry_run prints the commands."]
+    return "\n".join(lines)
+
+
+def _paragraph(found: Sequence[Experiment]) -> Iterator[str]:
+    if found:
+        yield from textwrap.wrap(found[0].question, WIDTH, initial_indent="  ", subsequent_indent="  ")
+    for one in found:
+        count = f"{len(one.cells)} cells × {len(one.seeds)} seeds"
+        yield f"  {one.variant:<5} {count}, {one.budget} each{_time(one)}"
+
+
+def _time(one: Experiment) -> str:
+    if one.minutes is None:
+        return ""
+    total = one.minutes * one.runs
+    span = f"{total / 60:.1f} h" if total >= 90 else f"{total:.0f} min"
+    return f"; about {one.minutes:g} min a run, {span} one after the other"

@@ -1,0 +1,1 @@
+"""What an experiment found, in files that a report reads."""

@@ -1,0 +1,142 @@
+"""Writes results.json, curves.parquet and times.parquet.
+
+The first two are the same, byte for byte, however often the experiment was killed and started again; what differs
+(seconds, memory, how often it was started) is in the third alone. Schema 1:
+
+results.json
+    schema      1
+    experiment  name, variant, title, question, description
+    budget      {unit: "samples" | "generated" | "tokens", amount}; null for configurations given by hand
+    evaluation  {score, metrics}: keys of `before` and `after`; higher scores are better
+    report      {baseline, comparisons: [[cell, cell], …]}
+    seeds       [0, 1, …]
+    runs        one per cell and seed, seed by seed:
+        cell, seed, factors {method, <axis>: <level>}
+        status      "finished" | "failed" | "unfinished"; reason: why it failed, else ""
+        off_budget  "" or where it ended instead
+        spent       {steps, samples, generated, tokens} at its end
+        before      val/… before the first step; after: of the last one, empty unless finished
+        held_out    the same text for runs with the same held-out prompts
+        command     repeats it; folder: beside this file; digest: of its settings; code: version that ran it
+
+curves.parquet, times.parquet: a line per number that was logged
+    cell, seed, step, samples, generated, tokens (spent at that step; null before the first count), key, value
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from qstar_pl.experiments.curve import STEP
+from qstar_pl.experiments.matrix import Experiment
+from qstar_pl.experiments.matrix.experiment import KEY, UNITS
+from qstar_pl.experiments.results.outcome import Outcome, is_time
+from qstar_pl.files import replacing, write_text
+from qstar_pl.run_folders.metrics import NOT_METRICS
+
+SCHEMA = 1
+RESULTS, CURVES, TIMES = "results.json", "curves.parquet", "times.parquet"
+STARTED_S = "run/seconds"
+"""In times.parquet, at a run's last step: wall time of its last start, with loading and validation."""
+
+
+def write_results(experiment: Experiment, outcomes: Sequence[Outcome], folder: Path) -> None:
+    """Write all files, each whole or not at all."""
+    write_text(folder / RESULTS, as_json(experiment, outcomes))
+    rows = [row for one in outcomes for row in _rows(one)]
+    _write_table([row for row in rows if not is_time(row[-2])], folder / CURVES)
+    _write_table([row for row in rows if is_time(row[-2])] + _starts(outcomes), folder / TIMES)
+
+
+def as_json(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
+    """Return results.json; a number that is NaN or infinite is null."""
+    budget = experiment.budget
+    found = {
+        "schema": SCHEMA,
+        "experiment": {
+            name: getattr(experiment, name) for name in ("name", "variant", "title", "question", "description")
+        },
+        "budget": None if budget is None else {"unit": budget.unit, "amount": budget.amount},
+        "evaluation": {"score": experiment.evaluation.score, "metrics": list(experiment.evaluation.metrics)},
+        "report": {
+            "baseline": experiment.baseline,
+            "comparisons": [list(one) for one in experiment.report.comparisons],
+        },
+        "seeds": sorted({one.run.seed for one in outcomes}),
+        "runs": [_run(one) for one in outcomes],
+    }
+    return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _run(one: Outcome) -> dict[str, Any]:
+    run = one.run
+    asked = run.folder.asked
+    return {
+        "cell": run.cell.name,
+        "seed": run.seed,
+        "factors": dict(run.cell.factors),
+        "status": one.status,
+        "reason": one.reason,
+        "off_budget": one.off_budget,
+        "spent": _finite(one.spent),
+        "before": _finite(one.before),
+        "after": _finite(one.after),
+        "held_out": run.settings.held_out,
+        "command": run.command,
+        "folder": run.folder.path.relative_to(run.folder.output).as_posix(),
+        "digest": run.settings.digest,
+        "code": run.code if asked is None else asked.code,
+    }
+
+
+def _finite(values: Any) -> dict[str, float | None]:
+    return {key: value if math.isfinite(value) else None for key, value in sorted(values.items())}
+
+
+Row = tuple[str, int, int, float | None, float | None, float | None, str, float]
+
+
+def _rows(one: Outcome) -> Iterator[Row]:
+    spent: dict[str, float | None] = dict.fromkeys(UNITS)
+    for row in one.metrics.rows:
+        if STEP not in row:
+            continue
+        spent |= {unit: row[f"{unit}{KEY}"] for unit in UNITS if f"{unit}{KEY}" in row}
+        at = (one.run.cell.name, one.run.seed, int(row[STEP]), *_three(spent))
+        for key, value in sorted(row.items()):
+            if key not in NOT_METRICS:
+                yield (*at, key, value)
+
+
+def _starts(outcomes: Sequence[Outcome]) -> list[Row]:
+    rows = list[Row]()
+    for one in outcomes:
+        seconds = one.run.folder.seconds()
+        if seconds is not None:
+            at = (one.run.cell.name, one.run.seed, int(one.spent.get("steps", 0)), *_three(one.spent))
+            rows.append((*at, STARTED_S, seconds))
+    return rows
+
+
+def _three(spent: Mapping[str, float | None]) -> tuple[float | None, float | None, float | None]:
+    first, second, third = (spent.get(unit) for unit in UNITS)
+    return first, second, third
+
+
+def _write_table(rows: Sequence[Row], file: Path) -> None:
+    import pyarrow as pa  # type: ignore[import-untyped]
+    from pyarrow import parquet
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    numbers = [(name, pa.float64()) for name in UNITS]
+    schema = pa.schema(
+        [("cell", text), ("seed", pa.int64()), ("step", pa.int64()), *numbers, ("key", text), ("value", pa.float64())]
+    )
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    table = pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema)
+    with replacing(file) as beside:
+        parquet.write_table(table, beside, compression="zstd")

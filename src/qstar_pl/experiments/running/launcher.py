@@ -1,0 +1,103 @@
+"""How the runs of an experiment are started."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qstar_pl.errors import UserError
+from qstar_pl.experiments.running.planned import PlannedRun
+from qstar_pl.experiments.running.processes import Processes, Told
+from qstar_pl.experiments.running.slurm import queued, submit
+
+COMMAND, QUOTED = "{command}", "{quoted}"
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How many run side by side, and what each gets."""
+
+    jobs: int
+    threads: int
+    """Of each process."""
+    name: str
+    """Of the experiment."""
+    output: Path
+    slurm: tuple[str, ...] = ()
+    """Options of sbatch."""
+
+
+class Launcher(ABC):
+    """Starts runs, and sees to it that their exit codes get into their folders."""
+
+    waits: bool = True
+    """Whether all have ended when `start` returns."""
+
+    @abstractmethod
+    def start(self, runs: Sequence[PlannedRun], settled: Settled, tell: Told) -> None:
+        """Start all of them; one that fails does not keep the others from running."""
+
+
+@dataclass(frozen=True)
+class Local(Launcher):
+    """Processes on this machine, each with its share of the cores."""
+
+    def start(self, runs: Sequence[PlannedRun], settled: Settled, tell: Told) -> None:
+        """See `Launcher.start`."""
+        Processes(lambda run: run.argv, settled.jobs, settled.threads, tell).start(runs)
+
+
+@dataclass(frozen=True)
+class Template(Launcher):
+    """A shell command around the run's: `"nice -n 19 {command}"`, `"ssh host {quoted}"`."""
+
+    text: str
+    """{command}: the run's words; {quoted}: the same, in this folder, as one word for a second shell."""
+
+    def __post_init__(self) -> None:
+        """Refuse a template that runs nothing."""
+        if COMMAND not in self.text and QUOTED not in self.text:
+            raise UserError(f"launcher must be local, slurm, or a template with {COMMAND} or {QUOTED}, got {self.text}")
+
+    def start(self, runs: Sequence[PlannedRun], settled: Settled, tell: Told) -> None:
+        """See `Launcher.start`."""
+        Processes(self._argv, settled.jobs, settled.threads, tell).start(runs)
+
+    def _argv(self, run: PlannedRun) -> list[str]:
+        command = shlex.join(run.argv)
+        there = shlex.quote(f"cd {shlex.quote(os.getcwd())} && {command}")  # noqa: PTH109 (as the shell has it)
+        return ["/bin/sh", "-c", self.text.replace(COMMAND, command).replace(QUOTED, there)]
+
+
+@dataclass(frozen=True)
+class Slurm(Launcher):
+    """One sbatch array, a task for each run; the command returns at once."""
+
+    waits = False
+
+    def start(self, runs: Sequence[PlannedRun], settled: Settled, tell: Told) -> None:
+        """See `Launcher.start`."""
+        known = {job: queued(job) for run in runs if (job := _job(run)) is not None}
+        there = [run for run in runs if run.folder.is_written() or known.get(_job(run) or "", False)]
+        left = [run for run in runs if run not in there]
+        if there:
+            tell(f"{len(there)} runs are queued or at work")
+        if left:
+            number = submit(left, settled.output, settled.name, settled.jobs, settled.slurm)
+            tell(f"submitted {len(left)} runs as job array {number}; the same command tells how far they are")
+
+
+def _job(run: PlannedRun) -> str | None:
+    """Return the cluster's number of a run's job, unless it has ended."""
+    asked = run.folder.asked
+    return None if asked is None or run.folder.exit is not None else asked.job
+
+
+def launcher(word: str) -> Launcher:
+    """Return the launcher of a name, or of a template; raises UserError if it is neither."""
+    named: dict[str, Launcher] = {"local": Local(), "slurm": Slurm()}
+    return named.get(word) or Template(word)

@@ -1,0 +1,156 @@
+"""Runs side by side in processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess  # nosec B404 - to start this program itself, or what the user's template says
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import IO
+
+from qstar_pl.experiments.running.planned import PlannedRun
+
+POLL_S = 0.1
+"""Seconds between two looks at the processes."""
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+Told = Callable[[str], None]
+
+
+class Ended(SystemExit):
+    """A signal ended the experiment; its exit code is 128 + the signal's number."""
+
+
+@dataclass(frozen=True)
+class _Active:
+    run: PlannedRun
+    process: subprocess.Popen[bytes] | None
+    """None: it belongs to an earlier start of this command, which was killed."""
+    since: float
+
+
+class Processes:
+    """Starts as many at a time as there are jobs, and waits for all.
+
+    Each has a process group of its own, so that Ctrl-C reaches this process alone, which passes it on: `qstar fit`
+    saves its step and ends. A second Ctrl-C kills.
+    """
+
+    def __init__(self, argv: Callable[[PlannedRun], Sequence[str]], jobs: int, threads: int, tell: Told) -> None:
+        self.argv, self.jobs, self.tell = argv, jobs, tell
+        self.environment = {**os.environ, **dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1"}
+        self._stop: list[int] = []
+        """Signals that have come."""
+        self._passed = 0
+        """How many of them the processes have been told."""
+        self._taken: list[float] = []
+        """Seconds of the runs that have finished."""
+
+    def start(self, runs: Sequence[PlannedRun]) -> None:
+        """Run all of them.
+
+        Raises:
+            Ended: after a signal, once all processes have ended.
+
+        """
+        waiting, active, total = deque(runs), list[_Active](), len(runs)
+        with self._signals():
+            while active or (waiting and not self._stop):
+                while waiting and len(active) < self.jobs and not self._stop:
+                    active.append(self._started(waiting.popleft(), total - len(waiting), total))
+                time.sleep(POLL_S)
+                for one in [one for one in active if self._has_ended(one)]:
+                    active.remove(one)
+                    if one.process is None and not self._stop:
+                        waiting.appendleft(one.run)  # which may have been killed as well; if not, nothing is left to do
+                self._pass_on(active)
+        if self._stop:
+            raise Ended(128 + self._stop[0])
+
+    def _started(self, run: PlannedRun, number: int, total: int) -> _Active:
+        lock = run.folder.lock()
+        if lock is None or run.folder.is_written():
+            self.tell(f"run {number} of {total} ({run.name}): still at work since an earlier start; waiting for it")
+            _close(lock)
+            return _Active(run, None, time.monotonic())
+        left = f", about {_minutes(self._left(total - number + 1))} left" if self._taken else ""
+        self.tell(f"run {number} of {total} ({run.name}){left}")
+        run.folder.begin(run.asks())
+        with run.folder.log.open("ab") as log, lock:
+            process = subprocess.Popen(  # nosec B603 - a list of words, or the user's own template
+                list(self.argv(run)),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+                pass_fds=(lock.fileno(),),
+            )
+        return _Active(run, process, time.monotonic())
+
+    def _has_ended(self, one: _Active) -> bool:
+        if one.process is None:
+            return bool(self._stop) or not one.run.folder.is_alive()
+        code = one.process.poll()
+        if code is None:
+            return False
+        if self._stop:  # it goes on from its checkpoint at the next start, unless it was through
+            if code == 0:
+                one.run.folder.end(code)
+            return True
+        code = code if code >= 0 else 128 - code
+        one.run.folder.end(code)
+        taken = time.monotonic() - one.since
+        if code == 0:
+            self._taken.append(taken)
+            self.tell(f"  finished: {one.run.name}, {taken:.0f} s")
+        else:
+            self.tell(f"  failed: {one.run.name}: {one.run.folder.reason()} ({one.run.folder.log})")
+        return True
+
+    def _left(self, count: int) -> float:
+        """Return about how many seconds so many runs take."""
+        return count * sum(self._taken) / len(self._taken) / self.jobs
+
+    def _pass_on(self, active: Sequence[_Active]) -> None:
+        """Send the first signal to every process, and kill them after the second; each once."""
+        if len(self._stop) <= self._passed:
+            return
+        number = self._stop[0] if self._passed == 0 else signal.SIGKILL
+        self._passed = len(self._stop)
+        for one in active:
+            if one.process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(one.process.pid, number)
+        if active and number != signal.SIGKILL:
+            self.tell(f"stopping: {len(active)} runs save their step and end (Ctrl-C again kills them)")
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self._stop.append(number)
+
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _close(file: IO[bytes] | None) -> None:
+    if file is not None:
+        file.close()

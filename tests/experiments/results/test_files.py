@@ -1,0 +1,70 @@
+"""The results folder, read as a report would."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+from small_experiment import experiment, go, runs, write
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("experiment") / "out"
+    planned = runs(folder)
+    go(planned)
+    write(planned)
+    return folder
+
+
+def test_results_say_what_was_asked_spent_and_found(output: Path) -> None:
+    found = json.loads((output / "results.json").read_text())
+    assert found["schema"] == 1
+    assert (found["experiment"]["name"], found["budget"]) == ("small", {"unit": "samples", "amount": 48})
+    assert found["report"] == {"baseline": "one", "comparisons": []}
+    assert [(run["cell"], run["seed"], run["status"]) for run in found["runs"]] == [
+        ("one", 0, "finished"),
+        ("two", 0, "finished"),
+        ("one", 1, "finished"),
+        ("two", 1, "finished"),
+    ]
+    run = found["runs"][2]
+    assert run["spent"] == {"generated": 180, "samples": 48, "steps": 6, "tokens": 360}
+    assert (run["before"], run["after"]) == ({"val/reward_gold": 0.03}, {"val/reward_gold": 0.21})
+    assert run["folder"] == "cells/one/seed_1"
+    assert run["off_budget"] == ""
+
+
+def test_curves_have_a_line_per_number_and_no_times(output: Path) -> None:
+    rows = parquet.read_table(output / "curves.parquet").to_pylist()
+    assert {row["key"] for row in rows} == {
+        "loss/total",
+        "val/reward_gold",
+        "samples/total",
+        "generated/total",
+        "tokens/total",
+    }
+    scores = [row for row in rows if row["key"] == "val/reward_gold" and row["cell"] == "two" and row["seed"] == 0]
+    assert [(row["step"], row["samples"], row["tokens"], row["value"]) for row in scores] == [
+        (0, 0, 0, 0),
+        (6, 48, 360, 0.18),
+    ]
+    times = parquet.read_table(output / "times.parquet").to_pylist()
+    assert {row["key"] for row in times} == {"time/wall_s", "run/seconds"}
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"), [(41, ""), (48, ""), (40, "48 samples, its budget is 40"), (49, "48 samples")]
+)
+def test_where_a_run_ended_is_held_against_its_budget(output: Path, budget: int, said: str) -> None:
+    whole = experiment(budget)
+    found = write(runs(output, whole), whole)
+    assert {one.off_budget == "" for one in found} == {said == ""}
+    assert said in found[0].off_budget
+    write(runs(output))
+
+
+def test_without_a_run_there_are_empty_tables(tmp_path: Path) -> None:
+    found = write(runs(tmp_path))
+    assert {one.status for one in found} == {"unfinished"}
+    assert parquet.read_table(tmp_path / "curves.parquet").num_rows == 0

@@ -1,0 +1,123 @@
+"""Runs side by side: killed and started again, failing, changed, waited for."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small_experiment import TEMPLATE, experiment, go, runs, write
+
+from qstar_pl.experiments.running import processes
+from qstar_pl.experiments.running.processes import Ended
+
+SCRIPT = Path(__file__).parents[2] / "small_experiment.py"
+DETERMINISTIC = ("results.json", "curves.parquet")
+
+
+def files(output: Path) -> list[bytes]:
+    return [(output / name).read_bytes() for name in DETERMINISTIC]
+
+
+def test_killed_at_several_points_it_ends_in_the_same_bytes(isolated: Path) -> None:
+    output = Path("out")
+    write_all(output)
+    whole = files(output)
+    output.rename("undisturbed")
+    moments = {
+        "asked.json": (signal.SIGKILL, 1),  # it has begun
+        "version_0/checkpoints/last.ckpt": (signal.SIGTERM, 1),
+        "exit": (signal.SIGKILL, 1),  # the first has ended
+        "version_0/metrics.csv": (signal.SIGINT, 3),
+    }
+    for name, (number, count) in moments.items():
+        process = subprocess.Popen([sys.executable, SCRIPT, output], stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 60
+        while len(list(output.glob(f"cells/*/*/{name}"))) < count and time.monotonic() < until:
+            time.sleep(0.01)
+        assert process.poll() is None, "too late"
+        process.send_signal(number)
+        process.wait(60)
+    write_all(output)
+    assert files(output) == whole
+    assert sorted(path.name for path in output.glob("cells/*/*/version_*")) == ["version_0"] * 4
+
+
+def write_all(output: Path) -> None:
+    go(runs(output))
+    write(runs(output))
+
+
+def test_what_has_finished_is_not_run_again(isolated: Path) -> None:
+    first = go(runs(Path("out")))
+    assert sum("finished: " in line for line in first) == 4
+    assert go(runs(Path("out"))) == []
+    (metrics := Path("out/cells/one/seed_0/version_0/metrics.csv")).touch()
+    before = metrics.stat().st_mtime
+    said = go(runs(Path("out"), code="1.0+def"))
+    assert said == ["4 finished runs are of code 1.0+abc, now 1.0+def; --again runs them anew"]
+    assert metrics.stat().st_mtime == before
+
+
+def test_a_changed_cell_is_run_anew_says_why_and_keeps_the_old_one(isolated: Path) -> None:
+    go(runs(Path("out")))
+    said = go(runs(Path("out"), steps=7))
+    assert said[0] == (
+        "one, seed 0 is run anew: trainer.max_steps 6 → 7; the old one is kept in out/earlier/one/seed_0"
+    )
+    assert Path("out/earlier/one/seed_0/version_0/metrics.csv").is_file()
+    go(runs(Path("out"), steps=8))
+    assert Path("out/earlier/one/seed_0.1/version_0/metrics.csv").is_file()
+    assert go(runs(Path("out"), steps=8)) == []
+
+
+def test_one_that_fails_leaves_the_others_alone_and_is_tried_again(isolated: Path) -> None:
+    failing = experiment(one="--model.fail=true")
+    planned = runs(Path("out"), failing)
+    said = go(planned)
+    assert "  failed: one, seed 0: lr must be positive, got -1 (out/cells/one/seed_0/log.txt)" in said
+    found = write(planned, failing)
+    assert [one.status for one in found] == ["failed", "finished", "failed", "finished"]
+    assert found[0].reason == "lr must be positive, got -1"
+    assert sum("failed: " in line for line in go(planned)) == 2
+
+
+def test_what_an_earlier_start_has_left_running_is_waited_for(isolated: Path) -> None:
+    first, *_ = planned = runs(Path("out"))
+    lock = first.folder.lock()
+    assert lock is not None
+    orphan = subprocess.Popen(["sleep", "0.7"], pass_fds=(lock.fileno(),))
+    lock.close()
+    first.folder.begin(first.asks())
+    said = go(planned)
+    orphan.wait()
+    assert "run 1 of 4 (one, seed 0): still at work since an earlier start; waiting for it" in said
+    assert sum("finished: " in line for line in said) == 4
+
+
+def test_each_process_gets_its_share_of_the_cores_and_signals_end_it(isolated: Path) -> None:
+    go(runs(Path("out")), template='echo "$OMP_NUM_THREADS" >threads; ' + TEMPLATE)
+    assert Path("threads").read_text() == "1\n"
+
+    def tell(line: str) -> None:
+        if line.startswith("run 2"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    started = processes.Processes(lambda run: ["sleep", "60"], 2, 1, tell)
+    with pytest.raises(Ended) as ended:
+        started.start(runs(Path("other")))
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert [run.state for run in runs(Path("other"))] == ["stopped", "stopped", "new", "new"]
+
+
+def test_the_command_repeats_the_run(isolated: Path) -> None:
+    run = runs(Path("out"))[3]
+    assert run.command == (
+        "qstar fit --config=two --seed_everything=1 --name=seed_1 --trainer.default_root_dir=out/cells/two "
+        "--ckpt_path=auto"
+    )
+    go(runs(Path("out")))
+    assert json.loads(Path("out/cells/two/seed_1/asked.json").read_text())["command"] == run.command

@@ -1,0 +1,46 @@
+"""Stands in for `qstar fit`: the same folders, checkpoints and exit codes, in a fraction of a second."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+STEPS, SAMPLES, STEP_S = 6, 8, 0.04
+COLUMNS = "step,samples/total,generated/total,tokens/total,time/wall_s,loss/total,val/reward_gold"
+
+
+def row(step: int, seed: int, config: str, measured: bool) -> str:
+    score = f"{(step + seed) * len(config) / 100:.4f}" if measured else ""
+    loss = "" if measured else f"{1 / (step + seed + 1):.4f}"
+    return f"{step},{SAMPLES * step},{30 * step},{60 * step},{time.time()},{loss},{score}"
+
+
+def main(words: list[str]) -> int:
+    options = dict(word.lstrip("-").split("=", 1) for word in words if "=" in word)
+    if "model.fail" in options:
+        print("step 1\nerror: lr must be positive, got -1", flush=True)
+        return 2
+    folder = Path(options["trainer.default_root_dir"], options["name"], "version_0")
+    saved = folder / "checkpoints" / "last.ckpt"
+    # A checkpoint that an interrupted start has left; without one it begins anew, in a folder of its own.
+    rows = json.loads(saved.read_text()) if saved.exists() else []
+    if not saved.exists() and folder.exists():
+        folder = folder.with_name("version_1")
+        saved = folder / "checkpoints" / "last.ckpt"
+    saved.parent.mkdir(parents=True, exist_ok=True)
+    seed, config = int(options["seed_everything"]), options["config"]
+    first = int(rows[-1].split(",")[0]) + 1 if rows else 0
+    for step in range(first, STEPS + 1):
+        time.sleep(STEP_S)
+        rows += [row(step, seed, config, False)] if step else []
+        rows += [row(step, seed, config, True)] if step in (0, STEPS) else []
+        (folder / "metrics.csv").write_text("\n".join([COLUMNS, *rows]) + "\n")
+        if step >= 2:
+            beside = saved.with_name(".new")
+            beside.write_text(json.dumps(rows))
+            beside.replace(saved)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
