@@ -184,7 +184,8 @@ def per_token(
         waits.append(Counter(operations.waits))
         operations.kernels.clear()
         operations.waits.clear()
-    return slope(*kernels, tokens[1] - tokens[0]), slope(*waits, tokens[1] - tokens[0])
+    more = tokens[1] - tokens[0]
+    return slope(kernels[0], kernels[1], more), slope(waits[0], waits[1], more)
 
 
 def decoding(law: Any, truncation: Any, look_every: int) -> Callable[..., object]:
@@ -192,7 +193,7 @@ def decoding(law: Any, truncation: Any, look_every: int) -> Callable[..., object
     from qstar_pl.rollout import decode
     from qstar_pl.rollout.pace import Pace
 
-    pace = {"pace": Pace(look_every=look_every)} if "look_every" in Pace.__annotations__ else {}
+    pace: dict[str, Any] = {"pace": Pace(look_every=look_every)} if "look_every" in Pace.__annotations__ else {}
     return partial(decode, law=law, truncation=truncation, samples=1, seed=0, **pace)
 
 

@@ -41,7 +41,7 @@ class KLSymmetryProblem(RootProblem):
     """[rows] probability of all tokens but the mode, under both laws; inf where c was not looked for."""
 
     value_is_mean: ClassVar[bool] = True
-    passes: ClassVar[int] = 3
+    passes: ClassVar[int] = 2
 
     @classmethod
     def build(cls, base: Tensor, direction: Tensor) -> Self:
@@ -77,6 +77,10 @@ class KLSymmetryProblem(RootProblem):
         """See `RootProblem.sharp`."""
         shift, grain = _normalizers(self.base, self.direction, self.outside)
         return replace(self, shift=shift, grain=grain)
+
+    def sharp_as(self, restricted: Self) -> Self:
+        """See `RootProblem.sharp_as`: nothing of it depends on how the problem was built."""
+        return restricted
 
     def sharpened(self, sharp: Self, alpha: Tensor, now: Evaluation) -> Evaluation:
         """See `RootProblem.sharpened`."""

@@ -66,8 +66,8 @@ class RootProblem(ABC):
     ends_known: ClassVar[bool] = True
     """On full common support the function is ≤ 0 at α = 0 and ≥ 0 at α = 1, without looking."""
     passes: ClassVar[int] = 8
-    """Evaluations where nobody looks when all rows are finished: one more than the worst pair of
-    `benchmarks/pairs.py` takes at the default tolerance."""
+    """Evaluations where nobody looks when all rows are finished: as many as the worst pair of `benchmarks/pairs.py`
+    takes at the default tolerance, or more."""
 
     @classmethod
     def build(cls, base: Tensor, direction: Tensor) -> Self:
@@ -106,6 +106,10 @@ class RootProblem(ABC):
     def sharp(self) -> Self:
         """Return the problem with less rounding error in all rows."""
         return self
+
+    def sharp_as(self, restricted: Self) -> Self:
+        """Return `sharp()`, given that of the problem that `build_restricted` makes of the same distributions."""
+        return self.sharp()
 
     def plain(self, alpha: Tensor) -> Evaluation:
         """Return what `evaluate` returns, where rows that are sharp need not be told apart."""

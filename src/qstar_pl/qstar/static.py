@@ -70,11 +70,13 @@ def solve_static(
     zero_mask, one_mask = at_zero.value > at_zero.noise, at_one.value < -at_one.noise
     full_mask = torch.zeros_like(zero_mask)
     if problem_type.ends_known:
-        full_mask = common_mask.all(-1)
-        problem = choose(full_mask, problem_type.build(base, direction), problem)
+        full_mask, plain = common_mask.all(-1), problem_type.build(base, direction)
+        problem, sharp = choose(full_mask, plain, sharp), choose(full_mask, plain.sharp_as(sharp), sharp)
         zero_mask, one_mask = zero_mask & ~full_mask, one_mask & ~full_mask
     end_mask = zero_mask | one_mask
-    root = find_root_static(problem, zeros + 0.5, ~end_mask, tol=tol, passes=min(max_iter, problem_type.passes))
+    root = find_root_static(
+        (problem, sharp), zeros + 0.5, ~end_mask, tol=tol, passes=min(max_iter, problem_type.passes)
+    )
     alpha = torch.where(end_mask, one_mask.to(zeros.dtype), root.alpha)
     here = cumulants(base, direction, alpha)
     log_z, mean, rms = here.log_z, here.mean, here.rms
@@ -97,12 +99,23 @@ def solve_static(
     return Solved(solution, full_mask, base, direction)
 
 
-def find_root_static(problem: RootProblem, start: Tensor, running: Tensor, *, tol: float, passes: int) -> Root:
-    """Do what `find_root` does, always in `passes` passes; rows [rows] that are not `running` are left out."""
+def find_root_static(
+    problems: tuple[RootProblem, RootProblem], start: Tensor, running: Tensor, *, tol: float, passes: int
+) -> Root:
+    """Do what `find_root` does, always in `passes` passes.
+
+    Args:
+        problems: the problem, and the same with all rows sharp.
+        start: [rows] α.
+        running: [rows] bool: rows where False are left out.
+        tol: largest error of α.
+        passes: evaluations.
+
+    """
+    problem, sharp = problems
     alpha, root = start, None
     low, high = torch.zeros_like(start), torch.ones_like(start)
     previous = torch.full_like(start, torch.inf)
-    sharp = problem.sharp()
     for iteration in range(1, passes + 1):
         now = problem.plain(alpha)
         blurred_mask = problem.wants_sharp(now, tol)
