@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes an environment for vLLM where there is none, and runs test_vllm.py in it; words go to pytest.
+# Makes an environment for vLLM where there is none, and runs in it what needs vLLM; words go to pytest.
 # vLLM's CPU build asks for packages that have no build for a CPU (torchcodec), so it is installed without its own list.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -16,4 +16,5 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
 fi
 # vLLM and its libraries warn of much that is none of this project's.
 HF_HUB_OFFLINE=1 PYTHONPATH=src exec "$environment/bin/python" -m pytest -q -p no:cacheprovider -p no:logging -W ignore \
-    -o filterwarnings= tests/integrations/test_vllm.py "$@"
+    -o filterwarnings= \
+    tests/integrations/test_vllm.py tests/samplers/engines/test_vllm.py tests/samplers/engines/test_vllm_server.py "$@"

@@ -13,7 +13,7 @@ import qstar_pl.qstar
 from qstar_pl.errors import UserError
 from qstar_pl.integrations.guide import Guide
 from qstar_pl.integrations.mixing import check_width, mix
-from qstar_pl.models import LanguageModel
+from qstar_pl.models import LanguageModel, NextToken
 from qstar_pl.qstar import AlphaStrategy, KLSymmetricAlpha
 
 try:
@@ -26,6 +26,23 @@ if TYPE_CHECKING:
 
 NAME = "qstar"
 """Where the settings stand in vLLM's `additional_config`."""
+_LIVE = "live:"
+_OFFERED: dict[str, tuple[NextToken, AlphaStrategy]] = {}
+
+
+def offer(target: NextToken, alpha: AlphaStrategy) -> dict[str, str]:
+    """Return settings of a processor in this very process, which then reads `target` and no copy of it.
+
+    It is held until `withdraw`.
+    """
+    name = f"{_LIVE}{id(target)}"
+    _OFFERED[name] = target, alpha
+    return {"target": name}
+
+
+def withdraw(settings: dict[str, str]) -> None:
+    """Let go of what was offered."""
+    _OFFERED.pop(settings["target"], None)
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,12 @@ class Settings:
             raise UserError(f"alpha must be a strategy of qstar_pl.qstar, got {self.alpha}")
         return kind(**dict(self.alpha_args))
 
+    def offered(self) -> tuple[NextToken, AlphaStrategy]:
+        """Return what `offer` holds under the name."""
+        if self.target not in _OFFERED:
+            raise UserError(f"target must be offered in the engine's own process, got {self.target}")
+        return _OFFERED[self.target]
+
     def load(self, device: torch.device, dtype: torch.dtype) -> LanguageModel:
         """Return π_t."""
         options: dict[str, Any] = {"revision": self.revision, "use_safetensors": True}
@@ -83,8 +106,12 @@ class QStarLogitsProcessor(LogitsProcessor):
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
         settings = Settings.of(vllm_config)
-        self._alpha = settings.strategy()
-        self._guide = Guide(settings.load(device, vllm_config.model_config.dtype), device)
+        target: NextToken
+        if settings.target.startswith(_LIVE):
+            target, self._alpha = settings.offered()
+        else:
+            target, self._alpha = settings.load(device, vllm_config.model_config.dtype), settings.strategy()
+        self._guide = Guide(target, device)
         check_width(vllm_config.model_config.get_vocab_size(), self._guide.target)
 
     def is_argmax_invariant(self) -> bool:
