@@ -248,6 +248,7 @@ def test_names_in_backticks_exist(document: Path) -> None:
         ("qstar_pl.samplers", "Sampler"),
         ("qstar_pl.samplers.drafters", "Drafter"),
         ("qstar_pl.samplers.couplings", "Coupling"),
+        ("qstar_pl.samplers.engines", "Engine"),
         ("qstar_pl.targets", "Target"),
         ("qstar_pl.rewards", "Reward"),
         ("qstar_pl.qstar", "AlphaStrategy"),

@@ -163,7 +163,7 @@ def test_a_real_server(tmp_path: Path) -> None:
         *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(tmp_path / "policy")),
         *("--host", "127.0.0.1", "--port", "18123", "--skip-tokenizer-init", "--dtype", "float32", "--enforce-eager"),
         *("--max-model-len", "96", "--max-num-seqs", "16", "--logprobs-mode", "processed_logprobs"),
-        *("--max-logprobs", "-1", "--generation-config", "vllm"),
+        *("--max-logprobs", "-1", "--generation-config", "vllm", "--enable-scale-out"),
         *("--worker-extension-cls", "qstar_pl.integrations.vllm_weights.WeightReceiver"),
     ]
     environment = {**os.environ, "VLLM_SERVER_DEV_MODE": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}

@@ -29,7 +29,7 @@ from qstar_pl.samplers.engines.vllm_requests import Answer, answer_of, generated
 
 KEY = "VLLM_API_KEY"
 """Environment variable with the server's key, if it has one."""
-_HOW = f"VLLM_SERVER_DEV_MODE=1 vllm serve … --worker-extension-cls {RECEIVER}"
+_HOW = f"VLLM_SERVER_DEV_MODE=1 vllm serve … --enable-scale-out --worker-extension-cls {RECEIVER}"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Client:
                 text = reply.read()
         except HTTPError as error:
             said = error.read(500).decode(errors="replace")
-            hint = f"; start it as {_HOW}" if error.code == 404 else ""
+            hint = f"; start it as {_HOW}" if error.code in (403, 404) else ""
             raise UserError(
                 f"urls must name a vLLM server that serves {path}, got {error.code} from {self.url}: {said}{hint}"
             ) from error
