@@ -2,7 +2,7 @@
 
 qstar theory --policy tiny/policy --target tiny/expert --samples 2
 qstar theory --policy tiny/policy --target tiny/expert --sharpen 1 3
-qstar theory claims               # what is claimed of q*, and what is true of it
+qstar theory claims               # what is said of q*, and what is true
 qstar theory claims least-variance token-by-token
 qstar theory pictures --output pictures --format svg
 """

@@ -29,7 +29,7 @@ from qstar_pl.data.wording import announce
 from qstar_pl.errors import UserError
 from qstar_pl.models.tokenizers import load_tokenizer
 from qstar_pl.rewards.reward import Reward
-from qstar_pl.types import Example
+from qstar_pl.types import Example, TensorFields
 
 
 class RLHFDataModule(LightningDataModule):
@@ -267,9 +267,15 @@ class RLHFDataModule(LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=attached.pin_memory,
             seal=attached.seal,
+            ahead=attached.ahead,
             unprocessed=attached.unprocessed,
         )
         return self._train_loader
+
+    @property
+    def coming(self) -> tuple[TensorFields, ...]:
+        """The training batches after the one at hand, as far as the method asked to see them."""
+        return () if self._train_loader is None else tuple(self._train_loader.coming)
 
     def _evaluation_loaders(self, rows: EncodedRows, name: str, fraction: float) -> list[EvaluationLoader]:
         if not rows:

@@ -13,6 +13,7 @@ from qstar_pl.qstar.advantages import RawReward
 from qstar_pl.qstar.kl_estimators import K1
 from qstar_pl.qstar.kl_placement import InReward
 from qstar_pl.qstar.losses import likelihood_loss
+from qstar_pl.qstar.mismatch import OneFactor
 from qstar_pl.qstar.weights import Unweighted
 from qstar_pl.samplers import PolicySampler, Sampler
 from qstar_pl.types import LossReport, PromptBatch, WeightedRollout
@@ -48,6 +49,7 @@ class RejectionSampling(RolloutModule):
             kl_estimator=K1(),
             kl_placement=InReward(),
             missing_eos_penalty=0.0,
+            mismatch_correction=OneFactor(),
             **kwargs,
         )
         self.keep = keep

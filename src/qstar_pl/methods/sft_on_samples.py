@@ -8,6 +8,7 @@ from qstar_pl.methods.strategies.keep import KeepAll
 from qstar_pl.qstar.advantages import RawReward
 from qstar_pl.qstar.kl_estimators import K1
 from qstar_pl.qstar.kl_placement import InReward
+from qstar_pl.qstar.mismatch import OneFactor
 from qstar_pl.qstar.weights import Unweighted
 from qstar_pl.samplers import Sampler, TargetSampler
 from qstar_pl.types import PromptBatch
@@ -36,6 +37,7 @@ class SFTOnSamples(RolloutModule):
             kl_estimator=K1(),
             kl_placement=InReward(),
             missing_eos_penalty=0.0,
+            mismatch_correction=OneFactor(),
             **kwargs,
         )
 

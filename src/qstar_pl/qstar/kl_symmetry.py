@@ -208,4 +208,9 @@ def mix_kl_symmetric(
         parts.append(replace(block.solution, log_z=log_z))
         logprobs.append(mixed)
     solution = finish(parts, policy_logprobs.shape[:-1], on_disjoint)
-    return solution, Mixture(torch.cat(logprobs).reshape(policy_logprobs.shape), solution.log_z)
+    return solution, Mixture(_joined(logprobs).reshape(policy_logprobs.shape), solution.log_z)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Return the rows of all parts, without a copy if there is one."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -13,6 +13,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from qstar_pl.qstar.deferred import current
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -156,6 +158,11 @@ def rounding(dtype: torch.dtype) -> float:
     return 16 * torch.finfo(dtype).eps
 
 
+def may_ask(tensor: Tensor) -> bool:
+    """Return whether a look at a value costs nothing: an accelerator would have to finish first."""
+    return tensor.device.type == "cpu" and current() is None
+
+
 def select(values: Tensor, rows: Tensor) -> Tensor:
     """Return these rows of [rows, V], without a copy if they are all."""
     return values if rows.numel() == values.shape[0] else values.index_select(0, rows)
@@ -178,7 +185,7 @@ def two_point_step(now: Evaluation) -> Step:
     left = torch.where(skew > 0, shorter, longer)
     # Solves Σ share · atom · exp(atom · size) = 0; the logarithm is NaN where both atoms have the same sign.
     size = ((right / left).log() - ((now.value + right) / (left - now.value)).log()) / width
-    return Step(torch.where(size.isfinite(), size, -now.value / now.slope), width, left / width)
+    return Step(torch.where(size.abs() < torch.inf, size, -now.value / now.slope), width, left / width)
 
 
 def third_order(now: Evaluation, size: Tensor) -> Tensor:
@@ -193,7 +200,7 @@ def carried_log_z(now: Evaluation, size: Tensor, model: Step) -> Tensor:
     # log E[exp(size · (atom − mean))]; 80, since expm1 overflows float32 near 89.
     tilt = torch.log1p(model.share * torch.expm1(reach.clamp_max(80))) - model.share * reach
     log_z = now.log_z + size * now.value + tilt
-    return torch.where(log_z.isfinite(), log_z, now.log_z)
+    return torch.where(log_z.abs() < torch.inf, log_z, now.log_z)
 
 
 def find_root(problem: RootProblem, start: Tensor, *, tol: float, max_iter: int) -> Root:
@@ -257,11 +264,13 @@ def move(
     miss, foreseen = problem.foresee(alpha, now, step)
     finished_mask = (inside_mask & (miss <= tol)) | blurred_mask | (high - low <= tol)
     step_mask = inside_mask & (finished_mask | (size <= 0.5 * previous)) & ~blurred_mask
-    proposal = torch.where(
-        step_mask, proposal, torch.where(blurred_mask, problem.guess(alpha, now), 0.5 * (low + high))
-    )
-    taken = proposal - alpha
-    value = torch.where(step_mask, foreseen, third_order(now, taken))
+    if may_ask(alpha) and bool(step_mask.all()):  # nearly always; the rest is for rows that bisect, or are all rounding
+        taken, value = proposal - alpha, foreseen
+    else:
+        other = torch.where(blurred_mask, problem.guess(alpha, now), 0.5 * (low + high))
+        proposal = torch.where(step_mask, proposal, other)
+        taken = proposal - alpha
+        value = torch.where(step_mask, foreseen, third_order(now, taken))
     return Root(
         alpha=proposal,
         last=replace(now, value=value, log_z=carried_log_z(now, taken, step)),
@@ -275,7 +284,7 @@ def _sharpened(
     problem: RootProblem, alpha: Tensor, now: Evaluation, tol: float, *, first: bool
 ) -> tuple[RootProblem, Evaluation]:
     """Sharpen the rows whose root is blurred by more than `tol`."""
-    if alpha.device.type != "cpu":
+    if not may_ask(alpha):
         # Asking the device which rows those are costs more than sharpening all of them, once.
         rows = torch.arange(alpha.numel() if first else 0, device=alpha.device)
     else:

@@ -77,7 +77,13 @@ class AlphaSolution:
 
     def reshape(self, shape: Sequence[int]) -> AlphaSolution:
         """Return the solution with every field in another shape."""
+        if self.alpha.shape == tuple(shape):
+            return self
         return AlphaSolution(**{f.name: getattr(self, f.name).reshape(shape) for f in fields(self)})
+
+    def clone(self) -> AlphaSolution:
+        """Return a copy."""
+        return AlphaSolution(**{f.name: getattr(self, f.name).clone() for f in fields(self)})
 
     def index_copy(self, rows: Tensor, other: AlphaSolution) -> AlphaSolution:
         """Return the solution with `rows` [n] replaced by those of `other` [n]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 
@@ -14,6 +15,7 @@ from qstar_pl.rollout.compiled import compiled_drawing
 from qstar_pl.rollout.finish import finish, note_infinite
 from qstar_pl.rollout.fused.drawing import fused_drawing
 from qstar_pl.rollout.heap import keep_freed_memory
+from qstar_pl.rollout.kept import KeptRecorder
 from qstar_pl.rollout.law import POLICY, TARGET, Law
 from qstar_pl.rollout.lockstep import start_all
 from qstar_pl.rollout.pace import Clock, Pace
@@ -38,6 +40,7 @@ def decode(
     truncation: Truncation = Truncation(),
     pace: Pace = Pace(),
     fused: bool = True,
+    kept: KeptRecorder | None = None,
 ) -> Rollout:
     """Draw `samples` answers to each prompt from `law`, token by token.
 
@@ -57,6 +60,7 @@ def decode(
         truncation: temperature, top-k and top-p of q.
         pace: when the loop ends, with processes that decode at the same time; see `distributed.generation`.
         fused: whether a token may be drawn by one kernel, where there is one for this law and device.
+        kept: records what top-k and top-p leave over, for `SamplerInfo.kept`; None: nobody asks.
 
     """
     check_vocabularies(policy, target)
@@ -68,8 +72,11 @@ def decode(
     trace, rows, clock = Trace(len(like), max_new_tokens, like), Rows(len(like), like.device), Clock(pace)
     # May be empty: then answers end at max_new_tokens.
     eos = torch.tensor(policy.eos_token_ids, dtype=torch.int64, device=like.device)
-    draw = fused_drawing(law, truncation, sessions.logits()) if fused else None
-    draw = draw or compiled_drawing(law, truncation) or drawing(law, truncation)
+    if kept is None:
+        draw = fused_drawing(law, truncation, sessions.logits()) if fused else None
+        draw = draw or compiled_drawing(law, truncation) or drawing(law, truncation)
+    else:  # a kernel or a graph shows its law to nobody
+        draw = drawing(law, truncation, kept.see)
     checks, every = Deferred(), pace.tokens_between_looks(like.device)
     numbers, read = uniforms, torch.zeros_like(rows.live)
     for time in range(max_new_tokens):
@@ -80,6 +87,8 @@ def decode(
                 drawn = draw(logits, numbers[:, time])
                 note_infinite(drawn)
             trace.add(rows.live, time, rows.running, drawn)
+            if kept is not None:
+                kept.note(rows.live, time, rows.running)
             rows.end((drawn.ids.unsqueeze(-1) == eos).any(-1))
             read = rows.spread(drawn.ids)
         # The last step needs no question, since every process ends there.
@@ -96,7 +105,8 @@ def decode(
     checks.read()
     ended = torch.ones(len(like), dtype=torch.bool, device=like.device).index_copy(0, rows.live, ~rows.running)
     info = SamplerInfo(exact=True, seed=seed)
-    return finish(trace, prompts, law, truncation, models, ended=ended, samples=samples, info=info, pace=pace)
+    done = finish(trace, prompts, law, truncation, models, ended=ended, samples=samples, info=info, pace=pace)
+    return done if kept is None else replace(done, info=replace(info, kept=kept.sets(*done.completion_ids.shape)))
 
 
 def check_vocabularies(policy: NextToken, target: NextToken) -> None:

@@ -67,6 +67,11 @@ class EngineSampler(Sampler):
         """See `Sampler.close`."""
         self._keeper[0].stop()
 
+    @property
+    def records_kept(self) -> bool:
+        """See `Sampler.records_kept`."""
+        return True
+
     @torch.no_grad()
     def draw(
         self,
@@ -101,6 +106,11 @@ class EngineSampler(Sampler):
         generated = running.generate(job)
         drawn = time.monotonic()
         _check_finite(generated)
+        if truncation.cuts and generated.kept is None:
+            raise UserError(
+                "engine must say which tokens top_k and top_p leave over, without which the trainer cannot compute the "
+                f"law that was drawn from, got {type(self.engine).__name__}"
+            )
         prompt_index = torch.arange(len(prompts), device=prompts.prompt_ids.device).repeat_interleave(samples)
         columns = score_tokens(
             prompts,

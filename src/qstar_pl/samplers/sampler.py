@@ -56,6 +56,11 @@ class Sampler(ABC):
         """Whether log q is known of whole answers only: `behavior_logprobs` then mean something as sums alone."""
         return False
 
+    @property
+    def records_kept(self) -> bool:
+        """Whether rollouts say what top-k and top-p left over, so that other weights can tell what they make of it."""
+        return False
+
     def independent_draws(self, samples: int) -> int:
         """Return how many of `samples` answers to a prompt are independent: all, unless they share a set."""
         return samples

@@ -44,6 +44,11 @@ class Attached:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     @property
+    def ahead(self) -> int:
+        """How many batches the method wants to see before their turn."""
+        return int(getattr(self.method, "batches_ahead", 0))
+
+    @property
     def limit(self) -> int | float:
         """Trainer(limit_train_batches)."""
         return 1.0 if self.trainer is None else self.trainer.limit_train_batches

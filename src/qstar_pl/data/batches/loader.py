@@ -9,8 +9,10 @@ that has `state_dict` and `load_state_dict`, before its iterator is made.
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -114,6 +116,7 @@ class TrainLoader:
         num_workers: int = 0,
         pin_memory: bool = False,
         seal: bool = False,
+        ahead: int = 0,
         unprocessed: Callable[[], int] = lambda: 0,
     ) -> None:
         """Prepare; workers start with the first batch.
@@ -126,6 +129,7 @@ class TrainLoader:
             num_workers: processes that collate ahead.
             pin_memory: whether batches are copied to page-locked memory.
             seal: whether batches come as `Sealed`.
+            ahead: how many batches of the epoch are read before they are handed out; see `coming`.
             unprocessed: called when the state is saved; returns how many of the batches handed out (0 or 1) the trainer
                 has not finished, so that a checkpoint written because a step failed repeats that step's batch.
 
@@ -133,6 +137,9 @@ class TrainLoader:
         self.order = order
         self.position = position
         self.seal = seal
+        self.coming: deque[TensorFields] = deque()
+        """The batches after the one that was handed out last, as many as `ahead` says and the epoch has."""
+        self._ahead = ahead
         self._unprocessed = unprocessed
         self._count = len(rows)
         self._digest = order.fingerprint(EncodedRows.of(rows).keys.tolist())
@@ -153,7 +160,13 @@ class TrainLoader:
         return self.order.batches
 
     def __iter__(self) -> Iterator[TensorFields | Sealed]:
-        for batch in self._loader:
+        batches = iter(self._loader)
+        self.coming.clear()
+        while True:
+            self.coming.extend(islice(batches, self._ahead + 1 - len(self.coming)))
+            if not self.coming:
+                return
+            batch = self.coming.popleft()
             # Before the batch is handed out: a checkpoint that is saved during its step counts it.
             self._advance()
             yield Sealed(batch) if self.seal else batch

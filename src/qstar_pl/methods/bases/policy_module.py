@@ -176,7 +176,11 @@ class PolicyModule(RLHFModule):
 
     def held_reference(self) -> Reference:
         """Return where π_init has its weights, as asked for or as is usual."""
-        return self.reference_source or usual_reference(self.policy_source, moves=self._reference_mover() is not None)
+        return self.reference_source or usual_reference(self.policy_source, moves=self.moves_reference())
+
+    def moves_reference(self) -> bool:
+        """Return whether a callback moves π_init's weights."""
+        return self._reference_mover() is not None
 
     def _reference_mover(self) -> str | None:
         """Return the name of the callback that moves π_init's weights; None: they stay."""

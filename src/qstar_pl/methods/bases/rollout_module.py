@@ -1,13 +1,17 @@
 """A method that samples: from prompts to answers, rewards, weights and advantages."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from qstar_pl.checks import at_least
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import NonFiniteError, UserError
+from qstar_pl.methods.bases.drawing_ahead import DrawingAhead
 from qstar_pl.methods.bases.policy_module import PolicyModule
 from qstar_pl.models.logprobs import rollout_logprobs
 from qstar_pl.models.policy_base import PolicyBase, lending
@@ -45,6 +49,7 @@ class RolloutModule(PolicyModule):
         kl_placement: KLPlacement = InReward(),
         missing_eos_penalty: float = 0.0,
         mismatch_correction: MismatchCorrection = OneFactor(),
+        max_staleness: int = 0,
         **kwargs: Any,
     ) -> None:
         """Describe the method.
@@ -61,6 +66,8 @@ class RolloutModule(PolicyModule):
             missing_eos_penalty: subtracted from the reward of an answer that was cut at max_new_tokens.
             mismatch_correction: how the weights treat answers that follow q only nearly, because an engine or earlier
                 weights drew them: OneFactor, TwoFactors (a treatment of its own) or Uncorrected.
+            max_staleness: optimizer steps by which the weights that draw an answer may be older than those that learn
+                from it; above 0, a thread draws for the steps that come while this one is taken (see `DrawingAhead`).
             **kwargs: see `PolicyModule`.
 
         """
@@ -73,7 +80,7 @@ class RolloutModule(PolicyModule):
             if strategy is None:
                 raise UserError(f"{option} must be given for {type(self).__name__}, got None")
         at_least(1, samples_per_prompt=samples_per_prompt)
-        at_least(0, kl_coefficient=kl_coefficient)
+        at_least(0, kl_coefficient=kl_coefficient, max_staleness=max_staleness)
         self.check_advantage(advantage)
         kl_placement.check(kl_estimator)
         sampler.check_target(target)
@@ -98,6 +105,34 @@ class RolloutModule(PolicyModule):
         self.kl_placement = kl_placement
         self.missing_eos_penalty = missing_eos_penalty
         self.mismatch_correction = mismatch_correction
+        self.max_staleness = max_staleness
+        self.ahead: DrawingAhead | None = None
+        """What draws for the steps that come; None: each step draws its own."""
+
+    @property
+    def batches_ahead(self) -> int:
+        """How many batches are drawn before their turn.
+
+        Raises:
+            UserError: if max_staleness is less than the optimizer steps of one batch.
+
+        """
+        batches = self.max_staleness // self.steps_per_batch
+        if self.max_staleness and not batches:
+            raise UserError(
+                f"max_staleness must be 0 or at least the {self.steps_per_batch} optimizer steps of a batch, got "
+                f"{self.max_staleness}"
+            )
+        return batches
+
+    def configure_callbacks(self) -> Sequence[Callback]:
+        """See `RLHFModule.configure_callbacks`; also what draws ahead."""
+        callbacks = super().configure_callbacks()
+        if self.trainer.state.fn != TrainerFn.FITTING or not self.batches_ahead:
+            return callbacks
+        if self.ahead is None:
+            self.ahead = DrawingAhead(self, self.batches_ahead)
+        return callbacks if self.ahead in self.trainer.callbacks else [*callbacks, self.ahead]  # type: ignore[attr-defined]
 
     @property
     def learns_from_reward(self) -> bool:
@@ -166,6 +201,9 @@ class RolloutModule(PolicyModule):
         self.sampler.note_step(self.global_step)
         try:
             with sampling_from(self, [self.policy, *self.target.decoding_models(), *self.sampler.models()]) as pace:
+                if self.ahead is not None:
+                    rollout = self.ahead.next(prompts)
+                    return self.sampler.rescore(rollout, self.policy_tokens, self.target, pace=pace)
                 return self.sampler.draw(
                     prompts,
                     self.policy_tokens,

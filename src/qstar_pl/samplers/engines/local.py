@@ -16,6 +16,7 @@ from qstar_pl.models.language_model import LanguageModel
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.models.value_fingerprint import value_fingerprint
 from qstar_pl.rollout.engine import decode
+from qstar_pl.rollout.kept import KeptRecorder
 from qstar_pl.rollout.law import Law
 from qstar_pl.samplers.engines.engine import Engine, Generated, Job, RunningEngine, Weights
 
@@ -88,6 +89,7 @@ class LocalCopy(RunningEngine):
             seed=job.seed,
             max_new_tokens=job.max_new_tokens,
             truncation=job.truncation,
+            kept=KeptRecorder() if job.truncation.cuts else None,
         )
         known = (*(f"{role}_logprobs" for role in self._law.roles), "alpha", "log_z")
         return Generated(
@@ -95,6 +97,7 @@ class LocalCopy(RunningEngine):
             mask=rollout.completion_mask,
             ended_mask=rollout.ended_mask,
             logprobs=rollout.behavior_logprobs.float(),
+            kept=rollout.info.kept,
             columns={name: getattr(rollout, name).float() for name in known},
         )
 
