@@ -71,6 +71,15 @@ FIT = [
     ("fit --name=''", "name must not be empty"),
     ("fit --model.reference=AdapterOff", "policy must be LoRA for reference AdapterOff, got Pretrained"),
     ("fit --model.target.model=PolicyBase", "policy must have adapters (LoRA) for PolicyBase, got Pretrained"),
+    ("fit --model.max_staleness=-1", "max_staleness must be at least 0, got -1"),
+    (
+        "fit --model.class_path=PPO --model.epochs=4 --model.max_staleness=3",
+        "max_staleness must be 0 or at least the 4 optimizer steps of a batch, got 3",
+    ),
+    (
+        "fit --model.max_staleness=1 --model.sampler.top_k=5",
+        "top_p must be null where max_staleness is 1|got 5 and None",
+    ),
     ("fit --name", "--name must be followed by a value, got nothing"),
     ("fit QStar", "unexpected word QStar"),
     ("fit validate", "unexpected word validate"),

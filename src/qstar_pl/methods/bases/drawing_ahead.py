@@ -51,9 +51,9 @@ class DrawingAhead(Callback):
         """What the step at hand learns from: a checkpoint that is written because the step failed needs it again."""
         self._restored: list[dict[str, Any]] = []
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse what two threads cannot share, before the first step."""
-        method = self.method
+    def check(self, trainer: Trainer) -> None:
+        """Raise UserError for options that two threads cannot share; called before anything is loaded."""
+        method, sampler = self.method, self.method.sampler
         if method.data is None:
             raise UserError(f"data must be an RLHFDataModule where max_staleness is {method.max_staleness}")
         # Autocast belongs to a thread; the others set torch's default dtype, which all threads share.
@@ -62,15 +62,6 @@ class DrawingAhead(Callback):
                 f"trainer.precision must be 32-true or mixed where max_staleness is {method.max_staleness}, got "
                 f"{trainer.precision}"
             )
-        models = [*method.target.decoding_models(), *method.sampler.models()]
-        if any(sharded_parts(model) for model in [method.policy, *models]):
-            raise UserError(f"max_staleness must be 0 where models are sharded, got {method.max_staleness}")
-        if any(isinstance(model, AdaptersOff) for model in models):
-            raise UserError(
-                "max_staleness must be 0 where the sampler reads the policy without its adapters (reference: OwnCopy "
-                f"gives it weights of its own), got {method.max_staleness}"
-            )
-        sampler = method.sampler
         if Truncation(sampler.temperature, sampler.top_k, sampler.top_p).cuts and not sampler.records_kept:
             raise UserError(
                 f"sampler.top_k and sampler.top_p must be null where max_staleness is {method.max_staleness} (an "
@@ -78,6 +69,18 @@ class DrawingAhead(Callback):
             )
         if method.moves_reference():
             raise UserError(f"max_staleness must be 0 where a callback moves π_init, got {method.max_staleness}")
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse models that two threads cannot share, before the first step."""
+        method = self.method
+        models = [*method.target.decoding_models(), *method.sampler.models()]
+        if any(sharded_parts(model) for model in [method.policy, *models]):
+            raise UserError(f"max_staleness must be 0 where models are sharded, got {method.max_staleness}")
+        if any(isinstance(model, AdaptersOff) for model in models):
+            raise UserError(
+                "max_staleness must be 0 where π_t is read from the policy's own weights, under its adapters, got "
+                f"{method.max_staleness}"
+            )
 
     def next(self, prompts: PromptBatch) -> Rollout:
         """Return the rollout of a batch, and have those of the batches that come drawn meanwhile."""

@@ -132,6 +132,7 @@ class RolloutModule(PolicyModule):
             return callbacks
         if self.ahead is None:
             self.ahead = DrawingAhead(self, self.batches_ahead)
+        self.ahead.check(self.trainer)
         return callbacks if self.ahead in self.trainer.callbacks else [*callbacks, self.ahead]  # type: ignore[attr-defined]
 
     @property
