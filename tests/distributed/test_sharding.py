@@ -65,6 +65,17 @@ def test_adapters_are_sharded_too(results) -> None:
         assert two[key] == pytest.approx(one[key], rel=1e-5, abs=1e-6), key
 
 
+@pytest.mark.parametrize("how", ["gathered", "streamed"])
+def test_a_target_on_the_sharded_base_of_the_policy(results, how) -> None:
+    """Both are decoded in one pass for each token; the target's own adapters are whole on every process."""
+    pytest.importorskip("peft", reason="peft is part of the extra lora")
+    one, two = results["one"]["beside"], results["two"]["beside"][how]
+    assert one["how"] == two["how"] == "Stacked"
+    assert (two["weights"] - one["weights"]).norm() < 1e-5 * one["weights"].norm()
+    for key in ("alpha/mean", "loss/total", "grad/norm"):
+        assert two["metrics"][key] == pytest.approx(one["metrics"][key], rel=1e-5), key
+
+
 @pytest.mark.parametrize(
     "how", ["streamed", "lightning", "registered", "checkpointed", "offloaded", "blocks again", "blocks compiled"]
 )

@@ -99,6 +99,9 @@ def test_adapters_of_its_own_on_the_same_base(tmp_path: Path, policy: str) -> No
     torch.testing.assert_close(said(expert), wanted, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(said(module.policy), before)
     assert (wanted - before).abs().max() > 1e-2
+    other: Any = GenerationModule(LoRA(small_model(2)), Expert(PolicyBase(own)))
+    other.build_models()
+    assert other.fingerprints()["model_t"] != module.fingerprints()["model_t"]
     both = stacked(module.policy_tokens, module.target.tokens)  # type: ignore[union-attr]
     assert isinstance(both, Stacked)
     together = both.model(input_ids=IDS.repeat(2, 1)).logits

@@ -1,5 +1,6 @@
 """One pass for two models that share their weights: what each of them says alone, and nothing changed by it."""
 
+import warnings
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from reference.tiny_methods import small_model
 
 from qstar_pl.models import LanguageModel, LoRA
 from qstar_pl.models.adapters_off import without_adapters
-from qstar_pl.models.stacked import Apart, Stacked, StackedModel, stacked
+from qstar_pl.models.stacked import Apart, Stacked, stacked
 from qstar_pl.types import PromptBatch
 
 pytest.importorskip("peft", reason="peft is part of the extra lora")
@@ -121,9 +122,14 @@ def on_embedding() -> Any:
     ("make", "why"), [(dora, "more than a low-rank term"), (merged, "is merged"), (on_embedding, "not plain LoRA")]
 )
 def test_what_is_read_one_after_the_other(make: Any, why: str) -> None:
-    found = stacked(*pair(make()))
+    models = pair(make())
+    with pytest.warns(UserWarning, match=f"share their weights, and take a pass each for a token: .*{why}"):
+        found = stacked(*models)
     assert isinstance(found, Apart)
     assert why in found.why
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert stacked(*models) is found  # said once
 
 
 def test_rows_in_another_order_are_noticed_before_adapters_add_anything() -> None:
@@ -143,7 +149,5 @@ def test_rows_in_another_order_are_noticed_before_adapters_add_anything() -> Non
 
     model = LoRA(small_model(1), rank=2, target_modules=["c_fc"]).load()
     model.transformer.h[0].mlp.c_fc = Shuffling(model.transformer.h[0].mlp.c_fc)
-    found = stacked(*pair(model))
-    assert isinstance(found, Apart)
-    assert "order" in found.why
-    assert isinstance(StackedModel(model, {}, {}), torch.nn.Module)
+    with pytest.warns(UserWarning, match="does not keep the rows of a batch in their order"):
+        assert isinstance(stacked(*pair(model)), Apart)

@@ -1,14 +1,17 @@
 import pytest
 import torch
-from reference.tiny_methods import small_model
+from reference.tiny_methods import LengthReward, small_model
 
-from qstar_pl.methods import DPO
-from qstar_pl.models import LoRA, OwnCopy
+from qstar_pl.methods import DPO, QStar
+from qstar_pl.models import LoRA, OwnCopy, PolicyBase
 from qstar_pl.planning.cluster import Cluster
 from qstar_pl.planning.configured import models_of
 from qstar_pl.planning.memory import Run, plan_memory
+from qstar_pl.planning.plan import Plan
+from qstar_pl.planning.printing import lines
 from qstar_pl.planning.speed import plan_speed
 from qstar_pl.planning.workload import Workload
+from qstar_pl.targets import Expert
 
 
 def test_a_start_that_is_the_policy_without_adapters_counts_once_and_still_computes() -> None:
@@ -24,3 +27,22 @@ def test_a_start_that_is_the_policy_without_adapters_counts_once_and_still_compu
     times = [plan_speed(models, run, work, Cluster(gpus=1), 1).phases for models in (shared, copied)]
     assert times[0] == times[1]
     assert times[0]["scoring"] > 0
+
+
+def test_a_target_on_the_policys_base_counts_once_and_has_a_cache_of_its_own() -> None:
+    pytest.importorskip("peft", reason="peft is part of the extra lora")
+    policy, base = LoRA(small_model(1), rank=2), small_model(1)
+    drawing = {"policy": policy, "reward": LengthReward(), "gold": None}
+    same, named, apart = (
+        models_of(QStar(**drawing, target=Expert(source))) for source in (base, PolicyBase(), small_model(2))
+    )
+    run, work = Run(1, None, torch.float32, True, 8.0), Workload(8, 8, 1, 20, 12)
+    one, again, two = (plan_memory(models, run, work) for models in (same, named, apart))
+    assert one == again
+    assert two["always"].pop("target") == pytest.approx(one["always"]["policy"], rel=0.01)
+    assert one == two
+    plans = [Plan(models, run, work, Cluster(gpus=1)) for models in (same, apart)]
+    said = ["one base is counted" in "\n".join(lines(plan, None, (), ())) for plan in plans]
+    assert said == [True, False]
+    # Weights are read once for both, and computed with twice.
+    assert plans[0].speed.phases["sampling"] <= plans[1].speed.phases["sampling"]

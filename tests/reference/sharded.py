@@ -24,13 +24,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from reference.every_method import METHODS, ppo
-from reference.tiny_methods import TinyData, run
+from reference.tiny_methods import TinyData, ending_model, run
 
 from qstar_pl.callbacks import LaggedReference
 from qstar_pl.distributed import FSDP2Strategy, Sharding
 from qstar_pl.distributed.sharding import ShardedPlacement
-from qstar_pl.models import LoRA, Pretrained
+from qstar_pl.models import LoRA, PolicyBase, Pretrained
+from qstar_pl.models.adapter_folder import write_adapter
 from qstar_pl.models.placement import placing
+from qstar_pl.models.stacked import stacked
+from qstar_pl.targets import Expert
 
 MEASURED = {"limit_val_batches": 1, "val_check_interval": 2}
 OPTIMIZERS = {"with state": torch.optim.AdamW, "without state": torch.optim.SGD}
@@ -142,6 +145,32 @@ def adapted() -> Any:
     return module
 
 
+def beside(folder: Path) -> Any:
+    """Return it with a target on the policy's base, with adapters of its own; what is drawn costs one pass a token."""
+    module = adapted()
+    if find_spec("peft"):
+        expert = LoRA(ending_model(1), rank=3).load()
+        for name, weight in expert.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=0.3, generator=torch.Generator().manual_seed(7))
+        own = folder / f"expert{os.getpid()}"
+        write_adapter(expert, ending_model(1).tokenizer(), own, "base")
+        module.target = Expert(PolicyBase(str(own)))
+    return module
+
+
+def learn_beside(folder: Path, batch_size: int, **options: Any) -> dict[str, Any]:
+    """Take two steps beside such a target, and tell how both were decoded."""
+    made: list[Any] = []
+
+    def make() -> Any:
+        made.append(beside(folder))
+        return made[0]
+
+    found = learn(make, batch_size, **options)
+    return {**found, "how": type(stacked(made[0].policy_tokens, made[0].target.tokens)).__name__}
+
+
 class Faster(Callback):
     """Raises the learning rate from the third step on."""
 
@@ -190,6 +219,8 @@ def main() -> None:
         results = {name: learn(make, 8) for name, make in makers.items()}
         results["bytes"] = bytes_held()
         results["lora"] = learn(adapted, 8, **MEASURED)
+        if find_spec("peft"):
+            results["beside"] = learn_beside(folder, 8)
         results["clipped"] = learn(METHODS["QStar"], 8, gradient_clip_val=0.1)
         results["short"] = {"one": short_window(8)}
         results["lagged"] = {name: lagged(folder, optimizer, 8) for name, optimizer in OPTIMIZERS.items()}
@@ -216,6 +247,11 @@ def main() -> None:
             name: learn(makers[name], 4, strategy=FSDP2Strategy(half), **two) for name in ("DPO", "PPO", "QStar")
         }
         results["lora"] = learn(adapted, 4, strategy=FSDP2Strategy(), **two, **MEASURED)
+        if find_spec("peft"):
+            ways = {"gathered": FSDP2Strategy(), "streamed": streamed}
+            results["beside"] = {
+                name: learn_beside(folder, 4, strategy=strategy, **two) for name, strategy in ways.items()
+            }
         results["clipped"] = learn(METHODS["QStar"], 4, strategy=FSDP2Strategy(), gradient_clip_val=0.1, **two)
         results["lagged"] = {
             name: lagged(folder, optimizer, 4, strategy="fsdp2", **two) for name, optimizer in OPTIMIZERS.items()

@@ -7,6 +7,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 from qstar_pl.hashing import hasher
+from qstar_pl.models.adapters_off import AdaptersOff
 
 MOST = 4096
 """Numbers read of each tensor, evenly spaced."""
@@ -19,10 +20,12 @@ def fingerprint(module: nn.Module) -> str:
     A training step changes nearly every number, so a sample of them tells models apart, and a model of many gigabytes
     is not read as a whole. It does not protect against deliberate forgery.
 
+    A model that has its weights in another one (`PolicyBase`) has the fingerprint of those, too.
+
     A sharded model has the fingerprint of the whole one; all processes must then call this.
     """
     digest = hasher()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted((module.state_dict() | _borrowed(module)).items()):
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
         whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
         flat = whole.detach().reshape(-1)
@@ -30,3 +33,14 @@ def fingerprint(module: nn.Module) -> str:
         part = flat[:: max(1, -(-flat.numel() // MOST))].cpu().contiguous()
         digest.update(part.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _borrowed(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return what a module reads of another one's weights, by name: those under its adapters."""
+    return {
+        f"{place}.{name}": tensor
+        for place, part in module.named_modules()
+        if isinstance(part, AdaptersOff)
+        for name, tensor in part.adapted.state_dict().items()
+        if ".lora_" not in name
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -80,7 +81,7 @@ class Apart:
     """Two models that share their weights and are read one after the other all the same."""
 
     why: str
-    """Goes behind "because"."""
+    """Goes behind a colon."""
 
 
 def stacked(first: NextToken, second: NextToken) -> Stacked | Apart | None:
@@ -93,6 +94,10 @@ def stacked(first: NextToken, second: NextToken) -> Stacked | Apart | None:
     known = _KNOWN.setdefault(second.model, WeakKeyDictionary())
     if (found := known.get(first.model)) is None:
         found = known[first.model] = _stack(first, second, shared)
+        if isinstance(found, Apart):
+            warnings.warn(
+                f"π_θ and π_t share their weights, and take a pass each for a token: {found.why}", stacklevel=2
+            )
     return found
 
 

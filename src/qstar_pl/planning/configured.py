@@ -57,10 +57,15 @@ def models_of(module: RLHFModule) -> Models:
         model.requires_grad_(False)
     # Only where answers are drawn does π_t run token by token, next to the policy.
     decoding: tuple[str, ...] = ()
+    target = getattr(module, "target", None)
     if isinstance(module, RolloutModule) and "target" in frozen:
         decoding = ("target",)
     policy: Any = module.policy
-    return Models(policy, frozen, decoding, isinstance(getattr(module, "reference", None), AdaptersOff))
+    reference, expert = (getattr(part, name, None) for part, name in ((module, "reference"), (target, "expert")))
+    own = None
+    if isinstance(expert, AdaptersOff) and isinstance(module, RolloutModule):
+        own = sum(value.numel() * value.element_size() for value in expert.buffers())
+    return Models(policy, frozen, decoding, isinstance(reference, AdaptersOff), own)
 
 
 def state_bytes(module: RLHFModule) -> float:

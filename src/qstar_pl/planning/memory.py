@@ -36,6 +36,14 @@ class Models:
     """Names of the frozen models that run token by token while answers are drawn."""
     policy_scores: bool = False
     """Whether π_init is the policy without its adapters, which takes time and no memory (`AdapterOff`)."""
+    target_adapters: int | None = None
+    """Bytes of π_t's own adapters where it has its weights in the policy (`PolicyBase`); None: it has a whole model."""
+
+    @property
+    def caches(self) -> tuple[PreTrainedModel, ...]:
+        """The model behind each cache while answers are drawn; the policy twice, where π_t has its weights there."""
+        again = () if self.target_adapters is None else (self.policy,)
+        return (self.policy, *again, *(self.frozen[name] for name in self.decoding))
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,8 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
     frozen = {name: footprint(model) for name, model in models.frozen.items()}
     always = {"policy": policy.parameter_bytes / shards}
     always |= {name: one.parameter_bytes / shards for name, one in frozen.items()}
+    if models.target_adapters:
+        always["target's adapters"] = float(models.target_adapters)  # whole on every process
     always["gradients"] = policy.trainable_bytes / shards
     always["optimizer state"] = policy.trainable * run.state_bytes_per_parameter / shards
     # Logits are at least float32 while distributions are formed from them.
@@ -79,7 +89,7 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
     if work.drawn:
         decoding = [policy, *(frozen[name] for name in models.decoding)]
         sampling: dict[str, float] = {
-            "KV caches": sum(one.cache_bytes_per_token for one in decoding) * work.drawn * work.length,
+            "KV caches": sum(footprint(one).cache_bytes_per_token for one in models.caches) * work.drawn * work.length,
             "logits": 8.0 * work.drawn * policy.vocab * wide,
         }
         if run.sharding is not None:

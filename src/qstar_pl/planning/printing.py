@@ -62,6 +62,8 @@ def lines(plan: Plan, steps: int | None, changes: Sequence[Changed], notices: Se
         yield f"  {phase:<{SHORT + 2}}{size(sum(items.values())):>12}"
         for what, bytes_ in items.items():
             yield f"    {what:<{SHORT}}{size(bytes_):>12}"
+    if plan.models.target_adapters is not None:
+        yield from _wrapped("  the target has its weights in the policy: one base is counted, and two KV caches", 4)
     name, most = plan.peak
     share = f"{plan.share:.0%}" if plan.share >= 0.01 else "less than 1%"
     yield from _wrapped(

@@ -51,10 +51,11 @@ def plan_speed(models: Models, run: Run, work: Workload, cluster: Cluster, accum
         decoding = [policy, *(frozen[name] for name in models.decoding)]
         weights = sum(one.parameters for one in decoding) * size
         # Averaged over an answer, half of it is in the cache.
-        caches = sum(one.cache_bytes_per_token for one in decoding) * work.drawn * (work.prompt + work.answer / 2)
+        caching = [footprint(one) for one in models.caches]
+        caches = sum(one.cache_bytes_per_token for one in caching) * work.drawn * (work.prompt + work.answer / 2)
         # Per decode step: time to read weights and caches (bytes / rate), and time to compute (operations / flops).
         rate = cluster.memory_gbs * 1e9 * cluster.decode_efficiency
-        computed = 2.0 * work.drawn * sum(one.parameters for one in decoding) / flops
+        computed = 2.0 * work.drawn * sum(one.parameters for one in caching) / flops
         prefill = computed * work.prompt
         phases["sampling"] = prefill + work.answer * max((weights + caches) / rate, computed)
         scored = sum(one.parameters for name, one in frozen.items() if name not in models.decoding)
