@@ -248,7 +248,7 @@ def main() -> None:
         }
         results["lora"] = learn(adapted, 4, strategy=FSDP2Strategy(), **two, **MEASURED)
         if find_spec("peft"):
-            ways = {"gathered": FSDP2Strategy(), "streamed": streamed}
+            ways = {"gathered": FSDP2Strategy(), "streamed": FSDP2Strategy(gathering="streamed")}
             results["beside"] = {
                 name: learn_beside(folder, 4, strategy=strategy, **two) for name, strategy in ways.items()
             }
