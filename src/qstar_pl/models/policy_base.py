@@ -30,18 +30,20 @@ class Lent:
     """What was loaded from there."""
     trains: bool
     """Whether it is trained."""
+    unasked: bool
+    """Whether a source that says the very model under its adapters is read there without being asked to."""
 
 
 _LENT: ContextVar[Lent | None] = ContextVar("lent", default=None)
 
 
 @contextmanager
-def lending(source: ModelSource, model: PreTrainedModel, *, trains: bool) -> Iterator[None]:
+def lending(source: ModelSource, model: PreTrainedModel, *, trains: bool, unasked: bool = True) -> Iterator[None]:
     """Let what is loaded inside the block be made of the policy's weights.
 
     A context, not an argument of `ModelSource.load`, as for placements.
     """
-    token = _LENT.set(Lent(source, model, trains))
+    token = _LENT.set(Lent(source, model, trains, unasked))
     try:
         yield
     finally:
@@ -99,7 +101,7 @@ class PolicyBase(ModelSource):
 def borrowed(source: ModelSource) -> ModelSource:
     """Return PolicyBase if the source says what the policy holds under its adapters anyway, else the source itself."""
     lent = _LENT.get()
-    if lent is None or not is_adapted(lent.model) or lent.source.under_adapters() != source:
+    if lent is None or not lent.unasked or not is_adapted(lent.model) or lent.source.under_adapters() != source:
         return source
     return PolicyBase()
 

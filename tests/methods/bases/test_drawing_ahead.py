@@ -14,11 +14,13 @@ from reference.tiny_methods import small_model
 from qstar_pl.callbacks import LaggedReference, MetricsListener, MismatchDiagnostic
 from qstar_pl.errors import UserError
 from qstar_pl.methods import PPO, QStar
-from qstar_pl.models import LanguageModel
+from qstar_pl.models import LanguageModel, LoRA, PolicyBase
+from qstar_pl.models.adapters_off import AdaptersOff
 from qstar_pl.models.reference import OwnCopy
 from qstar_pl.qstar.weights import RawWeights
 from qstar_pl.samplers import EngineSampler, GeometricSampler
 from qstar_pl.samplers.engines import LocalEngine
+from qstar_pl.targets import Expert
 from qstar_pl.types import Rollout
 
 Fit = Callable[..., Trainer]
@@ -164,6 +166,21 @@ def test_what_two_threads_cannot_share_is_refused(fit: Fit, small_data: Any, rol
         run(fit, small_data, {**options, "sampler": GeometricSampler(top_k=5)})
     with pytest.raises(UserError, match=r"^max_staleness must be 0 or at least the 4 optimizer steps of a batch"):
         run(fit, small_data, {**options, "epochs": 4}, PPO)
+
+
+def test_weights_that_train_are_not_read_by_a_second_thread(
+    fit: Fit, small_data: Any, rollout_options: dict[str, Any]
+) -> None:
+    pytest.importorskip("peft", reason="peft is part of the extra lora")
+    options = {**rollout_options, "policy": LoRA(small_model(1), rank=2), "max_staleness": 1, "reference": OwnCopy()}
+    with pytest.raises(
+        UserError, match=r"^max_staleness must be 0 where π_t is read from the policy's own weights, .* got 1$"
+    ):
+        run(fit, small_data, {**options, "target": Expert(PolicyBase())})
+    # The same weights, not asked for by that name, are loaded once more.
+    module = QStar(**{**options, "target": Expert(small_model(1))})
+    module.build_models()
+    assert not isinstance(module.target.expert, AdaptersOff)
 
 
 def test_an_error_ends_the_thread(fit: Fit, small_data: Any, rollout_options: dict[str, Any]) -> None:

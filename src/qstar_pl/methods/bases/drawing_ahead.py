@@ -76,7 +76,7 @@ class DrawingAhead(Callback):
         models = [*method.target.decoding_models(), *method.sampler.models()]
         if any(sharded_parts(model) for model in [method.policy, *models]):
             raise UserError(f"max_staleness must be 0 where models are sharded, got {method.max_staleness}")
-        if any(isinstance(model, AdaptersOff) for model in models):
+        if any(isinstance(part, AdaptersOff) for model in models for _, part in model.named_modules()):
             raise UserError(
                 "max_staleness must be 0 where π_t is read from the policy's own weights, under its adapters, got "
                 f"{method.max_staleness}"

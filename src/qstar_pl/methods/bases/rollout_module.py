@@ -175,7 +175,8 @@ class RolloutModule(PolicyModule):
         judge = getattr(self.target, "reward", None)
         if isinstance(judge, Reward) and self.data is not None:
             check_knows(judge, "target.reward", self.data)
-        with lending(self.policy_source, self.policy, trains=True):
+        # A thread that draws ahead cannot read the policy's weights while they are trained.
+        with lending(self.policy_source, self.policy, trains=True, unasked=self.max_staleness == 0):
             self.target.build(self.reference, self.tokenizer)  # after π_init, which it may be built on
 
     def on_train_start(self) -> None:
