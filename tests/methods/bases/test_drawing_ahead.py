@@ -173,9 +173,7 @@ def test_weights_that_train_are_not_read_by_a_second_thread(
 ) -> None:
     pytest.importorskip("peft", reason="peft is part of the extra lora")
     options = {**rollout_options, "policy": LoRA(small_model(1), rank=2), "max_staleness": 1, "reference": OwnCopy()}
-    with pytest.raises(
-        UserError, match=r"^max_staleness must be 0 where π_t is read from the policy's own weights, .* got 1$"
-    ):
+    with pytest.raises(UserError, match=r"^max_staleness must be 0 where π_t is read from .* own weights"):
         run(fit, small_data, {**options, "target": Expert(PolicyBase())})
     # The same weights, not asked for by that name, are loaded once more.
     module = QStar(**{**options, "target": Expert(small_model(1))})
