@@ -1,6 +1,8 @@
 """One pass for two models that share their weights: what each of them says alone, and nothing changed by it."""
 
+import gc
 import warnings
+import weakref
 from typing import Any
 
 import pytest
@@ -98,6 +100,17 @@ def test_models_that_share_nothing_are_no_pair() -> None:
     first, other = pair(adapted())[0], pair(adapted())[1]
     assert stacked(first, other) is None
     assert stacked(first, LanguageModel(first.model)) is None
+
+
+@pytest.mark.parametrize("view_first", [True, False])
+def test_what_is_known_of_a_pair_goes_with_it(view_first: bool) -> None:
+    models = pair(adapted())[:: -1 if view_first else 1]
+    assert isinstance(stacked(*models), Stacked)
+    gone = [weakref.ref(one.model) for one in models]
+    del models
+    gc.collect()  # the view
+    gc.collect()  # what was kept for it
+    assert [one() for one in gone] == [None, None]
 
 
 def dora() -> Any:

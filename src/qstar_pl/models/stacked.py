@@ -91,9 +91,12 @@ def stacked(first: NextToken, second: NextToken) -> Stacked | Apart | None:
     shared = _under(first.model)
     if shared is not _under(second.model) or first.model is second.model:
         return None
-    known = _KNOWN.setdefault(second.model, WeakKeyDictionary())
-    if (found := known.get(first.model)) is None:
-        found = known[first.model] = _stack(first, second, shared)
+    # Kept for as long as a view of the weights lives, which holds them as what is kept does, and by which order it is.
+    last = isinstance(second.model, AdaptersOff)
+    view, other = (second.model, first.model) if last else (first.model, second.model)
+    known = _KNOWN[last].setdefault(view, WeakKeyDictionary())
+    if (found := known.get(other)) is None:
+        found = known[other] = _stack(first, second, shared)
         if isinstance(found, Apart):
             warnings.warn(
                 f"π_θ and π_t share their weights, and take a pass each for a token: {found.why}", stacklevel=2
@@ -101,7 +104,8 @@ def stacked(first: NextToken, second: NextToken) -> Stacked | Apart | None:
     return found
 
 
-_KNOWN: WeakKeyDictionary[nn.Module, WeakKeyDictionary[nn.Module, Stacked | Apart]] = WeakKeyDictionary()
+_Pairs = WeakKeyDictionary[nn.Module, WeakKeyDictionary[nn.Module, Stacked | Apart]]
+_KNOWN: tuple[_Pairs, _Pairs] = (WeakKeyDictionary(), WeakKeyDictionary())
 
 
 def _stack(first: LanguageModel, second: LanguageModel, shared: nn.Module) -> Stacked | Apart:
