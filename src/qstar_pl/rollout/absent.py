@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -43,12 +43,13 @@ def fill_absent(
     *,
     role: str,
     pace: Pace = Pace(),
+    known: Callable[[tuple[Tensor, Tensor]], Tensor] | None = None,
 ) -> None:
-    """Write the columns of `role`, a model that `law` does not need, exactly and in two forward passes.
+    """Write the columns of `role`, a model that `law` does not need, exactly and in two forward passes, or in one.
 
-    Both models read the answers once (the deciding one again, since its logits at every position are too many to
-    keep), in chunks of rows, as many on every process of the `pace`. On 48 tokens that is far cheaper than running both
-    in lockstep.
+    Both models read the answers once (the deciding one again, unless what it said at every position is still `known`:
+    [n, vocab] at (rows, times)), in chunks of rows, as many on every process of the `pace`. On 48 tokens that is far
+    cheaper than running both in lockstep.
     """
     # A law with both roles leaves no model absent.
     (leader,) = law.roles
@@ -57,11 +58,14 @@ def fill_absent(
         mask = trace.mask[rows, :longest]
         answers = (prompts, prompt_index[rows], trace.ids[rows, :longest], mask)
         # [tokens, vocab]: pads are dropped before anything is normalized.
-        law_logprobs = truncation(models[leader].completion_logits(*answers)[mask].log_softmax(-1))
         logprobs = models[role].completion_logits(*answers)[mask].log_softmax(-1)
         row, time = mask.nonzero(as_tuple=True)
         # Places in the whole trace of the tokens that `[mask]` picked, in the same order.
         where = (rows[row], time)
+        if known is None:
+            law_logprobs = truncation(models[leader].completion_logits(*answers)[mask].log_softmax(-1))
+        else:
+            law_logprobs = known(where)
         trace.write(f"{role}_logprobs", where, logprobs.gather(-1, trace.ids[where].unsqueeze(-1)).squeeze(-1))
         trace.write_divergence(role, where, divergence(logprobs, law_logprobs, law_logprobs.exp()))
 

@@ -12,6 +12,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.qstar.deferred import Deferred
 from qstar_pl.rollout.compiled import compiled_drawing
+from qstar_pl.rollout.drawn_laws import drawn_laws
 from qstar_pl.rollout.finish import finish, note_infinite
 from qstar_pl.rollout.fused.drawing import fused_drawing
 from qstar_pl.rollout.heap import keep_freed_memory
@@ -72,11 +73,13 @@ def decode(
     trace, rows, clock = Trace(len(like), max_new_tokens, like), Rows(len(like), like.device), Clock(pace)
     # May be empty: then answers end at max_new_tokens.
     eos = torch.tensor(policy.eos_token_ids, dtype=torch.int64, device=like.device)
-    if kept is None:
+    draw = None
+    if kept is None:  # a kernel or a graph shows its law to nobody
         draw = fused_drawing(law, truncation, sessions.logits()) if fused else None
-        draw = draw or compiled_drawing(law, truncation) or drawing(law, truncation)
-    else:  # a kernel or a graph shows its law to nobody
-        draw = drawing(law, truncation, kept.see)
+        draw = draw or compiled_drawing(law, truncation)
+    laws = drawn_laws(law, models, len(like), max_new_tokens, like, pace) if draw is None else None
+    watching = [one for one in (kept, laws) if one is not None]
+    draw = draw or drawing(law, truncation, *(one.see for one in watching))
     checks, every = Deferred(), pace.tokens_between_looks(like.device)
     numbers, read = uniforms, torch.zeros_like(rows.live)
     for time in range(max_new_tokens):
@@ -89,6 +92,8 @@ def decode(
             trace.add(rows.live, time, rows.running, drawn)
             if kept is not None:
                 kept.note(rows.live, time, rows.running)
+            if laws is not None:
+                laws.note(rows.live, time)
             rows.end((drawn.ids.unsqueeze(-1) == eos).any(-1))
             read = rows.spread(drawn.ids)
         # The last step needs no question, since every process ends there.
@@ -105,7 +110,9 @@ def decode(
     checks.read()
     ended = torch.ones(len(like), dtype=torch.bool, device=like.device).index_copy(0, rows.live, ~rows.running)
     info = SamplerInfo(exact=True, seed=seed)
-    done = finish(trace, prompts, law, truncation, models, ended=ended, samples=samples, info=info, pace=pace)
+    done = finish(
+        trace, prompts, law, truncation, models, ended=ended, samples=samples, info=info, pace=pace, laws=laws
+    )
     return done if kept is None else replace(done, info=replace(info, kept=kept.sets(*done.completion_ids.shape)))
 
 

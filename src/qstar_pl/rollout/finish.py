@@ -11,6 +11,7 @@ from qstar_pl.errors import NonFiniteError
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.qstar.deferred import current, raising
 from qstar_pl.rollout.absent import fill_absent
+from qstar_pl.rollout.drawn_laws import DrawnLaws
 from qstar_pl.rollout.law import POLICY, TARGET, Law, Mixed
 from qstar_pl.rollout.pace import Pace
 from qstar_pl.rollout.token import Drawn, token_columns
@@ -56,6 +57,7 @@ def finish(
     samples: int,
     info: SamplerInfo,
     pace: Pace = Pace(),
+    laws: DrawnLaws | None = None,
 ) -> Rollout:
     """Return the rollout of finished answers; a model that the law does not need reads them in a single pass.
 
@@ -69,6 +71,7 @@ def finish(
         samples: answers per prompt.
         info: how they were drawn.
         pace: of processes that do the same at the same time.
+        laws: what the tokens were drawn from, if it was kept: else the law's own model reads the answers too.
 
     """
     trace.flush()
@@ -78,7 +81,8 @@ def finish(
     if models[POLICY] is models[TARGET] and law.roles == (POLICY,):
         trace.copy_policy()
     elif absent := {POLICY, TARGET}.difference(law.roles):
-        fill_absent(trace, prompts, prompt_index, law, truncation, models, role=absent.pop(), pace=pace)
+        known = None if laws is None else laws.at
+        fill_absent(trace, prompts, prompt_index, law, truncation, models, role=absent.pop(), pace=pace, known=known)
     return Rollout(
         prompts=prompts,
         prompt_index=prompt_index,

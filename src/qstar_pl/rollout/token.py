@@ -34,17 +34,17 @@ asked of a tensor.
 """
 
 
-def drawing(law: Law, truncation: Truncation, see: Callable[[Tensor], None] | None = None) -> Draw:
+def drawing(law: Law, truncation: Truncation, *seen: Callable[[Tensor], None]) -> Draw:
     """Return the function that draws a token of every row from `law`, operation by operation.
 
-    `see`, if it is given, is shown the law [n, vocab] that the tokens are drawn from.
+    Each of `seen` is shown the law [n, vocab] that the tokens are drawn from.
     """
 
     def draw(logits: Mapping[str, Tensor], uniforms: Tensor) -> Drawn:
         logprobs = {role: said.log_softmax(-1) for role, said in logits.items()}
         mixed = law(logprobs)
         law_logprobs = truncation(mixed.logprobs)
-        if see is not None:
+        for see in seen:
             see(law_logprobs)
         law_probs = law_logprobs.softmax(-1)  # one fused loop, faster on a CPU than exp
         ids = inverse_cdf(law_probs, uniforms)

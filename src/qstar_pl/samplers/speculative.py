@@ -19,6 +19,7 @@ from qstar_pl.rollout.finish import finish
 from qstar_pl.rollout.heap import keep_freed_memory
 from qstar_pl.rollout.law import POLICY, TARGET, Geometric, Law
 from qstar_pl.rollout.pace import Clock, Pace
+from qstar_pl.rollout.rescoring import rescored
 from qstar_pl.rollout.streams import row_uniforms
 from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
@@ -110,6 +111,13 @@ class SpeculativeSampler(Sampler):
         # As it was meant: one that began to draft, and found no room for it in a sliding window, took longer for that.
         way.note(drafts, (Meter.clock() - started) / rollout.completion_mask.shape[1])
         return rollout
+
+    def rescore(
+        self, rollout: Rollout, policy: NextToken, target: NextToken | Target, *, pace: Pace = Pace()
+    ) -> Rollout:
+        """See `Sampler.rescore`."""
+        truncation = Truncation(self.temperature, self.top_k, self.top_p)
+        return rescored(rollout, policy, self.next_tokens(target), self.law, truncation=truncation, pace=pace)
 
     def _drafted(
         self, prompts: PromptBatch, models: Mapping[str, NextToken], samples: int, seed: int, pace: Pace

@@ -23,6 +23,7 @@ from qstar_pl.qstar.mismatch import MismatchCorrection, OneFactor, TokenLogprobs
 from qstar_pl.qstar.shaping import shape_rewards
 from qstar_pl.qstar.weights import ClippedWeights, WeightTreatment
 from qstar_pl.rewards.reward import Reward
+from qstar_pl.rollout.drawn_laws import keeping_laws
 from qstar_pl.samplers import GeometricSampler, Sampler
 from qstar_pl.targets import Expert
 from qstar_pl.targets.target import Target
@@ -206,14 +207,15 @@ class RolloutModule(PolicyModule):
                 if self.ahead is not None:
                     rollout = self.ahead.next(prompts)
                     return self.sampler.rescore(rollout, self.policy_tokens, self.target, pace=pace)
-                return self.sampler.draw(
-                    prompts,
-                    self.policy_tokens,
-                    self.target,
-                    samples=self.samples_per_prompt,
-                    seed=self.step_seed % 2**63,
-                    pace=pace,
-                )
+                with keeping_laws():
+                    return self.sampler.draw(
+                        prompts,
+                        self.policy_tokens,
+                        self.target,
+                        samples=self.samples_per_prompt,
+                        seed=self.step_seed % 2**63,
+                        pace=pace,
+                    )
         except NonFiniteError as error:
             raise self.watch.stopped(self, str(error), TAMER) from error
 
