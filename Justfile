@@ -16,7 +16,7 @@ mvp *args:
 test *args: lint
     OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile {{args}}
 
-# The logits processor inside vLLM, in an environment of its own (.venv-vllm or $QSTAR_VLLM_VENV), made on first use.
+# The logits processor inside vLLM, and training with it, in an environment of its own (.venv-vllm or $QSTAR_VLLM_VENV), made on first use.
 test-vllm *args:
     sh tests/integrations/vllm.sh {{args}}
 

@@ -77,7 +77,8 @@ def test_a_target_on_the_sharded_base_of_the_policy(results, how) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", ["streamed", "lightning", "registered", "checkpointed", "offloaded", "blocks again", "blocks compiled"]
+    "how",
+    ["streamed", "lightning", "registered", "checkpointed", "offloaded", "blocks again", "blocks compiled", "engine"],
 )
 def test_other_ways_to_shard_are_the_same_training(results, how) -> None:
     weights = results["one"]["QStar"]["weights"]

@@ -138,6 +138,18 @@ FIT = [
     ("fit --model.sampler.top_p=0", "model.sampler.top_p must lie in (0, 1], got 0.0"),
     ("fit --model.sampler=SpeculativeSampler --model.sampler.k=0", "model.sampler.k must be at least 1, got 0"),
     (
+        "fit --model.sampler=EngineSampler --model.sampler.law=Alone --model.sampler.law.role=target",
+        "law must draw from the policy for EngineSampler, got Alone(role='target')",
+    ),
+    (
+        "fit --model.sampler=EngineSampler --model.sampler.engine=VLLMEngine --model.sampler.engine.memory_fraction=2",
+        "memory_fraction must lie in (0, 1], got 2.0",
+    ),
+    (
+        "fit --model.sampler=EngineSampler --model.sampler.engine=VLLMServer --model.sampler.engine.urls=[ftp://a]",
+        "urls must be those of servers (http://host:port), got ftp://a",
+    ),
+    (
         "fit --model.sampler=SpeculativeSampler --model.sampler.coupling=Rejection",
         "coupling must be SharedUniform for Alternating, whose texts depend on what shares their batch, got Rejection",
     ),

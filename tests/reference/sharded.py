@@ -33,6 +33,7 @@ from qstar_pl.models import LoRA, PolicyBase, Pretrained
 from qstar_pl.models.adapter_folder import write_adapter
 from qstar_pl.models.placement import placing
 from qstar_pl.models.stacked import stacked
+from qstar_pl.samplers import EngineSampler
 from qstar_pl.targets import Expert
 
 MEASURED = {"limit_val_batches": 1, "val_check_interval": 2}
@@ -77,6 +78,13 @@ def blocks_compiled() -> Any:
     """Return the method whose blocks are compiled."""
     module = METHODS["QStar"]()
     module.backend = "aot_eager"
+    return module
+
+
+def through_an_engine() -> Any:
+    """Return the method whose answers a copy of the policy draws."""
+    module = METHODS["QStar"]()
+    module.sampler = EngineSampler(law=module.sampler.law, max_new_tokens=module.sampler.max_new_tokens)
     return module
 
 
@@ -240,6 +248,7 @@ def main() -> None:
         results["again"]["blocks again"] = learn(blocks_again, 4, strategy=FSDP2Strategy(), **two)
         both = FSDP2Strategy(Sharding(activation_checkpointing=True))
         results["again"]["blocks compiled"] = learn(blocks_compiled, 4, strategy=both, **two)
+        results["again"]["engine"] = learn(through_an_engine, 4, strategy=FSDP2Strategy(), **two)
         offloaded = FSDP2Strategy(Sharding(cpu_offload=True))
         results["again"]["offloaded"] = learn(METHODS["QStar"], 4, strategy=offloaded, **two)
         half = Sharding(param_dtype="bfloat16")
