@@ -66,6 +66,9 @@ class DecodeSession(ABC):
         elsewhere when they `join`. 0 where nothing depends on where a row stands."""
         return 0
 
+    def trim(self) -> None:  # noqa: B027 (most need not)
+        """Drop columns on the left that no row needs any more, as many as leave sums over the others as they are."""
+
     def join(self, other: DecodeSession) -> None:
         """Take in the rows of another session of the same model, behind one's own; that one must not be used again.
 

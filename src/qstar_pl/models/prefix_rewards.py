@@ -124,13 +124,17 @@ class PrefixRewards:
             rows = rows.to(self._mask.device)
             self._cache, self._mask = select_cache(self._cache, rows), self._mask[rows]
 
-    def join(self, other: PrefixRewards) -> None:
-        """Take in the sequences of another, behind one's own."""
-        assert self._mask is not None, "sequences join once they are read"
-        assert other._mask is not None, "sequences join once they are read"
-        if (spare := spare_columns(self.length, int(self._mask.sum(-1).max()))) > 0:
+    def trim(self) -> None:
+        """Drop columns on the left that no sequence needs any more; see `DecodeSession.trim`."""
+        if self._mask is not None and (spare := spare_columns(self.length, int(self._mask.sum(-1).max()))) > 0:
             trim_cache(self._cache, spare)
             self._mask = self._mask[:, spare:]
+
+    def join(self, other: PrefixRewards) -> None:
+        """Take in the sequences of another, behind one's own."""
+        self.trim()
+        assert self._mask is not None, "sequences join once they are read"
+        assert other._mask is not None, "sequences join once they are read"
         columns = max(self.length, other.length)
         join_caches(self._cache, other._cache, columns)
         self._mask = torch.cat([pad_left(mask, columns, 1) for mask in (self._mask, other._mask)])

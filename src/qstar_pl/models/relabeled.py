@@ -108,6 +108,9 @@ class _Session(DecodeSession):
     def columns(self) -> int:
         return self._session.columns
 
+    def trim(self) -> None:
+        self._session.trim()
+
     def join(self, other: DecodeSession) -> None:
         assert isinstance(other, _Session)
         self._session.join(other._session)

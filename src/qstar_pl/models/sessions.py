@@ -90,14 +90,17 @@ class _Session(DecodeSession):
         """See `DecodeSession.columns`."""
         return self._columns
 
+    def trim(self) -> None:
+        """See `DecodeSession.trim`."""
+        self._trim(spare_columns(self._columns, self._length))
+
     def join(self, other: DecodeSession) -> None:
         """See `DecodeSession.join`: pads on the left make up for the difference in columns."""
         if not isinstance(other, type(self)) or other._owner.model is not self._owner.model:
             raise ValueError(f"other must be a session of the same model, got {type(other).__name__}")
         # First: what is not known is computed from the caches as they are.
         self._last = LastLogits(torch.cat([self.logits, other.logits]).unsqueeze(1))
-        # What no row needs any more goes first.
-        self._trim(spare_columns(self._columns, self._length))
+        self.trim()
         self._take_in(other)
         columns = max(self._columns, other._columns)
         masks = [pad_left(session._known_mask, columns, 1) for session in (self, other)]
@@ -158,7 +161,7 @@ class _Session(DecodeSession):
 
     @property
     def _columns(self) -> int:
-        return self._ids.shape[1]
+        return sum(piece.shape[1] for piece in self._pieces)
 
     @property
     def _lengths(self) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -28,6 +28,30 @@ class Lockstep(ABC):
     def select(self, rows: Tensor) -> None:
         """See `DecodeSession.select`."""
 
+    @abstractmethod
+    def sessions(self) -> Sequence[DecodeSession]:
+        """Return what runs a pass for every token."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the logits are."""
+        return next(iter(self.logits().values())).device
+
+    @property
+    def columns(self) -> int:
+        """The most columns of any session; see `DecodeSession.columns`."""
+        return max(session.columns for session in self.sessions())
+
+    def trim(self) -> None:
+        """See `DecodeSession.trim`."""
+        for session in self.sessions():
+            session.trim()
+
+    def join(self, other: Lockstep) -> None:
+        """See `DecodeSession.join`; the other was started by the same models."""
+        for session, joining in zip(self.sessions(), other.sessions(), strict=True):
+            session.join(joining)
+
 
 class OneByOne(Lockstep):
     """A pass of each model for every token."""
@@ -49,6 +73,10 @@ class OneByOne(Lockstep):
         for session in self._sessions.values():
             session.select(rows)
 
+    def sessions(self) -> Sequence[DecodeSession]:
+        """See `Lockstep.sessions`."""
+        return tuple(self._sessions.values())
+
 
 class InOnePass(Lockstep):
     """One pass for every token, over a batch with the rows of both models."""
@@ -69,6 +97,18 @@ class InOnePass(Lockstep):
         behind = len(self._session.logits) // 2
         self._session.select(torch.cat([rows, rows + behind]))
 
+    def sessions(self) -> Sequence[DecodeSession]:
+        """See `Lockstep.sessions`."""
+        return (self._session,)
+
+    def join(self, other: Lockstep) -> None:
+        """See `Lockstep.join`."""
+        mine, theirs = (len(session.logits) // 2 for session in (self._session, *other.sessions()))
+        super().join(other)
+        # The rows of the second model behind all of the first one's.
+        first, second, third, fourth = torch.arange(2 * (mine + theirs)).split([mine, mine, theirs, theirs])
+        self._session.select(torch.cat([first, third, second, fourth]))
+
 
 def start_all(models: Mapping[str, NextToken], prompts: PromptBatch, samples: int) -> Lockstep:
     """Let every model read the prompts; two that share their weights go on in one pass for each token, if they can.
@@ -79,10 +119,15 @@ def start_all(models: Mapping[str, NextToken], prompts: PromptBatch, samples: in
         samples: rows per prompt.
 
     """
-    if len(models) == 2:
-        (one, own), (other, others) = (model.read_by(prompts) for model in models.values())
+    return start_each({role: model.read_by(prompts) for role, model in models.items()}, samples)
+
+
+def start_each(read: Mapping[str, tuple[NextToken, PromptBatch]], samples: int) -> Lockstep:
+    """Do what `start_all` does with models and the prompts as they read them, by role (see `NextToken.read_by`)."""
+    if len(read) == 2:
+        (one, own), (other, others) = read.values()
         both = stacked(one, other)
         if isinstance(both, Stacked):
-            first, second = models
+            first, second = read
             return InOnePass((first, second), both.start_both(own, others, samples))
-    return OneByOne({role: model.start(prompts, samples) for role, model in models.items()})
+    return OneByOne({role: model.start(prompts, samples) for role, (model, prompts) in read.items()})

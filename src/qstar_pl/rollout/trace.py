@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -94,6 +96,13 @@ class Trace:
         """Keep `rows` [n] int64 alone, in that order; a row may be named several times."""
         self.columns = {name: column[rows] for name, column in self.columns.items()}
         self.ids, self.mask = self.ids[rows], self.mask[rows]
+
+    def part(self, rows: slice) -> Trace:
+        """Return the trace of some rows, which shares its memory with this one."""
+        part = copy(self)
+        part.columns = {name: column[rows] for name, column in self.columns.items()}
+        part.ids, part.mask = self.ids[rows], self.mask[rows]
+        return part
 
     def replace(self, rows: slice, other: Trace) -> None:
         """Put the rows of a trace of equal length in the place of `rows`."""

@@ -170,6 +170,11 @@ class TiltedSession(DecodeSession):
         """See `DecodeSession.columns`; both models' rows stand in as many."""
         return self._rewards.columns
 
+    def trim(self) -> None:
+        """See `DecodeSession.trim`."""
+        for session in self._sessions:
+            session.trim()
+
     def join(self, other: DecodeSession) -> None:
         """See `DecodeSession.join`."""
         if not isinstance(other, TiltedSession):

@@ -213,6 +213,11 @@ class TopKSession(DecodeSession):
         """See `DecodeSession.columns`; the reward model's rows stand in as many."""
         return self._base.columns
 
+    def trim(self) -> None:
+        """See `DecodeSession.trim`."""
+        self._base.trim()
+        self._prefixes.trim()
+
     def join(self, other: DecodeSession) -> None:
         """See `DecodeSession.join`."""
         if not isinstance(other, TopKSession):
