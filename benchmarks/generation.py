@@ -47,9 +47,9 @@ METHODS = ("fixed", "entropy", "kl_symmetric", "ess_balance", "snr")
 REFERENCE = "reference"
 
 
-def word_tokenizer() -> PreTrainedTokenizerBase:
-    """A tokenizer of GPT-2's size whose tokens are words, so that every prompt has the same length."""
-    words = {"<pad>": 0, "<eos>": 1, "<unk>": 2} | {f"w{number}": number for number in range(3, VOCAB)}
+def word_tokenizer(vocab: int = VOCAB) -> PreTrainedTokenizerBase:
+    """A tokenizer, by default of GPT-2's size, whose tokens are words, so that every prompt has the same length."""
+    words = {"<pad>": 0, "<eos>": 1, "<unk>": 2} | {f"w{number}": number for number in range(3, vocab)}
     backend = Tokenizer(WordLevel(words, unk_token="<unk>"))
     backend.pre_tokenizer = WhitespaceSplit()
     return PreTrainedTokenizerFast(

@@ -21,6 +21,7 @@ def test_each_model_runs_once_per_token_and_never_for_diagnostics():
     module.configure_model()
     for tokens in (module.policy_tokens, module.target.tokens):
         assert tokens.reading.cache  # asked of the weights once, which takes a few passes
+        assert tokens.joins  # likewise
     calls = {"policy": 0, "target": 0}
     for name, model in (("policy", module.policy), ("target", module.target.expert)):
         model.register_forward_pre_hook(lambda *_, name=name: calls.update({name: calls[name] + 1}))
@@ -34,7 +35,7 @@ def test_each_model_runs_once_per_token_and_never_for_diagnostics():
 def test_plain_sampling_runs_the_policy_alone():
     module = GenerationModule(sampler=PolicySampler(max_new_tokens=4), seed=0)
     module.configure_model()
-    assert module.policy_tokens.reading.cache
+    assert module.policy_tokens.joins  # asked of the weights once, which takes a few passes
     calls = []
     module.policy.register_forward_pre_hook(lambda *_: calls.append(1))
     rollout = module.draw(prompt_batch([[5, 6, 7], [8, 9]]))

@@ -13,6 +13,16 @@ def test_every_prompt_is_in_one_batch_longest_first_with_its_like():
     assert sorted(row for batch in range(3) for row in plan.rows_of(batch)) == list(range(15))
 
 
+def test_units_of_several_batches_hold_prompts_of_all_lengths_and_are_enough_to_share():
+    plan = plan_batches(list(range(100, 0, -1)), batch_size=3, samples=1, refill=True)
+    batches = plan_batches(list(range(100, 0, -1)), batch_size=3, samples=1).batches
+    assert (len(batches), len(plan.batches)) == (34, 9)
+    assert plan.batches[0] == (*batches[0], *batches[9], *batches[18], *batches[27])
+    assert sorted(row for unit in range(9) for row in plan.rows_of(unit)) == list(range(100))
+    # What is too little to be shared stays as it is.
+    assert plan_batches([5] * 24, batch_size=2, samples=1, refill=True).batches == plan_batches([5] * 24, 2, 1).batches
+
+
 def test_digest_sees_order_tokens_and_fields():
     def prompt(key: int, ids: list[int], field: str = "a") -> Encoded:
         example = Example(key, (Turn("user", "x"),), metadata={"row": {"field": field}})

@@ -8,7 +8,6 @@ from typing import Any
 from qstar_pl.data import RLHFDataModule
 from qstar_pl.data.adapters.adapter import RowSource
 from qstar_pl.data.batches.attached import Attached
-from qstar_pl.data.batches.collate import PromptCollate
 from qstar_pl.data.batches.loader import EvaluationLoader
 from qstar_pl.data.selection.left_out import MAX_LEFT_OUT
 from qstar_pl.data.text.chat import ChatTemplate, Dialogues, remarks
@@ -19,6 +18,7 @@ from qstar_pl.data.wording import OF_GENERATE, announce, speaking
 from qstar_pl.errors import UserError
 from qstar_pl.generation.plan import Plan, plan_batches, prompts_digest
 from qstar_pl.generation.prompts import Prompts, choose_source, read_prompts
+from qstar_pl.generation.unit import UnitCollate
 from qstar_pl.models.run_date import run_date
 from qstar_pl.spelling import counted
 
@@ -154,15 +154,17 @@ class GenerationData(RLHFDataModule):
         )
         # Any id will do, since pads are masked.
         self._pad_id = int(encoder.tokenizer.pad_token_id or 0)
-        samples = int(getattr(Attached(self.trainer).method, "samples_per_prompt", 1))
-        self.plan = plan_batches([len(row.prompt) for row in self.prompts.encoded], self.batch_size, samples)
+        method = Attached(self.trainer).method
+        samples, refill = int(getattr(method, "samples_per_prompt", 1)), bool(getattr(method, "refills", False))
+        lengths = [len(row.prompt) for row in self.prompts.encoded]
+        self.plan = plan_batches(lengths, self.batch_size, samples, refill=refill)
         self.digest = prompts_digest(self.prompts.encoded)
         self.template = encoder.template
         announce(self._lines(source.named(self.path)))
 
     def _lines(self, name: str) -> str:
         prompts = self.prompts
-        batches = counted(len(self.plan.batches), "batch", "batches")
+        batches = counted(-(-len(prompts.encoded) // self.batch_size), "batch", "batches")
         lines = [f"Data: {name}: {counted(len(prompts.encoded), 'prompt')} in {batches}"]
         lines += [f"  {count} rows left out: {reason}" for reason, count in sorted(prompts.rejected.items())]
         if prompts.cut:
@@ -215,7 +217,8 @@ class GenerationData(RLHFDataModule):
         """Return this process's batches."""
         batches = [list(self.plan.batches[batch]) for batch in (*self.dealt(), *self.fillers())]
         seal = Attached(self.trainer).seal
-        return Unsized(EvaluationLoader(self.prompts.encoded, PromptCollate(self._pad_id), batches, seal=seal))
+        collate = UnitCollate(self._pad_id, self.batch_size)
+        return Unsized(EvaluationLoader(self.prompts.encoded, collate, batches, seal=seal))
 
     def settings(self) -> dict[str, Any]:
         """Return what decides which prompts are in which batch; for `GenerationWriter`."""

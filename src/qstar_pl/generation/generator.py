@@ -14,7 +14,6 @@ from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qstar_pl.checks import at_least
-from qstar_pl.data.batches.collate import PromptCollate
 from qstar_pl.data.text.chat import Dialogues, remarks
 from qstar_pl.data.text.encoding import Encoded, Encoder
 from qstar_pl.data.text.keys import prompt_key
@@ -28,6 +27,7 @@ from qstar_pl.generation.plan import Plan, plan_batches
 from qstar_pl.generation.prompts import prepare
 from qstar_pl.generation.run import resolve_device
 from qstar_pl.generation.settings import OF_SAMPLERS
+from qstar_pl.generation.unit import UnitCollate
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.shared import own_token_ids
 from qstar_pl.models.source import ModelSource
@@ -205,12 +205,15 @@ class QStarGenerator:
         for line in remarks(self._encoder.template, Dialogues.of(row.example.turns for row in encoded)):
             if line.startswith("warning: "):
                 warnings.warn(line.removeprefix("warning: "), stacklevel=2)
-        plan = plan_batches([len(row.prompt) for row in encoded], batch_size, samples_per_prompt)
+        lengths = [len(row.prompt) for row in encoded]
+        plan = plan_batches(lengths, batch_size, samples_per_prompt, refill=module.refills)
         module.check_lengths(max(len(row.prompt) for row in encoded))
-        collate = PromptCollate(pad_id=int(module.tokenizer.pad_token_id or 0))
-        # Each batch leaves the device when it is done, so that memory there does not grow with the prompts.
+        collate = UnitCollate(int(module.tokenizer.pad_token_id or 0), batch_size)
+        # Each unit leaves the device when it is done, so that memory there does not grow with the prompts.
         rollouts = [
-            module.draw(collate([encoded[i] for i in batch]).to(self.device)).to("cpu") for batch in plan.batches
+            rollout.to("cpu")
+            for unit in plan.batches
+            for rollout in module.draw_all(collate([encoded[i] for i in unit]).to(self.device).batches)
         ]
         return self._gather(rollouts, plan, encoded)
 
@@ -231,7 +234,7 @@ class QStarGenerator:
         """Put the rows of all batches into the order of the prompts, padded to the longest answer."""
         module, has_target = self._module, self._module.target is not None
         # [rows]: the place in the output of each row, in the order in which they were decoded.
-        order = torch.tensor([row for batch in range(len(rollouts)) for row in plan.rows_of(batch)])
+        order = torch.tensor([row for unit in range(len(plan.batches)) for row in plan.rows_of(unit)])
         time = max(rollout.completion_ids.shape[1] for rollout in rollouts)
 
         def ordered(parts: Sequence[Tensor]) -> Tensor:

@@ -1,9 +1,10 @@
 """π_θ and π_t as a LightningModule that only predicts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -13,6 +14,7 @@ from qstar_pl.describing import described
 from qstar_pl.distributed.placing import sampling_from
 from qstar_pl.errors import UserError
 from qstar_pl.generation.fingerprint import fingerprint
+from qstar_pl.generation.unit import Unit
 from qstar_pl.methods import RLHFModule
 from qstar_pl.models import LanguageModel, Pretrained
 from qstar_pl.models.freeze import freeze
@@ -46,6 +48,7 @@ class GenerationModule(RLHFModule):
         seed: int | None = None,
         save_tokens: bool = False,
         strip: bool = True,
+        refill: bool = True,
     ) -> None:
         """Describe the models; nothing is loaded yet.
 
@@ -57,6 +60,7 @@ class GenerationModule(RLHFModule):
             seed: of all answers; None: the run's own (`--seed_everything`).
             save_tokens: whether records hold every token's numbers.
             strip: whether white space around an answer is removed, since a dialogue's template adds it again.
+            refill: whether answers that end make room for the next prompts; see `Sampler.draw_all`.
 
         """
         super().__init__()
@@ -74,6 +78,8 @@ class GenerationModule(RLHFModule):
         self.seed = seed
         self.save_tokens = save_tokens
         self.strip = strip
+        self.refill = refill
+        self._said_why = False
         self._fingerprints: dict[str, str | None] | None = None
         self._policy_tokens: LanguageModel | None = None
         self.drafting = Totals()
@@ -116,7 +122,7 @@ class GenerationModule(RLHFModule):
         """Return what decides the answers to given prompts, for `GenerationWriter`."""
         # A target is an nn.Module, whose `repr` lists submodules and not options.
         target = None if self.target is None else described(self.target)
-        names = ("samples_per_prompt", "save_tokens", "strip")
+        names = ("samples_per_prompt", "save_tokens", "strip", "refill")
         own: Mapping[str, Any] = {name: getattr(self, name) for name in names}
         return {
             "policy": repr(self.policy_source),
@@ -143,19 +149,38 @@ class GenerationModule(RLHFModule):
                     f"{name} together, got {longest_prompt} (the longest prompt) + {self.sampler.max_new_tokens}"
                 )
 
+    @property
+    def refills(self) -> bool:
+        """Whether several batches are answered together, as far as settings say."""
+        return self.refill and self.sampler.refills
+
     def draw(self, prompts: PromptBatch) -> Rollout:
-        """Sample from q; if models are sharded, all processes must call this together."""
+        """Sample answers to one batch; see `draw_all`."""
+        return self.draw_all([prompts])[0]
+
+    def draw_all(self, batches: Sequence[PromptBatch]) -> list[Rollout]:
+        """Sample answers to each batch from q; if models are sharded, all processes must call this together."""
         # All models that run token by token: a strategy that shards them may gather them for the whole rollout.
         decoding = [] if self.target is None else self.target.decoding_models()
         with sampling_from(self, [self.policy, *decoding, *self.sampler.models()]) as pace:
-            return self.sampler.draw(
-                prompts,
-                self.policy_tokens,
-                self.policy_tokens if self.target is None else self.target,  # without π_t, π_θ is compared with itself
+            policy = self.policy_tokens
+            target = policy if self.target is None else self.target  # without π_t, π_θ is compared with itself
+            if len(batches) > 1 and (why := self.sampler.why_not_refilled(policy, target, pace)) is not None:
+                self._say(why)
+            return self.sampler.draw_all(
+                batches,
+                policy,
+                target,
                 samples=self.samples_per_prompt,
                 seed=self._draw_seed,
+                refill=self.refill,
                 pace=pace,
             )
+
+    def _say(self, why: str) -> None:
+        if not self._said_why:
+            self._said_why = True
+            rank_zero_warn(f"each batch is decoded to its end before the next one begins: {why}")
 
     def texts(self, ids: Tensor, mask: Tensor) -> list[str]:
         """Return the texts of answers [rows, time], without special tokens."""
@@ -163,9 +188,12 @@ class GenerationModule(RLHFModule):
         texts = continuation_texts(self.tokenizer, rows)
         return [text.strip() for text in texts] if self.strip else texts
 
-    def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[dict[str, Any]]:
+    def predict_step(self, batch: PromptBatch | Unit, batch_idx: int, dataloader_idx: int = 0) -> list[dict[str, Any]]:
         """Return one record per answer, with the answers to one prompt next to each other."""
-        rollout = self.draw(batch)
+        rollouts = self.draw_all(batch.batches if isinstance(batch, Unit) else [batch])
+        return [record for rollout in rollouts for record in self._records(rollout)]
+
+    def _records(self, rollout: Rollout) -> list[dict[str, Any]]:
         self.drafting.add(rollout.info, len(rollout))
         return make_records(
             rollout,

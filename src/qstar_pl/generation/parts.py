@@ -40,6 +40,7 @@ def build(settings: GenerationSettings) -> tuple[GenerationModule, GenerationDat
         seed=settings.seed,
         save_tokens=settings.save_diagnostics == "tokens",
         strip=not isinstance(data.rendering, PlainRendering),
+        refill=settings.refill,
     )
     return module, data
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from qstar_pl.data.records import json_line, original_fields
 from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.hashing import hasher
+
+MOST_TOGETHER = 16
+"""Batches in a unit, at most: so many are decoded again after a kill."""
+LEAST_UNITS = 8
+"""Units that a dataset has at least, if it has as many batches, for processes to share."""
 
 
 @dataclass(frozen=True)
@@ -16,11 +22,12 @@ class Plan:
 
     A row's text depends on its own seed; but in another batch, with other padding, the same sums are rounded
     differently, which changes one token in many thousands. So the batch, not the row, is the unit that is dealt to
-    processes, written as a whole, and repeated if it was lost.
+    processes, written as a whole, and repeated if it was lost. Where rows that end make room for others, several
+    batches are one unit.
     """
 
     batches: tuple[tuple[int, ...], ...]
-    """Prompts of each batch, by their index in the data."""
+    """Prompts of each unit, by their index in the data."""
     samples: int
     """Answers to each prompt."""
 
@@ -34,19 +41,26 @@ class Plan:
         return [prompt * self.samples + sample for prompt in self.batches[batch] for sample in range(self.samples)]
 
 
-def plan_batches(lengths: Sequence[int], batch_size: int, samples: int) -> Plan:
+def plan_batches(lengths: Sequence[int], batch_size: int, samples: int, *, refill: bool = False) -> Plan:
     """Put prompts of similar length together.
 
     Args:
         lengths: tokens of each prompt.
         batch_size: prompts per batch.
         samples: answers to each prompt.
+        refill: whether several batches are one unit, within which rows that end make room for others.
 
     """
     # Ties are broken by index, so that the plan is the same everywhere.
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     starts = range(0, len(order), batch_size)
-    return Plan(tuple(tuple(order[start : start + batch_size]) for start in starts), samples)
+    batches = [tuple(order[start : start + batch_size]) for start in starts]
+    if refill:
+        together = max(1, min(MOST_TOGETHER, len(batches) // LEAST_UNITS))
+        units = -(-len(batches) // together)
+        # Every unit has prompts of all lengths: it begins with the longest, and short ones find room beside them.
+        batches = [tuple(chain.from_iterable(batches[unit::units])) for unit in range(units)]
+    return Plan(tuple(batches), samples)
 
 
 def prompts_digest(prompts: Sequence[Encoded]) -> str:

@@ -89,6 +89,8 @@ class GenerationSettings:
     """Number of answers to each prompt."""
     batch_size: int = 8
     """Number of prompts decoded together; each has `samples_per_prompt` answers."""
+    refill: bool = True
+    """Answers that end make room for the next prompts, instead of waiting for the longest of their batch."""
     max_prompt_tokens: int = 512
     """Longer prompts lose their oldest turns, then tokens on the left."""
     max_left_out: float = 0.5

@@ -9,13 +9,15 @@ from torch import Tensor
 
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.models.padding import STRIDE
-from qstar_pl.rollout.engine import CROWDED, check_vocabularies, decode
-from qstar_pl.rollout.finish import finish, write_tokens
+from qstar_pl.rollout.engine import check_vocabularies, decode
+from qstar_pl.rollout.finish import finish
+from qstar_pl.rollout.fused.drawing import fused_drawing
 from qstar_pl.rollout.heap import keep_freed_memory
-from qstar_pl.rollout.inverse_cdf import inverse_cdf
 from qstar_pl.rollout.law import POLICY, TARGET, Law
 from qstar_pl.rollout.lockstep import Lockstep
+from qstar_pl.rollout.rows import CROWDED
 from qstar_pl.rollout.streams import row_uniforms
+from qstar_pl.rollout.token import Draw, drawing
 from qstar_pl.rollout.trace import Trace
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.rollout.waiting import FOURS, Waiting
@@ -26,6 +28,8 @@ SAME_SUMS = 512
 many, and a moved row would be cut elsewhere."""
 WHOLE_VECTORS = 32
 """Numbers of a tensor that a CPU computes at a time; what is left behind the last of them is rounded otherwise."""
+LEAST_JOINING = 2
+"""Rows for which prompts are read: reading fewer costs as much."""
 DRAWN_TOGETHER = 12
 """Rows drawn at a time on a CPU: so few that one number per row is never computed as a whole vector."""
 
@@ -42,6 +46,7 @@ def decode_all(
     max_new_tokens: int,
     truncation: Truncation = Truncation(),
     refill: bool = True,
+    fused: bool = True,
 ) -> list[Rollout]:
     """Draw what `decode` draws for each of the batches, with no more rows at a time than the largest batch has.
 
@@ -61,6 +66,7 @@ def decode_all(
         max_new_tokens: longest answer, EOS included.
         truncation: temperature, top-k and top-p of q.
         refill: whether rows make room; if not, a batch begins when the one before has ended.
+        fused: whether a token may be drawn by one kernel, where there is one for this law and device.
 
     Returns:
         A rollout for each batch.
@@ -79,14 +85,22 @@ def decode_all(
     found: dict[int, Rollout] = {}
     if together:
         loop = _Loop(
-            [batches[i] for i in together], models, law, truncation, samples, seed, max_new_tokens, refill=refill
+            [batches[i] for i in together],
+            models,
+            law,
+            truncation,
+            samples,
+            seed,
+            max_new_tokens,
+            refill=refill,
+            fused=fused,
         )
         found = dict(zip(together, loop.run(), strict=True))
     for number, batch in enumerate(batches):
         if number not in found:
             found[number] = decode(
                 batch, policy, target, law,
-                samples=samples, seed=seed, max_new_tokens=max_new_tokens, truncation=truncation,
+                samples=samples, seed=seed, max_new_tokens=max_new_tokens, truncation=truncation, fused=fused,
             )  # fmt: skip
     return [found[number] for number in range(len(batches))]
 
@@ -105,9 +119,12 @@ class _Loop:
         longest: int,
         *,
         refill: bool,
+        fused: bool,
     ) -> None:
         self.batches, self.models, self.law, self.truncation = batches, models, law, truncation
+        self.draw: Draw | None = None
         self.samples, self.seed, self.longest, self.refill = samples, seed, longest, refill
+        self.fused = fused
         self.device = batches[0].prompt_ids.device
         self.on_cpu = self.device.type == "cpu"
         self.waiting = Waiting(batches, {role: models[role] for role in law.roles}, samples, aligned=self.on_cpu)
@@ -146,7 +163,7 @@ class _Loop:
 
     def _fill(self) -> None:
         """Let rows join as long as there are some that may."""
-        least = max(1, min(FOURS, self.slots // 2))  # fewer are not worth the reading
+        least = min(LEAST_JOINING, max(1, self.slots // 2))
         while (room := self.slots - len(self.live)) > 0 and (self.refill or self.sessions is None):
             batch = self.waiting.find(self.columns, room, least)
             if batch is None:
@@ -155,7 +172,7 @@ class _Loop:
                 self._select(self.sessions, self.live)
             numbers, sessions = self.waiting.take(batch, room, len(self.live))
             if self.sessions is None:
-                self.sessions, self.columns = sessions, self.waiting.widths(batch)
+                self.sessions, self.columns = sessions, list(self.waiting.widths(batch))
                 self.rows = self.ages = self.live = self.rows[:0]
                 self.oldest = 0
             else:
@@ -171,16 +188,15 @@ class _Loop:
         """Draw a token for every row that runs, and return what all rows of the sessions read next."""
         if self.trace is None:
             self.trace = Trace(len(self.ended), self.longest, next(iter(said.values())))
+        if self.draw is None:
+            fused = fused_drawing(self.law, self.truncation, said) if self.fused else None
+            self.draw = fused or drawing(self.law, self.truncation)
         tokens = torch.zeros_like(self.rows)
         for places, with_copies in self._parts(next(iter(said.values())).shape[-1]):
-            where = (self.rows[with_copies], self.ages[with_copies])
-            logprobs = {role: logits[with_copies].log_softmax(-1) for role, logits in said.items()}
-            mixed = self.law(logprobs)
-            law_logprobs = self.truncation(mixed.logprobs)
-            law_probs = law_logprobs.softmax(-1)
-            ids = inverse_cdf(law_probs, self.uniforms[where])
-            write_tokens(self.trace, where, ids, logprobs, mixed, law_logprobs, law_probs)
-            tokens[places] = ids[: len(places)]
+            uniforms = self.uniforms[self.rows[with_copies], self.ages[with_copies]]
+            drawn = self.draw({role: logits[with_copies] for role, logits in said.items()}, uniforms)
+            tokens[places] = drawn.ids[: len(places)]
+            self.trace.write_drawn((self.rows[places], self.ages[places]), drawn)
         ids = tokens[self.live]
         ended_mask = torch.isin(ids, self.eos)
         self.ended[self.rows[self.live]] = ended_mask
@@ -191,7 +207,7 @@ class _Loop:
     def _parts(self, vocab: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the rows that run, as many as are drawn together, alone and with copies before them.
 
-        What is left behind the last whole vector then belongs to a copy, and what is written of it is written over.
+        What is left behind the last whole vector then belongs to a copy, of which nothing is written.
         """
         if not self.on_cpu:
             yield self.live, self.live

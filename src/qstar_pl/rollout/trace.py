@@ -80,6 +80,13 @@ class Trace:
         """Set one column at (rows, time)."""
         self.columns[name][where] = values
 
+    def write_drawn(self, where: tuple[Tensor, Tensor], drawn: Drawn) -> None:
+        """Set all columns at n places (rows, times), from the first n of the drawn tokens."""
+        count = len(where[0])
+        self.ids[where], self.mask[where] = drawn.ids[:count], torch.ones_like(where[0], dtype=torch.bool)
+        for name, values in drawn.columns.items():
+            self.write(name, where, values[:count])
+
     def write_divergence(self, role: str, where: tuple[Tensor | slice | int, ...], values: Divergence) -> None:
         """Set the columns that compare q with one model."""
         self.write(f"kl_behavior_{role}", where, values.kl)

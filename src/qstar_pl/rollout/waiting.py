@@ -83,9 +83,7 @@ class Waiting:
         rows = torch.arange(begun, end)
         prompts = (rows // self._samples).unique_consecutive()
         read = self._companions(batch, prompts)
-        sessions = start_each(
-            {role: (model, _some(own, read)) for role, (model, own) in self._read[batch].items()}, 1
-        )
+        sessions = start_each({role: (model, _some(own, read)) for role, (model, own) in self._read[batch].items()}, 1)
         copies = rows[-1:].expand(-(beside + len(rows)) % FOURS)
         places = torch.cat([rows, copies]) // self._samples - prompts[0]
         if len(places) != len(read) or not torch.equal(places, torch.arange(len(read))):

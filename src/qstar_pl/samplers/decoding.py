@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qstar_pl.models.compiling import Compiling, backend_of, compiling
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.engine import decode
-from qstar_pl.rollout.law import Law
+from qstar_pl.rollout.law import POLICY, TARGET, Law
 from qstar_pl.rollout.pace import Pace
+from qstar_pl.rollout.refill import decode_all
 from qstar_pl.rollout.rescoring import rescored
 from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.samplers.sampler import Sampler
@@ -72,6 +74,49 @@ class DecodingSampler(Sampler):
                 pace=pace,
                 fused=self.fused,
             )
+
+    @property
+    def refills(self) -> bool:
+        """See `Sampler.refills`."""
+        return backend_of(self.torch_compile) is None
+
+    def why_not_refilled(self, policy: NextToken, target: NextToken | Target, pace: Pace = Pace()) -> str | None:
+        """See `Sampler.why_not_refilled`."""
+        if backend_of(self.torch_compile) is not None:
+            return "compiled passes have rows of one age"
+        if pace != Pace():
+            return "the models' parts are gathered for every token, so all processes make the same number of passes"
+        models = {POLICY: policy, TARGET: self.next_tokens(target)}
+        stuck = [role for role in self.law.roles if not models[role].joins]
+        # A sliding window or a recurrent state; with weights in parts, all processes make the same number of passes.
+        return f"rows cannot join those that the {' and the '.join(stuck)} has read before" if stuck else None
+
+    def draw_all(
+        self,
+        batches: Sequence[PromptBatch],
+        policy: NextToken,
+        target: NextToken | Target,
+        *,
+        samples: int,
+        seed: int,
+        refill: bool = True,
+        pace: Pace = Pace(),
+    ) -> list[Rollout]:
+        """See `Sampler.draw_all`."""
+        if self.why_not_refilled(policy, target, pace) is not None:
+            return super().draw_all(batches, policy, target, samples=samples, seed=seed, refill=refill, pace=pace)
+        return decode_all(
+            batches,
+            policy,
+            self.next_tokens(target),
+            self.law,
+            samples=samples,
+            seed=seed,
+            max_new_tokens=self.max_new_tokens,
+            truncation=self.truncation,
+            refill=refill,
+            fused=self.fused,
+        )
 
     def rescore(
         self, rollout: Rollout, policy: NextToken, target: NextToken | Target, *, pace: Pace = Pace()

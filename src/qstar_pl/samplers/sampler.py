@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -108,6 +109,41 @@ class Sampler(ABC):
 
     def close(self) -> None:  # noqa: B027 (most hold nothing)
         """Let go of what `draw` has started (an engine, say); a later draw starts it again."""
+
+    @property
+    def refills(self) -> bool:
+        """Whether `draw_all` can let the next prompts take the place of answers that have ended."""
+        return False
+
+    def why_not_refilled(self, policy: NextToken, target: NextToken | Target, pace: Pace = Pace()) -> str | None:
+        """Return why `draw_all` draws batch by batch with these models; None: it need not."""
+        return f"{type(self).__name__} draws whole batches"
+
+    def draw_all(
+        self,
+        batches: Sequence[PromptBatch],
+        policy: NextToken,
+        target: NextToken | Target,
+        *,
+        samples: int,
+        seed: int,
+        refill: bool = True,
+        pace: Pace = Pace(),
+    ) -> list[Rollout]:
+        """Do for many batches what `draw` does for one, with no more rows at a time than the largest of them has.
+
+        Args:
+            batches: prompts, each batch padded on its own.
+            policy: π_θ.
+            target: π_t.
+            samples: answers per prompt.
+            seed: of the draw.
+            refill: whether answers that end make room for the next prompts, if `why_not_refilled` says nothing. In
+                float32 on one thread of a CPU this changes no bit.
+            pace: when to stop, with processes that draw at the same time.
+
+        """
+        return [self.draw(batch, policy, target, samples=samples, seed=seed, pace=pace) for batch in batches]
 
     @abstractmethod
     def draw(
