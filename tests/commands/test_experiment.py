@@ -81,6 +81,12 @@ def test_an_unknown_option_is_found_in_its_line(isolated: Path, lightning: None)
         resolved(read_experiment(Path("mine.yaml"), "tiny", configuration))
 
 
+def test_what_a_class_refuses_is_found_before_anything_runs(isolated: Path, lightning: None) -> None:
+    Path("mine.yaml").write_text(MINE.replace("tiny_sft", "tiny_q_star") + "  options: {model.samples_per_prompt: 0}\n")
+    with pytest.raises(UserError, match=r"^mine.yaml:9: cell one: .*samples_per_prompt must be at least 1, got 0"):
+        resolved(read_experiment(Path("mine.yaml"), "tiny", configuration))
+
+
 QUICK = ("ledpo_activation", "mvp", "speculative", "weights")
 """Of all kinds of options; the others run where there is more time."""
 

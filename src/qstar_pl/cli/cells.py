@@ -1,4 +1,4 @@
-"""What the words of an experiment's cells resolve to, as `qstar fit --print_config` says."""
+"""What the words of an experiment's cells resolve to, with every part built once: mistakes are said first."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import io
 import re
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from qstar_pl.cli.errors import explain
 from qstar_pl.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,32 +18,43 @@ if TYPE_CHECKING:
 def resolved(experiment: Experiment) -> Mapping[str, Settings]:
     """Return the settings of every cell, by its name.
 
+    Method and data are built, which loads no model and reads no row; the trainer is not, since it may be a cluster's.
+
     Raises:
-        UserError: if the words of one make no configuration; with the file and line of the option, if it is named.
+        UserError: if a cell is no valid run; with the file and line of the option, if it is named.
 
     """
     return {cell.name: _settings(cell) for cell in experiment.cells}
 
 
 def _settings(cell: Cell) -> Settings:
-    import yaml
+    from lightning.pytorch import Trainer
 
     from qstar_pl.cli.trainer import TrainerCLI
     from qstar_pl.experiments.matrix import Settings
     from qstar_pl.quiet import quieten_commands
-    from qstar_pl.run_folders.settings import LOADER
+
+    class CellCLI(TrainerCLI):
+        """Parses what `fit` would, and builds the method and the data."""
+
+        def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+            """Return a stand-in, with which nothing is run."""
+            return Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
 
     quieten_commands()
     out, err = io.StringIO(), io.StringIO()
     try:
         with redirect_stdout(out), redirect_stderr(err):
-            TrainerCLI(["fit", *cell.words, "--print_config"], execute=False)
+            cli = CellCLI(["fit", *cell.words], execute=False)
+            cli._dump_config()
     except SystemExit as ended:
-        if ended.code not in (0, None):
-            raise _mistake(cell, err.getvalue()) from ended
-    except UserError as error:
-        raise _mistake(cell, str(error)) from error
-    return Settings.of(yaml.load(out.getvalue(), LOADER))  # nosec B506 - a safe loader
+        raise _mistake(cell, err.getvalue()) from ended
+    except Exception as error:
+        said = explain(error)
+        if said is None:  # no mistake of the user's
+            raise
+        raise _mistake(cell, said) from error
+    return Settings.of(cli.config_dump)
 
 
 def _mistake(cell: Cell, said: str) -> UserError:
