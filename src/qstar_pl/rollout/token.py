@@ -7,10 +7,13 @@ single kernel) can stand in its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from qstar_pl.qstar.deferred import current
 from qstar_pl.rollout.divergence import divergence
 from qstar_pl.rollout.inverse_cdf import inverse_cdf
 from qstar_pl.rollout.law import POLICY, Law, Mixed
@@ -41,6 +44,12 @@ def drawing(law: Law, truncation: Truncation, *seen: Callable[[Tensor], None]) -
     """
 
     def draw(logits: Mapping[str, Tensor], uniforms: Tensor) -> Drawn:
+        # Most of some 300 operations are on a number per row, where what torch does around them is what they cost; this
+        # mode does least. It stays off where the function is traced, which is where checks are noted.
+        with torch.inference_mode() if current() is None else nullcontext():
+            return drawn(logits, uniforms)
+
+    def drawn(logits: Mapping[str, Tensor], uniforms: Tensor) -> Drawn:
         logprobs = {role: said.log_softmax(-1) for role, said in logits.items()}
         mixed = law(logprobs)
         law_logprobs = truncation(mixed.logprobs)
