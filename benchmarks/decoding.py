@@ -1,6 +1,7 @@
 """What q* costs beside the two models it mixes: time per token of decoding, on this machine, in one run.
 
-    python benchmarks/decoding.py [--repeats 7] [--threads 2] [--device cuda] [--spread 0.02] [--baseline DIR]
+    python benchmarks/decoding.py [--repeats 7] [--threads 2] [--device cuda] [--spread 0.02] [--skip-generate]
+                                   [--baseline DIR]
 
 Three ways to make 48 tokens for 8 prompts with two random GPT-2s (4 layers × 256 and 6 layers × 384, V = 50257):
 
@@ -9,11 +10,11 @@ Three ways to make 48 tokens for 8 prompts with two random GPT-2s (4 layers × 2
 - generate: `transformers`' generate() on the policy, with a LogitsProcessor that runs the target beside it and finds α
   by 20 bisections of the KL gap, as one would write it without this package.
 
-The three take turns, so that a busy machine slows all of them; medians over the repeats are printed.
+The three take turns, so that a busy machine slows all of them; medians over the repeats are printed, of the times and
+of the ratios of neighbors. On a CPU the processor time of all threads is taken, which other programs do not lengthen.
 
 With `--baseline`, a checkout of another version of this project, q* decoding of both versions takes turns instead, each
-in a process of its own: `git worktree add ../before REVISION`, then `--baseline ../before`. On a CPU the processor time
-is taken, which other programs do not lengthen.
+in a process of its own: `git worktree add ../before REVISION`, then `--baseline ../before`.
 """
 
 from __future__ import annotations
@@ -103,8 +104,9 @@ def generate(policy: PreTrainedModel, target: PreTrainedModel, prompts: Tensor) 
     return ids
 
 
-def timed(call: Callable[[], object], device: str, clock: Callable[[], float] = time.perf_counter) -> float:
+def timed(call: Callable[[], object], device: str) -> float:
     """Return milliseconds per token."""
+    clock = time.process_time if device == "cpu" else time.perf_counter
     started = clock()
     call()
     if device != "cpu":
@@ -134,10 +136,9 @@ class Setting:
 def serve(setting: Setting) -> None:
     """Decode once for every line that comes in, and answer with the time."""
     device = setting.options.device
-    clock = time.process_time if device == "cpu" else time.perf_counter
     print(f"mean alpha {setting.decode().alpha.mean():.4f}", flush=True)  # which also warms up
     for _ in sys.stdin:
-        print(timed(setting.decode, device, clock), flush=True)
+        print(timed(setting.decode, device), flush=True)
 
 
 def worker(checkout: Path, arguments: list[str]) -> subprocess.Popen[str]:
@@ -186,8 +187,9 @@ def print_beside_forwards(setting: Setting) -> None:
     calls: dict[str, Callable[[], object]] = {
         "bare forwards": lambda: bare(models, prompts.prompt_ids, setting.ids[:, PROMPT:]),
         "q* decode": setting.decode,
-        "generate + bisection": lambda: generate(*models, prompts.prompt_ids),
     }
+    if not options.skip_generate:
+        calls["generate + bisection"] = lambda: generate(*models, prompts.prompt_ids)
     times: dict[str, list[float]] = {name: [] for name in calls}
     for repeat in range(options.repeats + 1):
         for name, call in calls.items():
@@ -197,10 +199,10 @@ def print_beside_forwards(setting: Setting) -> None:
     rollout = setting.decode()
     print(f"batch {ROWS}, {TOKENS} tokens, V = {VOCAB}, {options.threads} threads, {options.repeats} repeats; ", end="")
     print(f"mean alpha {rollout.alpha.mean():.3f}, mean -log Z {-rollout.log_z.mean():.4f} nats")
-    base = statistics.median(times["bare forwards"])
     for name, values in times.items():
         middle = statistics.median(values)
-        print(f"{name:22s} {middle:7.2f} ms per token  {middle / base:5.2f} x bare  (fastest {min(values):.2f})")
+        ratio = statistics.median(own / bare for own, bare in zip(values, times["bare forwards"], strict=True))
+        print(f"{name:22s} {middle:7.2f} ms per token  {ratio:5.3f} x bare  (fastest {min(values):.2f})")
 
 
 def main() -> None:
@@ -210,6 +212,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--spread", type=float, default=0.02, help="standard deviation of the random weights")
     parser.add_argument("--baseline", type=Path, help="checkout of another version, to be compared with this one")
+    parser.add_argument("--skip-generate", action="store_true", help="leave out the third way, which takes longest")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.baseline is not None:
