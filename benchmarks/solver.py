@@ -1,9 +1,10 @@
 """How fast and how exact the α solver is: `OMP_NUM_THREADS=2 python benchmarks/solver.py [--device cuda]`.
 
 Needs nothing but torch. Prints (1) the time of one solve and of solve + mixture against the naive 20-step bisection of
-the same run, for log-ratios of 1 nat and for nearly certain models (on CUDA also how often the host waits), (2) passes
-over the vocabulary, the error of α and the true KL gap (in float64) for every family of pairs, and (3) the ratio
-ESS_θ/ESS_t at the KL-symmetric and at the ESS-balanced α.
+the same run, and of both at once with the first pass compiled (`solver: compiled`; `--no-compiled` without), for
+log-ratios of 1 nat and for nearly certain models (on CUDA also how often the host waits), (2) passes over the
+vocabulary, the error of α and the true KL gap (in float64) for every family of pairs, and (3) the ratio ESS_θ/ESS_t at
+the KL-symmetric and at the ESS-balanced α.
 """
 
 import argparse
@@ -78,6 +79,7 @@ def print_speed(vocab: int, batches: list[int], options: argparse.Namespace) -> 
     threads, device = torch.get_num_threads(), options.device
     print(f"(1) fastest of {options.repeats} turns, ms: V={vocab}, {device}, {threads} threads, tol={options.tol:g}")
     names = f"{'pair':>12}{'rows':>6}{'naive':>9}{'solve':>9}{'ratio':>8}{'solve+mix':>11}{'ratio':>8}{'max |dα|':>10}"
+    names += f"{'compiled':>10}{'ratio':>8}{'max |dα|':>10}" if options.compiled else ""
     print(names + (f"{'waits':>7}" if device == "cuda" else ""))
     for rows in batches:
         for certain in (False, True):
@@ -88,12 +90,20 @@ def print_speed(vocab: int, batches: list[int], options: argparse.Namespace) -> 
                 solve = partial(solve_kl_symmetry, policy, target, tol=options.tol, normalised=True)
                 mix = partial(KLSymmetricAlpha(tol=options.tol).mix, policy, target, normalised=True)
                 naive = partial(naive_bisection, policy.float(), target.float())
-                times = fastest_ms([naive, solve, mix], options.repeats)
+                fused = partial(
+                    KLSymmetricAlpha(tol=options.tol, solver="compiled").mix, policy, target, normalised=True
+                )
+                times = fastest_ms([naive, solve, mix, *([fused] if options.compiled else [])], options.repeats)
                 error = (solve().alpha.double() - exact).abs().max().item()
                 kind = ("certain " if certain else "1 nat ") + ("fp32" if dtype == torch.float32 else "bf16")
                 ratios = f"{times[1]:9.2f}{times[0] / times[1]:7.1f}x{times[2]:11.2f}{times[0] / times[2]:7.1f}x"
+                if options.compiled:
+                    compiled_error = (fused()[0].double() - exact).abs().max().item()
+                    extra = f"{times[3]:10.2f}{times[0] / times[3]:7.1f}x{compiled_error:10.1e}"
+                else:
+                    extra = ""
                 waiting = f"{waits(mix):7d}" if device == "cuda" else ""
-                print(f"{kind:>12}{rows:6d}{times[0]:9.2f}{ratios}{error:10.1e}{waiting}")
+                print(f"{kind:>12}{rows:6d}{times[0]:9.2f}{ratios}{error:10.1e}{extra}{waiting}")
 
 
 def true_gap(policy: Tensor, target: Tensor, alpha: Tensor) -> Tensor:
@@ -141,6 +151,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--tol", type=float, default=1e-3)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compiled", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     print_speed(options.vocab, options.rows, options)
     print_families(options.family_rows, options.vocab, options.tol, options.device)

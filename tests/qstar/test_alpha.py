@@ -94,7 +94,7 @@ def test_fallback_for_disjoint_rows() -> None:
         (FixedAlpha, {"value": 1.2}, r"value must lie in \[0, 1\], got 1.2"),
         (KLSymmetricAlpha, {"tol": 0.0}, "tol must be positive, got 0.0"),
         (ESSBalanceAlpha, {"max_iter": 0}, "max_iter must be at least 1, got 0"),
-        (KLSymmetricAlpha, {"solver": "secant"}, "solver must be newton or bisection, got secant"),
+        (KLSymmetricAlpha, {"solver": "secant"}, "solver must be newton, compiled or bisection, got secant"),
         (SNRAlpha, {"on_disjoint": "skip"}, "on_disjoint must be raise, policy or target, got skip"),
     ],
 )

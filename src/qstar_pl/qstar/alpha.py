@@ -14,6 +14,7 @@ from torch import Tensor
 from qstar_pl.checks import at_least, positive, within
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.bisection import bisect_kl_symmetry
+from qstar_pl.qstar.compiled import mix_kl_symmetric_compiled
 from qstar_pl.qstar.deferred import current
 from qstar_pl.qstar.entropy import entropy_alpha
 from qstar_pl.qstar.ess_balance import solve_ess_balance
@@ -130,17 +131,19 @@ class SolvedAlpha(AlphaStrategy, ABC):
 class KLSymmetricAlpha(SolvedAlpha):
     """α* with D(q‖π_θ) = D(q‖π_t), see `solve_kl_symmetry`: the q* of this project."""
 
-    solver: Literal["newton", "bisection"] = "newton"
-    """newton: safeguarded third-order steps, 1–2 passes. bisection: max_iter halvings, the slow reference."""
+    solver: Literal["newton", "compiled", "bisection"] = "newton"
+    """newton: safeguarded third-order steps, 1–2 passes. compiled: the same with the first pass and the mixture as one
+    graph of torch.compile (a C++ compiler, seconds at the start; α to well below tol). bisection: max_iter halvings,
+    the slow reference."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.solver not in ("newton", "bisection"):
-            raise UserError(f"solver must be newton or bisection, got {self.solver}")
+        if self.solver not in ("newton", "compiled", "bisection"):
+            raise UserError(f"solver must be newton, compiled or bisection, got {self.solver}")
 
     def solver_function(self) -> Callable[..., AlphaSolution]:
         """See `SolvedAlpha.solver_function`."""
-        return solve_kl_symmetry if self.solver == "newton" else bisect_kl_symmetry
+        return bisect_kl_symmetry if self.solver == "bisection" else solve_kl_symmetry
 
     def mix(
         self, policy_logprobs: Tensor, target_logprobs: Tensor, *, normalised: bool = False
@@ -148,9 +151,10 @@ class KLSymmetricAlpha(SolvedAlpha):
         """See `AlphaStrategy.mix`; the solver's log Z saves a pass where no gradient is asked for."""
         # α carries no gradient, but the mixture at it must: the solver's own one is detached.
         needs_grad = torch.is_grad_enabled() and (policy_logprobs.requires_grad or target_logprobs.requires_grad)
-        if needs_grad or self.solver != "newton":
+        if needs_grad or self.solver == "bisection":
             return super().mix(policy_logprobs, target_logprobs, normalised=normalised)
-        solution, mixture = mix_kl_symmetric(policy_logprobs, target_logprobs, normalised=normalised, **self._limits())
+        mix = mix_kl_symmetric_compiled if self.solver == "compiled" else mix_kl_symmetric
+        solution, mixture = mix(policy_logprobs, target_logprobs, normalised=normalised, **self._limits())
         return self._reported(solution), mixture
 
 

@@ -160,7 +160,7 @@ def rounding(dtype: torch.dtype) -> float:
 
 def may_ask(tensor: Tensor) -> bool:
     """Return whether a look at a value costs nothing: an accelerator would have to finish first."""
-    return tensor.device.type == "cpu" and current() is None
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling() and current() is None
 
 
 def select(values: Tensor, rows: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def fused_law(law: Law, truncation: Truncation) -> FusedLaw | None:
     alpha = law.alpha
     if type(alpha) is FixedAlpha:
         return FusedLaw(alpha.value, KLSymmetricAlpha(), truncation.temperature)
-    if type(alpha) is KLSymmetricAlpha and alpha.solver == "newton":
+    if type(alpha) is KLSymmetricAlpha and alpha.solver != "bisection":
         return FusedLaw(None, alpha, truncation.temperature)
     return None
 
