@@ -1,10 +1,12 @@
 """Work that comes in pieces, of which processes have different numbers."""
 
+import pytest
 import torch
 from reference.tiny_models import TableModel, prompt_batch
 
+from qstar_pl.errors import UserError
 from qstar_pl.rollout import Alone, absent, decode
-from qstar_pl.rollout.pace import Pace, in_company
+from qstar_pl.rollout.pace import LOOK_EVERY, Pace, in_company
 
 
 def until(others: list[bool]) -> Pace:
@@ -30,3 +32,11 @@ def test_finished_answers_are_read_as_often_as_elsewhere_and_say_the_same(monkey
     assert policy.passes == target.passes
     assert torch.equal(together.target_logprobs, alone.target_logprobs)
     assert torch.equal(together.kl_behavior_target, alone.kl_behavior_target)
+
+
+def test_only_a_cpu_is_looked_at_for_every_token() -> None:
+    assert Pace().tokens_between_looks(torch.device("cpu")) == 1
+    assert Pace().tokens_between_looks(torch.device("cuda")) == LOOK_EVERY > 1
+    assert Pace(look_every=3).tokens_between_looks(torch.device("cpu")) == 3
+    with pytest.raises(UserError, match="look_every must be at least 1, got 0"):
+        Pace(look_every=0)
