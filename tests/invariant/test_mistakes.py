@@ -171,6 +171,7 @@ FIT = [
     ),
     ("fit --model.sampler.temperature=-1", "model.sampler.temperature must be positive, got -1.0"),
     ("fit --model.sampler.max_new_tokens=0", "model.sampler.max_new_tokens must be at least 1, got 0"),
+    ("fit --model.sampler.torch_compile=gcc", "model.sampler.torch_compile must be true, false or a backend"),
     (
         "fit --model.sampler.alpha=FixedAlpha --model.sampler.alpha.value=2",
         "model.sampler.alpha.value must lie in [0, 1], got 2.0",
