@@ -64,6 +64,7 @@ class RLHFDataModule(LightningDataModule):
         num_workers: int = 0,
         filters: list[RowFilter] | None = None,
         subset_size: int | None = None,
+        train_limit: int | None = None,
         system_prompt: str | None = None,
         rendering: Rendering = TokenizerRendering(),
         cache: bool = True,
@@ -95,7 +96,9 @@ class RLHFDataModule(LightningDataModule):
                 of the order of training, in which such runs differ.
             num_workers: processes that prepare training batches ahead.
             filters: leave rows out by length, reward margin or duplicate prompts, before sub-sampling.
-            subset_size: use this many rows, chosen by a hash of their content: smaller subsets are part of larger ones.
+            subset_size: use this many rows, chosen by a hash of their content: smaller subsets are part of larger ones,
+                and so are their validation splits.
+            train_limit: train on at most this many rows, nested too; the other splits stay as they are.
             system_prompt: a system turn for dialogues without one.
             rendering: how dialogues become text; by default the tokenizer's chat template, else HH-RLHF's form.
             cache: keep token ids on disk, under a hash of texts, tokenizer and options, for 5000 rows and more.
@@ -134,7 +137,7 @@ class RLHFDataModule(LightningDataModule):
         self.rendering = rendering
         self.preparation = Preparation(
             selection=Selection(tuple(filters or ()), subset_size, system_prompt),
-            parting=Parting(val_fraction, test_fraction, val_limit, test_limit, seed),
+            parting=Parting(val_fraction, test_fraction, val_limit, test_limit, seed, train_limit),
             cache=cache,
             cache_dir=cache_dir,
         )

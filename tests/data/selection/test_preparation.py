@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -43,6 +44,21 @@ def test_nested_subsets_have_nested_splits(tokenizer):
         assert sum(map(len, small)) < sum(map(len, large))
 
 
+def test_fewer_rows_to_train_on_are_nested_and_leave_the_other_splits_alone(tokenizer):
+    rows = Rows(EXAMPLES, 100)
+    parts = []
+    for limit in (10, 30, None):
+        preparation = Preparation(Selection(), replace(PARTING, train_limit=limit), cache=False, cache_dir=None)
+        splits = preparation.prepare(rows, Encoder(tokenizer, 50, 20), "x").splits
+        parts.append([[one.example.chosen for one in part] for part in (splits.train, splits.val, splits.test)])
+    assert [len(train) for train, *_ in parts[:2]] == [10, 30]
+    assert parts[0][1:] == parts[1][1:] == parts[2][1:]
+    whole = parts[2][0]
+    for (small, *_), (large, *_) in pairwise(parts):
+        assert small == [one for one in large if one in small]  # in their order
+    assert not set(parts[0][0]) <= set(whole[:10])  # from everywhere
+
+
 def test_a_system_prompt_is_a_turn_and_moves_no_row():
     own = Example(1, (Turn("system", "mine"), Turn("user", "q")))
     kept, _ = Selection(system_prompt="Be kind.").apply([EXAMPLES[0], own], None)
@@ -54,6 +70,8 @@ def test_a_system_prompt_is_a_turn_and_moves_no_row():
 def test_out_of_range():
     with pytest.raises(UserError, match="subset_size must be at least 1, got 0"):
         Selection(subset_size=0)
+    with pytest.raises(UserError, match="train_limit must be at least 1, got 0"):
+        Parting(0.1, 0.1, None, None, 0, train_limit=0)
     with pytest.raises(UserError, match="test_limit must be at least 1, got 0"):
         Parting(0.1, 0.1, None, 0, 0)
 

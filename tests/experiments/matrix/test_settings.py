@@ -43,7 +43,9 @@ def test_where_a_run_lies_is_no_setting_of_it() -> None:
     assert changed(trainer__max_steps=101).digest != found.digest
     assert changed(trainer__max_steps=101).changed(found.options) == "trainer.max_steps 100 → 101"
     assert changed(data__init_args__batch_size=4).held_out == found.held_out
-    assert changed(data__init_args__val_limit=5).held_out != found.held_out
+    assert changed(data__init_args__train_limit=4).held_out == found.held_out
+    for name, value in {"val_limit": 5, "subset_size": 9, "system_prompt": "Be kind.", "max_rows": 7}.items():
+        assert changed(**{f"data__init_args__{name}": value}).held_out != found.held_out, name
 
 
 @pytest.mark.parametrize(

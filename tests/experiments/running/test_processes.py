@@ -98,6 +98,25 @@ def test_what_an_earlier_start_has_left_running_is_waited_for(isolated: Path) ->
     assert sum("finished: " in line for line in said) == 4
 
 
+def test_what_was_left_running_with_other_settings_is_put_aside_once_it_has_ended(isolated: Path) -> None:
+    """Its checkpoint would be taken for one of the changed cell."""
+    go(runs(Path("out")))
+    first, *_ = runs(Path("out"))
+    lock = first.folder.lock()
+    assert lock is not None
+    orphan = subprocess.Popen(["sleep", "0.7"], pass_fds=(lock.fileno(),))
+    lock.close()
+    first.folder.begin(first.asks())
+    said = go(runs(Path("out"), steps=7))
+    orphan.wait()
+    changed = "one, seed 0 is run anew: trainer.max_steps 6 → 7; the old one is kept in out/earlier/one/seed_0"
+    assert said.index(changed) > said.index(
+        "run 1 of 4 (one, seed 0): still at work since an earlier start; waiting for it"
+    )
+    assert Path("out/earlier/one/seed_0/version_0/metrics.csv").is_file()
+    assert go(runs(Path("out"), steps=7)) == []
+
+
 def test_each_process_gets_its_share_of_the_cores_and_signals_end_it(isolated: Path) -> None:
     go(runs(Path("out")), template='echo "$OMP_NUM_THREADS" >threads; ' + TEMPLATE)
     assert Path("threads").read_text() == "1\n"

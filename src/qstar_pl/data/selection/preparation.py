@@ -11,7 +11,7 @@ from qstar_pl.checks import at_least
 from qstar_pl.data.adapters.adapter import RowSource
 from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.selection.filters import RowFilter, apply_filters
-from qstar_pl.data.selection.splits import Splits, check_fractions, split_by_prompt
+from qstar_pl.data.selection.splits import Splits, check_fractions, first_prompts, split_by_prompt
 from qstar_pl.data.selection.subset import subset
 from qstar_pl.data.storage.encoded_rows import EncodedRows
 from qstar_pl.data.storage.examples import Examples
@@ -86,17 +86,22 @@ class Parting:
     val_limit: int | None
     test_limit: int | None
     seed: int
+    train_limit: int | None = None
 
     def __post_init__(self) -> None:
         check_fractions(self.val_fraction, self.test_fraction)
-        for name in ("val_limit", "test_limit"):
+        for name in ("train_limit", "val_limit", "test_limit"):
             limit = getattr(self, name)
             at_least(1, **{name: limit})
 
     def apply(self, rows: EncodedRows) -> Splits:
-        """Split by prompt, then cut validation and test to their limits."""
+        """Split by prompt, then cut each part to its limit."""
         parts = split_by_prompt(rows, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.seed)
-        return Splits(parts.train, parts.val[: self.val_limit], parts.test[: self.test_limit])
+        return Splits(
+            first_prompts(parts.train, self.train_limit, self.seed),
+            parts.val[: self.val_limit],
+            parts.test[: self.test_limit],
+        )
 
 
 @dataclass(frozen=True)

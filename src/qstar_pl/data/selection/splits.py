@@ -64,3 +64,14 @@ def split_by_prompt(rows: Iterable[Encoded], *, val_fraction: float, test_fracti
     return Splits(
         found.take(np.flatnonzero(rest & ~test)), found.take(order[of_val[order]]), found.take(order[test[order]])
     )
+
+
+def first_prompts(rows: EncodedRows, limit: int | None, seed: int) -> EncodedRows:
+    """Return the `limit` rows whose prompts have the lowest positions, in their given order: nested, and a fair sample.
+
+    All rows, if `limit` is None or there are fewer.
+    """
+    if limit is None or limit >= len(rows):
+        return rows
+    order = np.argsort(prompt_positions(rows.keys.tolist(), seed), kind="stable")
+    return rows.take(np.sort(order[:limit]))

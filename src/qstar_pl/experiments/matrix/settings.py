@@ -20,7 +20,8 @@ NOT_SETTINGS = ("name", "date", "ckpt_path", "weights_only", "trainer.default_ro
 """Parts of a resolved configuration that say which run it is, where it lies, and on which day it began."""
 _PLACES = re.compile(r"trainer\.logger(?:\.\d+)?\.init_args\.(?:save_dir|name|version|id)")
 _HELD_OUT = re.compile(
-    r"data\.class_path|data\.init_args\.(?:path|adapter|split|seed|filters|max_rows|max_prompt_tokens|val_.*|test_.*)\b"
+    r"data\.class_path|data\.init_args\.(?:path|adapter|split|seed|filters|subset_size|max_rows|max_prompt_tokens"
+    r"|drop_long_answers|system_prompt|rendering|val_.*|test_.*)\b"
 )
 _HASHED = (".yaml", ".yml", ".py", ".json")
 """Suffixes of files whose contents count; of others, such as data, it is their size and the time of their change."""

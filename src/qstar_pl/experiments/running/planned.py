@@ -54,10 +54,22 @@ class PlannedRun:
             return "new"
         if self.folder.is_alive():
             return "running"
-        if asked.digest != self.settings.digest:
+        if self.is_changed:
             return "changed"
         code = self.folder.exit
         return "stopped" if code is None else "finished" if code == 0 else "failed"
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether what was run in its folder, or still runs there, had other settings."""
+        asked = self.folder.asked
+        return asked is not None and asked.digest != self.settings.digest
+
+    def put_aside(self) -> str:
+        """Move what was run before out of the way; return a line that says why, and where it is now."""
+        asked = self.folder.asked
+        why = self.why_changed() or f"code {asked.code if asked else ''} → {self.code}"
+        return f"{self.name} is run anew: {why}; the old one is kept in {self.folder.put_aside()}"
 
     def why_changed(self) -> str:
         """Return what differs from what was run before."""
@@ -104,8 +116,7 @@ def prepare(runs: Sequence[PlannedRun], again: bool = False) -> tuple[list[Plann
         state, asked = run.state, run.folder.asked
         aged = state == "finished" and asked is not None and asked.code != run.code
         if state == "changed" or (aged and again):
-            why = run.why_changed() or f"code {asked.code if asked else ''} → {run.code}"
-            said.append(f"{run.name} is run anew: {why}; the old one is kept in {run.folder.put_aside()}")
+            said.append(run.put_aside())
         elif aged and asked is not None:
             other_code[asked.code] = other_code.get(asked.code, 0) + 1
         if state != "finished" or (aged and again):

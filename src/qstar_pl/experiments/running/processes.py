@@ -78,6 +78,10 @@ class Processes:
             self.tell(f"run {number} of {total} ({run.name}): still at work since an earlier start; waiting for it")
             _close(lock)
             return _Active(run, None, time.monotonic())
+        if run.is_changed:  # only now, since it was at work before: what it has saved is another run's
+            lock.close()
+            self.tell(run.put_aside())
+            return self._started(run, number, total)
         left = f", about {_minutes(self._left(total - number + 1))} left" if self._taken else ""
         self.tell(f"run {number} of {total} ({run.name}){left}")
         run.folder.begin(run.asks())
