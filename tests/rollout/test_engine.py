@@ -291,6 +291,8 @@ def test_errors_come_at_the_next_look_and_say_where(setting: Setting) -> None:
     with pytest.raises(UserError, match=r"disjoint supports in row \(0, 1\), \(1, 1\);"):
         decode(prompt_batch([[3]]), *models, Geometric(KLSymmetricAlpha()), **options)  # type: ignore[arg-type]
     assert models[0].steps == 2
+    with pytest.raises(UserError, match=r"disjoint supports in row \(0, 1\), \(1, 1\);"):  # also behind the last look
+        decode(prompt_batch([[3]]), *models, Geometric(KLSymmetricAlpha()), **options | {"max_new_tokens": 2})  # type: ignore[arg-type]
     models[0].table[4, 2] = torch.nan
     with pytest.raises(NonFiniteError, match=r"NaN or infinity while decoding \(row, position\) \(0, 1\)"):
         decode(prompt_batch([[3]]), *models, Alone("policy"), **options)  # type: ignore[arg-type]

@@ -53,10 +53,16 @@ def test_rows_that_end_make_room_for_the_next_prompts(filling: bool) -> None:
     draw = torch.Generator().manual_seed(0)
     model = TableModel(torch.randn(11, 11, generator=draw, dtype=torch.float64), eos=(1,))
     given = batches(6, 4, 3)
-    rollouts = decode_all(given, model, model, Alone("policy"), samples=1, seed=3, max_new_tokens=40, refill=filling)
+    options = {"samples": 1, "seed": 3, "max_new_tokens": 40}
+    rollouts = decode_all(given, model, model, Alone("policy"), refill=filling, **options)
     longest = torch.stack([one.completion_mask.sum(-1).amax() for one in rollouts])
     one_by_one = int(longest.sum()) - len(given)  # nothing is read behind the last token of a batch
     assert model.steps < 0.75 * one_by_one if filling else model.steps == one_by_one
+    for one, batch in zip(rollouts, given, strict=True):
+        plain = decode(batch, model, model, Alone("policy"), **options)
+        assert torch.equal(one.completion_ids, plain.completion_ids)
+        assert torch.equal(one.ended_mask, plain.ended_mask)
+        assert one.ended_mask.any()
 
 
 def test_rows_that_may_outgrow_a_block_of_attention_are_decoded_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:

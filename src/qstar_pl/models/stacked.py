@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from typing import Any, cast
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
@@ -61,11 +61,19 @@ class Stacked(LanguageModel):
         """Wrap `model` such that it is padded, cached and cut as the first of its two models."""
         super().__init__(cast("PreTrainedModel", model), first.tokenizer)
         self._reading = first.reading
+        # Weak, since what is known of two models is kept for as long as they live.
+        self._first = ref(first.model)
 
     @property
     def reading(self) -> Reading:
         """See `LanguageModel.reading`; that of one half is that of the other."""
         return self._reading
+
+    @property
+    def rewinds(self) -> bool:
+        """See `NextToken.rewinds`: asked of one half, since trying takes batches that have no halves."""
+        first = self._first()
+        return first is not None and LanguageModel(first, self.tokenizer).rewinds
 
     def start_both(self, first: PromptBatch, second: PromptBatch, samples: int) -> DecodeSession:
         """Read each model's prompts; return a session of the first model's rows, followed by the second's."""
