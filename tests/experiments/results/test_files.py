@@ -7,6 +7,10 @@ import pytest
 from pyarrow import parquet
 from small_experiment import experiment, go, runs, write
 
+from qstar_pl.experiments.matrix import Budget
+from qstar_pl.experiments.matrix.experiment import Unit
+from qstar_pl.experiments.results.outcome import outcome
+
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -62,6 +66,15 @@ def test_where_a_run_ended_is_held_against_its_budget(output: Path, budget: int,
     assert {one.off_budget == "" for one in found} == {said == ""}
     assert said in found[0].off_budget
     write(runs(output))
+
+
+@pytest.mark.parametrize(("unit", "amount"), [("samples", 48), ("generated", 170), ("tokens", 350)])
+def test_a_budget_is_counted_in_its_own_unit(output: Path, unit: Unit, amount: int) -> None:
+    """The last step goes from 40 samples, 150 generated tokens and 300 trained ones to 48, 180 and 360."""
+    run = runs(output)[0]
+    assert outcome(run, Budget(unit, amount)).off_budget == ""
+    other = outcome(run, Budget(unit, 7 * amount)).off_budget
+    assert other.endswith(f"{unit}, its budget is {7 * amount:,}")
 
 
 def test_without_a_run_there_are_empty_tables(tmp_path: Path) -> None:
