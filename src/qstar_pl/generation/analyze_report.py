@@ -31,6 +31,9 @@ Rows = list[list[str]]
 
 NARROW = ("mean", "std", "q05", "q50", "q95")
 """Those that fit 80 columns; the others are in the files."""
+CHECK_HEADINGS = ("run", "check", "value", "which is", "result", "share of answers")
+NARROW_CHECKS = ("run", "check", "value", "result", "share of answers")
+"""Those that leave the name of a check room in 80 columns."""
 WIDE = 130
 """Columns of a terminal from which on everything is printed."""
 NOTHING = 1e-9
@@ -62,15 +65,17 @@ def statistics_rows(run: Mapping[str, Any], headings: Sequence[str] = HEADINGS) 
     return rows
 
 
-def check_rows(runs: Mapping[str, Any]) -> Rows:
+def check_rows(runs: Mapping[str, Any], headings: Sequence[str] = CHECK_HEADINGS) -> Rows:
     """Return a table of all checks of all runs, headings first."""
-    rows = [["run", "check", "value", "which is", "result", "share of answers"]]
+    rows = [list(headings)]
     for name, run in runs.items():
         for check in run["checks"]:
             result = "" if check["passed"] is None else "pass" if check["passed"] else "FAIL"
             result = " – ".join(part for part in (result, check["note"]) if part)
             share = "–" if check["share_of_rows"] is None else f"{check['share_of_rows']:.1%}"
-            rows.append([name, check["check"], number(check["value"]), check["value_is"], result, share])
+            cells = (name, check["check"], number(check["value"]), check["value_is"], result, share)
+            said = dict(zip(CHECK_HEADINGS, cells, strict=True))
+            rows.append([said[heading] for heading in headings])
     return rows
 
 
@@ -93,7 +98,7 @@ def _titled(analysis: Mapping[str, Any], *, wide: bool = True) -> list[tuple[str
     runs = analysis["runs"]
     headings = HEADINGS if wide else NARROW
     titled = [(_title(name, run), statistics_rows(run, headings)) for name, run in runs.items()]
-    titled.append(("Checks of theory", check_rows(runs)))
+    titled.append(("Checks of theory", check_rows(runs, CHECK_HEADINGS if wide else NARROW_CHECKS)))
     if len(runs) > 1:
         rows = comparison_rows(runs)
         # A column per run instead of a line: two or three runs fit 80 columns.
