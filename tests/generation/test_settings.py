@@ -95,7 +95,8 @@ def test_what_a_run_of_the_guides_words_stores_is_what_it_was():
     """A run that was begun by an earlier version goes on: these are the names and values that it has stored."""
     stored = small_settings().as_dict()
     assert list(stored)[:5] == ["model_theta", "model_t", "prompt_template_t", "alpha_method", "fixed_alpha"]
-    assert {"policy", "target", "sampler", "data", "trust_remote_code"}.isdisjoint(stored)
+    assert {"policy", "target", "sampler", "data", "trust_remote_code", "refill"}.isdisjoint(stored)
+    assert small_settings(refill=True).as_dict() == stored | {"refill": True}
     assert (stored["max_new_tokens"], stored["temperature"], stored["end_idx"]) == (5, 1.0, 10)
     assert GenerationSettings(model_theta="a").as_dict()["max_new_tokens"] == 128
 

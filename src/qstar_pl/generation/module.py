@@ -1,6 +1,6 @@
 """π_θ and π_t as a LightningModule that only predicts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -48,7 +48,7 @@ class GenerationModule(RLHFModule):
         seed: int | None = None,
         save_tokens: bool = False,
         strip: bool = True,
-        refill: bool = True,
+        refill: bool = False,
     ) -> None:
         """Describe the models; nothing is loaded yet.
 
@@ -122,8 +122,9 @@ class GenerationModule(RLHFModule):
         """Return what decides the answers to given prompts, for `GenerationWriter`."""
         # A target is an nn.Module, whose `repr` lists submodules and not options.
         target = None if self.target is None else described(self.target)
-        names = ("samples_per_prompt", "save_tokens", "strip", "refill")
-        own: Mapping[str, Any] = {name: getattr(self, name) for name in names}
+        own: dict[str, Any] = {name: getattr(self, name) for name in ("samples_per_prompt", "save_tokens", "strip")}
+        if self.refill:  # units of several batches; runs without it are those of versions that had none
+            own["refill"] = True
         return {
             "policy": repr(self.policy_source),
             "target": target,

@@ -21,6 +21,8 @@ OF_SAMPLERS: Mapping[str, Any] = {"max_new_tokens": 128, "temperature": 1.0, "to
 """Options that every sampler has → their defaults if no sampler is given."""
 OF_MODELS = ("dtype", "trust_remote_code")
 """Options of models that are given by name."""
+ONLY_IF_ON = ("trust_remote_code", "refill")
+"""Options that are stored if they are on, so that runs of versions without them go on."""
 REPLACED: Mapping[str, tuple[str, ...]] = {
     "policy": ("model_theta",),
     "target": ("model_t", "prompt_template_t"),
@@ -89,8 +91,9 @@ class GenerationSettings:
     """Number of answers to each prompt."""
     batch_size: int = 8
     """Number of prompts decoded together; each has `samples_per_prompt` answers."""
-    refill: bool = True
-    """Answers that end make room for the next prompts, instead of waiting for the longest of their batch."""
+    refill: bool = False
+    """Answers that end make room for the next prompts, instead of waiting for the longest of their batch: faster where
+    answers are long and of many lengths."""
     max_prompt_tokens: int = 512
     """Longer prompts lose their oldest turns, then tokens on the left."""
     max_left_out: float = 0.5
@@ -237,8 +240,7 @@ class GenerationSettings:
         """Return the settings as plain values, by which a run in the same place is compared."""
         strategies = {name: value for name in REPLACED if (value := getattr(self, name)) is not None}
         absent = {*REPLACED, *(word for name in strategies for word in REPLACED[name])}
-        if not self.trust_remote_code:
-            absent.add("trust_remote_code")
+        absent |= {name for name in ONLY_IF_ON if not getattr(self, name)}
         words = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in absent}
         described_data = {} if self.data is None else GenerationData.of(self.data).settings()
         of_data = {f"data.{name}": value for name, value in described_data.items()}

@@ -78,7 +78,7 @@ class DecodingSampler(Sampler):
     @property
     def refills(self) -> bool:
         """See `Sampler.refills`."""
-        return backend_of(self.torch_compile) is None
+        return True  # compiled or not: units are planned by it, and a run may go on the other way
 
     def why_not_refilled(self, policy: NextToken, target: NextToken | Target, pace: Pace = Pace()) -> str | None:
         """See `Sampler.why_not_refilled`."""
