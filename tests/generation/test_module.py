@@ -5,7 +5,7 @@ from reference.tiny_models import prompt_batch
 from qstar_pl.errors import UserError
 from qstar_pl.generation import GenerationModule
 from qstar_pl.models import Pretrained
-from qstar_pl.samplers import GeometricSampler, PolicySampler
+from qstar_pl.samplers import EngineSampler, GeometricSampler, PolicySampler
 from qstar_pl.targets import Expert
 
 
@@ -14,6 +14,16 @@ def test_options_are_checked_before_anything_is_loaded():
         GenerationModule(Pretrained("nowhere"))
     with pytest.raises(UserError, match="samples_per_prompt must be at least 1"):
         GenerationModule(Pretrained("nowhere"), sampler=PolicySampler(), samples_per_prompt=0)
+
+
+def test_what_the_sampler_has_started_is_let_go_of():
+    module = GenerationModule(sampler=EngineSampler(max_new_tokens=2), seed=0)
+    module.configure_model()
+    module.draw(prompt_batch([[5, 6, 7]]))
+    keeper = module.sampler._keeper[0]
+    assert keeper.version == 0
+    module.teardown("predict")
+    assert keeper.version is None
 
 
 def test_each_model_runs_once_per_token_and_never_for_diagnostics():

@@ -146,6 +146,11 @@ FIT = [
         "memory_fraction must lie in (0, 1], got 2.0",
     ),
     (
+        "fit --model.sampler=EngineSampler --model.sampler.engine=VLLMEngine "
+        "--model.sampler.engine.options.logprobs_mode=raw_logprobs",
+        "options must leave|logprobs_mode|to VLLMEngine, got logprobs_mode",
+    ),
+    (
         "fit --model.sampler=EngineSampler --model.sampler.engine=VLLMServer --model.sampler.engine.urls=[ftp://a]",
         "urls must be those of servers (http://host:port), got ftp://a",
     ),
@@ -263,6 +268,7 @@ YAML = [
     ("fit --config=twice.yaml", "twice.yaml:3 is not valid YAML: max_steps is given twice, first in line 2"),
     ("fit --config=unknown.yaml", "unknown option --trainer.max_stepz; did you mean --trainer.max_steps"),
     ("fit --config=top.yaml", "unknown option --modell; did you mean --model"),
+    ("fit --config=method/ppo.yaml", "unknown option --init_args|describes one part|(--model=method/ppo.yaml, "),
     ("fit --config=rate.yaml", "--model.optimizer.lr: expected float, got fast"),
     ("--config=nowhere.yaml fit", "config must be a file|got nowhere.yaml"),
     ("generate --config=tab.yaml", "tab.yaml:2 is not valid YAML"),

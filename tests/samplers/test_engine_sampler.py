@@ -146,3 +146,20 @@ def test_training_ends_where_it_does_without_an_engine(law: Law, fit, small_data
     found, sampler = trained(sampler=EngineSampler(law=law, max_new_tokens=8))
     torch.testing.assert_close(found, plain, atol=2e-5, rtol=1e-3)
     assert sampler._keeper[0].version is None  # let go of at the end
+
+
+@dataclass(frozen=True)
+class Missing(LocalEngine):
+    """Needs what is not there."""
+
+    def require(self) -> None:
+        raise UserError("Missing needs nothing that exists")
+
+
+def test_what_an_engine_lacks_is_said_before_anything_is_loaded(fit, small_data, rollout_options) -> None:
+    lacking = EngineSampler(engine=Missing(), max_new_tokens=4)
+    for option in ("sampler", "evaluation_sampler"):
+        module = PPO(**{**rollout_options, option: lacking})
+        with pytest.raises(UserError, match=r"^Missing needs nothing that exists$"):
+            fit(module, small_data(), max_steps=1)
+        assert not hasattr(module, "policy")

@@ -66,13 +66,31 @@ def test_each_draw_follows_the_weights_of_the_moment_it_was_asked_for(slow: floa
     queue.close()
 
 
+@pytest.mark.parametrize("enabled", [False, True])
+def test_it_is_drawn_in_the_precision_of_the_one_who_asks(enabled: bool) -> None:
+    policy, model = pair()
+
+    def draw(_: Order) -> Any:
+        return model(torch.ones(1, 1)).dtype
+
+    queue = BackgroundRollouts(policy, model, draw)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+        queue.ask(order(0))
+    assert queue.take().rollout == (torch.bfloat16 if enabled else torch.float32)
+    queue.close()
+
+
 def test_what_goes_wrong_is_said_where_it_is_taken() -> None:
     def fail(_: Order) -> Any:
         raise ValueError("no distribution")
 
     policy, model = pair()
     queue = BackgroundRollouts(policy, model, fail)
+    queue.put([Drawn(7.0, 3)])  # type: ignore[arg-type]
     queue.ask(order(0))
+    queue.ask(order(0))
+    assert [one.step for one in queue.all()] == [3]  # a checkpoint of the steps before is not lost
+    assert queue.take().step == 3
     with pytest.raises(ValueError, match="no distribution"):
         queue.take()
     queue.close()

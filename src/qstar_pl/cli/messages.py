@@ -49,6 +49,7 @@ ELSEWHERE = {
     "lr_scheduler": "model.lr_scheduler",
     "steps": "trainer.max_steps",
 }
+_CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 """What other programs call an option → what it is called here."""
 _MOST = 24
 """How many known names a line can hold."""
@@ -172,6 +173,11 @@ def _unknown_option(match: re.Match[str], mistake: _Mistake, options: list[str])
     word = match["word"] or f"--{_unknown_part(match['key'], options)}"
     if not word.startswith("-"):
         return f"unexpected word {word}"
+    if word.lstrip("-").partition(".")[0] in _CLASS_KEYS:  # a file of configs/method, say, given as all settings
+        return (
+            f"unknown option {word}: a file with class_path and init_args describes one part, and is the value of its "
+            "option (--model=method/ppo.yaml, --model.sampler=FILE), not of --config"
+        )
     here = ELSEWHERE.get(word.lstrip("-"))
     if here is not None and any(here.startswith(option) for option in options):
         return f"unknown option {word}; did you mean --{here}?"

@@ -102,6 +102,11 @@ class GenerationModule(RLHFModule):
         if owned := built(self.sampler, self.policy, self.tokenizer):
             self.sampler_models = nn.ModuleList(owned)
 
+    def teardown(self, stage: str) -> None:
+        """Let go of what the sampler has started."""
+        super().teardown(stage)
+        self.sampler.close()
+
     @property
     def policy_tokens(self) -> LanguageModel:
         """π_θ as a distribution over next tokens."""

@@ -59,6 +59,10 @@ class EngineSampler(Sampler):
         """What turns q into the law that tokens are drawn from."""
         return Truncation(self.temperature, self.top_k, self.top_p)
 
+    def require(self) -> None:
+        """See `Sampler.require`."""
+        self.engine.require()
+
     def note_step(self, step: int) -> None:
         """See `Sampler.note_step`."""
         self._keeper[0].step = step
@@ -86,7 +90,8 @@ class EngineSampler(Sampler):
         """See `Sampler.draw`.
 
         Raises:
-            UserError: if the engine does not hold the policy's weights after they were pushed.
+            UserError: if the engine does not hold the policy's weights after they were pushed, or draws tokens that
+                the policy does not have.
             NonFiniteError: if it gives log-probabilities that are not finite.
 
         """
@@ -105,7 +110,7 @@ class EngineSampler(Sampler):
         job = Job(prompts, samples, seed, self.max_new_tokens, truncation, policy.eos_token_ids)
         generated = running.generate(job)
         drawn = time.monotonic()
-        _check_finite(generated)
+        _check(generated, policy.vocab_size)
         if truncation.cuts and generated.kept is None:
             raise UserError(
                 "engine must say which tokens top_k and top_p leave over, without which the trainer cannot compute the "
@@ -145,7 +150,12 @@ class EngineSampler(Sampler):
         return rescored(rollout, policy, tokens, self.law, truncation=self.truncation, pace=pace)
 
 
-def _check_finite(generated: Generated) -> None:
+def _check(generated: Generated, vocab: int) -> None:
+    if int(generated.token_ids.max()) >= vocab:
+        raise UserError(
+            f"engine must draw from the {vocab} tokens that the policy's tokenizer has (an embedding may have more "
+            f"rows), got token {int(generated.token_ids.max())}"
+        )
     if not bool(generated.logprobs.isfinite().all()):
         raise NonFiniteError(
             "engine must give finite log-probabilities, got NaN or infinity: the policy's weights may have diverged"

@@ -84,6 +84,9 @@ class Sampler(ABC):
             )
         return target
 
+    def require(self) -> None:  # noqa: B027 (most need nothing more)
+        """Raise UserError unless what it needs is installed; called before a run writes or loads anything."""
+
     def build(self, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:  # noqa: B027 (most need none)
         """Load and freeze the sampler's own models (a drafter, say); most have none.
 

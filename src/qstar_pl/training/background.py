@@ -97,12 +97,22 @@ class BackgroundRollouts:
 
     def take(self) -> Drawn:
         """Return the next rollout, and wait for it if need be; what went wrong in drawing it is raised here."""
-        first = self._waiting.popleft()
-        return first if isinstance(first, Drawn) else first.result()
+        first = self._waiting[0]
+        drawn = first if isinstance(first, Drawn) else first.result()
+        self._waiting.popleft()
+        return drawn
 
     def all(self) -> list[Drawn]:
-        """Return every rollout that was asked for and not taken, when all are there; they stay in the queue."""
-        return [one if isinstance(one, Drawn) else one.result() for one in self._waiting]
+        """Return every rollout that was asked for and not taken, when all are there; they stay in the queue.
+
+        From one on that went wrong there are none: what it was is said by `take`.
+        """
+        found = []
+        for one in self._waiting:
+            if not isinstance(one, Drawn) and one.exception() is not None:
+                break
+            found.append(one if isinstance(one, Drawn) else one.result())
+        return found
 
     def close(self) -> None:
         """End the thread, whatever it is at; what was asked for is forgotten."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import OnExceptionCheckpoint
 from reference.tiny_methods import small_model
 
 from qstar_pl.callbacks import LaggedReference, MetricsListener, MismatchDiagnostic
@@ -133,6 +134,41 @@ def test_a_resumed_run_learns_from_the_same_answers(
     assert all(torch.equal(*pair) for pair in zip(module.policy.parameters(), other.policy.parameters(), strict=True))
 
 
+def test_a_checkpoint_of_a_step_that_failed_has_its_answers(
+    fit: Fit, small_data: Any, rollout_options: dict[str, Any], tmp_path: Any
+) -> None:
+    class Fail(Callback):
+        def on_before_backward(self, trainer: Trainer, *_: Any) -> None:
+            if trainer.global_step == 2:
+                raise RuntimeError("disk full")
+
+    options = {**rollout_options, "max_staleness": 2}
+    whole, _ = run(fit, small_data, options)
+    saving = OnExceptionCheckpoint(tmp_path, "failed")
+    with pytest.raises(RuntimeError, match="disk full"):
+        run(fit, small_data, options, callbacks=[saving, Fail()], enable_checkpointing=True)
+    resumed, _ = run(fit, small_data, options, ckpt_path=str(tmp_path / "failed.ckpt"))
+    assert resumed.staleness == whole.staleness[2:]
+    assert all(same(*pair) for pair in zip(whole.rollouts[2:], resumed.rollouts, strict=True))
+
+
+@pytest.mark.parametrize("changed", [{"max_staleness": 1}, {"samples_per_prompt": 2}])
+def test_rollouts_that_are_too_old_or_of_another_size_are_drawn_anew(
+    changed: dict[str, int], fit: Fit, small_data: Any, rollout_options: dict[str, Any], tmp_path: Any
+) -> None:
+    class Save(Callback):
+        def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+            if trainer.global_step == 3:
+                trainer.save_checkpoint(tmp_path / "third.ckpt")
+
+    options = {**rollout_options, "max_staleness": 2}
+    run(fit, small_data, options, max_steps=3, callbacks=[Save()])
+    with pytest.warns(UserWarning, match="another samples_per_prompt or max_staleness"):
+        record, _ = run(fit, small_data, {**options, **changed}, max_steps=4, ckpt_path=str(tmp_path / "third.ckpt"))
+    assert record.staleness == [0]
+    assert len(record.rollouts[0]) == 4 * changed.get("samples_per_prompt", 3)
+
+
 def test_rollouts_of_other_prompts_are_drawn_anew_with_one_line(
     fit: Fit, small_data: Any, rollout_options: dict[str, Any], tmp_path: Any
 ) -> None:
@@ -206,6 +242,8 @@ def test_an_engine_may_draw_ahead(
 
     record, _ = run(fit, small_data, options, max_steps=3, callbacks=[diagnostic, Listen()], log_every_n_steps=1)
     assert record.staleness == [0, 1, 1]
+    # What the engine says of its weights is as old as they are, whatever step the trainer is at meanwhile.
+    assert [one.info.engine.step for one in record.rollouts] == [0, 0, 1]  # type: ignore[union-attr]
     assert [metrics["rollout/staleness_steps"] for metrics in logged] == [0, 1, 1]
     # Of bfloat16 at first, then of a step's age too.
     assert 1e-4 < logged[0]["mismatch/logprob_mean"] < 0.1

@@ -36,6 +36,9 @@ FACTS = {
 }
 
 
+HTML: dict[str, Any] = {"a page": True}
+
+
 class Speaking(ThreadingHTTPServer):
     """Answers as vLLM's server does: holds what it is sent, and says the prompt backwards."""
 
@@ -46,6 +49,8 @@ class Speaking(ThreadingHTTPServer):
         self.facts: dict[str, Any] = dict(FACTS)
         self.held: dict[str, torch.Tensor] = {}
         self.idle, self.deaf = True, False
+        self.more = 0
+        """Added to the tokens of every answer."""
         self.seen: list[dict[str, Any]] = []
 
     def reply(self, path: str, body: dict[str, Any]) -> Any:
@@ -53,7 +58,7 @@ class Speaking(ThreadingHTTPServer):
             return {"success": self.idle}
         if path == "/inference/v1/generate":
             self.seen.append(body)
-            ids = body["token_ids"][::-1][: body["sampling_params"]["max_tokens"]]
+            ids = [one + self.more for one in body["token_ids"][::-1][: body["sampling_params"]["max_tokens"]]]
             content = [{"token_id": one, "logprob": -one / 8, "top_logprobs": []} for one in ids]
             return {"choices": [{"index": 0, "token_ids": ids, "logprobs": {"content": content}}]}
         method, arguments = body["method"], body["args"]
@@ -73,6 +78,8 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         known = self.server.facts and self.path in ("/collective_rpc", "/reset_prefix_cache", "/inference/v1/generate")
         text = json.dumps(self.server.reply(self.path, body) if known else {"detail": "Not Found"}).encode()
+        if self.server.facts == HTML:
+            text = b"<html>"
         self.send_response(200 if known else 404)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -127,7 +134,15 @@ def test_mistakes(server: Speaking, policy: LanguageModel) -> None:
         UserError, match=r"serves /collective_rpc, got 404 from http://127.*; start it as VLLM_SERVER_DEV"
     ):
         draw()
-    server.facts, server.idle = FACTS, False
+    server.facts = HTML
+    with pytest.raises(UserError, match="urls must name a vLLM server, got no JSON from http://127"):
+        draw()
+    server.facts, server.more = FACTS, 8
+    with pytest.raises(
+        UserError, match=r"engine must draw from the 11 tokens that the policy's tokenizer has .* got to"
+    ):
+        draw()
+    server.facts, server.idle, server.held = FACTS, False, {}
     with pytest.raises(UserError, match="idle when weights are pushed"):
         draw()
     server.deaf, server.held = True, {}

@@ -70,6 +70,10 @@ class DrawingAhead(Callback):
         if method.moves_reference():
             raise UserError(f"max_staleness must be 0 where a callback moves π_init, got {method.max_staleness}")
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget the rollouts of a run that has failed; those of a checkpoint are restored after this."""
+        self._restored = []
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse models that two threads cannot share, before the first step."""
         method = self.method
@@ -114,24 +118,39 @@ class DrawingAhead(Callback):
     def _put_back(self, queue: BackgroundRollouts, batches: list[Any]) -> None:
         """Go on with what a checkpoint holds, if these are the batches that it was drawn for."""
         restored, self._restored = self._restored[: len(batches)], []
-        same = all(item["keys"].equal(batch.keys.cpu()) for item, batch in zip(restored, batches, strict=False))
-        if not same:
+        if not all(self._fits(item, batch, place) for place, (item, batch) in enumerate(zip(restored, batches))):  # noqa: B905
             rank_zero_warn(
-                "The rollouts in the checkpoint were drawn ahead for other prompts than those that come now: they are "
-                "drawn anew, so the run goes on otherwise than the one that wrote it."
+                "The rollouts in the checkpoint were drawn ahead for other prompts than those that come now, or under "
+                "another samples_per_prompt or max_staleness: they are drawn anew, so the run goes on otherwise than "
+                "the one that wrote it."
             )
             return
         queue.put(
             [_unpacked(item, batch.to(self.method.device)) for item, batch in zip(restored, batches, strict=False)]
         )
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Wait for the rollouts that were asked for, and store them, of each process."""
-        items = [] if self._queue is None else [_packed(one) for one in self._queue.all()]
+    def _fits(self, item: Mapping[str, Any], batch: PromptBatch, place: int) -> bool:
+        """Return whether a stored rollout is one of this batch, which is learned from `place` batches from now."""
+        method = self.method
+        age = method.global_step + place * method.steps_per_batch - item["step"]
+        answers = len(item["columns"]["completion_ids"])
+        return (
+            0 <= age <= method.max_staleness
+            and answers == len(item["keys"]) * method.samples_per_prompt
+            and item["keys"].equal(batch.keys.cpu())
+        )
+
+    def _items(self, trainer: Trainer) -> list[dict[str, Any]]:
+        """Wait for the rollouts that were asked for, and return those that the next step needs, and all after it."""
+        if self._queue is None:
+            return list(self._restored)  # before the first step, or after an error
         progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
-        if self._taken is not None and progress.ready > progress.processed:
-            items = [_packed(self._taken), *items]
-        items = items or list(self._restored)  # saved before the first step
+        unfinished = [self._taken] if self._taken is not None and progress.ready > progress.processed else []
+        return [_packed(one) for one in [*unfinished, *self._queue.all()]]
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Store the rollouts that were drawn ahead, of each process."""
+        items = self._items(trainer)
         of_ranks: list[Any] = [items] * trainer.world_size
         if trainer.world_size > 1:
             distributed.all_gather_object(of_ranks, items)
@@ -143,12 +162,18 @@ class DrawingAhead(Callback):
         if trainer.training and of_ranks:
             self._restored = list(of_ranks[trainer.global_rank % len(of_ranks)])
 
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        """Let go of what the step has learned from."""
+        self._taken = None
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End the thread."""
         self.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """End the thread."""
+        """End the thread, once it has drawn what a checkpoint needs that is written because of the error."""
+        if any(_saves_on_exception(one) for one in trainer.checkpoint_callbacks):
+            self._restored = self._items(trainer)
         self.close()
 
     def close(self) -> None:
@@ -156,6 +181,12 @@ class DrawingAhead(Callback):
         if self._queue is not None:
             self._queue.close()
         self._queue = self._taken = None
+
+
+def _saves_on_exception(writer: Callback) -> bool:
+    # Lightning's ModelCheckpoint has an option for it, and its OnExceptionCheckpoint does nothing else.
+    own = type(writer).on_exception is not Callback.on_exception
+    return own and bool(getattr(writer, "save_on_exception", True))
 
 
 def _packed(drawn: Drawn) -> dict[str, Any]:

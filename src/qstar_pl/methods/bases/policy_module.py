@@ -1,12 +1,14 @@
 """A method that trains a policy: its models, what `validate` and `test` report of it, and what `predict` returns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -153,6 +155,13 @@ class PolicyModule(RLHFModule):
     def frozen_parts(self) -> tuple[str, ...]:
         """See `RLHFModule.frozen_parts`."""
         return ("reference", "reward", "gold", "sampler_models")
+
+    def configure_callbacks(self) -> Sequence[Callback]:
+        """See `RLHFModule.configure_callbacks`; in the hook that comes before all, samplers say what they lack."""
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        for sampler in self.samplers() if fitting else [self.evaluation_sampler]:
+            sampler.require()
+        return super().configure_callbacks()
 
     def build_models(self) -> None:
         """Load π_θ, π_init and the rewards."""

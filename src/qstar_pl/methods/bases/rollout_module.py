@@ -201,12 +201,12 @@ class RolloutModule(PolicyModule):
             NonFiniteError: if a model gives no distribution, which another batch would not mend.
 
         """
-        self.sampler.note_step(self.global_step)
         try:
             with sampling_from(self, [self.policy, *self.target.decoding_models(), *self.sampler.models()]) as pace:
                 if self.ahead is not None:
                     rollout = self.ahead.next(prompts)
                     return self.sampler.rescore(rollout, self.policy_tokens, self.target, pace=pace)
+                self.sampler.note_step(self.global_step)  # else the thread that draws says it, of its own weights
                 with keeping_laws():
                     return self.sampler.draw(
                         prompts,

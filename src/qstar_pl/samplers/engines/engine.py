@@ -61,6 +61,9 @@ class Engine(ABC):
     def check(self, law: Law) -> None:  # noqa: B027 (most draw from any)
         """Raise UserError unless the engine can draw from this law; called before any model is loaded."""
 
+    def require(self) -> None:  # noqa: B027 (most need nothing more)
+        """Raise UserError unless what it needs is installed; called before a run writes or loads anything."""
+
     @abstractmethod
     def start(self, policy: LanguageModel, target: NextToken, law: Law, longest: int) -> RunningEngine:
         """Start an engine for weights of the policy's shape; it need not have any yet.

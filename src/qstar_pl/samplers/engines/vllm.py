@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import os
 import random
 import tempfile
@@ -24,6 +25,11 @@ from qstar_pl.samplers.engines.engine import Engine, Generated, Job, RunningEngi
 from qstar_pl.samplers.engines.vllm_requests import answer_of, generated_of, parameters_of, prompts_of
 
 RECEIVER = "qstar_pl.integrations.vllm_weights.WeightReceiver"
+_OWN = (
+    *("additional_config", "dtype", "load_format", "logits_processors", "logprobs_mode", "max_logprobs", "model"),
+    *("skip_tokenizer_init", "tensor_parallel_size", "worker_extension_cls"),
+)
+"""Arguments of `vllm.LLM` on which it depends that log q is right."""
 
 
 def check_law(law: Law) -> None:
@@ -48,15 +54,22 @@ class VLLMEngine(Engine):
     max_num_seqs: int = 256
     """Most requests in a batch, at least 1."""
     options: dict[str, Any] = field(default_factory=dict)
-    """Other arguments of `vllm.LLM`."""
+    """Other arguments of `vllm.LLM`, but for those that say which law it draws from."""
 
     def __post_init__(self) -> None:
+        if taken := sorted(set(self.options) & set(_OWN)):
+            raise UserError(f"options must leave {', '.join(_OWN)} to VLLMEngine, got {taken[0]}")
         within("(0, 1]", memory_fraction=self.memory_fraction)
         at_least(1, max_model_len=self.max_model_len, max_num_seqs=self.max_num_seqs)
 
     def check(self, law: Law) -> None:
         """See `Engine.check`."""
         check_law(law)
+
+    def require(self) -> None:
+        """See `Engine.require`."""
+        if importlib.util.find_spec("vllm") is None:
+            raise UserError("VLLMEngine needs vLLM: pip install 'qstar-pl[vllm]'")
 
     def start(self, policy: LanguageModel, target: NextToken, law: Law, longest: int) -> RunningEngine:
         """See `Engine.start`; the weights that it starts with are random."""

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -104,10 +105,13 @@ class Client:
             raise UserError(
                 f"urls must name a vLLM server that serves {path}, got {error.code} from {self.url}: {said}{hint}"
             ) from error
-        except (URLError, TimeoutError, ConnectionError) as error:
+        except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", error)
             raise UserError(f"urls must name a vLLM server that answers, got {reason} at {self.url}{path}") from error
-        return json.loads(text) if text else None
+        try:
+            return json.loads(text) if text else None
+        except ValueError as error:
+            raise UserError(f"urls must name a vLLM server, got no JSON from {self.url}{path}") from error
 
     def worker(self, method: str, *arguments: str) -> Any:
         """Call a method of the worker extension, and return what it returns."""
