@@ -76,4 +76,5 @@ def test_a_backend_that_there_is_not() -> None:
 
 def test_it_is_no_part_of_what_is_drawn() -> None:
     """So an output that was begun without it may be finished with it."""
+    assert GeometricSampler(torch_compile=True).refills == GeometricSampler().refills  # plans, and so finished units
     assert "torch_compile" not in repr(GeometricSampler(torch_compile="aot_eager"))
