@@ -32,6 +32,8 @@ class Budget(Callback):
         at_least(1, amount=amount)
         self.unit: Unit = unit
         self.amount = amount
+        self.is_spent = False
+        """Whether nothing is left."""
         self._step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -50,7 +52,7 @@ class Budget(Callback):
         if counting is None:
             raise UserError("trainer.callbacks must hold a ThroughputDiagnostic beside Budget, which counts for it")
         if counting.spent(trainer)[f"{self.unit}/total"] >= self.amount:
-            trainer.should_stop = True
+            self.is_spent = trainer.should_stop = True
 
 
 def _callbacks(trainer: Trainer) -> list[Callback]:

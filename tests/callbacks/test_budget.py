@@ -10,6 +10,7 @@ from small_run import SMALL
 
 from qstar_pl.callbacks import Budget, ThroughputDiagnostic
 from qstar_pl.errors import UserError
+from qstar_pl.run_folders.record import Record
 
 WORDS = ("fit", *SMALL, "--trainer.limit_val_batches=0", "--trainer.max_steps=9", "--model.sampler.max_new_tokens=3")
 SPENT = "--trainer.callbacks+=Budget", "--trainer.callbacks.unit=samples"
@@ -26,6 +27,7 @@ def test_a_run_ends_with_the_step_that_spends_the_rest_and_takes_no_other(qstar)
     assert [float(row["samples/total"]) for row in rows()] == [8, 16, 24]
     assert qstar(*words)[0] == 0
     assert [row["step"] for row in rows()] == ["1", "2", "3"]
+    assert Record.read(Path("runs/q_star/version_0"), Path("runs")).state == "finished"
 
 
 def test_nothing_counts_where_the_counting_callback_is_left_out(qstar) -> None:

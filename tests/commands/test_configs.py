@@ -10,9 +10,13 @@ Qstar = Callable[..., tuple[int, str, str]]
 
 def test_every_configuration_is_listed_with_what_it_is(qstar: Qstar):
     code, out, _ = qstar("configs")
-    lines = [line for line in out.splitlines() if line]
+    *lines, last = [line for line in out.splitlines() if line]
     assert code == 0
-    assert [line.split()[0] for line in lines] == shipped.names()
+    assert "qstar experiment" in last
+    _, experiments, _ = qstar("configs", "experiments")
+    lines += experiments.splitlines()
+    assert sorted(line.split()[0] for line in lines) == shipped.names()
+    assert not [line for line in out.splitlines() if line.startswith("experiments/")]
     assert all(len(line.split()) > 2 for line in lines), "each file begins with a comment that says what it is"
     code, out, _ = qstar("configs", "trainer")
     assert {line.split("/")[0] for line in out.splitlines()} == {"trainer"}

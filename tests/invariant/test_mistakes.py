@@ -53,6 +53,10 @@ FILES = {
     "empty.diagnostics.jsonl": "",
     "judge.yaml": "kind: pairwise\nuser: '{prompt} {answer_1} {anser_2}'\nverdict: {first: '1', second: '2'}\n",
     "folder/notes.txt": "of a user's own\n",
+    "no.yaml": "title: a\nquestion: b\ntiny:\n  methods:\n    no: experiment/tiny_sft\n"
+    "  seeds: 1\n  budget: {tokens: 9}\n",
+    "zero.yaml": "title: a\nquestion: b\ntiny:\n  methods:\n    one: experiment/tiny_sft\n"
+    "  options: {trainer.max_steps: 0}\n  seeds: 1\n  budget: {tokens: 9}\n",
     "other_class.py": "class Other:\n    pass\n",
 }
 FIT = [
@@ -276,6 +280,9 @@ YAML = [
     ("data --config=empty.yaml", "empty.yaml must hold options and their values|got nothing"),
     ("data --config=tab.yaml", "tab.yaml:2 is not valid YAML"),
     ("plan --config=nowhere.yaml", "config must be a file|got nowhere.yaml"),
+    ("fit --config=experiments/mvp", "config must be of one run|mvp.yaml, an experiment of many: qstar experiment mvp"),
+    ("fit --config zero.yaml", "config must be of one run, got zero.yaml|qstar experiment zero.yaml"),
+    ("plan --config=experiments/mvp", "config must be of one run|qstar experiment mvp"),
     ("experiment --config=nowhere.yaml", "config must be a file|got nowhere.yaml"),
 ]
 CHECKPOINTS = [
@@ -458,6 +465,12 @@ TOOLS = [
     ("experiment mvp --variant=small", "--variant must be one of|got small"),
     ("experiment mvp --trainer.max_steps=1", "options of runs must stand in the experiment's file, or follow --config"),
     ("experiment --trainer.max_steps=1", "name must be given before options of runs, got --trainer.max_steps=1"),
+    ("experiment mvp --outptu=x", "unknown option --outptu; did you mean --output?"),
+    ("experiment mvp main", "unexpected word main"),
+    ("experiment mvp --launcher=slurm", "launcher slurm must find sbatch on PATH, got none"),
+    ("experiment no.yaml", "no.yaml:5: tiny.methods.False must be a name|(yes, no, on and off stand in quotes)"),
+    ("experiment zero.yaml", "zero.yaml:5: cell one: trainer.max_steps must leave room for 9 trained tokens, got 0"),
+    ("experiment --config=experiments/mvp", "config must be of one run|qstar experiment mvp"),
     ("experiment list.yaml", "list.yaml:1"),
     (
         "experiment --config=experiment/tiny_dpo --seeds=1 --output=list.yaml",

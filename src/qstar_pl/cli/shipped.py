@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,10 @@ FOLDER = Path(__file__).resolve().parents[1] / "configs"
 """One folder per replaceable part; those in `experiment` put parts together."""
 PREFIX, SUFFIX = "configs/", ".yaml"
 CONFIG = ("-c", "--config")
+EXPERIMENTS = "experiments"
+"""The folder of matrices over many runs, which are values of no option."""
+_VARIANT = re.compile(r"^(?:tiny|full):", re.MULTILINE)
+"""A key of experiments that no run has."""
 _GROUP_OF = {"model": "method"}
 """Option → the folder of its configurations, where that is called otherwise."""
 
@@ -20,6 +25,22 @@ _GROUP_OF = {"model": "method"}
 def names() -> list[str]:
     """Return the names of all of them, such as experiment/quickstart."""
     return sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob(f"*{SUFFIX}"))
+
+
+def check_one_run(config: Path) -> None:
+    """Refuse an experiment's file where the configuration of one run is asked for; what cannot be read passes.
+
+    Raises:
+        UserError: with the command that runs it.
+
+    """
+    try:
+        text = config.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return
+    if _VARIANT.search(text):
+        name = config.stem if config.parent == FOLDER / EXPERIMENTS else config
+        raise UserError(f"config must be of one run, got {config}, an experiment of many: qstar experiment {name}")
 
 
 def configuration(value: str | Path) -> Path:
@@ -51,13 +72,20 @@ def with_configurations(words: Sequence[str]) -> list[str]:
     could mean something else. A value that is a file, or no configuration of the package, is left alone.
 
     Raises:
-        UserError: if the value of `--config` is neither, and resembles the name of a configuration.
+        UserError: if the value of `--config` is an experiment, or neither but much like a name.
 
     """
     return with_values(words, _resolved)
 
 
 def _resolved(option: str, value: str) -> str:
+    found = _found(option, value)
+    if option in CONFIG:
+        check_one_run(Path(found))
+    return found
+
+
+def _found(option: str, value: str) -> str:
     if not (value.endswith(SUFFIX) or option in CONFIG or _of_its_folder(option, value)) or Path(value).exists():
         return value
     shipped = _shipped(value)

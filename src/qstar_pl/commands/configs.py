@@ -28,11 +28,11 @@ COMMENT = "# "
 
 
 def listing(wanted: Sequence[str] = ()) -> str:
-    """Return a line per configuration, grouped by folder, with its summary."""
+    """Return a line per configuration, grouped by folder, with its summary; experiments only if they are asked for."""
     lines = list[str]()
     # `groupby` needs equal groups to be adjacent: the names are sorted.
     for group, members in groupby(shipped.names(), lambda name: name.partition("/")[0]):
-        if wanted and group not in wanted:
+        if group not in wanted if wanted else group == shipped.EXPERIMENTS:
             continue
         lines += [f"{name:<40} {summary(name)}".rstrip() for name in members] + [""]
     return "\n".join(lines).rstrip()
@@ -77,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"copied to {copy(arguments.copy)}; use them with --config {arguments.copy}/experiment/quickstart.yaml")
     elif arguments.name is None or (shipped.FOLDER / arguments.name).is_dir():
         print(listing([] if arguments.name is None else [Path(arguments.name).name]))
+        if arguments.name is None:
+            print("\nqstar experiment lists matrices over many runs, of the folder experiments")
     else:
         print(shipped.configuration(arguments.name).read_text(encoding="utf-8"), end="")
     return 0

@@ -106,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             why = f": {run.why_changed()}" if run.state == "changed" else ""
             print(f"  {run.name} ({run.state}{why})\n    {run.command}")
         return 0
+    started_by.check()
     lock = Lock.acquire(output / LOCK, f"output must be one that no other experiment writes into, got {output}")
     try:
         todo, said = prepare(runs, given.again)
@@ -136,6 +137,7 @@ def _experiment(given: argparse.Namespace, words: Sequence[str]) -> Experiment:
             raise UserError(f"name must not be given with --config, got {given.name}")
         return by_hand([configuration(one) for one in given.config], words, given.seeds or (0, 1, 2))
     if words:
+        _refuse_misspelled(words[0])
         raise UserError(f"options of runs must stand in the experiment's file, or follow --config, got {words[0]}")
     file = Path(given.name)
     if not file.is_file():
@@ -148,6 +150,17 @@ def _experiment(given: argparse.Namespace, words: Sequence[str]) -> Experiment:
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UserError(f"name must be a file or one of {', '.join(names)}, got {given.name}{hint}")
     return read_experiment(file, given.variant, configuration)
+
+
+def _refuse_misspelled(word: str) -> None:
+    """Leave with one line if a word is no option at all, or resembles one of this command."""
+    from difflib import get_close_matches
+
+    own = parser()
+    option = word.partition("=")[0]
+    known = [name for action in own._actions for name in action.option_strings]
+    if not word.startswith("-") or ("." not in option and get_close_matches(option, known, n=1, cutoff=0.7)):
+        own.error(f"unrecognized arguments: {option}")
 
 
 def _share(jobs: int | None, experiment: Experiment) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from qstar_pl.callbacks.budget import Budget
 from qstar_pl.checkpoints.pending_validation import make_up_for_validation
 from qstar_pl.checkpoints.pruning import prune
 from qstar_pl.cli.runs.interrupt import Quiet, Stopped, StopSignals, name_of
@@ -150,7 +151,9 @@ class EndOfRun(Callback):
         if self.saved is None or not self.began or not trainer.is_global_zero or ":/" in str(self.saved):
             return
         done = Finished(self.saved.name, trainer.global_step, progress.processed)
-        if self._saved_step == trainer.global_step and done.covers(trainer.max_steps, trainer.max_epochs):
+        spent = any(isinstance(one, Budget) and one.is_spent for one in _callbacks(trainer))
+        covered = spent or done.covers(trainer.max_steps, trainer.max_epochs)
+        if self._saved_step == trainer.global_step and covered:
             done.write(self.saved.parent)
 
     def lines(self, trainer: Trainer, before: Finished | None = None) -> list[str]:
@@ -252,6 +255,10 @@ def _measured(trainer: Trainer) -> list[str]:
 
 def _writers(trainer: Trainer) -> list[ModelCheckpoint]:
     return [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
+
+
+def _callbacks(trainer: Trainer) -> list[Callback]:
+    return trainer.callbacks  # type: ignore[attr-defined, no-any-return] # (Lightning sets it later)
 
 
 def _waits_for_the_epoch(writer: ModelCheckpoint) -> bool:

@@ -87,7 +87,8 @@ class Located:
         found = self.entries()
         for key, one in found.items():
             if NAME.fullmatch(key) is None:
-                one.refuse("be a name of lower-case letters, digits, _ and .")
+                spelled = " (yes, no, on and off stand in quotes)" if key in ("True", "False", "None") else ""
+                one.refuse(f"be a name of lower-case letters, digits, _ and .{spelled}")
         return found
 
     def text(self) -> str:

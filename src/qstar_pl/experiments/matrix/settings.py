@@ -90,6 +90,8 @@ def check_settings(cell: Cell, settings: Settings, budget: Budget | None) -> Non
     loggers = [value for key, value in settings.options.items() if key.startswith("trainer.logger")]
     if not any(str(value).endswith("CSVLogger") for value in loggers):
         raise UserError(f"{cell.where}: cell {cell.name}: trainer.logger must be, or hold, a CSVLogger")
+    if budget is not None and settings.options.get("trainer.max_steps") == 0:
+        raise UserError(f"{cell.where}: cell {cell.name}: trainer.max_steps must leave room for {budget}, got 0")
     if budget is None or budget.unit != "samples":
         return
     taken = settings.samples()

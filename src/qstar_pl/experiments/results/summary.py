@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def summarize(experiment: Experiment, runs: Sequence[PlannedRun], folder: Path) -> int:
-    """Write what there is so far; return how many runs failed or ended elsewhere than at their budget."""
+    """Write what there is so far; return how many runs failed, ended off their budget or lack a score."""
     outcomes = [outcome(run, experiment.budget) for run in runs]
     write_results(experiment, outcomes, folder)
     results = by_cell(outcomes, experiment.baseline)
@@ -42,7 +42,7 @@ def summarize(experiment: Experiment, runs: Sequence[PlannedRun], folder: Path) 
             f"curves:  qstar curves {folder}/cells --key {experiment.evaluation.score} --band "
             f"--output {folder}/curves.png"
         )
-    return _wrong(outcomes)
+    return _wrong(outcomes, experiment.evaluation.score)
 
 
 def by_cell(outcomes: Sequence[Outcome], baseline: str) -> Results:
@@ -52,7 +52,7 @@ def by_cell(outcomes: Sequence[Outcome], baseline: str) -> Results:
     return {name: [one.seed_result() for one in ended if one.run.cell.name == name] for name in names}
 
 
-def _wrong(outcomes: Sequence[Outcome]) -> int:
+def _wrong(outcomes: Sequence[Outcome], score: str) -> int:
     unfinished = sum(one.status == "unfinished" for one in outcomes)
     if unfinished:
         print(f"unfinished: {unfinished} of {len(outcomes)} runs", file=sys.stderr)
@@ -60,6 +60,9 @@ def _wrong(outcomes: Sequence[Outcome]) -> int:
     for one in outcomes:
         said = f"failed: {one.run.name}: {one.reason} ({one.run.folder.log})" if one.status == "failed" else ""
         said = said or (f"off budget: {one.run.name}: {one.off_budget}" if one.off_budget else "")
+        if not said and one.after and score not in one.after:
+            measured = ", ".join(sorted(one.after))
+            said = f"no score: {one.run.name}: evaluation.score must be measured, got {score} (measured: {measured})"
         if said:
             print(said, file=sys.stderr)
             count += 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.running.planned import PlannedRun
 from qstar_pl.experiments.running.processes import Processes, Told
-from qstar_pl.experiments.running.slurm import queued, submit
+from qstar_pl.experiments.running.slurm import queued, sbatch, submit
 
 COMMAND, QUOTED = "{command}", "{quoted}"
 
@@ -36,6 +36,10 @@ class Launcher(ABC):
 
     waits: bool = True
     """Whether all have ended when `start` returns."""
+
+    def check(self) -> None:
+        """Raise UserError if nothing could be started: asked before anything is written."""
+        return
 
     @abstractmethod
     def start(self, runs: Sequence[PlannedRun], settled: Settled, tell: Told) -> None:
@@ -78,6 +82,10 @@ class Slurm(Launcher):
     """One sbatch array, a task for each run; the command returns at once."""
 
     waits = False
+
+    def check(self) -> None:
+        """See `Launcher.check`."""
+        sbatch()
 
     def start(self, runs: Sequence[PlannedRun], settled: Settled, tell: Told) -> None:
         """See `Launcher.start`."""

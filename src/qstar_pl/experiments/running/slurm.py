@@ -52,6 +52,14 @@ def queued(job: str) -> bool:
     return done.returncode == 0 and bool(done.stdout.strip())
 
 
+def sbatch() -> str:
+    """Return the program that submits; raises UserError if there is none."""
+    program = shutil.which("sbatch")
+    if program is None:
+        raise UserError("launcher slurm must find sbatch on PATH, got none: is this a login node of the cluster?")
+    return program
+
+
 def submit(runs: Sequence[PlannedRun], output: Path, name: str, jobs: int, options: Sequence[str]) -> str:
     """Write the script and submit it; return the number of the job.
 
@@ -59,9 +67,7 @@ def submit(runs: Sequence[PlannedRun], output: Path, name: str, jobs: int, optio
         UserError: if there is no sbatch, or it refuses.
 
     """
-    program = shutil.which("sbatch")
-    if program is None:
-        raise UserError("launcher slurm must find sbatch on PATH, got none: is this a login node of the cluster?")
+    program = sbatch()
     file = output / "slurm.sh"
     write_text(file, script(runs, name, jobs, options, Path(os.getcwd())))  # noqa: PTH109 (as the shell has it)
     for run in runs:
