@@ -131,6 +131,18 @@ FIT = [
     ("fit --model.lr_scheduler=CosineAnnealing", "--model.lr_scheduler: unknown class CosineAnnealing; did you mean"),
     ("fit --data.adapter=HHRLFH", "--data.adapter: unknown class HHRLFH; did you mean HHRLHF?"),
     ("fit --trainer.callbacks+=ESSDiagnostics", "--trainer.callbacks: unknown class ESSDiagnostics; did you mean ESS"),
+    (
+        "fit --trainer.callbacks+=Budget --trainer.callbacks.amount=abc",
+        "--trainer.callbacks.amount: expected int, got abc",
+    ),
+    (
+        "fit --trainer.callbacks+=Budget --trainer.callbacks.amuont=3",
+        "Budget has no such option; did you mean amount or",
+    ),
+    (
+        "fit --trainer.callbacks+=Guards --trainer.callbacks.action=halt",
+        "--trainer.callbacks.action: must be one of|halt",
+    ),
     ("fit --trainer.logger=TensorBordLogger", "--trainer.logger: unknown class TensorBordLogger; did you mean"),
     # Arguments of classes.
     ("fit --model.samplr=PolicySampler", "--model.samplr: QStar has no such option; did you mean sampler?"),

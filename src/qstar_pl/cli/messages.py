@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from qstar_pl.cli.signatures import classes_in, imported, leaves, parameters
@@ -129,7 +129,7 @@ def essence(message: str, options: Iterable[str] = ()) -> str:
 def _read(message: str) -> _Mistake:
     found, last = _Mistake(), ""
     # Lines go from the outermost option to the innermost, where a union adds a reason per type that does not fit.
-    for raw in message.splitlines():
+    for raw in _of_named_class(message.splitlines()):
         line = _BEFORE.sub("", raw.strip())
         owner = _OF_CALLABLE.search(line)
         line = _OF_CALLABLE.sub("", line)
@@ -153,6 +153,22 @@ def _read(message: str) -> _Mistake:
             found.classes.append(owner["path"])
         last = of_class["path"].rpartition(".")[2] if of_class else ""
     return found
+
+
+def _of_named_class(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines without what is said of a base class, which is tried once the class that was named does not fit."""
+    first, skipped = dict[int, str](), None
+    for line in lines:
+        depth = len(line) - len(line.lstrip())
+        if skipped is not None and depth > skipped:
+            continue
+        skipped = None
+        first = {other: path for other, path in first.items() if other <= depth}
+        match = _CLASS.match(_BEFORE.sub("", line.strip()))
+        if match and first.setdefault(depth, match["path"]) != match["path"]:
+            skipped = depth
+        else:
+            yield line
 
 
 def _missing(names: str, mistake: _Mistake) -> str:
