@@ -49,8 +49,8 @@ ELSEWHERE = {
     "lr_scheduler": "model.lr_scheduler",
     "steps": "trainer.max_steps",
 }
-_CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 """What other programs call an option → what it is called here."""
+_CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 _MOST = 24
 """How many known names a line can hold."""
 # Headings of nested reasons, which say nothing by themselves.
