@@ -8,9 +8,9 @@ from scipy.stats import ttest_rel
 from seed_results import result
 from statsmodels.stats.multitest import multipletests
 
-from qstar_pl.commands.experiment import print_comparison
 from qstar_pl.console import SpellingConsole
 from qstar_pl.experiments.differences import differences, differences_as_markdown
+from qstar_pl.experiments.results.summary import print_comparison
 
 FIRST = [0.50, 0.62, 0.41, 0.55]
 SECOND = [0.60, 0.74, 0.50, 0.66]

@@ -9,7 +9,7 @@ lists; options that are not among these go to all runs then.
     qstar experiment mvp
     qstar experiment main --variant full --launcher slurm
     qstar experiment mvp --launcher "ssh host {quoted}"
-    qstar experiment --config experiment/tiny_q_star --config experiment/tiny_dpo --seeds 5
+    qstar experiment --config experiment/tiny_q_star --config experiment/tiny_dpo
 """
 
 from __future__ import annotations
