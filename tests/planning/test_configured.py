@@ -11,6 +11,8 @@ from qstar_pl.planning.plan import Plan
 from qstar_pl.planning.printing import lines
 from qstar_pl.planning.speed import plan_speed
 from qstar_pl.planning.workload import Workload
+from qstar_pl.samplers import EngineSampler
+from qstar_pl.samplers.engines import LocalEngine, VLLMEngine, VLLMServer
 from qstar_pl.targets import Expert
 
 
@@ -46,3 +48,39 @@ def test_a_target_on_the_policys_base_counts_once_and_has_a_cache_of_its_own() -
     assert said == [True, False]
     # Weights are read once for both, and computed with twice.
     assert plans[0].speed.phases["sampling"] <= plans[1].speed.phases["sampling"]
+
+
+RUN, WORK = Run(1, None, torch.float32, True, 8.0), Workload(8, 8, 1, 20, 12)
+
+
+def memory_of(**options: object) -> dict[str, dict[str, float]]:
+    module = QStar(reward=LengthReward(), gold=None, **{"policy": small_model(1), **options})
+    return plan_memory(models_of(module, 1e9), RUN, WORK)
+
+
+def test_answers_drawn_ahead_need_a_second_policy_its_weights_for_each_batch_and_drawing_beside_learning() -> None:
+    plain, ahead = memory_of(), memory_of(max_staleness=2)
+    policy = plain["always"]["policy"]
+    assert ahead["always"].pop("second policy") == policy
+    assert ahead["always"].pop("waiting weights") == 3 * policy
+    drawing = {name: ahead["always"].pop(f"{name}, drawing ahead") for name in plain["sampling"]}
+    assert drawing == plain.pop("sampling")
+    assert ahead == plain
+
+
+def test_of_a_policy_with_adapters_only_these_wait() -> None:
+    pytest.importorskip("peft", reason="peft is part of the extra lora")
+    ahead = memory_of(policy=LoRA(small_model(1), rank=2), max_staleness=1)["always"]
+    assert ahead["second policy"] == ahead["gradients"] < 0.1 * ahead["policy"]
+    assert ahead["waiting weights"] == 2 * ahead["gradients"]
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_an_engine_holds_whole_weights_of_its_own(adapted: bool) -> None:
+    if adapted:
+        pytest.importorskip("peft", reason="peft is part of the extra lora")
+    whole = memory_of()["always"]["policy"]
+    policy = LoRA(small_model(1), rank=2) if adapted else small_model(1)
+    engines = [LocalEngine(), LocalEngine(precision="bfloat16"), VLLMEngine(memory_fraction=0.2), VLLMServer()]
+    found = [memory_of(policy=policy, sampler=EngineSampler(engine=one))["always"].get("engine", 0) for one in engines]
+    assert found == pytest.approx([whole, whole / 2, 2e8, 0])

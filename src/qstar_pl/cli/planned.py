@@ -13,6 +13,7 @@ from qstar_pl.distributed import FSDP2Strategy
 from qstar_pl.methods import PPO
 from qstar_pl.planning.cluster import Cluster
 from qstar_pl.planning.configured import models_of, run_of
+from qstar_pl.planning.memory import GIB
 from qstar_pl.planning.plan import Plan
 from qstar_pl.planning.remedies import Changed, MicroBatches, SmallerBatch, Streamed, remedies
 from qstar_pl.planning.shapes import Shape
@@ -77,7 +78,9 @@ def read_plan(
     cluster = cluster_of(settings)
     work = workload(module, cli.datamodule, prompt_tokens, answer_tokens)
     accumulate = int(settings.accumulate_grad_batches or 1)
-    plan = Plan(models_of(module), run_of(settings, module, cluster), work, cluster, accumulate)
+    plan = Plan(
+        models_of(module, cluster.memory_gib * GIB), run_of(settings, module, cluster), work, cluster, accumulate
+    )
     smaller = MicroBatches() if isinstance(module, PPO) else SmallerBatch(cli.datamodule.batch_size)
     named = plan.run.sharding is None or isinstance(settings.strategy, FSDP2Strategy)
     changes = [] if plan.fits else remedies(plan, smaller, Streamed(named))

@@ -16,9 +16,11 @@ from qstar_pl.methods.bases.rollout_module import RolloutModule
 from qstar_pl.models.adapters_off import AdaptersOff
 from qstar_pl.models.configure import DTYPES
 from qstar_pl.models.placement import Placement, placing
+from qstar_pl.models.whole_weights import whole_weights
 from qstar_pl.planning.cluster import Cluster
 from qstar_pl.planning.footprint import language_models
 from qstar_pl.planning.memory import Models, Run
+from qstar_pl.samplers import EngineSampler
 
 HALF = {"bf16-mixed": "bfloat16", "16-mixed": "float16", "bf16-true": "bfloat16", "16-true": "float16"}
 """Lightning's precision → the dtype of the computation, where it is not float32."""
@@ -41,8 +43,14 @@ def _hollow() -> Iterator[None]:
         yield
 
 
-def models_of(module: RLHFModule) -> Models:
-    """Build the module's models without their weights, and say which role each plays."""
+def models_of(module: RLHFModule, device_bytes: float = 0.0) -> Models:
+    """Build the module's models without their weights, and say which role each plays.
+
+    Args:
+        module: the method.
+        device_bytes: memory of each accelerator, of which an engine may take a share.
+
+    """
     with _hollow():
         module.build_models()
     if isinstance(module, RewardModeling):
@@ -65,7 +73,13 @@ def models_of(module: RLHFModule) -> Models:
     own = None
     if isinstance(expert, AdaptersOff) and isinstance(module, RolloutModule):
         own = sum(value.numel() * value.element_size() for value in expert.buffers())
-    return Models(policy, frozen, decoding, isinstance(reference, AdaptersOff), own)
+    ahead, engine = 0, 0.0
+    if isinstance(module, RolloutModule):
+        ahead = module.batches_ahead
+        if isinstance(module.sampler, EngineSampler):
+            whole = sum(value.numel() for _, value in whole_weights(policy))
+            engine = module.sampler.engine.held_bytes(whole, policy.dtype, device_bytes)
+    return Models(policy, frozen, decoding, isinstance(reference, AdaptersOff), own, ahead, engine)
 
 
 def state_bytes(module: RLHFModule) -> float:

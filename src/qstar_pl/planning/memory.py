@@ -39,6 +39,11 @@ class Models:
     target_adapters: int | None = None
     """Bytes of π_t's own adapters where it has its weights in the policy (`PolicyBase`); None: it has a whole model."""
 
+    batches_ahead: int = 0
+    """Batches whose answers a second policy draws before their turn (`max_staleness`)."""
+    engine_bytes: float = 0.0
+    """Bytes that an engine holds on the device of each process (`EngineSampler`)."""
+
     @property
     def caches(self) -> tuple[PreTrainedModel, ...]:
         """The model behind each cache while answers are drawn; the policy twice, where π_t has its weights there."""
@@ -72,7 +77,8 @@ class Run:
 def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str, float]]:
     """Return bytes per process: {"always", "sampling", "scoring", "training", "optimizing"} → {what: bytes}.
 
-    "always" is there in every phase; the peak is "always" plus the largest of the others.
+    "always" is there in every phase; the peak is "always" plus the largest of the others. Answers that are drawn ahead
+    are drawn while others are learned from: what that needs is there always.
     """
     shards = run.ranks if run.sharding is not None else 1
     policy = footprint(models.policy)
@@ -81,6 +87,12 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
     always |= {name: one.parameter_bytes / shards for name, one in frozen.items()}
     if models.target_adapters:
         always["target's adapters"] = float(models.target_adapters)  # whole on every process
+    if models.engine_bytes:
+        always["engine"] = models.engine_bytes  # whole on every process
+    if models.batches_ahead:
+        # What does not train is shared. Besides the batches ahead, the one whose turn it is may still be drawn.
+        always["second policy"] = float(policy.trainable_bytes)
+        always["waiting weights"] = float(policy.trainable_bytes * (models.batches_ahead + 1))
     always["gradients"] = policy.trainable_bytes / shards
     always["optimizer state"] = policy.trainable * run.state_bytes_per_parameter / shards
     # Logits are at least float32 while distributions are formed from them.
@@ -96,7 +108,10 @@ def plan_memory(models: Models, run: Run, work: Workload) -> dict[str, dict[str,
             # Gathered once for the rollout, or unit by unit at every token: one in use, one on its way.
             whole = sum(one.parameters for one in decoding) if run.gathered else 2 * policy.block_parameters
             sampling["gathered parameters"] = whole * size
-        phases["sampling"] = sampling
+        if models.batches_ahead:
+            always |= {f"{name}, drawing ahead": bytes_ for name, bytes_ in sampling.items()}
+        else:
+            phases["sampling"] = sampling
     scored = work.drawn or work.learned
     phases["scoring"] = {
         "hidden states": 8.0 * scored * work.length * policy.hidden * size,

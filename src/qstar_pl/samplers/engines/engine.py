@@ -58,6 +58,17 @@ class Generated(TensorFields):
 class Engine(ABC):
     """What draws from weights of its own: the options, and how it is started. Every process has its own."""
 
+    def held_bytes(self, parameters: int, dtype: torch.dtype, device_bytes: float) -> float:
+        """Return the bytes that it keeps on the trainer's device while training goes on, for `qstar plan`.
+
+        Args:
+            parameters: number of the policy's weights, adapters added into them.
+            dtype: the policy's.
+            device_bytes: memory of the device.
+
+        """
+        return float(parameters * dtype.itemsize)
+
     def check(self, law: Law) -> None:  # noqa: B027 (most draw from any)
         """Raise UserError unless the engine can draw from this law; called before any model is loaded."""
 

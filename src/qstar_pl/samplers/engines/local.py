@@ -36,6 +36,10 @@ class LocalEngine(Engine):
         if self.precision not in (None, "float32", "bfloat16", "float16"):
             raise UserError(f"precision must be float32, bfloat16, float16 or null, got {self.precision}")
 
+    def held_bytes(self, parameters: int, dtype: torch.dtype, device_bytes: float) -> float:
+        """See `Engine.held_bytes`."""
+        return super().held_bytes(parameters, DTYPES[self.precision] if self.precision else dtype, device_bytes)
+
     def start(self, policy: LanguageModel, target: NextToken, law: Law, longest: int) -> LocalCopy:
         """See `Engine.start`."""
         dtype = policy.model.dtype if self.precision is None else DTYPES[self.precision]

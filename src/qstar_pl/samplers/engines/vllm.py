@@ -71,6 +71,10 @@ class VLLMEngine(Engine):
         if importlib.util.find_spec("vllm") is None:
             raise UserError("VLLMEngine needs vLLM: pip install 'qstar-pl[vllm]'")
 
+    def held_bytes(self, parameters: int, dtype: torch.dtype, device_bytes: float) -> float:
+        """See `Engine.held_bytes`: the share that vLLM reserves."""
+        return self.memory_fraction * device_bytes
+
     def start(self, policy: LanguageModel, target: NextToken, law: Law, longest: int) -> RunningEngine:
         """See `Engine.start`; the weights that it starts with are random."""
         if distributed.is_initialized() and distributed.get_world_size() > 1:

@@ -61,6 +61,10 @@ class VLLMServer(Engine):
         """See `Engine.check`."""
         check_law(law)
 
+    def held_bytes(self, parameters: int, dtype: torch.dtype, device_bytes: float) -> float:
+        """See `Engine.held_bytes`: the server's device is its own."""
+        return 0.0
+
     def start(self, policy: LanguageModel, target: NextToken, law: Law, longest: int) -> RunningEngine:
         """See `Engine.start`: the server runs already, and is asked whether it can serve."""
         initialized = distributed.is_initialized()
