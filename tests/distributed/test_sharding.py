@@ -14,7 +14,7 @@ CLOCKS = ("time/", "tokens/per_s", "memory/")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("sharded")
     places = [(1, 0), (2, 0), (2, 1)]
-    finish([start("sharded.py", str(folder), str(world), rank=rank, world=world) for world, rank in places], 300)
+    finish([start("sharded.py", str(folder), str(world), rank=rank, world=world) for world, rank in places], 600)
     names = {"one": "world1rank0", "two": "world2rank0", "other": "world2rank1"}
     return {key: torch.load(folder / f"{name}.pt", weights_only=False) for key, name in names.items()}
 
@@ -83,6 +83,21 @@ def test_a_target_on_the_sharded_base_of_the_policy(results, how) -> None:
 def test_other_ways_to_shard_are_the_same_training(results, how) -> None:
     weights = results["one"]["QStar"]["weights"]
     assert (results["two"]["again"][how]["weights"] - weights).norm() < 1e-5 * weights.norm()
+
+
+def test_the_mismatch_of_an_engine_is_that_of_the_answers_of_all_processes(results) -> None:
+    one, two = (
+        {key: value for key, value in results[run]["off"]["metrics"].items() if key.startswith("mismatch/")}
+        for run in ("one", "two")
+    )
+    assert len(one) == 9
+    # The engine says (token id mod 7)/10 nats too little of every token.
+    largest = 10 * one["mismatch/logprob_max"]
+    assert largest >= 1
+    assert largest == pytest.approx(round(largest), abs=1e-3)
+    assert 0 < one["mismatch/logprob_mean"] < one["mismatch/logprob_max"]
+    assert one["mismatch/sequence_max"] > one["mismatch/sequence_mean"] > 0
+    assert two == pytest.approx(one, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["DPO", "PPO"])

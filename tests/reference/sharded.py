@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +34,8 @@ from qstar_pl.models.adapter_folder import write_adapter
 from qstar_pl.models.placement import placing
 from qstar_pl.models.stacked import stacked
 from qstar_pl.samplers import EngineSampler
+from qstar_pl.samplers.engines import Generated, Job, LocalEngine
+from qstar_pl.samplers.engines.local import LocalCopy
 from qstar_pl.targets import Expert
 
 MEASURED = {"limit_val_batches": 1, "val_check_interval": 2}
@@ -85,6 +87,30 @@ def through_an_engine() -> Any:
     """Return the method whose answers a copy of the policy draws."""
     module = METHODS["QStar"]()
     module.sampler = EngineSampler(law=module.sampler.law, max_new_tokens=module.sampler.max_new_tokens)
+    return module
+
+
+class Off(LocalCopy):
+    """An engine whose log-probabilities are off by what each token says."""
+
+    def generate(self, job: Job) -> Generated:
+        drawn = super().generate(job)
+        return replace(drawn, logprobs=torch.where(drawn.mask, drawn.logprobs - (drawn.token_ids % 7) / 10, 0.0))
+
+
+@dataclass(frozen=True)
+class OffEngine(LocalEngine):
+    """Starts it."""
+
+    def start(self, policy: Any, target: Any, law: Any, longest: int) -> Off:
+        copy = super().start(policy, target, law, longest)
+        return Off(copy.policy, target, law)
+
+
+def through_one_that_is_off() -> Any:
+    """Return the method whose answers come from an engine that is not as exact as it should be."""
+    module = through_an_engine()
+    module.sampler = replace(module.sampler, engine=OffEngine())
     return module
 
 
@@ -226,6 +252,7 @@ def main() -> None:
     if world == 1:
         results = {name: learn(make, 8) for name, make in makers.items()}
         results["bytes"] = bytes_held()
+        results["off"] = learn(through_one_that_is_off, 8)
         results["lora"] = learn(adapted, 8, **MEASURED)
         if find_spec("peft"):
             results["beside"] = learn_beside(folder, 8)
@@ -249,6 +276,7 @@ def main() -> None:
         both = FSDP2Strategy(Sharding(activation_checkpointing=True))
         results["again"]["blocks compiled"] = learn(blocks_compiled, 4, strategy=both, **two)
         results["again"]["engine"] = learn(through_an_engine, 4, strategy=FSDP2Strategy(), **two)
+        results["off"] = learn(through_one_that_is_off, 4, strategy=FSDP2Strategy(), **two)
         offloaded = FSDP2Strategy(Sharding(cpu_offload=True))
         results["again"]["offloaded"] = learn(METHODS["QStar"], 4, strategy=offloaded, **two)
         half = Sharding(param_dtype="bfloat16")
