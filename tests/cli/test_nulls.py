@@ -17,7 +17,7 @@ Call = Callable[..., tuple[int, str, str]]
     ("words", "line"),
     [
         ("fit --model.evaluation_sampler=null", "model.evaluation_sampler must be a Sampler ("),
-        ("fit --model.optimizer=null", "model.optimizer must be an Optimizer, got null"),
+        ("fit --model.optimizer=null", "model.optimizer must be an Optimizer ("),
         ("fit --model.policy=null", "model.policy must be a ModelSource ("),
         ("fit --model=RewardModeling --model.model=null", "model.model must be a ModelSource ("),
         ("fit --model.target=null", "model.target must be a Target ("),
@@ -77,3 +77,12 @@ def test_types_in_words() -> None:
     assert described(list[int] | str) == "a list or a text"
     assert described(Literal["a", "b"]) == "one of a, b"
     assert described(Callable[[int], Sampler]).startswith("a Sampler (")
+
+
+def test_of_many_classes_the_first_are_named() -> None:
+    class Kind:
+        """With more classes than a line takes."""
+
+    many = [type(f"One{number}", (Kind,), {}) for number in range(9)]
+    assert described(Kind) == "a Kind (One0, One1, One2, One3, One4, One5, One6, One7, …)"
+    del many

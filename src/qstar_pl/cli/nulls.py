@@ -15,7 +15,7 @@ from qstar_pl.errors import UserError
 
 _WORDS = {int: "an integer", float: "a number", str: "a text", bool: "true or false", list: "a list", dict: "a mapping"}
 _MOST = 8
-"""How many classes of a kind a message lists at most."""
+"""How many classes of a kind a message lists at most, before an ellipsis."""
 
 
 def check_nulls(option: str, value: Any, owner: str | None = None) -> None:
@@ -68,4 +68,5 @@ def described(hint: Any) -> str:
 def _kind(kind: type) -> str:
     article = "an" if kind.__name__[0] in "AEIOU" else "a"
     names = sorted({leaf.__name__ for leaf in leaves(kind) if leaf is not kind and not inspect.isabstract(leaf)})
-    return f"{article} {kind.__name__}" + (f" ({', '.join(names)})" if 0 < len(names) <= _MOST else "")
+    listed = names if len(names) <= _MOST else [*names[:_MOST], "…"]
+    return f"{article} {kind.__name__}" + (f" ({', '.join(listed)})" if listed else "")
