@@ -65,6 +65,12 @@ def test_a_claim_that_is_not_there(qstar):
     assert err == "error: name must be one of the claims, got token-by-tokn; did you mean token-by-token?\n"
 
 
+def test_a_part_that_is_not_there(qstar):
+    code, _, err = qstar("theory", "clams")
+    assert code == 2
+    assert err == "error: theory must be followed by claims, pictures or options, got clams; did you mean claims?\n"
+
+
 def test_pictures_have_the_format_that_is_asked_for(qstar, tmp_path):
     code, out, _ = qstar("theory", "pictures", f"--output={tmp_path}/p", "--format=png")
     assert code == 0

@@ -32,6 +32,7 @@ from qstar_pl.experiments.matrix.listing import listing
 from qstar_pl.experiments.matrix.reading import VARIANTS
 from qstar_pl.locks import Lock
 from qstar_pl.run_folders.places import LOCK
+from qstar_pl.spelling import counted
 
 if TYPE_CHECKING:
     from qstar_pl.experiments.running.planned import PlannedRun
@@ -175,7 +176,8 @@ def _share(jobs: int | None, experiment: Experiment) -> tuple[int, int]:
 def _heading(experiment: Experiment, runs: Sequence[PlannedRun], output: Path) -> list[str]:
     """Return what is about to be done."""
     budget = "" if experiment.budget is None else f", {experiment.budget} each"
-    count = f"{len(experiment.cells)} cells × {len(runs) // len(experiment.cells)} seeds = {len(runs)} runs{budget}"
+    cells, seeds = len(experiment.cells), len(runs) // len(experiment.cells)
+    count = f"{counted(cells, 'cell')} × {counted(seeds, 'seed')} = {counted(len(runs), 'run')}{budget}"
     sets = len({run.settings.held_out for run in runs})
     same = "the same for all cells" if sets == 1 else f"{sets} different sets"
     return [

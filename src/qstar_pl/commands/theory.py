@@ -60,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts = {"claims": claims, "pictures": pictures}
     if words and words[0] in parts:
         return parts[words[0]](words[1:])
+    if words and not words[0].startswith("-"):
+        near = get_close_matches(words[0], parts, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f"theory must be followed by claims, pictures or options, got {words[0]}{hint}")
     return pair(words)
 
 

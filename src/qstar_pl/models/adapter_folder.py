@@ -61,7 +61,8 @@ def read_adapter(folder: Path) -> AdapterWeights:
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "adapter_model.safetensors")
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"{wanted}, got {folder}: {first_line(error)}") from error
+        said = f"no file {error.filename}" if isinstance(error, FileNotFoundError) else first_line(error)
+        raise UserError(f"{wanted}, got {folder}: {said}") from error
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise UserError(f"{wanted} of plain LoRA, got {folder}")
     more = [name for name in _UNREAD if config.get(name)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qstar_pl.experiments.matrix.experiment import Experiment
 from qstar_pl.experiments.matrix.reading import Find, read_experiment, variants_of
+from qstar_pl.spelling import counted
 
 WIDTH = 100
 
@@ -26,7 +27,7 @@ def _paragraph(found: Sequence[Experiment]) -> Iterator[str]:
     if found:
         yield from textwrap.wrap(found[0].question, WIDTH, initial_indent="  ", subsequent_indent="  ")
     for one in found:
-        count = f"{len(one.cells)} cells × {len(one.seeds)} seeds"
+        count = f"{counted(len(one.cells), 'cell')} × {counted(len(one.seeds), 'seed')}"
         yield f"  {one.variant:<5} {count}, {one.budget} each{_time(one)}"
 
 
