@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,16 @@ def dies_before_results(output: Path) -> None:
     run(output)
 
 
+def is_killed(name: str, end: Callable[[], None]) -> bool:
+    """Start a run that is to be killed; once more if it ended otherwise, as it did once in some seventy times."""
+    for _ in range(2):
+        status = os.waitpid(fork(end), 0)[1]
+        if status == signal.SIGKILL:
+            return True
+        print(f"{name}: the process ended with status {status}", file=sys.stderr)
+    return False
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     scoring.CHUNK = judging.CHUNK = 16
@@ -86,7 +97,7 @@ def main(folder: Path) -> None:
         "statistics": lambda: dies_at(killed, "report_of"),
         "files": lambda: dies_before_results(killed),
     }
-    died = [name for name, end in ends.items() if os.waitpid(fork(end), 0)[1] == signal.SIGKILL]
+    died = [name for name, end in ends.items() if is_killed(name, end)]
     wait(fork(lambda: run(killed)))
     wait(fork(lambda: run(folder / "batches", batch_size=5)))
     ranks = folder / "ranks"
