@@ -87,3 +87,16 @@ def test_the_version_of_the_code_names_its_source() -> None:
     version, _, digest = code_version().partition("+")
     assert version[0].isdigit()
     assert len(digest) == 8
+
+
+def test_classes_are_those_of_the_parts_that_there_are() -> None:
+    sampler = {
+        "class_path": "qstar_pl.samplers.GeometricSampler",
+        "init_args": {"alpha": {"class_path": "qstar_pl.qstar.KLSymmetricAlpha"}},
+    }
+    config = {"model": {"class_path": "qstar_pl.methods.QStar", "init_args": {"sampler": sampler, "target": None}}}
+    assert Settings.of(config).classes == {
+        "model": "QStar",
+        "sampler": "GeometricSampler",
+        "alpha": "KLSymmetricAlpha",
+    }

@@ -23,6 +23,13 @@ _HELD_OUT = re.compile(
     r"data\.class_path|data\.init_args\.(?:path|adapter|split|seed|filters|subset_size|max_rows|max_prompt_tokens"
     r"|drop_long_answers|system_prompt|rendering|val_.*|test_.*)\b"
 )
+_PARTS = {
+    "model": "model",
+    "sampler": "model.init_args.sampler",
+    "alpha": "model.init_args.sampler.init_args.alpha",
+    "target": "model.init_args.target",
+    "weights": "model.init_args.weights",
+}
 _HASHED = (".yaml", ".yml", ".py", ".json")
 """Suffixes of files whose contents count; of others, such as data, it is their size and the time of their change."""
 Flat = dict[str, Any]
@@ -50,6 +57,12 @@ class Settings:
     def held_out(self) -> str:
         """Changes whenever other prompts are held out."""
         return digest(json.dumps({k: v for k, v in self.options.items() if _HELD_OUT.match(k)}, sort_keys=True)).hex()
+
+    @property
+    def classes(self) -> dict[str, str]:
+        """The class of each part that decides from where is sampled and how it is learned from; see `_PARTS`."""
+        paths = {part: self.options.get(f"{key}.class_path") for part, key in _PARTS.items()}
+        return {part: path.rpartition(".")[2] for part, path in paths.items() if isinstance(path, str)}
 
     def changed(self, before: Mapping[str, Any]) -> str:
         """Return what differs from earlier settings in a line: "trainer.max_steps 100 → 200"."""

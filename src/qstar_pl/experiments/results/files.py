@@ -12,6 +12,7 @@ results.json
     seeds       [0, 1, …]
     runs        one per cell and seed, seed by seed:
         cell, seed, factors {method, <axis>: <level>}
+        classes     {model, sampler, alpha, target, weights}: the class of each part that it has
         status      "finished" | "failed" | "unfinished"; reason: why it failed, else ""
         off_budget  "" or where it ended instead
         spent       {steps, samples, generated, tokens} at its end
@@ -34,12 +35,11 @@ from typing import Any
 from qstar_pl.experiments.curve import STEP
 from qstar_pl.experiments.matrix import Experiment
 from qstar_pl.experiments.matrix.experiment import KEY, UNITS
+from qstar_pl.experiments.places import CURVES, RESULTS, SCHEMA, TIMES
 from qstar_pl.experiments.results.outcome import Outcome, is_time
 from qstar_pl.files import replacing, write_text
 from qstar_pl.run_folders.metrics import NOT_METRICS
 
-SCHEMA = 1
-RESULTS, CURVES, TIMES = "results.json", "curves.parquet", "times.parquet"
 STARTED_S = "run/seconds"
 """In times.parquet, at a run's last step: wall time of its last start, with loading and validation."""
 
@@ -79,6 +79,7 @@ def _run(one: Outcome) -> dict[str, Any]:
         "cell": run.cell.name,
         "seed": run.seed,
         "factors": dict(run.cell.factors),
+        "classes": run.settings.classes,
         "status": one.status,
         "reason": one.reason,
         "off_budget": one.off_budget,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from qstar_pl.experiments.comparison import COSTS, Results, as_csv, as_markdown, changes, costs
 from qstar_pl.experiments.comparison_figure import save_comparison
 from qstar_pl.experiments.matrix import Experiment
-from qstar_pl.experiments.results.files import CURVES, RESULTS, write_results
+from qstar_pl.experiments.places import CURVES, RESULTS
+from qstar_pl.experiments.results.files import write_results
 from qstar_pl.experiments.results.outcome import Outcome, outcome
 from qstar_pl.experiments.running.planned import PlannedRun
 from qstar_pl.files import write_text
