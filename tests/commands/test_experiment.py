@@ -59,8 +59,18 @@ def test_an_experiment_from_start_to_results(qstar) -> None:
     for name in ("results.json", "curves.parquet", "times.parquet", "results.csv", "results.md", "experiment.png"):
         assert Path("out", name).stat().st_size > 0
     assert "4 of 4 runs have finished and are not repeated" in qstar(*words)[1]
+    assert "4 runs taken over from out" in qstar(*words[:-1], "--output=again")[1]
+    assert qstar(*words[:-1], "--output=last", "--no_reuse", "--dry_run")[1].count("(new)") == 4
     Path("mine.yaml").write_text(MINE.replace("3200", "32") + "  options: {trainer.max_steps: 1}\n")
     assert "trainer.max_steps 100 → 1" in qstar(*words, "--dry_run")[1]
+
+
+def test_a_score_that_no_cell_measures_is_found_before_anything_runs(qstar) -> None:
+    Path("mine.yaml").write_text(MINE + "  evaluation: {score: val/reward_goold}\n")
+    code, _, err = qstar("experiment", "mine.yaml", "--launcher", TEMPLATE)
+    assert code == 2
+    assert "mine.yaml:5: cell one: evaluation.score must be measured, got val/reward_goold (measured: val/" in err
+    assert not Path("runs").exists()
 
 
 def test_configurations_by_hand_are_ordinary_runs(qstar) -> None:
@@ -110,4 +120,4 @@ def test_all_cells_are_valid_and_end_at_the_budget(name: str, variant: str, ligh
         pytest.skip(f"{name} has no {variant} variant")
     found = read_experiment(EXPERIMENTS / f"{name}.yaml", variant, configuration)
     for cell, settings in zip(found.cells, resolved(found).values(), strict=True):
-        check_settings(cell, settings, found.budget)
+        check_settings(cell, settings, found.budget, found.evaluation.score)

@@ -54,7 +54,8 @@ def _settings(cell: Cell) -> Settings:
         if said is None:  # no mistake of the user's
             raise
         raise _mistake(cell, said) from error
-    return Settings.of(cli.config_dump)
+    keys = cli.model.metrics.keys(fitting=True)
+    return Settings.of(cli.config_dump, None if keys is None else frozenset(f"val/{key}" for key in keys))
 
 
 def _mistake(cell: Cell, said: str) -> UserError:

@@ -1,9 +1,9 @@
 """`qstar experiment`: run a matrix of methods, variants and seeds at one budget.
 
 Without a name it lists the experiments. Every cell is an ordinary `qstar fit` in a process of its own; the same command
-goes on after a kill, never repeats what has finished, and runs anew what has changed. It ends in a folder with
-results.json, curves.parquet, times.parquet and tables. With --config, configurations are compared that no experiment
-lists; options that are not among these go to all runs then.
+goes on after a kill, never repeats what has finished, here or in another experiment, and runs anew what has changed. It
+ends in a folder with results.json, curves.parquet, times.parquet and tables. With --config, configurations are compared
+that no experiment lists; options that are not among these go to all runs then.
 
     qstar experiment
     qstar experiment mvp
@@ -36,6 +36,7 @@ from qstar_pl.spelling import counted
 
 if TYPE_CHECKING:
     from qstar_pl.experiments.running.planned import PlannedRun
+    from qstar_pl.experiments.running.reuse import Reuse
 
 GROUP = "train"
 """Below which heading `qstar --help` lists it."""
@@ -73,6 +74,13 @@ def parser() -> ToolParser:
     made.add_argument("--launcher", default="local", help="local, slurm, or a template with {command} or {quoted}")
     made.add_argument("--dry_run", action="store_true", help="print what would be run, and why; write nothing")
     made.add_argument("--again", action="store_true", help="also run anew what ran with another version of the code")
+    made.add_argument("--no_reuse", action="store_true", help="do not take over equal runs of other experiments")
+    made.add_argument(
+        "--reuse_from",
+        type=place,
+        action="append",
+        help="folder with results folders, whose equal runs are taken over too (beside that of --output); repeatable",
+    )
     made.add_argument("--config", action="append", help="compare these files or names instead; repeatable")
     return made
 
@@ -96,16 +104,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = given.output or OUTPUT / f"{experiment.name}_{experiment.variant}"
     code = code_version()
     settings = resolved(experiment)
+    score = None if experiment.budget is None else experiment.evaluation.score  # by hand, anything is compared
     for cell in experiment.cells:
-        check_settings(cell, settings[cell.name], experiment.budget)
-    from qstar_pl.experiments.running.planned import plan, prepare
+        check_settings(cell, settings[cell.name], experiment.budget, score)
+    from qstar_pl.experiments.running.planned import kept, plan, prepare
+    from qstar_pl.experiments.running.reuse import Reuse, take_over
 
     runs = plan(experiment, settings, given.seeds or experiment.seeds, output, code)
+    earlier = kept(experiment, settings, runs, output, code)
+    reuse = None if given.no_reuse else Reuse([output.parent, *(given.reuse_from or ())])
     print("\n".join(_heading(experiment, runs, output)), flush=True)
+    if earlier:
+        print(f"  kept from earlier starts: seeds {', '.join(map(str, sorted({run.seed for run in earlier})))}")
     if given.dry_run:
         for run in runs:
-            why = f": {run.why_changed()}" if run.state == "changed" else ""
-            print(f"  {run.name} ({run.state}{why})\n    {run.command}")
+            print(f"  {run.name} ({_what_is_due(run, reuse)})\n    {run.command}")
         return 0
     started_by.check()
     lock = Lock.acquire(output / LOCK, f"output must be one that no other experiment writes into, got {output}")
@@ -114,16 +127,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("".join(f"  {line}\n" for line in said), end="", flush=True)
         if len(todo) < len(runs):
             print(f"  {len(runs) - len(todo)} of {len(runs)} runs have finished and are not repeated", flush=True)
+        todo, said = take_over(todo, reuse)
+        print("".join(f"  {line}\n" for line in said), end="", flush=True)
         from qstar_pl.experiments.running.launcher import Settled
 
-        settled = Settled(*_share(given.jobs, experiment), experiment.name, output, experiment.slurm)
+        settled = Settled(*_share(given.jobs, experiment), experiment.name, output, experiment.slurm, reuse)
         try:
             if todo:
                 started_by.start(todo, settled, lambda line: print(f"  {line}", flush=True))
         finally:
             from qstar_pl.experiments.results.summary import summarize
 
-            failed = summarize(experiment, runs, output)
+            failed = summarize(experiment, sorted([*runs, *earlier], key=lambda run: run.seed), output)
     except (KeyboardInterrupt, SystemExit):
         print("stopped; the same command goes on", file=sys.stderr)
         raise
@@ -162,6 +177,14 @@ def _refuse_misspelled(word: str) -> None:
     known = [name for action in own._actions for name in action.option_strings]
     if not word.startswith("-") or ("." not in option and get_close_matches(option, known, n=1, cutoff=0.7)):
         own.error(f"unrecognized arguments: {option}")
+
+
+def _what_is_due(run: PlannedRun, reuse: Reuse | None) -> str:
+    """Return what a run's folder shows, and what would be done about it."""
+    if run.state == "changed":
+        return f"changed: {run.why_changed()}"
+    equal = None if reuse is None else reuse.find(run)
+    return run.state if equal is None else f"{run.state}: would be taken over from {equal.place}"
 
 
 def _share(jobs: int | None, experiment: Experiment) -> tuple[int, int]:

@@ -72,6 +72,14 @@ def test_a_cell_that_cannot_end_at_its_budget_is_refused() -> None:
         check_settings(CELL, Settings({"trainer.logger": False}), None)
 
 
+def test_a_score_that_is_not_measured_is_refused_before_anything_runs() -> None:
+    found = replace(changed(), measures=frozenset({"val/reward_gold", "val/perplexity"}))
+    check_settings(CELL, found, None, "val/perplexity")
+    check_settings(CELL, changed(), None, "val/reward_goold")  # what is measured is not known beforehand
+    with pytest.raises(UserError, match=r"evaluation.score must be measured, got val/reward_goold \(measured: val/p"):
+        check_settings(CELL, found, None, "val/reward_goold")
+
+
 def test_what_named_files_hold_counts(isolated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(isolated))
     for file, key, value in (("rows.jsonl", "path", "rows.jsonl"), ("mine_too.py", "class_path", "mine_too.Judge")):

@@ -14,6 +14,8 @@ from qstar_pl.evaluation.metrics.scores import Scores
 class Beta(ComparisonMetric):
     """`beta`: mean over comparisons of the β of their prompts; absent where a method learns none."""
 
+    keys = frozenset({"beta"})
+
     def scores(self, comparisons: Comparisons) -> Mapping[str, Scores]:
         """See `ComparisonMetric.scores`."""
         betas = comparisons.quantities.get("beta")

@@ -15,6 +15,8 @@ from qstar_pl.evaluation.metrics.scores import Scores
 class KLPolicyReference(AnswerMetric):
     """`kl_policy_reference`: mean over answers of Σ_t D(π_θ‖π_init), exact over the vocabulary, nats per answer."""
 
+    keys = frozenset({"kl_policy_reference"})
+
     @property
     def needs(self) -> frozenset[Need]:
         """See `Metric.needs`."""

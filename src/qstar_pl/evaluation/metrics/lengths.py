@@ -15,6 +15,8 @@ from qstar_pl.evaluation.metrics.scores import Scores
 class CompletionLength(AnswerMetric):
     """`completion_length`: mean tokens of an answer, EOS included."""
 
+    keys = frozenset({"completion_length"})
+
     @property
     def needs(self) -> frozenset[Need]:
         """See `Metric.needs`."""
@@ -28,6 +30,8 @@ class CompletionLength(AnswerMetric):
 @dataclass(frozen=True)
 class EndedFraction(AnswerMetric):
     """`ended_fraction`: share of the answers that ended with EOS; the others were cut at max_new_tokens."""
+
+    keys = frozenset({"ended_fraction"})
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -49,6 +49,11 @@ class Measurements(nn.Module):
         """Return the metrics that are measured now: all, but within `fit` none that is expensive."""
         return [metric for metric in self.of_all if not (fitting and metric.expensive)]
 
+    def keys(self, *, fitting: bool) -> frozenset[str] | None:
+        """Return under which keys something may be reported; None if a metric does not say."""
+        of_each = [metric.keys for metric in self.due(fitting=fitting)]
+        return None if None in of_each else frozenset[str]().union(*(keys for keys in of_each if keys is not None))
+
     def measure(self, metric: Metric, evidence: Any) -> None:
         """Add a batch of what the metric reads."""
         index = next(index for index, one in enumerate(self.of_all) if one is metric)

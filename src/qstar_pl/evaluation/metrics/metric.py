@@ -47,6 +47,11 @@ class Metric(ABC):
     `bounds` also where a row is a share of several answers. What is 0 or 1 in every row needs not say so."""
 
     @property
+    def keys(self) -> frozenset[str] | None:
+        """Under which keys it may report, all of them; None: it does not say before it has measured."""
+        return None
+
+    @property
     def needs(self) -> frozenset[Need]:
         """What it cannot do without."""
         return frozenset()

@@ -23,6 +23,8 @@ KEYS = (
 class PairMeans(ComparisonMetric):
     """`rewards/*` and `logps/*`: means over pairs, of those that the method has; see `PairLogprobs.quantities`."""
 
+    keys = frozenset(KEYS)
+
     def scores(self, comparisons: Comparisons) -> Mapping[str, Scores]:
         """See `ComparisonMetric.scores`."""
         had = {key: comparisons.quantities[key] for key in KEYS if key in comparisons.quantities}

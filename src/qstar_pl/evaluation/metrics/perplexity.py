@@ -18,6 +18,8 @@ from qstar_pl.evaluation.metrics.sums import Sums
 class Perplexity(DemonstrationMetric):
     """`perplexity`: exp of the mean nats per token, over the tokens of all demonstrations, EOS included."""
 
+    keys = frozenset({"perplexity"})
+
     def scores(self, demonstrations: Demonstrations) -> Mapping[str, Scores]:
         """See `DemonstrationMetric.scores`."""
         logprobs = wide(demonstrations.logprobs)

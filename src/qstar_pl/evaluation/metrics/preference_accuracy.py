@@ -14,6 +14,8 @@ from qstar_pl.evaluation.metrics.scores import Scores
 class PreferenceAccuracy(ComparisonMetric):
     """`preference_accuracy`: share of the pairs with a positive margin; a tie counts one half."""
 
+    keys = frozenset({"preference_accuracy"})
+
     def scores(self, comparisons: Comparisons) -> Mapping[str, Scores]:
         """See `ComparisonMetric.scores`."""
         return {"preference_accuracy": Scores.all((comparisons.margins.sign() + 1) / 2, "prompt")}

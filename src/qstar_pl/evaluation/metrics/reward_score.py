@@ -49,6 +49,11 @@ class RewardScore(AnswerMetric):
         """The key of the number."""
         return f"reward_{self.name}"
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """See `Metric.keys`."""
+        return frozenset({self.key})
+
     def missing(self, facts: Facts) -> str | None:
         """See `Metric.missing`."""
         reasons = [reason for example in facts.examples or () if (reason := self.reward.unknown(example)) is not None]

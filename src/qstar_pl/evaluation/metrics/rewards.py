@@ -15,6 +15,8 @@ from qstar_pl.evaluation.metrics.scores import Scores
 class RewardProxy(AnswerMetric):
     """`reward_proxy`: mean over answers of the reward that RL maximizes."""
 
+    keys = frozenset({"reward_proxy"})
+
     optional = True
 
     @property
@@ -30,6 +32,8 @@ class RewardProxy(AnswerMetric):
 @dataclass(frozen=True)
 class RewardGold(AnswerMetric):
     """`reward_gold`: mean over answers of the true reward, which falls where the proxy is over-optimized."""
+
+    keys = frozenset({"reward_gold"})
 
     optional = True
 

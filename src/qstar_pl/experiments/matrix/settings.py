@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,15 @@ class Settings:
     """A cell's resolved configuration, flat: option → plain value."""
 
     options: Flat
+    measures: frozenset[str] | None = field(default=None, compare=False)
+    """What validation may log, `val/…`; None: that is not known beforehand."""
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Settings:
+    def of(cls, config: Mapping[str, Any], measures: frozenset[str] | None = None) -> Settings:
         """Take what decides about numbers from a configuration that `--print_config` gave."""
         options = dict(_flat("", config))
         kept = {key: value for key, value in options.items() if key not in NOT_SETTINGS and not _PLACES.fullmatch(key)}
-        return cls(kept | dict(_files(kept)))
+        return cls(kept | dict(_files(kept)), measures)
 
     @property
     def digest(self) -> str:
@@ -93,8 +95,8 @@ class Settings:
 _ABSENT = object()
 
 
-def check_settings(cell: Cell, settings: Settings, budget: Budget | None) -> None:
-    """Check before anything runs that a cell can end at its budget, and logs what it has spent.
+def check_settings(cell: Cell, settings: Settings, budget: Budget | None, score: str | None = None) -> None:
+    """Check before anything runs that a cell can end at its budget, logs what it has spent, and measures the score.
 
     Raises:
         UserError: if it cannot.
@@ -103,6 +105,11 @@ def check_settings(cell: Cell, settings: Settings, budget: Budget | None) -> Non
     loggers = [value for key, value in settings.options.items() if key.startswith("trainer.logger")]
     if not any(str(value).endswith("CSVLogger") for value in loggers):
         raise UserError(f"{cell.where}: cell {cell.name}: trainer.logger must be, or hold, a CSVLogger")
+    if score is not None and settings.measures is not None and score not in settings.measures:
+        measured = ", ".join(sorted(settings.measures))
+        raise UserError(
+            f"{cell.where}: cell {cell.name}: evaluation.score must be measured, got {score} (measured: {measured})"
+        )
     if budget is not None and settings.options.get("trainer.max_steps") == 0:
         raise UserError(f"{cell.where}: cell {cell.name}: trainer.max_steps must leave room for {budget}, got 0")
     if budget is None or budget.unit != "samples":

@@ -18,6 +18,7 @@ results.json
         spent       {steps, samples, generated, tokens} at its end
         before      val/… before the first step; after: of the last one, empty unless finished
         held_out    the same text for runs with the same held-out prompts
+        origin      "" or where it was run, if it was taken over: "<results folder>/cells/<cell>/seed_<n>"
         command     repeats it; folder: beside this file; digest: of its settings; code: version that ran it
 
 curves.parquet, times.parquet: a line per number that was logged
@@ -87,6 +88,7 @@ def _run(one: Outcome) -> dict[str, Any]:
         "before": _finite(one.before),
         "after": _finite(one.after),
         "held_out": run.settings.held_out,
+        "origin": "" if asked is None else asked.origin,
         "command": run.command,
         "folder": run.folder.path.relative_to(run.folder.output).as_posix(),
         "digest": run.settings.digest,

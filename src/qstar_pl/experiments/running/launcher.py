@@ -12,6 +12,7 @@ from pathlib import Path
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.running.planned import PlannedRun
 from qstar_pl.experiments.running.processes import Processes, Told
+from qstar_pl.experiments.running.reuse import Reuse
 from qstar_pl.experiments.running.slurm import queued, sbatch, submit
 
 COMMAND, QUOTED = "{command}", "{quoted}"
@@ -29,6 +30,8 @@ class Settled:
     output: Path
     slurm: tuple[str, ...] = ()
     """Options of sbatch."""
+    reuse: Reuse | None = None
+    """Where equal runs are looked for that finish in the meantime; None: nowhere."""
 
 
 class Launcher(ABC):
@@ -52,7 +55,7 @@ class Local(Launcher):
 
     def start(self, runs: Sequence[PlannedRun], settled: Settled, tell: Told) -> None:
         """See `Launcher.start`."""
-        Processes(lambda run: run.argv, settled.jobs, settled.threads, tell).start(runs)
+        Processes(lambda run: run.argv, settled.jobs, settled.threads, tell, settled.reuse).start(runs)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Template(Launcher):
 
     def start(self, runs: Sequence[PlannedRun], settled: Settled, tell: Told) -> None:
         """See `Launcher.start`."""
-        Processes(self._argv, settled.jobs, settled.threads, tell).start(runs)
+        Processes(self._argv, settled.jobs, settled.threads, tell, settled.reuse).start(runs)
 
     def _argv(self, run: PlannedRun) -> list[str]:
         command = shlex.join(run.argv)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from qstar_pl.experiments.matrix import Cell, Experiment, Settings
-from qstar_pl.experiments.running.run_folder import Asked, RunFolder
+from qstar_pl.experiments.running.run_folder import Asked, RunFolder, seeds_in
 
 State = Literal["finished", "failed", "running", "stopped", "changed", "new"]
 
@@ -29,6 +29,11 @@ class PlannedRun:
     def name(self) -> str:
         """As it is called in messages."""
         return f"{self.cell.name}, seed {self.seed}"
+
+    @property
+    def equal(self) -> tuple[str, int]:
+        """The same for runs that come to the same numbers."""
+        return self.settings.digest, self.seed
 
     @property
     def words(self) -> list[str]:
@@ -99,6 +104,24 @@ def plan(
         for seed in seeds
         for cell in experiment.cells
     ]
+
+
+def kept(
+    experiment: Experiment, settings: Mapping[str, Settings], runs: Sequence[PlannedRun], output: Path, code: str
+) -> list[PlannedRun]:
+    """Return what has finished with other seeds, and is unchanged: it stays in the results.
+
+    Args:
+        experiment: whose cells were run.
+        settings: of each cell, by its name.
+        runs: with the seeds that are asked for now.
+        output: folder of the experiment.
+        code: version of the package.
+
+    """
+    found = {seed for cell in experiment.cells for seed in seeds_in(output, cell.name)}
+    others = sorted(found - {run.seed for run in runs})
+    return [run for run in plan(experiment, settings, others, output, code) if run.state == "finished"]
 
 
 def prepare(runs: Sequence[PlannedRun], again: bool = False) -> tuple[list[PlannedRun], list[str]]:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import IO
 
 from qstar_pl.experiments.running.planned import PlannedRun
+from qstar_pl.experiments.running.reuse import Reuse
 
 POLL_S = 0.1
 """Seconds between two looks at the processes."""
@@ -41,8 +42,15 @@ class Processes:
     saves its step and ends. A second Ctrl-C kills.
     """
 
-    def __init__(self, argv: Callable[[PlannedRun], Sequence[str]], jobs: int, threads: int, tell: Told) -> None:
-        self.argv, self.jobs, self.tell = argv, jobs, tell
+    def __init__(
+        self,
+        argv: Callable[[PlannedRun], Sequence[str]],
+        jobs: int,
+        threads: int,
+        tell: Told,
+        reuse: Reuse | None = None,
+    ) -> None:
+        self.argv, self.jobs, self.tell, self.reuse = argv, jobs, tell, reuse
         self.environment = {**os.environ, **dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1"}
         self._stop: list[int] = []
         """Signals that have come."""
@@ -61,8 +69,12 @@ class Processes:
         waiting, active, total = deque(runs), list[_Active](), len(runs)
         with self._signals():
             while active or (waiting and not self._stop):
-                while waiting and len(active) < self.jobs and not self._stop:
-                    active.append(self._started(waiting.popleft(), total - len(waiting), total))
+                while len(active) < self.jobs and not self._stop and (run := self._next(waiting, active)) is not None:
+                    waiting.remove(run)
+                    if (origin := None if self.reuse is None else self.reuse.take(run)) is not None:
+                        self.tell(f"run {total - len(waiting)} of {total} ({run.name}): taken over from {origin}")
+                        continue
+                    active.append(self._started(run, total - len(waiting), total))
                 time.sleep(POLL_S)
                 for one in [one for one in active if self._has_ended(one)]:
                     active.remove(one)
@@ -71,6 +83,11 @@ class Processes:
                 self._pass_on(active)
         if self._stop:
             raise Ended(128 + self._stop[0])
+
+    def _next(self, waiting: Sequence[PlannedRun], active: Sequence[_Active]) -> PlannedRun | None:
+        """Return the first that may start: while an equal run is at work, it is waited for, to be taken over."""
+        busy = set() if self.reuse is None else {one.run.equal for one in active}
+        return next((run for run in waiting if run.equal not in busy), None)
 
     def _started(self, run: PlannedRun, number: int, total: int) -> _Active:
         lock = run.folder.lock()

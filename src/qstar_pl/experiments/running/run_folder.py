@@ -17,6 +17,11 @@ from qstar_pl.run_folders.places import CHECKPOINTS, LOCK, METRICS, VERSION
 
 EARLIER = "earlier"
 """Beside `cells`: folders of runs whose configuration has changed since, and of those that died before they saved."""
+CELLS = "cells"
+PARTS = (CELLS,)
+"""Folders in a results folder that hold runs."""
+SEED = "seed_"
+ASKED, BUSY = "asked.json", ".busy"
 _NAMED = ("error: ", "RuntimeError", "Error: ")
 
 
@@ -34,21 +39,28 @@ class Asked:
     """When it was last started, in seconds since 1970."""
     job: str | None = None
     """The cluster's number of its job."""
+    origin: str = ""
+    """Where it was run, if it was taken over: "<results folder>/cells/<cell>/seed_<n>"."""
 
 
 class RunFolder:
     """Where one run lies: `cells/<cell>/seed_<n>`, with the folder of `qstar fit` in it."""
 
-    def __init__(self, output: Path, cell: str, seed: int) -> None:
+    def __init__(self, output: Path, cell: str, seed: int, part: str = CELLS) -> None:
         self.output = output
         self.cell = cell
         self.seed = seed
-        self.root = output / "cells" / cell
+        self.root = output / part / cell
         """`trainer.default_root_dir`."""
-        self.name = f"seed_{seed}"
+        self.name = f"{SEED}{seed}"
         self.path = self.root / self.name
         self.log = self.path / "log.txt"
-        self._asked, self._exit, self._busy = (self.path / one for one in ("asked.json", "exit", ".busy"))
+        self._asked, self._exit, self._busy = (self.path / one for one in (ASKED, "exit", BUSY))
+
+    @property
+    def place(self) -> str:
+        """Where it is, from the folder of results folders on."""
+        return f"{self.output.resolve().name}/{self.path.relative_to(self.output).as_posix()}"
 
     @property
     def exit_file(self) -> Path:
@@ -151,6 +163,12 @@ class RunFolder:
         for version in self.path.glob(f"{VERSION}*"):
             if not list((version / CHECKPOINTS).glob("[!.]*.ckpt")):
                 _moved(version, self.output / EARLIER / self.cell / f"{self.name}_{version.name}")
+
+
+def seeds_in(output: Path, cell: str, part: str = CELLS) -> list[int]:
+    """Return the seeds of which a cell has folders."""
+    names = [one.name.removeprefix(SEED) for one in (output / part / cell).glob(f"{SEED}*")]
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def _moved(source: Path, wanted: Path) -> Path:
