@@ -15,6 +15,8 @@ from .ess import ESSDiagnostic as ESSDiagnostic
 from .gradient_variance import GradientDiagnostic as GradientDiagnostic
 from .guards import Guards as Guards
 from .histograms import Histograms as Histograms
+from .kept_answers import KeptAnswers as KeptAnswers
+from .kept_distributions import KeptDistributions as KeptDistributions
 from .kl import KLDiagnostic as KLDiagnostic
 from .lagged_reference import LaggedReference as LaggedReference
 from .lengths import LengthsDiagnostic as LengthsDiagnostic

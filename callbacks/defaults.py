@@ -10,6 +10,8 @@ from .ess import ESSDiagnostic
 from .gradient_variance import GradientDiagnostic
 from .guards import Guards
 from .histograms import Histograms
+from .kept_answers import KeptAnswers
+from .kept_distributions import KeptDistributions
 from .kl import KLDiagnostic
 from .lengths import LengthsDiagnostic
 from .loss import LossDiagnostic
@@ -52,4 +54,6 @@ def default_diagnostics() -> list[Callback]:
         Guards(),
         SampleTable(),
         Histograms(),
+        KeptDistributions(),
+        KeptAnswers(),
     ]

@@ -32,8 +32,10 @@ class GradientDiagnostic(Diagnostic):
     - `grad/noise_scale` = B / `grad/snr`, B = samples per micro-step over all ranks: the batch size at which noise
       and signal are equal, tr Σ/‖G‖² (McCandlish et al., arXiv 1812.06162, eq. 2.9, A.2–3). Absent where G² ≤ 0.
 
-    With accumulate_grad_batches < 2 there is nothing to take a variance of, and only `grad/norm` is logged. The same
-    holds under manual optimization, where Lightning does not know how losses are scaled.
+    With accumulate_grad_batches < 2 there is nothing to take a variance of, and only `grad/norm` is logged. Under
+    manual optimization a method whose step has several backward passes (PPO with `micro_batch_size`) says so with the
+    attribute `answers_per_backward`; their losses must add up to that of the step, so that M times each one's gradient
+    is g_m. PPO deals answers out at random: answers to one prompt may be in several of its micro-steps.
 
     Sharded gradients (FSDP) are reduced over ranks after every micro-step: their norms are summed from the shards.
     Under DDP the gradients of the R ranks stay local until the last micro-step, where they arrive already averaged. The
@@ -81,11 +83,11 @@ class GradientDiagnostic(Diagnostic):
 
         Lightning calls callbacks before the module, whose own hook may rescale the gradient.
         """
-        if not pl_module.automatic_optimization or trainer.accumulate_grad_batches < 2:
+        if not _accumulates(trainer, pl_module):
             return
         if trainer.global_step % self.every_n_steps:
             return
-        gradients = self._local_gradients(trainer, trainer.optimizers[0])  # automatic optimization has only one
+        gradients = self._local_gradients(trainer, trainer.optimizers[0])  # a method has only one
         if not gradients:
             return
         # Gradients that are not reduced yet are all different: each rank's counts whole.
@@ -136,20 +138,28 @@ class GradientDiagnostic(Diagnostic):
         self.add("norm_squares", norm)
         self.add("steps", part)
         if self._micro_steps >= 2:
-            variance, signal = self._estimates(trainer)
+            automatic = pl_module.automatic_optimization
+            divisor = trainer.accumulate_grad_batches if automatic else self._micro_steps
+            variance, signal = self._estimates(trainer, divisor)
             self.add("variance", variance)
             self.add("signal", signal)
             self.add("measured", part)
         self._start_step()
 
-    def _estimates(self, trainer: Trainer) -> tuple[Tensor, Tensor]:
-        """Return this rank's parts of tr Cov and of G²; both are linear in squared norms, so parts add up."""
+    def _estimates(self, trainer: Trainer, divisor: float) -> tuple[Tensor, Tensor]:
+        """Return this rank's parts of tr Cov and of G²; both are linear in squared norms, so parts add up.
+
+        Args:
+            trainer: whose gradients they are.
+            divisor: what each micro-step's own loss was divided by.
+
+        """
         assert self._seen is not None
         assert self._last is not None
         # Lightning divides each loss by accumulate_grad_batches, even in an epoch's last step, which may have fewer.
         # What is done to the gradient after the backward pass does not matter: the buffer holds what was accumulated.
         accumulated = squared_norm(self._previous, self._shares)
-        divisor, count, ranks = trainer.accumulate_grad_batches, self._micro_steps, trainer.world_size
+        count, ranks = self._micro_steps, trainer.world_size
         if _is_local_until_step(trainer):
             units, seen, squares = ranks * count, ranks * (count - 1), self._seen
         else:
@@ -163,7 +173,8 @@ class GradientDiagnostic(Diagnostic):
 
     def observe(self, trainer: Trainer, report: StepReport) -> None:
         """See `Observer.observe`."""
-        self.add("samples", float(report.samples))
+        part = getattr(getattr(trainer, "lightning_module", None), "answers_per_backward", None)
+        self.add("samples", float(report.samples if part is None else min(part, report.samples)))
         self.add("micro_steps", 1.0 / trainer.world_size)
 
     def compute(self, stats: Mapping[str, float]) -> dict[str, float]:
@@ -177,6 +188,13 @@ class GradientDiagnostic(Diagnostic):
         if snr is not None and snr > 0 and samples:
             metrics["grad/noise_scale"] = samples / snr
         return present(metrics)
+
+
+def _accumulates(trainer: Trainer, module: LightningModule) -> bool:
+    """Return whether a step may have several backward passes."""
+    if module.automatic_optimization:
+        return trainer.accumulate_grad_batches >= 2
+    return getattr(module, "answers_per_backward", None) is not None
 
 
 def _is_local_until_step(trainer: Trainer) -> bool:

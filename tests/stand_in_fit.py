@@ -15,6 +15,19 @@ def row(step: int, seed: int, config: str, measured: bool) -> str:
     return f"{step},{SAMPLES * step},{30 * step},{60 * step},{time.time()},{loss},{score}"
 
 
+def kept(steps: int) -> dict[str, list[dict[str, object]]]:
+    """What a run of the method keeps beside its metrics."""
+    answers = [
+        {"step": step, "prompt": prompt, "prompt_text": f"prompt {prompt}", "completion": f"answer {step}"}
+        | {"tokens": step + 3, "reward_gold": prompt / 4, "reward_proxy": None}
+        for step in {0, steps}
+        for prompt in range(2)
+    ]
+    edges = {"edges": {"alpha": [0.0, 0.5, 1.0], "log_weights": [-1.0, 1.0]}}
+    windows = [{"step": step, "alpha": [step, 1], "log_weights": [0, 8, step]} for step in range(1, steps + 1)]
+    return {"answers.jsonl": answers, "distributions.jsonl": [edges, *windows]}
+
+
 def main(words: list[str]) -> int:
     options = dict(word.lstrip("-").split("=", 1) for word in words if "=" in word)
     if "model.fail" in options:
@@ -34,6 +47,8 @@ def main(words: list[str]) -> int:
         time.sleep(STEP_S)
         rows += [row(step, seed, config, False)] if step else []
         rows += [row(step, seed, config, True)] if step in (0, STEPS) else []
+        for name, lines in kept(step).items():
+            (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
         (folder / "metrics.csv").write_text("\n".join([COLUMNS, *rows]) + "\n")
         if step >= 2:
             beside = saved.with_name(".new")

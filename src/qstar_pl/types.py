@@ -9,7 +9,7 @@ Each stage of a training step wraps the one before, so that no field is ever "no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -89,6 +89,19 @@ class PromptBatch(TensorFields):
 
     def __len__(self) -> int:
         return int(self.prompt_ids.shape[0])
+
+
+@dataclass(frozen=True)
+class AnsweredPrompts:
+    """What a validation batch of prompts was answered, one answer each: `answers` of a `validation_step`'s output."""
+
+    examples: Sequence[Example]
+    texts: Sequence[str]
+    """Decoded, without special tokens."""
+    tokens: Tensor
+    """[prompts] int64: how many each answer has, its end included."""
+    rewards: Mapping[str, Tensor]
+    """Judge ("gold", "proxy") → [prompts]; only what a metric has asked for, NaN where the judge does not know."""
 
 
 @dataclass(frozen=True)

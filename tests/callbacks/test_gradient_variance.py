@@ -110,6 +110,31 @@ def test_manual_optimization_logs_the_norm_only() -> None:
     assert "grad/variance" not in logger.calls[0][1]
 
 
+def test_manual_optimization_in_parts_that_add_up_has_a_variance() -> None:
+    class InParts(Regression):
+        answers_per_backward = 3
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.automatic_optimization = False
+
+        def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+            out = super().training_step(batch, batch_idx)
+            optimizer = self.optimizers()
+            for _ in range(2):  # steps of one batch
+                optimizer.zero_grad()
+                for part in zip(*(half.split(3) for half in batch), strict=True):
+                    self.manual_backward(self.loss(part) / 2)
+                optimizer.step()
+            return out
+
+    _, logger = fit(1, 1, module=InParts(), batch=6)
+    ((x, y),) = data(1, 6)
+    halves = list(zip(x.split(3), y.split(3), strict=True))
+    wanted = expected(brute_force([*halves, *halves], 2), 2, batch=3)
+    assert {key: logger.calls[-1][1].get(key) for key in wanted} == pytest.approx(wanted, rel=1e-9)
+
+
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_what_cannot_be_measured_is_left_out_in_silence(accumulate: int) -> None:
     with warnings.catch_warnings():

@@ -170,7 +170,7 @@ def train(
     trainer = Trainer(
         accelerator="cpu",
         max_epochs=1,
-        logger=[logger],
+        logger=[logger, *options.pop("loggers", ())],
         log_every_n_steps=every,
         callbacks=list(callbacks),
         enable_progress_bar=options.pop("enable_progress_bar", False),

@@ -3,7 +3,10 @@
 import csv
 from pathlib import Path
 
+import pytest
 from small_run import SMALL
+
+from qstar_pl.run_folders.kept import whole_lines
 
 TIMES = ("time/", "memory/", "tokens/per_s")
 
@@ -14,10 +17,21 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 def test_a_first_point_and_the_same_run(qstar) -> None:
-    words = ("fit", *SMALL, "--trainer.max_steps=2", "--model.sampler.max_new_tokens=3")
+    words = (
+        "fit",
+        *SMALL,
+        "--trainer.max_steps=2",
+        "--model.sampler.max_new_tokens=3",
+        "--data.val_fraction=0.2",
+        "--data.eval_batch_size=4",
+    )
     assert qstar(*words, "--name=plain")[0] == 0
     assert qstar(*words, "--name=first", "--trainer.callbacks+=ValidateFirst")[0] == 0
     start, *others = rows("first")
     assert (start["step"], float(start["samples/total"]), float(start["val/kl_policy_reference"])) == ("0", 0, 0)
     assert start["val/reward_gold"] != ""
     assert others == rows("plain")
+    kept = whole_lines(Path("runs/first/version_0/answers.jsonl"))
+    assert [(row["step"], row["prompt"]) for row in kept] == [(step, number) for step in (0, 2) for number in range(4)]
+    for key, metric in {"reward_gold": "val/reward_gold", "tokens": "val/completion_length"}.items():
+        assert sum(row[key] for row in kept[:4]) / 4 == pytest.approx(float(start[metric]))

@@ -103,6 +103,11 @@ class PPO(RolloutModule):
         """See `RLHFModule.steps_per_batch`."""
         return self.steps.per_rollout
 
+    @property
+    def answers_per_backward(self) -> int | None:
+        """Answers of a backward pass, where a step has several whose losses add up; see `GradientDiagnostic`."""
+        return self.steps.micro_batch_size
+
     def check_advantage(self, advantage: Advantage) -> None:
         """Accept any: one that needs values gets a critic."""
 

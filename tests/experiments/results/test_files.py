@@ -1,6 +1,7 @@
 """The results folder, read as a report would."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,31 @@ def test_curves_have_a_line_per_number_and_no_times(output: Path) -> None:
     assert {row["key"] for row in times} == {"time/wall_s", "run/seconds"}
 
 
+def test_answers_and_distributions_are_a_line_each(output: Path) -> None:
+    rows = parquet.read_table(output / "answers.parquet").to_pylist()
+    assert len(rows) == 4 * 2 * 2  # runs, validations, prompts
+    assert rows[7] == {
+        "cell": "two",
+        "seed": 0,
+        "step": 6,
+        "prompt": 1,
+        "prompt_text": "prompt 1",
+        "completion": "answer 6",
+        "tokens": 9,
+        "reward_gold": 0.25,
+        "reward_proxy": None,
+    }
+    bins = parquet.read_table(output / "distributions.parquet").to_pylist()
+    one = [row for row in bins if (row["cell"], row["seed"], row["step"]) == ("one", 1, 6)]
+    assert [(row["quantity"], row["low"], row["high"], row["count"]) for row in one] == [
+        ("alpha", 0.0, 0.5, 6),
+        ("alpha", 0.5, 1.0, 1),
+        ("log_weights", -math.inf, -1.0, 0),
+        ("log_weights", -1.0, 1.0, 8),
+        ("log_weights", 1.0, math.inf, 6),
+    ]
+
+
 @pytest.mark.parametrize(
     ("budget", "said"), [(41, ""), (48, ""), (40, "48 samples, its budget is 40"), (49, "48 samples")]
 )
@@ -90,4 +116,5 @@ def test_a_score_that_no_run_measures_is_said(output: Path, capsys: pytest.Captu
 def test_without_a_run_there_are_empty_tables(tmp_path: Path) -> None:
     found = write(runs(tmp_path))
     assert {one.status for one in found} == {"unfinished"}
-    assert parquet.read_table(tmp_path / "curves.parquet").num_rows == 0
+    for name in ("curves", "answers", "distributions"):
+        assert parquet.read_table(tmp_path / f"{name}.parquet").num_rows == 0

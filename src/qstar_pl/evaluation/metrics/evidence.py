@@ -122,6 +122,12 @@ class Answers:
         """The scores [rows] of the method's judges: "proxy" and "gold", those that there are."""
         return {} if self._rewards is None else self._rewards()
 
+    @property
+    def scored(self) -> Mapping[str, Tensor]:
+        """`rewards`, if a metric has asked for them by now; {} otherwise, so that nothing is scored for its sake."""
+        found: Mapping[str, Tensor] = vars(self).get("rewards", {})
+        return found
+
     @cached_property
     def divergences(self) -> Tensor:
         """D(π_θ‖π_init) [rows, time] at every token, exact over the vocabulary, in nats; 0 where none counts.

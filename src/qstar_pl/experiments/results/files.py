@@ -1,7 +1,7 @@
-"""Writes results.json, curves.parquet and times.parquet.
+"""Writes results.json and the tables beside it.
 
-The first two are the same, byte for byte, however often the experiment was killed and started again; what differs
-(seconds, memory, how often it was started) is in the third alone. Schema 1:
+All but times.parquet are the same, byte for byte, however often the experiment was killed and started again; what
+differs (seconds, memory, how often it was started) is in that one alone. Schema 1:
 
 results.json
     schema      1
@@ -23,6 +23,19 @@ results.json
 
 curves.parquet, times.parquet: a line per number that was logged
     cell, seed, step, samples, generated, tokens (spent at that step; null before the first count), key, value
+
+answers.parquet: a line per held-out prompt, of the validation before the first step and of the last one so far
+    cell, seed, step
+    prompt        its number within the held-out set
+    prompt_text, completion
+    tokens        of the completion, its end included
+    reward_gold, reward_proxy  null where there is none
+
+distributions.parquet: a line per bin and log window; no lines of runs that draw no answers
+    cell, seed, step (end of the window)
+    quantity      "alpha", of each token, or "log_weights", log π_θ/q of each answer, raw, in nats
+    low, high     edges of the bin, which holds the lower one; infinite where it is open
+    count         over all micro-steps and ranks of the window, 0 included
 """
 
 from __future__ import annotations
@@ -36,21 +49,35 @@ from typing import Any
 from qstar_pl.experiments.curve import STEP
 from qstar_pl.experiments.matrix import Experiment
 from qstar_pl.experiments.matrix.experiment import KEY, UNITS
-from qstar_pl.experiments.places import CURVES, RESULTS, SCHEMA, TIMES
+from qstar_pl.experiments.places import ANSWERS, CURVES, DISTRIBUTIONS, RESULTS, SCHEMA, TIMES
+from qstar_pl.experiments.results.kept import answers_of, distributions_of
 from qstar_pl.experiments.results.outcome import Outcome, is_time
 from qstar_pl.files import replacing, write_text
 from qstar_pl.run_folders.metrics import NOT_METRICS
 
 STARTED_S = "run/seconds"
 """In times.parquet, at a run's last step: wall time of its last start, with loading and validation."""
+OF_RUN: Mapping[str, str] = {"cell": "name", "seed": "whole", "step": "whole"}
+OF_NUMBER: Mapping[str, str] = {**OF_RUN, **dict.fromkeys(UNITS, "number"), "key": "name", "value": "number"}
+OF_ANSWERS: Mapping[str, str] = {
+    **OF_RUN,
+    "prompt": "whole",
+    **dict.fromkeys(("prompt_text", "completion"), "text"),
+    "tokens": "whole",
+    **dict.fromkeys(("reward_gold", "reward_proxy"), "number"),
+}
+OF_BINS: Mapping[str, str] = {**OF_RUN, "quantity": "name", "low": "number", "high": "number", "count": "whole"}
+"""Column → what it holds, of each table."""
 
 
 def write_results(experiment: Experiment, outcomes: Sequence[Outcome], folder: Path) -> None:
     """Write all files, each whole or not at all."""
     write_text(folder / RESULTS, as_json(experiment, outcomes))
     rows = [row for one in outcomes for row in _rows(one)]
-    _write_table([row for row in rows if not is_time(row[-2])], folder / CURVES)
-    _write_table([row for row in rows if is_time(row[-2])] + _starts(outcomes), folder / TIMES)
+    _write_table([row for row in rows if not is_time(row[-2])], OF_NUMBER, folder / CURVES)
+    _write_table([row for row in rows if is_time(row[-2])] + _starts(outcomes), OF_NUMBER, folder / TIMES)
+    _write_table([row for one in outcomes for row in answers_of(one)], OF_ANSWERS, folder / ANSWERS)
+    _write_table([row for one in outcomes for row in distributions_of(one)], OF_BINS, folder / DISTRIBUTIONS)
 
 
 def as_json(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
@@ -130,16 +157,18 @@ def _three(spent: Mapping[str, float | None]) -> tuple[float | None, float | Non
     return first, second, third
 
 
-def _write_table(rows: Sequence[Row], file: Path) -> None:
+def _write_table(rows: Sequence[Sequence[Any]], columns: Mapping[str, str], file: Path) -> None:
     import pyarrow as pa  # type: ignore[import-untyped]
     from pyarrow import parquet
 
-    text = pa.dictionary(pa.int32(), pa.string())
-    numbers = [(name, pa.float64()) for name in UNITS]
-    schema = pa.schema(
-        [("cell", text), ("seed", pa.int64()), ("step", pa.int64()), *numbers, ("key", text), ("value", pa.float64())]
-    )
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    table = pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema)
+    kinds = {
+        "name": pa.dictionary(pa.int32(), pa.string()),
+        "text": pa.string(),
+        "whole": pa.int64(),
+        "number": pa.float64(),
+    }
+    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+    values = list(zip(*rows, strict=True)) or [()] * len(schema)
+    table = pa.table([pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema)
     with replacing(file) as beside:
         parquet.write_table(table, beside, compression="zstd")

@@ -46,7 +46,7 @@ from qstar_pl.targets.target import Target
 from qstar_pl.training.judges import Judges, settle
 from qstar_pl.training.lengths import evaluates
 from qstar_pl.training.non_finite import NonFinite, Stop
-from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, Rollout
+from qstar_pl.types import AnsweredPrompts, DemonstrationBatch, PreferenceBatch, PromptBatch, Rollout
 
 
 class PolicyModule(RLHFModule):
@@ -263,11 +263,11 @@ class PolicyModule(RLHFModule):
         )
 
     @torch.no_grad()
-    def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
-        """Add one batch to the metrics; what is measured follows from the batch's type."""
+    def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> AnsweredPrompts | None:
+        """See `RLHFModule.evaluate`."""
         match batch:
             case PromptBatch():
-                self._measure_answers(batch)
+                return self._measure_answers(batch)
             case DemonstrationBatch():
                 of_data = [metric for metric in self.wanted() if isinstance(metric, DemonstrationMetric)]
                 if of_data:  # no forward pass that no metric reads
@@ -280,8 +280,9 @@ class PolicyModule(RLHFModule):
                     comparisons = self.comparisons(batch)
                     for of_pair in of_pairs:
                         self.metrics.measure(of_pair, comparisons)
+        return None
 
-    def _measure_answers(self, prompts: PromptBatch) -> None:
+    def _measure_answers(self, prompts: PromptBatch) -> AnsweredPrompts | None:
         answered: dict[Drawing, Answers] = {}  # one rollout per distinct drawing, for all its metrics
         for metric in self.wanted():
             if isinstance(metric, AnswerMetric):
@@ -290,6 +291,11 @@ class PolicyModule(RLHFModule):
                     answered[drawing] = self.answers(prompts, drawing)
                 with gathered_for(self, metric.models()):
                     self.metrics.measure(metric, answered[drawing])
+        usual = answered.get(Drawing())
+        if usual is None:
+            return None
+        tokens = usual.rollout.completion_mask.sum(-1)
+        return AnsweredPrompts(usual.examples, usual.texts, tokens, usual.scored)
 
     def answers(self, prompts: PromptBatch, drawing: Drawing = Drawing()) -> Answers:
         """Return the policy's answers to the prompts, for metrics to read."""

@@ -31,7 +31,7 @@ from qstar_pl.training.resume import ExactResume
 from qstar_pl.training.run_length import run_length
 from qstar_pl.training.seed import run_seed
 from qstar_pl.training.trained_weights import load_trained_weights, trained_weights
-from qstar_pl.types import DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
+from qstar_pl.types import AnsweredPrompts, DemonstrationBatch, PreferenceBatch, PromptBatch, StepReport, TensorFields
 
 
 class RLHFModule(LightningModule):
@@ -208,17 +208,22 @@ class RLHFModule(LightningModule):
         """Return what `validate` and `test` have for metrics to read, once the data are there."""
         return Facts() if self.data is None else Facts(self.data.examples, self.data.path)
 
-    def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> None:
-        """Add one batch to the metrics; what is measured follows from the batch's type."""
+    def evaluate(self, batch: PromptBatch | DemonstrationBatch | PreferenceBatch) -> AnsweredPrompts | None:
+        """Add one batch to the metrics; what is measured follows from the batch's type.
+
+        Returns:
+            The answers that were drawn to it, one per prompt, for callbacks to read; None if none were.
+
+        """
         raise NotImplementedError
 
     def wanted(self) -> list[Metric]:
         """Return the metrics that are to be measured now; see `Metric.expensive`."""
         return self.metrics.due(fitting=self._trainer is not None and self.trainer.state.fn == "fit")
 
-    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Measure one batch."""
-        self.evaluate(batch)
+        return {"answers": self.evaluate(batch)}
 
     test_step = validation_step
 
