@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 from pyarrow import parquet
 
 VALIDATIONS = (0, 20, 40, 60, 80, 100)
@@ -99,7 +99,8 @@ def results_folder(
                 }
             )
             for step, level in ((0, 0.4), (100, 0.4 + gain)) if made.replies else ():
-                rewards = level + 0.3 * generator.standard_normal(prompts)
+                noise = np.linspace(-0.5, 0.5, prompts) + 0.1 * generator.standard_normal(prompts)
+                rewards = level + noise - noise.mean()
                 answers += [
                     (cell, seed, step, p, f"Question {p}?", f"Answer of {cell}.", 20 + p, float(rewards[p]), None)
                     for p in range(prompts)

@@ -5,7 +5,7 @@ import pytest
 from rliable import metrics
 
 from qstar_pl.errors import UserError
-from qstar_pl.evaluation.statistics.effect_size import paired_cohen_d, probability_of_improvement
+from qstar_pl.evaluation.statistics.effect_size import paired_cohen_d, paired_hedges_g, probability_of_improvement
 
 
 def test_the_probability_of_improvement_is_rliables() -> None:
@@ -22,3 +22,14 @@ def test_cohens_d() -> None:
     assert paired_cohen_d([1, 2, 3]) == 2.0
     assert paired_cohen_d([1]) is None
     assert paired_cohen_d([1, 1]) is None
+
+
+def test_hedges_g_has_no_bias_where_cohens_d_has() -> None:
+    """Of five pairs around half a standard deviation."""
+    pairs = np.random.default_rng(3).normal(0.5, 1.0, size=(4000, 5))
+    d = np.mean([paired_cohen_d(row) for row in pairs])
+    g = np.mean([paired_hedges_g(row) for row in pairs])
+    assert d > 0.6
+    assert g == pytest.approx(0.5, abs=0.03)
+    assert paired_hedges_g([0.1, 0.2]) is None
+    assert paired_hedges_g([0.1, 0.1, 0.1]) is None

@@ -1,6 +1,7 @@
 """How sure a number is: pure functions of NumPy arrays, by SciPy and statsmodels, which they import when called."""
 
 from qstar_pl.evaluation.statistics.effect_size import paired_cohen_d as paired_cohen_d
+from qstar_pl.evaluation.statistics.effect_size import paired_hedges_g as paired_hedges_g
 from qstar_pl.evaluation.statistics.effect_size import probability_of_improvement as probability_of_improvement
 from qstar_pl.evaluation.statistics.interval import Estimate as Estimate
 from qstar_pl.evaluation.statistics.interval import Interval as Interval
@@ -18,3 +19,4 @@ from qstar_pl.evaluation.statistics.totals import Statistic as Statistic
 from qstar_pl.evaluation.statistics.totals import difference_of as difference_of
 from qstar_pl.evaluation.statistics.totals import statistic_interval as statistic_interval
 from qstar_pl.evaluation.statistics.two_level import two_level_interval as two_level_interval
+from qstar_pl.evaluation.statistics.two_level_bootstrap import two_level_bootstrap as two_level_bootstrap

@@ -21,6 +21,27 @@ def paired_cohen_d(differences: ArrayLike) -> float | None:
     return float(values.mean() / values.std(ddof=1))
 
 
+def paired_hedges_g(differences: ArrayLike) -> float | None:
+    """Return Cohen's d of paired differences without its bias in small samples (Hedges 1981).
+
+    d is on average too large by 1/J, J = Γ(f/2)/(√(f/2) Γ((f − 1)/2)) with f = pairs − 1: for three pairs J is 0.56.
+
+    Args:
+        differences: [pairs].
+
+    Returns:
+        J·d; None with fewer than three pairs, of which d has no mean, or without spread.
+
+    """
+    from scipy.special import gammaln
+
+    values = np.asarray(differences, dtype=np.float64)
+    d, freedom = paired_cohen_d(values), len(values) - 1
+    if d is None or freedom < 2:
+        return None
+    return d * float(np.exp(gammaln(freedom / 2) - gammaln((freedom - 1) / 2)) / np.sqrt(freedom / 2))
+
+
 def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
     """Return P(X > Y) + P(X = Y)/2 for X of the first sample and Y of the second, each drawn on its own.
 

@@ -1,0 +1,103 @@
+"""The first paragraph of a report: who learned most, whether q* beats the baseline, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qstar_pl.experiments.report import roles
+from qstar_pl.experiments.report.groups import Group, groups
+from qstar_pl.experiments.report.reading import Results
+from qstar_pl.experiments.report.tables.comparison import Comparison, comparisons, smallest_effect
+from qstar_pl.experiments.report.tables.main import p_text
+from qstar_pl.experiments.report.tables.measures.measure import Summary, number, summary
+from qstar_pl.experiments.report.tables.measures.score import ScoreAfter
+
+
+def headline(results: Results, found: Sequence[Comparison] | None = None) -> tuple[str, str, str]:
+    """Return three sentences from the numbers.
+
+    Args:
+        results: of the experiment.
+        found: its comparisons; None to make them.
+
+    """
+    found = comparisons(results) if found is None else found
+    scores = {cell: summary(ScoreAfter().per_seed(results, cell, "")) for cell in results.cells}
+    known = {cell: one for cell, one in scores.items() if one is not None}
+    if not known:
+        nothing = f"No run of {results.name} has ended with a finite {results.score}."
+        return nothing, "So nothing can be said of q*.", "Nothing is sure."
+    return _best(results, known), _q_star(results, found), _how_sure(found)
+
+
+def _best(results: Results, scores: dict[str, Summary]) -> str:
+    ranked = sorted(scores, key=lambda cell: -scores[cell].mean)
+    spent = f" after {results.budget[1]:,} {results.budget[0]}" if results.budget else ""
+    first = ranked[0]
+    seeds = scores[first].seeds
+    said = (
+        f"Of {len(results.cells)} cells {first} has the highest mean {results.score}{spent}: "
+        f"{scores[first].text()} ({seeds} seed{'s' if seeds != 1 else ''})"
+    )
+    return f"{said}, before {ranked[1]} with {scores[ranked[1]].text()}." if len(ranked) > 1 else f"{said}."
+
+
+def _q_star(results: Results, found: Sequence[Comparison]) -> str:
+    pairs = [(group, one) for group in groups(results) if (one := _asked(results, group, found)) is not None]
+    if not pairs:
+        return "Whether q* beats the baseline cannot be said: no seed has ended with both."
+    if len(pairs) <= 2:
+        return " ".join(_sentence(results, group, one, len(found)) for group, one in pairs)
+    ahead = sum(one.mean > 0 for _, one in pairs)
+    surely = sum(one.mean > 0 and one.is_significant for _, one in pairs)
+    behind = sum(one.mean < 0 and one.is_significant for _, one in pairs)
+    who = "q*" if any(roles.q_star(results, [one.cell]) for _, one in pairs) else "The best other cell"
+    return (
+        f"{who} is ahead of its baseline under {ahead} of {len(pairs)} conditions, significantly (Holm over "
+        f"{len(found)}) under {surely}, and significantly behind under {behind}."
+    )
+
+
+def _asked(results: Results, group: Group, found: Sequence[Comparison]) -> Comparison | None:
+    """Return the comparison with the baseline that matters: that of q*, else that of the best other cell."""
+    mine = [one for one in found if one.than == group.baseline and one.cell in group.others]
+    cell = roles.q_star(results, group.others)
+    if roles.q_star(results, [group.baseline]) is None and cell is not None:
+        return next((one for one in mine if one.cell == cell), None)
+    return max(mine, key=lambda one: one.mean, default=None)
+
+
+def _sentence(results: Results, group: Group, one: Comparison, tests: int) -> str:
+    """Return whether one cell beats the baseline; says so plainly where it does not."""
+    is_q_star = roles.q_star(results, [one.cell]) is not None
+    of_q_star = roles.q_star(results, [group.baseline]) is not None
+    who = f"q* ({one.cell})" if is_q_star and not of_q_star else f"{one.cell}, the best of the others,"
+    baseline = f"the baseline {one.than}" + (" (q* itself)" if of_q_star and not is_q_star else "")
+    where = f"With {group.name}: " if group.name else ""
+    side = "above" if one.mean > 0 else "below"
+    at = "" if one.interval is None else f"95% interval {one.interval.low:+.3f} to {one.interval.high:+.3f}, "
+    corrected = "no test with one seed" if one.holm is None else f"p = {p_text(one.holm)} after Holm over {tests}"
+    corrected = corrected.replace("= <", "< ")
+    numbers = f"{number(abs(one.mean))} {side} {baseline} ({at}{corrected}, {one.seeds} seed{'s' * (one.seeds != 1)})"
+    name = "q*" if who.startswith("q*") else one.cell
+    if one.is_significant:
+        ends = f"{name} wins" if one.mean > 0 else f"{name} does not win, it loses"
+    else:
+        ends = f"{name} does not win: the difference may be chance"
+    return f"{where}{who} ends {numbers}: {ends}."
+
+
+def _how_sure(found: Sequence[Comparison]) -> str:
+    if not found:
+        return "Nothing is compared, so nothing is sure."
+    seeds = min(one.seeds for one in found)
+    least = smallest_effect(seeds, len(found))
+    if least is None:
+        return "How sure this is cannot be said: one seed does not tell how seeds differ."
+    spread = max(float(one.differences.std(ddof=1)) for one in found)
+    told = sum(one.is_significant for one in found)
+    return (
+        f"Of {len(found)} differences {told} {'is' if told == 1 else 'are'} significant after Holm's correction; with "
+        f"{seeds} seeds, and differences that vary by up to {number(spread)} (s.d.) between them, one below "
+        f"{number(least * spread)} cannot be told from chance."
+    )

@@ -1,0 +1,130 @@
+"""Whether two cells differ in the held-out score at the end, seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qstar_pl.evaluation.statistics import (
+    Interval,
+    holm,
+    mean_interval,
+    paired_hedges_g,
+    paired_t_test,
+    two_level_bootstrap,
+)
+from qstar_pl.experiments.report.groups import group_of, groups
+from qstar_pl.experiments.report.reading import Floats, Results
+from qstar_pl.experiments.report.tables.measures.efficiency import common_seeds
+from qstar_pl.experiments.report.tables.measures.win_rate import GOLD, PROXY, reward_differences
+
+KINDS = {f"val/{GOLD}": GOLD, f"val/{PROXY}": PROXY}
+"""Score → the reward of single answers that it is the mean of."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The score of a cell minus that of another, over the seeds that both have ended with."""
+
+    cell: str
+    than: str
+    group: str
+    """Of the cell, in words; ""."""
+    differences: Floats
+    """[seeds]"""
+    interval: Interval | None
+    """Student's over seeds: for new seeds on these held-out prompts. None with one seed."""
+    bootstrap: Interval | None
+    """For new seeds and new prompts; None where answers were not recorded."""
+    p_value: float | None
+    """Of the paired t-test over seeds."""
+    effect: float | None
+    """Hedges' g of the paired differences."""
+    holm: float | None = None
+    """The p-value after Holm's correction over all comparisons that are shown together."""
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return float(self.differences.mean())
+
+    @property
+    def seeds(self) -> int:
+        """How many."""
+        return len(self.differences)
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether 5% chance, over all that is shown, does not explain it."""
+        return self.holm is not None and self.holm < 0.05
+
+
+def compare(results: Results, cell: str, than: str) -> Comparison | None:
+    """Return how one cell differs from another; None without a seed that both have, or where prompts differ."""
+    found = [
+        mine.after[results.score] - its.after[results.score]
+        for seed in common_seeds(results, cell, than)
+        if (mine := results.run(cell, seed)) is not None
+        and (its := results.run(than, seed)) is not None
+        and mine.held_out == its.held_out
+        and results.score in mine.after
+        and results.score in its.after
+    ]
+    differences = np.array([value for value in found if np.isfinite(value)])  # a run that diverged has no difference
+    if not len(differences):
+        return None
+    return Comparison(
+        cell,
+        than,
+        group_of(results, cell).name,
+        differences,
+        mean_interval(differences, bounds=(-np.inf, np.inf)).interval,
+        _over_answers(results, cell, than),
+        paired_t_test(differences),
+        paired_hedges_g(differences),
+    )
+
+
+def comparisons(results: Results) -> tuple[Comparison, ...]:
+    """Return how each cell differs from its group's baseline, and the pairs that the experiment names.
+
+    Holm's correction is over all of these: a pair that is asked for twice, in whichever order, is tested once.
+    """
+    pairs = [(cell, group.baseline) for group in groups(results) for cell in group.others]
+    cells = set(results.cells)
+    for one, other in results.comparisons:
+        if {one, other} <= cells and (one, other) not in pairs and (other, one) not in pairs:
+            pairs.append((one, other))
+    made = (compare(results, *pair) for pair in pairs)
+    return with_holm([comparison for comparison in made if comparison is not None])
+
+
+def with_holm(found: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Return comparisons that are shown together, corrected for their number."""
+    corrected = holm({place: one.p_value for place, one in enumerate(found) if one.p_value is not None})
+    return tuple(replace(one, holm=corrected.get(place)) for place, one in enumerate(found))
+
+
+def smallest_effect(seeds: int, tests: int) -> float | None:
+    """Return the mean paired difference, in standard deviations over seeds, from which Holm's first test is below 5%.
+
+    What so few seeds can show: a paired difference t·√n with Student's quantile of n − 1 degrees of freedom at
+    5%/tests. None with one seed.
+    """
+    if seeds < 2 or tests < 1:
+        return None
+    from scipy.special import stdtrit
+
+    return float(stdtrit(seeds - 1, 1 - 0.025 / tests)) / float(np.sqrt(seeds))
+
+
+def _over_answers(results: Results, cell: str, than: str) -> Interval | None:
+    kind = KINDS.get(results.score)
+    if kind is None:
+        return None
+    rows = list(reward_differences(results, cell, than, kind).values())
+    if len(rows) < 2 or len({len(row) for row in rows}) > 1:
+        return None
+    return two_level_bootstrap(np.stack(rows)).interval

@@ -1,0 +1,133 @@
+"""The tables of an experiment: what was learned, how cells differ, what it cost, how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qstar_pl.experiments.report.groups import Group, groups
+from qstar_pl.experiments.report.reading import Axis, Results
+from qstar_pl.experiments.report.tables.comparison import Comparison, comparisons, smallest_effect
+from qstar_pl.experiments.report.tables.measures.costs import RunSeconds, Spent, TrainingSeconds
+from qstar_pl.experiments.report.tables.measures.efficiency import Efficiency
+from qstar_pl.experiments.report.tables.measures.gradients import GradientVariance, NoiseScale, samples_per_micro_step
+from qstar_pl.experiments.report.tables.measures.measure import NOTHING, Measure, number
+from qstar_pl.experiments.report.tables.measures.score import Divergence, HeldOut, ScoreAfter, ScoreBefore
+from qstar_pl.experiments.report.tables.measures.weights import ESSRatio
+from qstar_pl.experiments.report.tables.measures.win_rate import WinRate
+from qstar_pl.experiments.report.tables.table import Table
+
+KL = "val/kl_policy_reference"
+
+
+def budget_axis(results: Results) -> Axis:
+    """Return what the experiment's budget is counted in: "samples", "generated" or "tokens"."""
+    unit = results.budget[0] if results.budget else "samples"
+    return "tokens" if unit == "tokens" else "generated" if unit == "generated" else "samples"
+
+
+def measures(results: Results) -> tuple[Measure, ...]:
+    """Return the columns of the main table."""
+    others = (HeldOut(key) for key in results.metrics if key not in (KL, results.score))
+    efficiency = Efficiency(budget_axis(results))
+    noise = (ESSRatio(), GradientVariance(), NoiseScale())
+    return (ScoreBefore(), ScoreAfter(), WinRate(), efficiency, *noise, Divergence(), *others)
+
+
+def main_table(results: Results) -> Table:
+    """Return all cells with what they have learned and how: mean ± s.d. over seeds."""
+    notes = [f"Score: {results.score}, mean ± s.d. over seeds."]
+    return _table(f"{results.title}: what was learned", results, measures(results), [*notes, *_warnings(results)])
+
+
+def spent_table(results: Results) -> Table:
+    """Return what each cell has spent."""
+    return _table("What was spent", results, (Spent("samples"), Spent("generated"), Spent("tokens")), [])
+
+
+def times_table(results: Results) -> Table:
+    """Return how long it took; two runs of the same differ in it."""
+    return _table("Time", results, (TrainingSeconds(), Efficiency("seconds"), RunSeconds()), [])
+
+
+def comparison_table(results: Results, found: Sequence[Comparison] | None = None) -> Table:
+    """Return the paired differences of the score.
+
+    Args:
+        results: of the experiment.
+        found: its comparisons; None to make them.
+
+    """
+    found = comparisons(results) if found is None else found
+    rows = tuple((one.cell, one.than, *_numbers(one)) for one in found)
+    heads = ("cell", "minus", "difference", "95% over seeds", "95% seeds × prompts", "p", "p (Holm)", "g", "better")
+    notes = (
+        f"Difference of {results.score} at the end, paired by seed; first interval and p: Student's t over seeds. "
+        "Second interval: two-level bootstrap for new seeds and new prompts, sized by Student's t. "
+        f"Holm's correction over these {len(found)}. g: paired Hedges' g. Better: seeds with a positive difference.",
+        *power_note(found),
+    )
+    return Table("Differences", heads, rows, 2, notes)
+
+
+def power_note(found: Sequence[Comparison]) -> tuple[str, ...]:
+    """Return a sentence that says what so few seeds can show; none without a comparison."""
+    seeds = min((one.seeds for one in found), default=0)
+    least = smallest_effect(seeds, len(found))
+    if least is None:
+        return ("One seed shows nothing of how seeds differ: no test is possible.",) if found else ()
+    return (
+        f"With {seeds} seeds and {len(found)} tests a difference is significant from about {least:.1f} standard "
+        "deviations (over seeds) on: smaller ones cannot be told from chance.",
+    )
+
+
+def _numbers(one: Comparison) -> tuple[str, ...]:
+    intervals = (NOTHING if it is None else f"{it.low:+.3f} to {it.high:+.3f}" for it in (one.interval, one.bootstrap))
+    better = f"{int((one.differences > 0).sum())}/{one.seeds}"
+    effect = NOTHING if one.effect is None else f"{one.effect:+.1f}"
+    return (f"{one.mean:+.3f}", *intervals, p_text(one.p_value), p_text(one.holm), effect, better)
+
+
+def p_text(p_value: float | None) -> str:
+    """Return a p-value with three digits, "<0.001" below."""
+    return NOTHING if p_value is None else "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _table(title: str, results: Results, columns: Sequence[Measure], notes: Sequence[str]) -> Table:
+    found = groups(results)
+    rows = [
+        (cell, *(one.text(results, cell, group.baseline) for one in columns)) for group in found for cell in group.cells
+    ]
+    known = [place for place in range(len(columns)) if any(row[place + 1] != NOTHING for row in rows)]
+    heads = ("cell", *(columns[place].title for place in known))
+    explained = (f"{columns[place].title}: {columns[place].explained}." for place in known)
+    kept = tuple((row[0], *(row[place + 1] for place in known)) for row in rows)
+    return Table(title, heads, kept, 1, (*notes, *_baselines(found), *dict.fromkeys(explained)))
+
+
+def _baselines(found: Sequence[Group]) -> tuple[str, ...]:
+    named = (f"{group.baseline}" + (f" ({group.name})" if group.name else "") for group in found)
+    return (f"Baseline: {', '.join(named)}.",) if found else ()
+
+
+def _warnings(results: Results) -> tuple[str, ...]:
+    """Return what a reader must know before believing a column."""
+    said = []
+    missing = [f"{run.cell}, seed {run.seed}: {run.status}" for run in results.runs if not run.is_finished]
+    if missing:
+        said.append(f"Left out: {'; '.join(missing)}.")
+    off = [f"{run.cell}, seed {run.seed}: {run.off_budget}" for run in results.runs if run.off_budget]
+    if off:
+        said.append(f"Off their budget: {'; '.join(off)}.")
+    micro = {cell: samples_per_micro_step(results, cell) for cell in results.cells}
+    known = {cell: count for cell, count in micro.items() if count is not None}
+    if len(set(known.values())) > 1:
+        counts = ", ".join(f"{cell} {number(count, 0)}" for cell, count in known.items())
+        said.append(f"Gradient variances are not of equally many samples, and not comparable: {counts}.")
+    ended = [cell for cell in results.cells if results.finished(cell)]
+    without = [cell for cell in ended if not GradientVariance().per_seed(results, cell, "")]
+    if 0 < len(without) < len(ended):
+        said.append(f"No gradient variance, which needs two micro-steps: {', '.join(without)}.")
+    if results.recorded_answers is None:
+        said.append("No win rates: the folder holds no answers.parquet.")
+    return tuple(said)

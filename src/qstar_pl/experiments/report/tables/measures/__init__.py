@@ -1,0 +1,1 @@
+"""Numbers of a cell, one for each of its seeds."""

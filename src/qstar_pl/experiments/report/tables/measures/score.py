@@ -1,0 +1,62 @@
+"""The held-out score, before training and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qstar_pl.experiments.report.reading import Results
+from qstar_pl.experiments.report.tables.measures.measure import Measure, PerSeed
+
+
+@dataclass(frozen=True)
+class ScoreBefore(Measure):
+    """Of the policy before its first step."""
+
+    heading = "before"
+    explained = "the held-out score before the first step"
+
+    def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
+        """See `Measure.per_seed`."""
+        return {run.seed: run.before[results.score] for run in results.finished(cell) if results.score in run.before}
+
+
+@dataclass(frozen=True)
+class ScoreAfter(Measure):
+    """Of the policy at the end of its budget."""
+
+    heading = "after"
+    better = "higher"
+    explained = "the same at the end of the budget"
+
+    def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
+        """See `Measure.per_seed`."""
+        return {run.seed: run.after[results.score] for run in results.finished(cell) if results.score in run.after}
+
+
+@dataclass(frozen=True)
+class HeldOut(Measure):
+    """Another metric of the last validation."""
+
+    key: str
+    explained = "another metric of the last validation"
+
+    @property
+    def title(self) -> str:
+        """Its key without `val/`."""
+        return self.key.removeprefix("val/")
+
+    def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
+        """See `Measure.per_seed`."""
+        return {run.seed: run.after[self.key] for run in results.finished(cell) if self.key in run.after}
+
+
+@dataclass(frozen=True)
+class Divergence(Measure):
+    """How far the policy has gone from where it began."""
+
+    heading, unit, digits = "KL(θ‖init)", "nats", 2
+    explained = "D(π_θ‖π_init) per held-out answer, at the end"
+
+    def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
+        """See `Measure.per_seed`."""
+        return HeldOut("val/kl_policy_reference").per_seed(results, cell, baseline)

@@ -1,0 +1,82 @@
+"""Evidence of q* against another cell, paired by seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from qstar_pl.evaluation.statistics import two_level_interval
+from qstar_pl.experiments.report.reading import Results
+from qstar_pl.experiments.report.tables.comparison import compare
+from qstar_pl.experiments.report.tables.measures.efficiency import Efficiency, common_seeds
+from qstar_pl.experiments.report.tables.measures.gradients import GradientVariance, samples_per_micro_step
+from qstar_pl.experiments.report.tables.measures.measure import Measure
+from qstar_pl.experiments.report.tables.measures.win_rate import WinRate, reward_differences
+from qstar_pl.experiments.report.verdicts.evidence import INFINITY, Evidence, absent, of_ratios
+
+HIGHER, LOWER = (0.0, INFINITY), (0.0, 1.0)
+
+
+def of_score(results: Results, cell: str | None, other: str | None, role: str) -> Evidence:
+    """Return the difference in the final score."""
+    if cell is None or other is None:
+        return absent(f"q* − {role}, {results.score}", HIGHER)
+    what = f"{cell} − {other}, {results.score}"
+    found = compare(results, cell, other)
+    if found is None:
+        return Evidence(what, None, None, HIGHER, missing="no seed has ended with both on the same prompts")
+    return Evidence(what, found.mean, found.interval, HIGHER, found.seeds, found.p_value)
+
+
+def of_win_rate(results: Results, cell: str | None, other: str | None, role: str) -> Evidence:
+    """Return the share of prompts that are won, with the interval over seeds × prompts."""
+    claimed = (0.5, INFINITY)
+    if cell is None or other is None:
+        return absent(f"win rate of q* over {role}", claimed)
+    what = f"win rate of {cell} over {other}"
+    rows = reward_differences(results, cell, other)
+    if not rows:
+        return Evidence(what, None, None, claimed, missing="answers to the same prompts were not recorded")
+    wins = np.concatenate([(np.sign(row) + 1) / 2 for row in rows.values()])
+    prompts = np.concatenate([np.arange(len(row)) for row in rows.values()])
+    seeds = np.repeat(list(rows), [len(row) for row in rows.values()])
+    rate = float(np.mean(list(WinRate().per_seed(results, cell, other).values())))
+    estimate = two_level_interval(wins, prompts, seeds)
+    at = estimate.interval
+    within = None if at is None else replace(at, low=max(0.0, at.low), high=min(1.0, at.high))
+    return Evidence(what, rate, within, claimed, len(rows))
+
+
+def of_efficiency(results: Results, cell: str | None, other: str | None, role: str, measure: Efficiency) -> Evidence:
+    """Return how much less is spent until the other's final score, over mean curves."""
+    claimed = (1.0, INFINITY)
+    if cell is None or other is None:
+        return absent(f"{measure.title} of q* over {role}", claimed)
+    what = f"{measure.title} of {cell} over {other}"
+    value = measure.over_seeds(results, cell, other)
+    if value is None:
+        return Evidence(what, None, None, claimed, missing="the curves are not there")
+    interval = measure.interval(results, cell, other)
+    return Evidence(what, value, interval, claimed, len(common_seeds(results, cell, other)))
+
+
+def of_variance(results: Results, cell: str | None, other: str | None, role: str) -> Evidence:
+    """Return the ratio of gradient variances of equally many samples."""
+    if cell is None or other is None:
+        return absent(f"gradient variance of q* / {role}", LOWER)
+    what = f"gradient variance of {cell} / {other}"
+    found = of_ratios(what, ratio_per_seed(GradientVariance(), results, cell, other), LOWER)
+    sizes = samples_per_micro_step(results, cell), samples_per_micro_step(results, other)
+    if found.value is not None and None not in sizes and sizes[0] != sizes[1]:
+        missing = f"their micro-steps hold {sizes[0]:.0f} and {sizes[1]:.0f} samples"
+        return Evidence(what, None, None, LOWER, missing=missing)
+    if found.value is None:
+        return Evidence(what, None, None, LOWER, missing="it was not measured of both (it needs two micro-steps)")
+    return found
+
+
+def ratio_per_seed(measure: Measure, results: Results, cell: str, other: str) -> dict[int, float]:
+    """Return a measure of one cell over that of another, seed by seed."""
+    mine, its = measure.per_seed(results, cell, other), measure.per_seed(results, other, other)
+    return {seed: value / its[seed] for seed, value in mine.items() if its.get(seed)}

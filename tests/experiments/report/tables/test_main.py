@@ -1,0 +1,77 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from results_folder import OFF_POLICY, PPO, Q_STAR, MadeCell, results_folder
+
+from qstar_pl.experiments.report.reading import Results, read_results
+from qstar_pl.experiments.report.tables.main import comparison_table, main_table, spent_table, times_table
+
+CELLS = {"ppo": PPO, "off_policy": OFF_POLICY, "q_star": Q_STAR}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return read_results(results_folder(tmp_path_factory.mktemp("made"), CELLS))
+
+
+def test_the_main_table(results: Results) -> None:
+    table = main_table(results)
+    assert table.heads == (
+        "cell",
+        "before",
+        "after",
+        "win rate",
+        "sample efficiency",
+        "ESS_θ/ESS_t",
+        "gradient variance",
+        "noise scale, samples",
+        "KL(θ‖init), nats",
+    )
+    rows = {row[0]: dict(zip(table.heads, row, strict=True)) for row in table.rows}
+    assert list(rows) == ["ppo", "off_policy", "q_star"]
+    assert rows["q_star"]["after"].startswith("0.69")
+    assert (rows["off_policy"]["sample efficiency"], rows["ppo"]["win rate"]) == ("never", "–")
+    assert any(note.startswith("sample efficiency: ") for note in table.notes)
+    assert not any("time" in head for head in table.heads)
+
+
+def test_costs_and_times_stand_apart(results: Results) -> None:
+    assert spent_table(results).rows[0] == ("ppo", "3,200", "90,000", "100,000")
+    times = times_table(results)
+    assert times.heads == ("cell", "training, s", "time efficiency", "run, s")
+    assert times.rows[2][1] == "40"
+
+
+def test_a_budget_of_tokens_asks_for_token_efficiency(results: Results) -> None:
+    assert "token efficiency" in main_table(replace(results, budget=("tokens", 44000))).heads
+
+
+def test_differences_say_what_so_few_seeds_can_show(results: Results) -> None:
+    table = comparison_table(results)
+    assert [row[:2] for row in table.rows] == [("off_policy", "ppo"), ("q_star", "ppo")]
+    assert table.rows[1][-1] == "3/3"
+    assert "With 3 seeds and 2 tests a difference is significant from about 3.6 standard" in table.notes[-1]
+    alone = replace(results, runs=tuple(run for run in results.runs if run.seed == 0))
+    assert "One seed shows nothing" in comparison_table(alone).notes[-1]
+
+
+def test_what_a_reader_must_know_is_said(tmp_path: Path) -> None:
+    cells = {
+        "ppo": replace(PPO, replies=False),
+        "fails": MadeCell(status="failed", replies=False),
+        "one_step": MadeCell(replies=False),
+    }
+    notes = main_table(read_results(results_folder(tmp_path, cells, [0]))).notes
+    assert "Left out: fails, seed 0: failed." in notes
+    assert "No gradient variance, which needs two micro-steps: one_step." in notes
+    assert "No win rates: the folder holds no answers.parquet." in notes
+
+
+def test_gradients_of_unequal_batches_are_not_praised(tmp_path: Path) -> None:
+    def noisy(samples: float) -> dict[str, float]:
+        return {"grad/variance": 0.2, "grad/snr": 0.5, "grad/noise_scale": 2 * samples}
+
+    cells = {"ppo": replace(PPO, constant=noisy(8)), "q_star": replace(Q_STAR, constant=noisy(16))}
+    notes = main_table(read_results(results_folder(tmp_path, cells, [0]))).notes
+    assert "Gradient variances are not of equally many samples, and not comparable: ppo 8, q_star 16." in notes

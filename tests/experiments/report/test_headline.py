@@ -1,0 +1,58 @@
+from dataclasses import replace
+from pathlib import Path
+
+from results_folder import OFF_POLICY, PPO, Q_STAR, MadeCell, results_folder
+
+from qstar_pl.experiments.report.headline import headline
+from qstar_pl.experiments.report.reading import read_results
+
+
+def said(folder: Path, cells: dict[str, MadeCell], seeds: int = 3) -> tuple[str, str, str]:
+    return headline(read_results(results_folder(folder, cells, range(seeds))))
+
+
+def test_three_sentences_where_q_star_wins(tmp_path: Path) -> None:
+    best, asked, sure = said(tmp_path, {"ppo": PPO, "off_policy": OFF_POLICY, "q_star": Q_STAR})
+    assert best.startswith("Of 3 cells q_star has the highest mean val/reward_gold after 3,200 samples: 0.69")
+    assert asked.startswith("q* (q_star) ends 0.09")
+    assert asked.endswith(" after Holm over 2, 3 seeds): q* wins.")
+    assert sure.startswith("Of 2 differences 2 are significant after Holm's correction; with 3 seeds")
+
+
+def test_where_it_does_not_win_the_paragraph_says_so(tmp_path: Path) -> None:
+    cells = {"ppo": PPO, "q_star": replace(Q_STAR, gain=0.15)}
+    assert said(tmp_path / "loses", cells)[1].endswith(": q* does not win, it loses.")
+    cells["q_star"] = replace(Q_STAR, gain=0.203)
+    assert said(tmp_path / "alike", cells)[1].endswith(": q* does not win: the difference may be chance.")
+    cells["q_star"] = Q_STAR
+    _, asked, sure = said(tmp_path / "one", cells, seeds=1)
+    assert asked.endswith("(no test with one seed, 1 seed): q* does not win: the difference may be chance.")
+    assert sure == "How sure this is cannot be said: one seed does not tell how seeds differ."
+
+
+def test_where_q_star_is_the_baseline_the_best_of_the_others_is_named(tmp_path: Path) -> None:
+    cells = {
+        name: replace(Q_STAR, factors={"method": "q_star", "solver": name}, gain=gain)
+        for name, gain in (("fine", 0.3), ("rough", 0.1), ("middle", 0.2))
+    }
+    asked = said(tmp_path, cells)[1]
+    assert asked.startswith("middle, the best of the others, ends 0.1")
+    assert asked.endswith("middle does not win, it loses.")
+
+
+def test_under_many_conditions_they_are_counted(tmp_path: Path) -> None:
+    cells = {
+        f"{name}-{noise}": replace(one, factors={"method": name, "noise": noise}, gain=gain)
+        for noise, gain_of_q_star in (("0", 0.3), ("1", 0.15), ("2", 0.3))
+        for name, one, gain in (("ppo", PPO, 0.2), ("q", Q_STAR, gain_of_q_star))
+    }
+    assert said(tmp_path, cells, seeds=5)[1] == (
+        "q* is ahead of its baseline under 2 of 3 conditions, significantly (Holm over 3) under 2, and significantly "
+        "behind under 1."
+    )
+
+
+def test_nothing_has_ended(tmp_path: Path) -> None:
+    assert said(tmp_path, {"ppo": MadeCell(status="unfinished")})[0] == (
+        "No run of made has ended with a finite val/reward_gold."
+    )
