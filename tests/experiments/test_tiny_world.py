@@ -13,7 +13,7 @@ from qstar_pl.models.tiny import ASSETS
 def test_shipped_models_are_small_and_half_precision():
     size = sum(file.stat().st_size for file in ASSETS.rglob("*") if file.is_file())
     assert size <= 3 * 2**20
-    for name in ("policy", "expert", "reward"):
+    for name in (*tiny_world.LANGUAGE_MODELS, "reward"):
         with safe_open(ASSETS / name / "model.safetensors", "pt") as weights:
             assert {weights.get_tensor(key).dtype for key in weights.keys()} == {torch.float16}  # noqa: SIM118
     parameters = sum(p.numel() for p in Pretrained("tiny/policy").load().parameters())

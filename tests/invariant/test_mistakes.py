@@ -209,6 +209,10 @@ FIT = [
     ("fit --trainer.max_steps=-5", "trainer.max_steps must be at least -1, got -5"),
     ("fit --trainer.devices=0", "trainer.devices must be auto, a number of them, or numbers such as 0,1, got 0"),
     ("fit --trainer.strategy=nope", "trainer.strategy must be auto, or a strategy such as ddp|got nope"),
+    (
+        "fit {small} --model.reward=NoisyReward --model.reward.reward=GoldReward --model.reward.sd=-1",
+        "sd must be at least 0, got -1.0",
+    ),
     ("fit {small} --trainer.default_root_dir=list.yaml", "trainer.default_root_dir must name a place that can be used"),
     ("fit --date=yesterday", "date must be a day as YYYY-MM-DD, got 'yesterday'"),
     # What the run finds once it begins.

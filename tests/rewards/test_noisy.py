@@ -18,7 +18,15 @@ class Length(GoldReward):
 def drawn(prompts: list[list[int]], samples: int) -> Rollout:
     model = TableModel(torch.zeros(5, 5))
     batch = prompt_batch(prompts)
-    return decode(replace(batch, keys=torch.arange(len(batch))), model, model, Alone("policy"), samples=samples, seed=0, max_new_tokens=1)
+    return decode(
+        replace(batch, keys=torch.arange(len(batch))),
+        model,
+        model,
+        Alone("policy"),
+        samples=samples,
+        seed=0,
+        max_new_tokens=1,
+    )
 
 
 def test_the_error_belongs_to_prompt_and_answer() -> None:

@@ -16,17 +16,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = ToolParser("qstar tiny-world", __doc__)
     parser.add_argument(
-        "--only", choices=("policy", "expert", "reward"), help="make only this model again; by default all"
+        "--only",
+        choices=("policy", "expert", "expert_weaker", "expert_equal", "reward"),
+        help="make only this model again; by default all",
     )
     only = parser.parse_args(argv).only
     from qstar_pl.console import SpellingConsole
-    from qstar_pl.experiments.tiny_world import EXPERT, POLICY, train_language_model, train_reward
+    from qstar_pl.experiments.tiny_world import LANGUAGE_MODELS, train_language_model, train_reward
     from qstar_pl.models.tiny import ASSETS
     from qstar_pl.tiny_world.tokenizer import build_tokenizer
 
     console = SpellingConsole()
     build_tokenizer(ASSETS / "tokenizer")
-    for name, recipe in (("policy", POLICY), ("expert", EXPERT)):
+    for name, recipe in LANGUAGE_MODELS.items():
         if only not in (None, name):
             continue
         console.print(f"training {name}: {recipe}")

@@ -1,14 +1,17 @@
 """Rebuilds the embedded models from nothing but the project's own code and seeds.
 
-Three models are trained with the project's own methods on the tiny world's own text:
+Five models are trained with the project's own methods on the tiny world's own text:
 
 - policy: a small GPT-2, by `SFT`, finally on answers of which only some are good, so that it can still improve;
 - expert: a larger one, by `SFT` on good answers only;
+- expert_weaker, expert_equal: smaller ones that the expert's first course was cut short for, so that they write as well
+  but know less: worse than the policy, and as good;
 - reward: the expert's backbone, by `RewardModeling` on comparisons: a fallible proxy of the gold reward.
 """
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,6 +55,15 @@ TASKS: tuple[Task, ...] = ("dialogue", "summary", "code")
 # asked for, and never learns it while two other tasks take most of its batches.
 POLICY = Recipe(64, 3, (Course(("dialogue",), 1.0, 1500, 3e-3), Course(TASKS, 0.4, 1800, 2e-3)))
 EXPERT = Recipe(96, 4, (Course(("dialogue",), 1.0, 1500, 3e-3), Course(TASKS, 1.0, 1500, 1e-3)))
+# Between 500 and 900 steps a model of this size learns whom the question is about; it writes well before that.
+EXPERT_WEAKER = Recipe(48, 3, (Course(("dialogue",), 1.0, 500, 3e-3),))
+EXPERT_EQUAL = Recipe(48, 3, (Course(("dialogue",), 1.0, 900, 3e-3),))
+LANGUAGE_MODELS: Mapping[str, Recipe] = {
+    "policy": POLICY,
+    "expert": EXPERT,
+    "expert_weaker": EXPERT_WEAKER,
+    "expert_equal": EXPERT_EQUAL,
+}
 REWARD_STEPS = 800
 BATCH_SIZE = 32
 SIZE = 12_000

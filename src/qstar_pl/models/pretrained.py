@@ -34,7 +34,8 @@ class Pretrained(ModelSource):
     """Weights that exist already. Only safetensors are read, never pickles."""
 
     name: str
-    """Hub id, local folder, or one of tiny/policy, tiny/expert, tiny/reward, which come with the package.
+    """Hub id, local folder, or one of tiny/policy, tiny/expert, tiny/expert_weaker, tiny/expert_equal, tiny/reward,
+    which come with the package.
 
     As a reward's model, "tiny" also means tiny/reward, but as a default for the tiny world's policies and data alone.
     """

@@ -61,6 +61,20 @@ def test_cells_are_methods_times_levels(tmp_path: Path) -> None:
     assert (found.seeds, found.budget, found.runs) == ((3, 5), Budget("samples", 3200), 8)
 
 
+def test_a_method_is_crossed_with_the_axes_that_it_names(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "report: {baseline: q_star-kl, comparisons: [[q_star-kl, q_star-low]]}\n",
+        "  size: {one: {a: 1}, two: {a: 2}}\n",
+    )
+    found = read(text.replace("    uniform: {", "    uniform: {axes: [size], "), tmp_path)
+    assert [cell.name for cell in found.cells][4:] == ["uniform-one", "uniform-two"]
+    assert found.cells[5].factors == {"method": "uniform", "size": "two"}
+    assert "--a=2" in found.cells[5].words
+    assert not any("alpha" in word for word in found.cells[5].words[4:])
+    alone = read(text.replace("    uniform: {", "    uniform: {axes: [], "), tmp_path)
+    assert [cell.name for cell in alone.cells][4:] == ["uniform"]
+
+
 def test_a_budget_of_tokens_ends_runs(tmp_path: Path) -> None:
     words = read(GOOD.replace("{samples: 3200}", "{tokens: 900}"), tmp_path).cells[0].words
     assert words[-3:] == (
@@ -102,6 +116,11 @@ MISTAKES = {
     "name": ("    low: ", "    Low/x: ", "mine.yaml:5: axes.alpha.Low/x must be a name of lower-case letters"),
     "twice": ("    kl: ", "    low: ", "mine.yaml:6: axes.alpha.low must be given once, first in line 5"),
     "method": ("  alpha:\n", "  method:\n", "mine.yaml:4: axes.method must be called something else"),
+    "axes": (
+        "options: {data.",
+        "axes: [beta], options: {data.",
+        "mine.yaml:11: tiny.methods.uniform.axes must name axes",
+    ),
     "title": ("title: A title", "title: [1]", "mine.yaml:1: title must be a text, got a list"),
     "syntax": ("title: A title", "title: {", "is not valid YAML"),
     "empty": (GOOD, "", "mine.yaml must describe an experiment, got nothing"),

@@ -41,7 +41,7 @@ class Cell:
 
     name: str
     factors: Mapping[str, str]
-    """"method" and every axis → the level."""
+    """"method" and every axis that makes a difference to it → the level."""
     words: tuple[str, ...]
     """After `qstar fit`, without the seed and the place."""
     where: str = ""

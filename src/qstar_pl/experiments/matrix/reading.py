@@ -92,8 +92,8 @@ def _cells(
 ) -> Iterator[Cell]:
     bases = methods.named()
     for method, base in bases.items():
-        config, own = _method(base, find)
-        for levels in product(*axes.values()):
+        config, own, crossed = _method(base, find, axes)
+        for levels in product(*crossed.values()):
             options = {key: one for key, one in shared.items() if key not in own} | own
             for level in levels:
                 # Put last even where it replaces one: a class comes before its arguments.
@@ -103,7 +103,7 @@ def _cells(
             words = [f"--config={config}", *(f"--{key}={_word(one)}" for key, one in options.items()), FIRST]
             yield Cell(
                 name,
-                {METHOD: method, **dict(zip(axes, named, strict=True))},
+                {METHOD: method, **dict(zip(crossed, named, strict=True))},
                 tuple(words + _stop_at(budget)),
                 f"{base.file}:{base.line}",
                 {key: f"{one.file}:{one.line}" for key, one in options.items()},
@@ -118,12 +118,20 @@ def _stop_at(budget: Budget) -> list[str]:
     return ["--trainer.callbacks+=Budget", f"--trainer.callbacks.unit={budget.unit}", amount]
 
 
-def _method(method: Located, find: Find) -> tuple[str, dict[str, Located]]:
-    """Return a method's base configuration, and what it needs besides."""
+def _method(
+    method: Located, find: Find, axes: Mapping[str, Sequence[_Level]]
+) -> tuple[str, dict[str, Located], Mapping[str, Sequence[_Level]]]:
+    """Return a method's base configuration, what it needs besides, and the axes that make a difference to it."""
     if not method.is_mapping:
-        return _config(method, find), {}
-    found = method.fields("config", "options", required=("config",))
-    return _config(found["config"], find), _options(found.get("options"))
+        return _config(method, find), {}, axes
+    found = method.fields("config", "options", "axes", required=("config",))
+    crossed = axes
+    if "axes" in found:
+        named = [one.text() for one in found["axes"].items()]
+        if unknown := [name for name in named if name not in axes]:
+            found["axes"].refuse(f"name axes of the experiment ({', '.join(axes) or 'none'}), got {unknown[0]}")
+        crossed = {name: levels for name, levels in axes.items() if name in named}
+    return _config(found["config"], find), _options(found.get("options")), crossed
 
 
 def _config(base: Located, find: Find) -> str:
