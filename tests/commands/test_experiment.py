@@ -46,6 +46,17 @@ def test_without_a_name_it_lists_what_there_is(qstar) -> None:
     assert not Path("runs").exists()
 
 
+def test_a_rehearsal_runs_one_batch_of_every_cell_and_names_what_fails(qstar) -> None:
+    clipped = "    two: {config: experiment/tiny_ppo, options: {trainer.gradient_clip_val: 1.0}}"
+    Path("mine.yaml").write_text(MINE.replace("    two: experiment/tiny_dpo", clipped))
+    code, out, _ = qstar("experiment", "mine.yaml", "--rehearse")
+    assert code == 1
+    ran, failed = out.splitlines()
+    assert ran == "  one: ran"
+    assert failed.startswith("  two: mine.yaml:6: cell two: trainer.gradient_clip_val must be null for PPO")
+    assert not Path("runs").exists()
+
+
 def test_an_experiment_from_start_to_results(qstar) -> None:
     Path("mine.yaml").write_text(MINE)
     code, out, _ = qstar("experiment", "mine.yaml", "--dry_run")

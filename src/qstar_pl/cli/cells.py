@@ -48,17 +48,18 @@ def _settings(cell: Cell) -> Settings:
             cli = CellCLI(["fit", *cell.words], execute=False)
             cli._dump_config()
     except SystemExit as ended:
-        raise _mistake(cell, err.getvalue()) from ended
+        raise mistake_in(cell, err.getvalue()) from ended
     except Exception as error:
         said = explain(error)
         if said is None:  # no mistake of the user's
             raise
-        raise _mistake(cell, said) from error
+        raise mistake_in(cell, said) from error
     keys = cli.model.metrics.keys(fitting=True)
     return Settings.of(cli.config_dump, None if keys is None else frozenset(f"val/{key}" for key in keys))
 
 
-def _mistake(cell: Cell, said: str) -> UserError:
+def mistake_in(cell: Cell, said: str) -> UserError:
+    """Return what a cell's words are refused with, with the file and line of the option if it is named."""
     lines = [line.removeprefix("error: ") for line in said.splitlines() if line.strip()]
     message = lines[-1] if lines else "it is no valid configuration"
     named = [where for option, where in (cell.lines or {}).items() if re.search(rf"{re.escape(option)}\b", message)]

@@ -7,6 +7,7 @@ that no experiment lists; options that are not among these go to all runs then.
 
     qstar experiment
     qstar experiment mvp
+    qstar experiment main --variant full --rehearse
     qstar experiment main --variant full --launcher slurm
     qstar experiment mvp --launcher "ssh host {quoted}"
     qstar experiment --config experiment/tiny_q_star --config experiment/tiny_dpo
@@ -73,6 +74,11 @@ def parser() -> ToolParser:
     made.add_argument("--output", type=place, help=f"folder for everything (default: {OUTPUT}/NAME_VARIANT)")
     made.add_argument("--launcher", default="local", help="local, slurm, or a template with {command} or {quoted}")
     made.add_argument("--dry_run", action="store_true", help="print what would be run, and why; write nothing")
+    made.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="run one batch of every cell, here and now, with the tiny world's models and data put in; write nothing",
+    )
     made.add_argument("--again", action="store_true", help="also run anew what ran with another version of the code")
     made.add_argument("--no_reuse", action="store_true", help="do not take over equal runs of other experiments")
     made.add_argument(
@@ -101,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     started_by = launcher(given.launcher)
     experiment = _experiment(given, words)
+    if given.rehearse:
+        return _rehearsed(experiment)
     output = given.output or OUTPUT / f"{experiment.name}_{experiment.variant}"
     code = code_version()
     settings = resolved(experiment)
@@ -166,6 +174,17 @@ def _experiment(given: argparse.Namespace, words: Sequence[str]) -> Experiment:
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UserError(f"name must be a file or one of {', '.join(names)}, got {given.name}{hint}")
     return read_experiment(file, given.variant, configuration)
+
+
+def _rehearsed(experiment: Experiment) -> int:
+    """Say of every cell whether one batch of it ran; return the exit code."""
+    from qstar_pl.cli.rehearsal import rehearse
+
+    failed = False
+    for one in rehearse(experiment):
+        failed |= one.mistake is not None
+        print(f"  {one.cell.name}: {one.mistake or 'ran'}", flush=True)
+    return SOME_FAILED if failed else 0
 
 
 def _refuse_misspelled(word: str) -> None:

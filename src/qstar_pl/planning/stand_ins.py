@@ -58,16 +58,30 @@ def put_stand_ins(method: Namespace, given: Mapping[str, Shape]) -> list[str]:
     return notices
 
 
-def _sources(node: Any, place: str = "model") -> Iterator[tuple[str, Namespace]]:
+def _sources(node: Any) -> Iterator[tuple[str, Namespace]]:
     """Yield (option, node) of every `Pretrained` and `FromCheckpoint` in a configuration."""
+    for place, found, _ in sources_in(node):
+        yield place, found
+
+
+def sources_in(node: Any, place: str = "model", owner: Any = None) -> Iterator[tuple[str, Namespace, Any]]:
+    """Yield (option, node, class whose argument it is) of every `Pretrained` and `FromCheckpoint` in a configuration.
+
+    Args:
+        node: of a configuration as parsed: a class with its arguments, or a list of such.
+        place: the option that it is the value of.
+        owner: the class whose argument it is; None: nobody's.
+
+    """
     if isinstance(node, list):
         for one in node:
-            yield from _sources(one, place)
+            yield from sources_in(one, place, owner)
     elif isinstance(node, Namespace) and "class_path" in node:
-        if _kind(node) in (Pretrained, FromCheckpoint):
-            yield place, node
+        kind = _kind(node)
+        if kind in (Pretrained, FromCheckpoint):
+            yield place, node, owner
         for name, value in vars(node.get("init_args", Namespace())).items():
-            yield from _sources(value, f"{place}.{name}")
+            yield from sources_in(value, f"{place}.{name}", kind)
 
 
 def _kind(node: Namespace) -> Any:
