@@ -1,4 +1,7 @@
-"""The kernel by Triton's interpreter, against float64; and that the compiler takes it for CUDA, which needs no GPU."""
+"""The kernel by Triton's interpreter, and on a GPU where there is one, against float64.
+
+Also that the compiler takes it for CUDA, which needs no GPU.
+"""
 
 import os
 import subprocess
@@ -98,12 +101,15 @@ def cases() -> dict[str, Case]:
 CASES = cases()
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Tensor]]:
-    folder = tmp_path_factory.mktemp("interpreted")
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
+def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Tensor]]:
+    folder = tmp_path_factory.mktemp("launched")
     torch.save(CASES, folder / "cases.pt")
-    words = [sys.executable, str(HERE / "interpreted.py"), str(folder / "cases.pt"), str(folder / "results.pt")]
-    subprocess.run(words, check=True)
+    words = [sys.executable, str(HERE / "launched.py"), str(folder / "cases.pt"), str(folder / "results.pt")]
+    subprocess.run([*words, request.param], check=True)
     return torch.load(folder / "results.pt")
 
 
