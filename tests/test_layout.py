@@ -36,6 +36,7 @@ CROSS_CUTTING = {
     "callbacks/test_metrics_through_trainer.py",
     "callbacks/test_two_ranks.py",
     "checkpoints/test_bit_flips.py",
+    "experiments/report/test_page_in_browser.py",
     "data/adapters/test_forms.py",
     "data/adapters/test_schemas.py",
     "generation/test_docs.py",

@@ -42,6 +42,18 @@ def test_the_suffix_says_the_format_and_the_numbers_the_bytes(tmp_path: Path, su
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"b{suffix}", "new"]
 
 
+def test_one_drawing_gives_several_files(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with drawn(tmp_path / f"{name}.svg", 2.0, also=(".png",)) as figure:
+            figure.subplots().plot([0, 1])
+    assert (tmp_path / "a.svg").read_text().startswith("<?xml")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    for suffix in (".svg", ".png"):
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    with pytest.raises(UserError, match=r"got .*a\.gif"), drawn(tmp_path / "a.svg", also=(".gif",)):
+        raise AssertionError
+
+
 def test_another_suffix_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:
     for name in ("figure", "figure.gif"):
         with (

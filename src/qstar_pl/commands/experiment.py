@@ -27,6 +27,7 @@ from qstar_pl.cli.cells import resolved
 from qstar_pl.cli.shipped import FOLDER, configuration
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
+from qstar_pl.experiments import places
 from qstar_pl.experiments.matrix import Experiment, check_settings, code_version, read_experiment
 from qstar_pl.experiments.matrix.by_hand import by_hand
 from qstar_pl.experiments.matrix.listing import listing
@@ -43,7 +44,6 @@ GROUP = "train"
 """Below which heading `qstar --help` lists it."""
 
 EXPERIMENTS = FOLDER / "experiments"
-OUTPUT = Path("runs/experiments")
 SOME_FAILED = 1
 
 
@@ -71,7 +71,9 @@ def parser() -> ToolParser:
         "--seeds", type=seeds, help="how many, from 0 on, or which ones: 5,6,7 (default: the experiment's)"
     )
     made.add_argument("--jobs", type=int, help="runs side by side (default: by cores if runs have a number of threads)")
-    made.add_argument("--output", type=place, help=f"folder for everything (default: {OUTPUT}/NAME_VARIANT)")
+    made.add_argument(
+        "--output", type=place, help=f"folder for everything (default: {places.EXPERIMENTS}/NAME_VARIANT)"
+    )
     made.add_argument("--launcher", default="local", help="local, slurm, or a template with {command} or {quoted}")
     made.add_argument("--dry_run", action="store_true", help="print what would be run, and why; write nothing")
     made.add_argument(
@@ -109,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     experiment = _experiment(given, words)
     if given.rehearse:
         return _rehearsed(experiment)
-    output = given.output or OUTPUT / f"{experiment.name}_{experiment.variant}"
+    output = given.output or places.EXPERIMENTS / f"{experiment.name}_{experiment.variant}"
     code = code_version()
     settings = resolved(experiment)
     score = None if experiment.budget is None else experiment.evaluation.score  # by hand, anything is compared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ UNDATED: dict[str, dict[str, None]] = {
 
 
 @contextmanager
-def drawn(path: Path, height: float = 4.2, *, width: float = WIDTH, argument: str = "output") -> Iterator[Any]:
+def drawn(
+    path: Path, height: float = 4.2, *, width: float = WIDTH, argument: str = "output", also: Sequence[str] = ()
+) -> Iterator[Any]:
     """Yield an empty matplotlib Figure; when the block has ended without an error, it is written to `path`.
 
     No display is needed and pyplot is not used, so nothing that a caller draws elsewhere is touched. An older file
@@ -33,22 +35,27 @@ def drawn(path: Path, height: float = 4.2, *, width: float = WIDTH, argument: st
         height: inches.
         width: inches.
         argument: the name of the user's option, for error messages.
+        also: suffixes of further files beside it, with the same figure.
 
     Raises:
-        UserError: if the suffix is not one of `FORMATS`.
+        UserError: if a suffix is not one of `FORMATS`.
         OSError: if the file cannot be written.
 
     """
-    check_suffix(path, argument)
+    files = [path, *(path.with_suffix(suffix) for suffix in also)]
+    for file in files:
+        check_suffix(file, argument)
     with _quiet(), house_style():
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         path.parent.mkdir(parents=True, exist_ok=True)
-        suffix = path.suffix.lower()
-        with replacing(path) as beside:
-            figure.savefig(beside, format=suffix[1:], metadata=UNDATED[suffix])
+        for file in files:
+            suffix = file.suffix.lower()
+            with replacing(file) as beside:
+                figure.savefig(beside, format=suffix[1:], metadata=UNDATED[suffix])
+            figure.set_layout_engine("none")  # where everything stands has been found, which takes as long as drawing
 
 
 @contextmanager

@@ -1,0 +1,32 @@
+"""The report's files."""
+
+from pathlib import Path
+
+from results_folder import PPO, Q_STAR, results_folder
+
+from qstar_pl.experiments.report.page import without_times
+from qstar_pl.experiments.report.reading import read_results
+from qstar_pl.experiments.report.report import write_report
+
+
+def test_the_same_results_give_the_same_bytes_and_older_figures_go(tmp_path: Path) -> None:
+    results = read_results(results_folder(tmp_path / "in", {"ppo": PPO, "q_star": Q_STAR}, (0, 1)))
+    page = write_report([results], tmp_path / "out")
+    figures = {file.name: file.read_bytes() for file in (tmp_path / "out" / "figures").iterdir()}
+    assert {"score_samples.svg", "score_samples.png", "alpha_histogram.svg", "time_pareto.png"} < figures.keys()
+    text = page.read_text()
+    assert text.count("<figure") == len(figures) / 2
+    assert "time_pareto" not in without_times(text)
+    (tmp_path / "out" / "figures" / "older.png").touch()
+    assert write_report([results], tmp_path / "out").read_text() == text
+    assert {file.name: file.read_bytes() for file in (tmp_path / "out" / "figures").iterdir()} == figures
+
+
+def test_several_experiments_have_figures_of_their_own(tmp_path: Path) -> None:
+    one, other = (
+        read_results(results_folder(tmp_path / name, {"ppo": PPO}, (0,), name=name)) for name in ("one", "other")
+    )
+    text = write_report([one, other, one], tmp_path / "out").read_text()
+    folders = sorted(file.name for file in (tmp_path / "out" / "figures").iterdir())
+    assert folders == ["one_tiny", "one_tiny-2", "other_tiny"]
+    assert all(f'id="{key}-figures"' in text for key in folders)
