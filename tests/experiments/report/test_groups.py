@@ -4,6 +4,7 @@ from results_folder import PPO, Q_STAR, MadeCell, results_folder
 
 from qstar_pl.experiments.report.groups import Group, group_of, groups
 from qstar_pl.experiments.report.reading import read_results
+from qstar_pl.experiments.report.tables.main import main_table
 
 
 def test_methods_are_compared_under_the_same_conditions(tmp_path: Path) -> None:
@@ -18,6 +19,24 @@ def test_methods_are_compared_under_the_same_conditions(tmp_path: Path) -> None:
         Group({"size": "large"}, "ppo-large", ("ppo-large", "q_star-large")),
     )
     assert (found[1].name, found[1].others) == ("size large", ("q_star-large",))
+
+
+def test_a_cell_to_which_an_axis_is_nothing_stands_in_every_group_that_agrees(tmp_path: Path) -> None:
+    cells = {
+        f"ppo-{reward}": MadeCell(PPO.classes, {"method": "ppo", "reward": reward}) for reward in ("gold", "proxy")
+    }
+    for target in ("near", "far"):
+        for reward in ("gold", "proxy"):
+            factors = {"method": "q_star", "target": target, "reward": reward}
+            cells[f"q_star-{target}-{reward}"] = MadeCell(Q_STAR.classes, factors)
+    results = read_results(results_folder(tmp_path, cells, [0], baseline="ppo-proxy"))
+    found = groups(results)
+    assert [(dict(one.levels), one.cells) for one in found] == [
+        ({"reward": reward, "target": target}, (f"ppo-{reward}", f"q_star-{target}-{reward}"))
+        for target in ("near", "far")
+        for reward in ("gold", "proxy")
+    ]
+    assert [row[0] for row in main_table(results).rows].count("ppo-gold") == 1
 
 
 def test_with_one_method_its_axes_are_what_is_compared(tmp_path: Path) -> None:

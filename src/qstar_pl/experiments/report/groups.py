@@ -33,11 +33,12 @@ class Group:
 
 
 def groups(results: Results) -> tuple[Group, ...]:
-    """Return the groups of an experiment, each cell in one of them.
+    """Return the groups of an experiment; every cell is in one, or in several if some axes are nothing to it.
 
     Where an experiment compares methods, its axes are conditions: q* with a large policy is held against PPO with a
     large policy. Where there is one method, the axes are what is asked about, and all cells are held against one;
     whether learning rates were tuned is a condition always. A group whose baseline is not there takes its first cell.
+    A cell without a level of some condition, as PPO has no π_t, stands in every group that agrees in the others.
     """
     if not results.runs:
         return ()
@@ -45,9 +46,13 @@ def groups(results: Results) -> tuple[Group, ...]:
     several = len({levels.get(METHOD) for levels in factors.values()}) > 1
     names = dict.fromkeys(name for levels in factors.values() for name in levels if name != METHOD)
     conditions = tuple(name for name in names if several or name == TUNED)
-    found: dict[tuple[str, ...], list[str]] = {}
-    for cell, levels in factors.items():
-        found.setdefault(tuple(levels.get(name, "") for name in conditions), []).append(cell)
+    levels_of = {cell: tuple(levels.get(name, "") for name in conditions) for cell, levels in factors.items()}
+    kinds = dict.fromkeys(levels_of.values())
+    found: dict[tuple[str, ...], list[str]] = {at: [] for at in kinds if not any(_widens(at, one) for one in kinds)}
+    for cell, own in levels_of.items():
+        for at, cells in found.items():
+            if at == own or _widens(own, at):
+                cells.append(cell)
     rest = {cell: {k: v for k, v in levels.items() if k not in conditions} for cell, levels in factors.items()}
     made = []
     for at, cells in found.items():
@@ -58,6 +63,11 @@ def groups(results: Results) -> tuple[Group, ...]:
     return tuple(made)
 
 
+def _widens(levels: tuple[str, ...], full: tuple[str, ...]) -> bool:
+    """Return whether levels, some of which are not there (""), agree with those of `full` and are fewer."""
+    return levels != full and all(one in ("", other) for one, other in zip(levels, full, strict=True))
+
+
 def group_of(results: Results, cell: str) -> Group:
-    """Return the group that a cell stands in."""
+    """Return the group that a cell stands in, the first of several."""
     return next(group for group in groups(results) if cell in group.cells)

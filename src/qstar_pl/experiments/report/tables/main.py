@@ -95,9 +95,8 @@ def p_text(p_value: float | None) -> str:
 
 def _table(title: str, results: Results, columns: Sequence[Measure], notes: Sequence[str]) -> Table:
     found = groups(results)
-    rows = [
-        (cell, *(one.text(results, cell, group.baseline) for one in columns)) for group in found for cell in group.cells
-    ]
+    pairs = dict.fromkeys((cell, group.baseline) for group in found for cell in group.cells)
+    rows = [(cell, *(one.text(results, cell, baseline) for one in columns)) for cell, baseline in pairs]
     known = [place for place in range(len(columns)) if any(row[place + 1] != NOTHING for row in rows)]
     heads = ("cell", *(columns[place].title for place in known))
     explained = (f"{columns[place].title}: {columns[place].explained}." for place in known)
