@@ -80,9 +80,8 @@ def _generate(context: Context, place: Path) -> None:
         if done.returncode == 0:
             texts[device] = (place / f"{device}.jsonl").read_text().splitlines()
     if len(texts) == 2:
-        rows = [[json.loads(line) for line in lines] for lines in texts.values()]
-        key = next(name for name in ("completion", "answer", "text", "completions") if name in rows[0][0])
-        equal = sum(one[key] == other[key] for one, other in zip(*rows, strict=True))
+        rows = [[json.loads(line)["messages"][-1]["content"] for line in lines] for lines in texts.values()]
+        equal = sum(one == other for one, other in zip(*rows, strict=True))
         context.record("generate, CPU beside device", equal_texts=f"{equal}/{len(rows[0])}")
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from qstar_pl.errors import UserError
-from qstar_pl.models.compiling import Compiling, backend_of, bucket, compiling, compiling_now
+from qstar_pl.models.compiling import Compiling, backend_of, bucket, compiling, compiling_now, copied
 
 
 def test_buckets_waste_no_more_than_a_third() -> None:
@@ -30,3 +30,14 @@ def test_the_context_ends_with_its_block() -> None:
         with compiling(None):
             assert compiling_now() is None
     assert compiling_now() is None
+
+
+def test_a_copied_function_is_the_same_with_code_of_its_own() -> None:
+    outer = 3
+
+    def function(x: int, y: int = 2) -> int:
+        return outer * x + y
+
+    other = copied(function)
+    assert other(5) == function(5) == 17
+    assert other.__code__ is not function.__code__

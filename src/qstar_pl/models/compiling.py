@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -90,11 +91,19 @@ def compiled(function: Callable[..., Any], backend: str, device: torch.device) -
     options: dict[str, Any] = {"fullgraph": True, "dynamic": False, "backend": backend}
     if device.type == "cuda" and backend == DEFAULT_BACKEND:
         options["mode"] = "reduce-overhead"
-    # Functions of one code share a list of variants otherwise, whose length is limited. Older versions cannot.
+    # Functions of one code share a list of variants otherwise, whose length is limited.
     if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
         options["isolate_recompiles"] = True
+    elif isinstance(function, FunctionType):  # torch < 2.12 tells functions apart by their code object
+        function = copied(function)
     result: Callable[..., Any] = torch.compile(function, **options)
     return result
+
+
+def copied(function: FunctionType) -> FunctionType:
+    """Return the same function with a code object of its own."""
+    code = function.__code__.replace()
+    return FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
 
 
 def bucket(count: int, least: int = 1) -> int:
