@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from qstar_pl.experiments.report.figures.alpha import alphas
 from qstar_pl.experiments.report.figures.ess import effective_sizes
 from qstar_pl.experiments.report.figures.learning import learning, learning_over_time
+from qstar_pl.experiments.report.figures.map import the_map
 from qstar_pl.experiments.report.figures.panel import LeftOut, Panel
 from qstar_pl.experiments.report.figures.pareto import pareto
 from qstar_pl.experiments.report.figures.scaling import scaling
@@ -19,7 +20,9 @@ Panels = list[Panel | LeftOut]
 
 def groups(results: Results) -> dict[str, Panels]:
     """Return heading → figures, of all that is the same when the experiment is run again."""
+    where = list(the_map(results))
     return {
+        **({"Conditions": where} if where else {}),
         "Learning": [*learning(results), *seed_by_seed(results), *scaling(results)],
         "Coverage of both models": list(effective_sizes(results)),
         "The mixture": list(alphas(results)),
