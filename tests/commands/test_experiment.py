@@ -1,20 +1,16 @@
 """`qstar experiment` as a user meets it; `qstar fit` is a stand-in wherever what it finds does not matter."""
 
-import io
 import json
 from pathlib import Path
 
 import pytest
-from seed_results import result
 from small_experiment import TEMPLATE
 
 from qstar_pl.cli.cells import resolved
 from qstar_pl.cli.shipped import configuration
 from qstar_pl.commands.experiment import EXPERIMENTS
-from qstar_pl.console import SpellingConsole
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.matrix import check_settings, read_experiment, variants_of
-from qstar_pl.experiments.results.summary import print_comparison
 
 NAMES = sorted(file.stem for file in EXPERIMENTS.glob("*.yaml"))
 MINE = """\
@@ -27,16 +23,6 @@ tiny:
   seeds: 2
   budget: {samples: 3200}
 """
-
-
-def test_tables_fit_a_terminal_and_show_gains_costs_and_the_seeds_that_fell() -> None:
-    text = io.StringIO()
-    results = {"tiny_rejection_sampling": [result(0, 0.5, 0.7), result(1, 0.5, 0.4)], "two": [result(0, 0.5, 0.9)]}
-    print_comparison(results, SpellingConsole(file=text, width=80))
-    lines = text.getvalue().splitlines()
-    first, second = (line.split() for line in lines if " gold " in line)
-    assert first == ["tiny_rejection_sampling", "gold", "0.500", "0.550", "+0.050", "±", "0.212", "1/2"]
-    assert second[-2:] == ["+0.400", "1/1"]
 
 
 def test_without_a_name_it_lists_what_there_is(qstar) -> None:
@@ -67,7 +53,7 @@ def test_an_experiment_from_start_to_results(qstar) -> None:
     code, out, err = qstar(*words)
     assert code == 1  # the stand-in takes 48 samples
     assert "off budget: one, seed 0: it ended at 48 samples, its budget is 3,200" in err
-    for name in ("results.json", "curves.parquet", "times.parquet", "results.csv", "results.md", "experiment.png"):
+    for name in ("results.json", "curves.parquet", "times.parquet", "tables.md", "tables.tex", "times.md"):
         assert Path("out", name).stat().st_size > 0
     assert "4 of 4 runs have finished and are not repeated" in qstar(*words)[1]
     assert "4 runs taken over from out" in qstar(*words[:-1], "--output=again")[1]
@@ -92,8 +78,9 @@ def test_configurations_by_hand_are_ordinary_runs(qstar) -> None:
     (run,) = json.loads(Path("out/results.json").read_text())["runs"]
     assert run["after"].keys() == run["before"].keys()
     assert run["before"]["val/reward_gold"] != run["after"]["val/reward_gold"]
-    shown = {tuple(line.split(",")[:3]) for line in Path("out/results.csv").read_text().splitlines()[1:]}
-    assert shown == {("tiny_sft", "0", f"val/reward_{kind}") for kind in ("gold", "proxy")}
+    table = Path("out/tables.md").read_text()
+    assert "Score: val/reward_gold" in table
+    assert "| reward_proxy |" in table
 
 
 def test_an_unknown_option_is_found_in_its_line(isolated: Path, lightning: None) -> None:

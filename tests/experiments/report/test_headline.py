@@ -52,6 +52,12 @@ def test_under_many_conditions_they_are_counted(tmp_path: Path) -> None:
     )
 
 
+def test_a_cell_alone_is_not_ranked(tmp_path: Path) -> None:
+    best, asked, _ = said(tmp_path, {"ppo": PPO, "q_star": replace(Q_STAR, status="failed")})
+    assert best.startswith("ppo alone has ended, with a mean val/reward_gold after 3,200 samples: 0.6")
+    assert asked == "Whether q* beats the baseline cannot be said: no seed has ended with both."
+
+
 def test_nothing_has_ended(tmp_path: Path) -> None:
     assert said(tmp_path, {"ppo": MadeCell(status="unfinished")})[0] == (
         "No run of made has ended with a finite val/reward_gold."

@@ -35,11 +35,11 @@ def _best(results: Results, scores: dict[str, Summary]) -> str:
     spent = f" after {results.budget[1]:,} {results.budget[0]}" if results.budget else ""
     first = ranked[0]
     seeds = scores[first].seeds
-    said = (
-        f"Of {len(results.cells)} cells {first} has the highest mean {results.score}{spent}: "
-        f"{scores[first].text()} ({seeds} seed{'s' if seeds != 1 else ''})"
-    )
-    return f"{said}, before {ranked[1]} with {scores[ranked[1]].text()}." if len(ranked) > 1 else f"{said}."
+    numbers = f"{results.score}{spent}: {scores[first].text()} ({seeds} seed{'s' if seeds != 1 else ''})"
+    if len(ranked) == 1:
+        return f"{first} alone has ended, with a mean {numbers}."
+    second = f"{ranked[1]} with {scores[ranked[1]].text()}"
+    return f"Of {len(ranked)} cells {first} has the highest mean {numbers}, before {second}."
 
 
 def _q_star(results: Results, found: Sequence[Comparison]) -> str:

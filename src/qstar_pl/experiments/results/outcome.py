@@ -11,8 +11,7 @@ from qstar_pl.experiments.curve import STEP, is_measured
 from qstar_pl.experiments.matrix import Budget
 from qstar_pl.experiments.matrix.experiment import KEY, UNITS
 from qstar_pl.experiments.running.planned import PlannedRun
-from qstar_pl.experiments.seeds import SeedResult
-from qstar_pl.run_folders.metrics import NOT_METRICS, Metrics, read_metrics
+from qstar_pl.run_folders.metrics import Metrics, read_metrics
 
 Status = Literal["finished", "failed", "unfinished"]
 TIMES = ("time/", "memory/", "tokens/per_s")
@@ -41,16 +40,6 @@ class Outcome:
     """The last validation, if it is that of the last step."""
     off_budget: str
     """Where it ended instead of its budget; "" if it ended there."""
-
-    def seed_result(self) -> SeedResult:
-        """Return it as the tables and figures of `qstar experiment` take it."""
-        series: dict[str, list[tuple[int, float]]] = {}
-        for row in self.metrics.rows:
-            for key, value in row.items():
-                if key not in NOT_METRICS and not is_measured(key):
-                    series.setdefault(key, []).append((int(row[STEP]), value))
-        seconds = self.run.folder.seconds() or 0.0
-        return SeedResult(self.run.seed, dict(self.before), dict(self.after), series, seconds)
 
 
 def outcome(run: PlannedRun, budget: Budget | None) -> Outcome:

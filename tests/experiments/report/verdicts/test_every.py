@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from results_folder import OFF_POLICY, PPO, Q_STAR, MadeCell, results_folder
 
@@ -46,6 +47,22 @@ def test_where_q_star_loses_it_is_said(tmp_path: Path) -> None:
     found = statuses([made(tmp_path, {**MAIN, "c": worse}, "main")])
     assert set(found.values()) == {"not supported", "not measured"}
     assert [name for name, status in found.items() if status == "not measured"] == ["H4", "H5"]
+
+
+def test_a_baseline_that_stands_still_for_long_is_not_beaten_by_another_that_does(tmp_path: Path) -> None:
+    """Both reach their final score after 40 of 100 steps."""
+    results = made(tmp_path, {"ppo": PPO, "q": replace(Q_STAR, gain=0.2)}, "mvp")
+    curves = dict(results.curves)
+    for (cell, seed, key), columns in curves.items():
+        if key == results.score:
+            values = 0.4 + 0.2 * np.minimum(columns["step"] / 40, 1) + 1e-3 * (columns["step"] == 40) + 1e-4 * seed
+            curves[cell, seed, key] = {**columns, "value": values}
+    (found,) = [one for one in checks([replace(results, curves=curves)]) if one.name == "check 2"]
+    (part,) = found.evidence
+    assert part.value is not None
+    assert part.value > 2
+    assert found.status != "supported"
+    assert "ppo's own: 2." in part.what
 
 
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ class Efficient(Claim):
     claim = "the sample efficiency of q* over on-policy PPO is above 1"
     how = (
         "samples PPO has spent at its end / samples at which q*'s mean curve first has PPO's final score; the interval "
-        "holds the ratios at which the paired difference over seeds could be zero"
+        "holds the ratios at which the paired difference over seeds could be zero. Where PPO itself had that score "
+        "before its end, its own ratio takes the place of 1"
     )
 
     def evidence(self, results: Results, group: Group) -> tuple[Evidence, ...]:

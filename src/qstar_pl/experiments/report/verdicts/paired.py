@@ -9,7 +9,7 @@ import numpy as np
 from qstar_pl.evaluation.statistics import two_level_interval
 from qstar_pl.experiments.report.reading import Results
 from qstar_pl.experiments.report.tables.comparison import compare
-from qstar_pl.experiments.report.tables.measures.efficiency import Efficiency, common_seeds
+from qstar_pl.experiments.report.tables.measures.efficiency import Efficiency, common_seeds, ratio_text
 from qstar_pl.experiments.report.tables.measures.gradients import GradientVariance, samples_per_micro_step
 from qstar_pl.experiments.report.tables.measures.measure import Measure
 from qstar_pl.experiments.report.tables.measures.win_rate import WinRate, reward_differences
@@ -50,15 +50,17 @@ def of_win_rate(results: Results, cell: str | None, other: str | None, role: str
 
 def of_efficiency(results: Results, cell: str | None, other: str | None, role: str, measure: Efficiency) -> Evidence:
     """Return how much less is spent until the other's final score, over mean curves."""
-    claimed = (1.0, INFINITY)
     if cell is None or other is None:
-        return absent(f"{measure.title} of q* over {role}", claimed)
+        return absent(f"{measure.title} of q* over {role}", (1.0, INFINITY))
     what = f"{measure.title} of {cell} over {other}"
-    value = measure.over_seeds(results, cell, other)
-    if value is None:
-        return Evidence(what, None, None, claimed, missing="the curves are not there")
+    value, own = measure.over_seeds(results, cell, other), measure.over_seeds(results, other, other)
+    if value is None or own is None:
+        return Evidence(what, None, None, (1.0, INFINITY), missing="the curves are not there")
+    # A baseline that had its final score long before its end is not beaten by who has it before that end.
+    edge = max(1.0, own)
+    what += f" ({other}'s own: {ratio_text(own)})" if edge > 1.005 else ""
     interval = measure.interval(results, cell, other)
-    return Evidence(what, value, interval, claimed, len(common_seeds(results, cell, other)))
+    return Evidence(what, value, interval, (edge, INFINITY), len(common_seeds(results, cell, other)))
 
 
 def of_variance(results: Results, cell: str | None, other: str | None, role: str) -> Evidence:
