@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qstar_pl.models.adapters_off import AdaptersOff
+from qstar_pl.models.gpt2_steps import GPT2Steps
 from qstar_pl.models.inputs import fill_masked, pack, position_ids
 
 CACHES = ("past_key_values", "cache_params", "state")
@@ -40,6 +41,8 @@ class Reader:
         """
         self.model = model
         self._names = set(inspect.signature(type(inside(model)).forward).parameters)
+        self._steps: GPT2Steps | None = None
+        """A shorter way for single tokens, where there is one."""
         self._cache = next((name for name in CACHES if name in self._names), None)
 
     def inputs(self, ids: Tensor, mask: Tensor | None, positions: Tensor | None) -> dict[str, Any]:
@@ -65,11 +68,14 @@ class Reader:
         """Read prompts; return the logits [rows, vocabulary] behind them, and the cache (None: there is none)."""
         arguments = {**self.inputs(ids, mask, positions), **self.last(1), "use_cache": True}
         output = self.model(**arguments)
+        self._steps = GPT2Steps.of(self.model)
         return output.logits[:, -1], None if self._cache is None else getattr(output, self._cache, None)
 
     def step(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: Any) -> tuple[Tensor, Any]:
         """Read k more tokens [rows, k] of every row; return the logits [rows, k, vocabulary] and the cache."""
         assert self._cache is not None, "a model without a cache has nothing to continue"
+        if self._steps is not None and self._steps.fits(ids, cache):
+            return self._steps.step(ids, mask, positions, cache), cache
         # A state knows no columns: pads were kept out of it when they were read.
         mask = mask if self._cache == CACHES[0] else None
         arguments = {
