@@ -31,6 +31,10 @@ lint:
 bench name="" *args:
     @if [ -z "{{name}}" ]; then grep -l __main__ benchmarks/*.py; else python "benchmarks/{{name}}.py" {{args}}; fi
 
+# The documentation as a site in build/site; --serve shows it on 127.0.0.1. A dead link fails.
+docs *args:
+    @python docs/site/build.py {{args}}
+
 # Rebuild the embedded data, tokenizer and models.
 tiny-world *args:
     python -m qstar_pl tiny-world {{args}}

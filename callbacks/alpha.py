@@ -27,7 +27,7 @@ class AlphaDiagnostic(RolloutDiagnostic):
     - `alpha/log_z_sum` = 1/N Σ_i Σ_t log Z_t, nats per answer. It grows with length and is no gap: for independent
       tokens it is below 0 though the token-wise mixture is then the mixture of whole answers.
 
-    With S_i = Σ_t log [π_θ^α π_t^(1−α)/q](y_t), which is Σ_t log Z_t unless temperature or truncation changed q, and
+    With S_i = Σ_t log (π_θ^α π_t^(1−α)/q)(y_t), which is Σ_t log Z_t unless temperature or truncation changed q, and
     the n answers of each of P prompts (prompts with one answer do not count; absent if all have one):
 
     - `alpha/sequence_gap` = 1/P Σ_x [log 1/n Σ_i e^{S_i} − 1/n Σ_i S_i + jackknife correction], nats per answer: the

@@ -28,6 +28,7 @@ CROSS_CUTTING = {
     "test_documented_commands.py",
     "test_documents.py",
     "test_layout.py",
+    "test_site.py",
     "test_walkthrough.py",
     "test_wheel.py",
     # The table of a property × what has it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def rehearse(experiment: Experiment, known: set[str] | None = None) -> Iterator[
     for cell in experiment.cells:
         said = io.StringIO()
         try:
-            with redirect_stdout(io.StringIO()), redirect_stderr(said), _only_warnings():
+            with redirect_stdout(io.StringIO()), redirect_stderr(said), _quietly():
                 cli = RehearsalCLI(cell.words)
                 cli._dump_config()
                 same = str({**cli.config_dump, "name": None})
@@ -126,11 +127,13 @@ def rehearse(experiment: Experiment, known: set[str] | None = None) -> Iterator[
 
 
 @contextmanager
-def _only_warnings() -> Iterator[None]:
-    """Leave out what Lightning says of every run of one batch."""
+def _quietly() -> Iterator[None]:
+    """Leave out what Lightning says of every run of one batch, and what diagnostics make of its few tokens."""
     logging.disable(logging.INFO)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(logging.NOTSET)
 

@@ -6,9 +6,9 @@ from qstar_pl.qstar.masking import masked_sum
 
 
 def policy_gradient_loss(logprobs: Tensor, weights: Tensor, advantages: Tensor, mask: Tensor) -> Tensor:
-    r"""Return −Σ_t w_t A_t log π_θ(y_t) [rows]; its gradient is the negative policy gradient.
+    """Return −Σ_t w_t A_t log π_θ(y_t) [rows]; its gradient is the negative policy gradient.
 
-    .. math:: ∇ E_{πθ}[A] = E_q\Big[\frac{π_θ(y)}{q(y)} A(y) ∇ \log π_θ(y)\Big]
+        ∇ E_πθ[A] = E_q[π_θ(y)/q(y) · A(y) ∇ log π_θ(y)]
 
     Exact for sequence-level raw weights and full support of q. The value is not an objective; only the gradient is.
 
