@@ -32,7 +32,9 @@ class MadeCell:
     """Whether it records answers and, where it has an α, distributions."""
 
 
-PPO = MadeCell({"model": "PPO", "sampler": "PolicySampler"}, gain=0.2, constant={"grad/variance": 0.4})
+PPO = MadeCell(
+    {"model": "PPO", "sampler": "PolicySampler"}, gain=0.2, constant={"grad/variance": 0.4, "grad/noise_scale": 120.0}
+)
 Q_STAR = MadeCell(
     {
         "model": "QStar",
@@ -45,7 +47,11 @@ Q_STAR = MadeCell(
     constant={"grad/variance": 0.2, "grad/noise_scale": 90.0, "ess/ratio": 1.02, "alpha/mean": 0.55},
     step_s=0.4,
 )
-OFF_POLICY = MadeCell({"model": "OffPolicy", "sampler": "TargetSampler"}, gain=0.1, constant={"grad/variance": 0.9})
+OFF_POLICY = MadeCell(
+    {"model": "OffPolicy", "sampler": "TargetSampler"},
+    gain=0.1,
+    constant={"grad/variance": 0.9, "grad/noise_scale": 300.0},
+)
 
 
 def results_folder(

@@ -12,13 +12,13 @@ from qstar_pl.experiments.report.reading import Axis, Floats, Points, Results
 
 @dataclass(frozen=True)
 class SeedCurves:
-    """The curves of several seeds at the same places."""
+    """The curves of several seeds, point by point of the same step."""
 
     seeds: tuple[int, ...]
     x: Floats
-    """[points], rising"""
+    """[points], rising: what the seeds had spent by then on average."""
     y: Floats
-    """[seeds, points], on straight lines between what was measured."""
+    """[seeds, points]"""
 
     @property
     def mean(self) -> Floats:
@@ -27,7 +27,9 @@ class SeedCurves:
 
 
 def seed_curves(results: Results, cell: str, key: str, x: Axis, seeds: Sequence[int] | None = None) -> SeedCurves:
-    """Return a metric of a cell's finished runs, wherever all of its seeds have come.
+    """Return a metric of a cell's finished runs at the steps that all of them have measured it, and at their ends.
+
+    What the seeds have spent by a step is averaged as well: by a clock, or in tokens, no two runs are alike.
 
     Args:
         results: of the experiment.
@@ -38,18 +40,23 @@ def seed_curves(results: Results, cell: str, key: str, x: Axis, seeds: Sequence[
 
     """
     found = dict[int, Points]()
+    steps = list[Floats]()
     for run in results.finished(cell):
         if seeds is None or run.seed in seeds:
-            points = results.series(cell, run.seed, key, x)
+            points, at = results.series(cell, run.seed, key, x), results.series(cell, run.seed, key, "step")
             known = np.isfinite(points.y)
-            if known.any():
+            if known.any() and len(points) == len(at):
                 found[run.seed] = Points(points.x[known], points.y[known])
+                steps.append(at.x[known])
     if not found:
         return SeedCurves((), np.empty(0), np.empty((0, 0)))
-    first, last = max(one.x[0] for one in found.values()), min(one.x[-1] for one in found.values())
-    places = np.unique(np.concatenate([one.x for one in found.values()]))
-    places = places[(places >= first) & (places <= last)]
-    return SeedCurves(tuple(found), places, np.stack([np.interp(places, one.x, one.y) for one in found.values()]))
+    # The ends belong together, also where runs end at different steps, as at a budget of tokens.
+    before = min(one[-1] for one in steps)
+    common = [step for step in steps[0] if step < before and all(step in other for other in steps)]
+    rows = [np.append(np.flatnonzero(np.isin(one, common)), len(one) - 1) for one in steps]
+    places = np.stack([one.x[row] for one, row in zip(found.values(), rows, strict=True)])
+    values = np.stack([one.y[row] for one, row in zip(found.values(), rows, strict=True)])
+    return SeedCurves(tuple(found), places.mean(axis=0), values)
 
 
 def first_reach(x: Floats, y: Floats, level: float) -> float:

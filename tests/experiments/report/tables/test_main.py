@@ -63,7 +63,7 @@ def test_what_a_reader_must_know_is_said(tmp_path: Path) -> None:
         "one_step": MadeCell(replies=False),
     }
     notes = main_table(read_results(results_folder(tmp_path, cells, [0]))).notes
-    assert "Left out: fails, seed 0: failed." in notes
+    assert "Left out, since failed: fails, seed 0." in notes
     assert "No gradient variance, which needs two micro-steps: one_step." in notes
     assert "No win rates: the folder holds no answers.parquet." in notes
 

@@ -13,6 +13,7 @@ from qstar_pl.experiments.report.verdicts.every import checks, criteria, hypothe
 
 MAIN = {"a": PPO, "b": OFF_POLICY, "c": Q_STAR}
 FIXED = MadeCell({**Q_STAR.classes, "alpha": "FixedAlpha"}, {"method": "q_star", "alpha": "x"}, gain=0.25)
+NOISY = {"grad/variance": 2.0, "grad/noise_scale": 400.0}
 ALPHA = {"half": FIXED, "kl": replace(Q_STAR, factors={"method": "q_star", "alpha": "kl"})}
 
 
@@ -43,7 +44,7 @@ def test_of_one_experiment_what_it_measures(tmp_path: Path) -> None:
 
 
 def test_where_q_star_loses_it_is_said(tmp_path: Path) -> None:
-    worse = replace(Q_STAR, gain=0.05, constant={"grad/variance": 2.0, "ess/ratio": 1.6}, step_s=2.0)
+    worse = replace(Q_STAR, gain=0.05, constant={**NOISY, "ess/ratio": 1.6}, step_s=2.0)
     found = statuses([made(tmp_path, {**MAIN, "c": worse}, "main")])
     assert set(found.values()) == {"not supported", "not measured"}
     assert [name for name, status in found.items() if status == "not measured"] == ["H4", "H5"]
@@ -63,6 +64,26 @@ def test_a_baseline_that_stands_still_for_long_is_not_beaten_by_another_that_doe
     assert part.value > 2
     assert found.status != "supported"
     assert "ppo's own: 2." in part.what
+
+
+def test_a_large_loss_is_not_blamed_for_its_variance_nor_a_small_one_praised(tmp_path: Path) -> None:
+    loud = replace(Q_STAR, constant={**Q_STAR.constant, "grad/variance": 400.0})
+    (found,) = [one for one in criteria([made(tmp_path, {"ppo": PPO, "q": loud}, "mvp")]) if one.name == "criterion 4"]
+    relative, plain = found.evidence
+    assert found.status == relative.status == "supported"
+    assert (plain.is_judged, plain.status) == (False, "not supported")
+    assert found.p_value == relative.p_value
+
+
+def test_runs_whose_noise_hides_the_signal_leave_it_undecided(tmp_path: Path) -> None:
+    results = made(tmp_path, {"ppo": PPO, "q": Q_STAR}, "mvp")
+    hidden = {key: value for key, value in results.curves.items() if key != ("q", 0, "grad/noise_scale")}
+    found = [one for one in criteria([replace(results, curves=hidden)]) if one.name == "criterion 4"]
+    assert found[0].status == "undecided"
+    assert "in 1 of 3 seeds noise hides the signal" in found[0].number
+    none = {key: value for key, value in results.curves.items() if key[2] != "grad/variance"}
+    found = [one for one in criteria([replace(results, curves=none)]) if one.name == "criterion 4"]
+    assert (found[0].status, found[0].missing.endswith("(it needs two micro-steps)")) == ("not measured", True)
 
 
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from qstar_pl.experiments.report.tables.measures.win_rate import WinRate
 from qstar_pl.experiments.report.tables.table import Table
 
 KL = "val/kl_policy_reference"
+SOME = 4
+"""Runs that are named where there are many."""
 
 
 def budget_axis(results: Results) -> Axis:
@@ -112,9 +114,11 @@ def _baselines(found: Sequence[Group]) -> tuple[str, ...]:
 def _warnings(results: Results) -> tuple[str, ...]:
     """Return what a reader must know before believing a column."""
     said = []
-    missing = [f"{run.cell}, seed {run.seed}: {run.status}" for run in results.runs if not run.is_finished]
-    if missing:
-        said.append(f"Left out: {'; '.join(missing)}.")
+    for status in ("failed", "unfinished"):
+        missing = [f"{run.cell}, seed {run.seed}" for run in results.runs if run.status == status]
+        if missing:
+            more = f"; and {len(missing) - SOME} more" if len(missing) > SOME else ""
+            said.append(f"Left out, since {status}: {'; '.join(missing[:SOME])}{more}.")
     off = [f"{run.cell}, seed {run.seed}: {run.off_budget}" for run in results.runs if run.off_budget]
     if off:
         said.append(f"Off their budget: {'; '.join(off)}.")

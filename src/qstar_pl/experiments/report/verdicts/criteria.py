@@ -12,7 +12,7 @@ from qstar_pl.experiments.report.tables.measures.efficiency import Efficiency
 from qstar_pl.experiments.report.tables.measures.weights import ESSRatio
 from qstar_pl.experiments.report.verdicts.evidence import Evidence, absent, of_ratios
 from qstar_pl.experiments.report.verdicts.hypotheses import BALANCED
-from qstar_pl.experiments.report.verdicts.paired import of_efficiency, of_variance, of_win_rate
+from qstar_pl.experiments.report.verdicts.paired import of_efficiency, of_gradients, of_win_rate
 from qstar_pl.experiments.report.verdicts.verdict import Claim
 
 PPO = "on-policy"
@@ -74,12 +74,16 @@ class Calmer(Claim):
 
     name = "criterion 4"
     claim = "the gradient variance of q* is below that of on-policy PPO"
-    how = "ratio of the runs' mean grad/variance, paired by seed, Student's interval of logarithms"
+    how = (
+        "judged: ratio of the runs' tr Cov/‖G‖² of a sample, paired by seed, Student's interval of logarithms. Shown "
+        "beside it: ratio of their mean grad/variance, which also goes with the square of the loss's scale (PPO "
+        "averages over tokens, q* sums over an answer's). PPO's gradient holds its critic's too"
+    )
 
     def evidence(self, results: Results, group: Group) -> tuple[Evidence, ...]:
         """See `Claim.evidence`."""
         cells = group.cells
-        return (of_variance(results, roles.q_star(results, cells), roles.on_policy(results, cells), PPO),)
+        return of_gradients(results, roles.q_star(results, cells), roles.on_policy(results, cells), PPO)
 
 
 @dataclass(frozen=True)

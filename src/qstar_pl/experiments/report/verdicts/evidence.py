@@ -34,6 +34,10 @@ class Evidence:
     missing: str = ""
     """Why there is no value."""
     experiment: str = ""
+    is_judged: bool = True
+    """Whether the claim rests on it; otherwise it is only shown."""
+    said: str = ""
+    """Value and interval in words, where they may be no numbers: "never"."""
 
     @property
     def status(self) -> Status:
@@ -60,8 +64,8 @@ def all_of(parts: tuple[Evidence, ...]) -> Status:
     Each part at 5% keeps the whole at 5%: a wrong claim has a wrong part, which alone would have to pass (the
     intersection–union test). One part that speaks against it is enough.
     """
-    statuses = {one.status for one in parts}
-    if not parts or statuses == {NOT_MEASURED}:
+    statuses = {one.status for one in parts if one.is_judged}
+    if statuses <= {NOT_MEASURED}:
         return NOT_MEASURED
     for one in (NOT_SUPPORTED, NOT_MEASURED, UNDECIDED):
         if one in statuses:

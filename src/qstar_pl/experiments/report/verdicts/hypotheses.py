@@ -11,7 +11,7 @@ from qstar_pl.experiments.report.groups import Group
 from qstar_pl.experiments.report.reading import Results
 from qstar_pl.experiments.report.tables.measures.weights import KEY
 from qstar_pl.experiments.report.verdicts.evidence import INFINITY, Evidence, absent
-from qstar_pl.experiments.report.verdicts.paired import of_score, of_variance
+from qstar_pl.experiments.report.verdicts.paired import of_gradients, of_score
 from qstar_pl.experiments.report.verdicts.shares import share_within
 from qstar_pl.experiments.report.verdicts.verdict import Claim
 
@@ -70,16 +70,17 @@ class CalmerGradients(Claim):
     name = "H3"
     claim = "q* has a lower gradient variance than on-policy PPO and than off-policy"
     how = (
-        "ratio of the runs' mean grad/variance, paired by seed, Student's interval of logarithms; both must be below "
-        "1. A variance alone praises small gradients: the main table shows the noise scale beside it"
+        "judged: ratio of the runs' tr Cov/‖G‖² of a sample, paired by seed, Student's interval of logarithms; both "
+        "must be below 1. Shown beside it: ratio of their mean grad/variance, which also goes with the square of the "
+        "loss's scale (PPO averages over tokens, the others sum over an answer's). PPO's holds its critic's too"
     )
 
     def evidence(self, results: Results, group: Group) -> tuple[Evidence, ...]:
         """See `Claim.evidence`."""
         mine = roles.q_star(results, group.cells)
         return (
-            of_variance(results, mine, roles.on_policy(results, group.cells), "on-policy"),
-            of_variance(results, mine, roles.off_policy(results, group.cells), "off-policy"),
+            *of_gradients(results, mine, roles.on_policy(results, group.cells), "on-policy"),
+            *of_gradients(results, mine, roles.off_policy(results, group.cells), "off-policy"),
         )
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from qstar_pl.evaluation.statistics import two_level_interval
+from qstar_pl.evaluation.statistics import Interval, two_level_interval
 from qstar_pl.experiments.report.reading import Results
 from qstar_pl.experiments.report.tables.comparison import compare
 from qstar_pl.experiments.report.tables.measures.efficiency import Efficiency, common_seeds, ratio_text
-from qstar_pl.experiments.report.tables.measures.gradients import GradientVariance, samples_per_micro_step
+from qstar_pl.experiments.report.tables.measures.gradients import GradientVariance, NoiseScale, samples_per_micro_step
 from qstar_pl.experiments.report.tables.measures.measure import Measure
 from qstar_pl.experiments.report.tables.measures.win_rate import WinRate, reward_differences
 from qstar_pl.experiments.report.verdicts.evidence import INFINITY, Evidence, absent, of_ratios
@@ -60,25 +60,39 @@ def of_efficiency(results: Results, cell: str | None, other: str | None, role: s
     edge = max(1.0, own)
     what += f" ({other}'s own: {ratio_text(own)})" if edge > 1.005 else ""
     interval = measure.interval(results, cell, other)
-    return Evidence(what, value, interval, (edge, INFINITY), len(common_seeds(results, cell, other)))
+    seeds = len(common_seeds(results, cell, other))
+    return Evidence(what, value, interval, (edge, INFINITY), seeds, said=_said(value, interval))
 
 
-def of_variance(results: Results, cell: str | None, other: str | None, role: str) -> Evidence:
-    """Return the ratio of gradient variances of equally many samples."""
+def _said(value: float, interval: Interval | None) -> str:
+    at = "" if interval is None else f" ({ratio_text(interval.low)} to {ratio_text(interval.high)})"
+    return f"{ratio_text(value)}{at}"
+
+
+def of_gradients(results: Results, cell: str | None, other: str | None, role: str) -> tuple[Evidence, ...]:
+    """Return the ratio of the gradients' relative variances, which is judged, and that of their variances.
+
+    A variance goes with the square of the loss's scale, which methods choose for themselves: PPO averages over tokens,
+    the others sum over those of an answer. Relative to ‖G‖², per sample, is the noise scale; it has no such freedom.
+    """
     if cell is None or other is None:
-        return absent(f"gradient variance of q* / {role}", LOWER)
-    what = f"gradient variance of {cell} / {other}"
-    found = of_ratios(what, ratio_per_seed(GradientVariance(), results, cell, other), LOWER)
+        return (absent(f"gradient variance of q* / {role}", LOWER),)
+    name = f"{cell} / {other}"
+    relative = of_ratios(f"relative gradient variance of {name}", _ratios(NoiseScale(), results, cell, other), LOWER)
+    plain = of_ratios(f"gradient variance of {name}", _ratios(GradientVariance(), results, cell, other), LOWER)
+    if plain.value is None:
+        lacking = "it was not measured of both (it needs two micro-steps)"
+        return (replace(relative, value=None, interval=None, missing=lacking),)
+    if relative.seeds < plain.seeds:  # without those runs it would look calmer than it is
+        hidden = f"{relative.what} (in {plain.seeds - relative.seeds} of {plain.seeds} seeds noise hides the signal)"
+        relative = replace(relative, what=hidden, interval=None, p_value=None, missing="no seed shows a signal")
     sizes = samples_per_micro_step(results, cell), samples_per_micro_step(results, other)
-    if found.value is not None and None not in sizes and sizes[0] != sizes[1]:
-        missing = f"their micro-steps hold {sizes[0]:.0f} and {sizes[1]:.0f} samples"
-        return Evidence(what, None, None, LOWER, missing=missing)
-    if found.value is None:
-        return Evidence(what, None, None, LOWER, missing="it was not measured of both (it needs two micro-steps)")
-    return found
+    unequal = None not in sizes and sizes[0] != sizes[1]
+    shown = () if unequal else (replace(plain, is_judged=False),)
+    return (relative, *shown)
 
 
-def ratio_per_seed(measure: Measure, results: Results, cell: str, other: str) -> dict[int, float]:
+def _ratios(measure: Measure, results: Results, cell: str, other: str) -> dict[int, float]:
     """Return a measure of one cell over that of another, seed by seed."""
     mine, its = measure.per_seed(results, cell, other), measure.per_seed(results, other, other)
     return {seed: value / its[seed] for seed, value in mine.items() if its.get(seed)}

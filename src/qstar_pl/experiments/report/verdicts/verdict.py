@@ -49,7 +49,7 @@ class Verdict:
     @property
     def p_value(self) -> float | None:
         """The largest of its parts', which is that of a claim that needs all of them; None if one has none."""
-        known = [one.p_value for one in self.evidence]
+        known = [one.p_value for one in self.evidence if one.is_judged]
         return max((p for p in known if p is not None), default=None) if all(p is not None for p in known) else None
 
 
@@ -58,7 +58,8 @@ def evidence_text(one: Evidence) -> str:
     if one.value is None:
         return f"{one.what}: {one.missing}"
     at = "" if one.interval is None else f" ({number(one.interval.low)} to {number(one.interval.high)})"
-    return f"{one.what}: {number(one.value)}{at}, {one.seeds} seed{'s' if one.seeds != 1 else ''}"
+    said = one.said or f"{number(one.value)}{at}"
+    return f"{one.what}: {said}, {one.seeds} seed{'s' if one.seeds != 1 else ''}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Claim(ABC):
 
     def _verdict(self, results: Results, group: Group) -> Verdict:
         parts = tuple(replace(one, experiment=results.name) for one in self.evidence(results, group))
-        missing = "; ".join(f"{one.what}: {one.missing}" for one in parts if one.value is None)
+        missing = "; ".join(f"{one.what}: {one.missing}" for one in parts if one.value is None and one.is_judged)
         return Verdict(
             self.name, self.claim, all_of(parts), parts, self.how, (results.name,), group.name, missing, self.is_time
         )

@@ -10,7 +10,7 @@ import numpy as np
 from qstar_pl.evaluation.statistics import Interval
 from qstar_pl.experiments.report.curves_over_seeds import first_reach, seed_curves
 from qstar_pl.experiments.report.reading import Axis, Floats, Results
-from qstar_pl.experiments.report.tables.measures.measure import NOTHING, Measure, PerSeed, number, summary
+from qstar_pl.experiments.report.tables.measures.measure import NOTHING, Measure, PerSeed, number, shown, summary
 
 NEVER, AT_ONCE = "never", "at once"
 
@@ -104,7 +104,7 @@ class Efficiency(Measure):
         said = ratio_text(value)
         found = summary(ratios)
         if not never and found is not None and found.spread is not None and np.isfinite(value):
-            said += f" ± {found.spread:.2f}"
+            said += f" ± {found.spread:,.{shown(value, 2)}f}"
         return f"{said} ({NEVER} in {never} of {len(ratios)})" if never and value > 0 else said
 
 

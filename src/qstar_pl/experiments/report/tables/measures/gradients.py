@@ -17,7 +17,11 @@ class GradientVariance(Measure):
     """Of the gradient of one micro-step."""
 
     heading, better = "gradient variance", "lower"
-    explained = "mean of `grad/variance` over the log windows: tr Cov of one micro-step's gradient, before clipping"
+    explained = (
+        "mean of `grad/variance` over the log windows: tr Cov of one micro-step's gradient, before clipping; it goes "
+        "with the square of the loss's scale (PPO averages over tokens, others sum over an answer's), the noise scale "
+        "does not; of PPO it holds the critic's gradient too"
+    )
 
     def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
         """See `Measure.per_seed`."""

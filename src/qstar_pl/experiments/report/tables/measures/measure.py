@@ -27,13 +27,13 @@ class Summary:
 
     def text(self, digits: int = 3) -> str:
         """Return "0.412 ± 0.013", both with as many digits; without a spread where all seeds are the same."""
-        mean = number(self.mean, digits)
         if not self.spread:
-            return mean
+            return number(self.mean, digits)
         if is_small(self.mean, digits):
             power = int(np.floor(np.log10(abs(self.mean))))
             return f"({self.mean / 10.0**power:.1f} ± {self.spread / 10.0**power:.1f})e{power}"
-        return f"{mean} ± {self.spread:,.{digits}f}"
+        digits = shown(self.mean, digits)
+        return f"{self.mean:,.{digits}f} ± {self.spread:,.{digits}f}"
 
 
 def summary(values: PerSeed) -> Summary | None:
@@ -54,7 +54,13 @@ def number(value: float, digits: int = 3) -> str:
     if is_small(value, digits):
         power = int(np.floor(np.log10(abs(value))))
         return f"{value / 10.0**power:.1f}e{power}"
-    return f"{value:,.{digits}f}"
+    return f"{value:,.{shown(value, digits)}f}"
+
+
+def shown(value: float, digits: int) -> int:
+    """Return how many digits after the point are worth showing: one less for each before it but the first."""
+    large = int(np.floor(np.log10(abs(value)))) if np.isfinite(value) and abs(value) >= 10 else 0
+    return max(0, digits - large)
 
 
 @dataclass(frozen=True)
