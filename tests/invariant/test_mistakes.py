@@ -57,6 +57,8 @@ FILES = {
     "  seeds: 1\n  budget: {tokens: 9}\n",
     "zero.yaml": "title: a\nquestion: b\ntiny:\n  methods:\n    one: experiment/tiny_sft\n"
     "  options: {trainer.max_steps: 0}\n  seeds: 1\n  budget: {tokens: 9}\n",
+    "damaged/results.json": "{",
+    "later/results.json": '{"schema": 2}',
     "other_class.py": "class Other:\n    pass\n",
 }
 FIT = [
@@ -469,6 +471,8 @@ TOOLS = [
     ("plan --memory_gib=-1", "memory_gib must be positive, got -1.0"),
     ("plan --memory_gib=abc", "--memory_gib must be of type float, got abc"),
     ("plan --prompt_tokens=0", "prompt_tokens must be at least 1, got 0"),
+    ("report damaged", "results.json must be JSON, got a damaged file"),
+    ("report later", "results.json must be of schema 1, got 2"),
     ("experiment mvp --seeds=0", "--seeds must be at least 1, got 0"),
     ("experiment mvp --seeds=abc", "--seeds must be how many seeds, or which ones (5,6,7), got abc"),
     ("experiment mvp --seeds=5,5", "--seeds must be different seeds from 0 on, got 5,5"),
