@@ -10,11 +10,10 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.append(str(REPOSITORY / "docs" / "site"))
 
+import build  # noqa: E402
 import pages  # noqa: E402
 from api import overview, packages  # noqa: E402
 from links import problems  # noqa: E402
-
-import build  # noqa: E402
 
 DATA = pages.Page(Path("docs/data.md"), PurePosixPath("data.md"))
 RECIPE = pages.Page(Path("docs/cookbook/law.md"), PurePosixPath("cookbook/law.md"))
