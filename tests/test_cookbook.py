@@ -1,6 +1,7 @@
 """Every page of docs/cookbook, as its reader would use it: the file in an empty folder, the commands of the page."""
 
 import csv
+import json
 import math
 import subprocess
 import sys
@@ -103,7 +104,25 @@ def _flattened(printed: list[str]) -> None:
     assert Path("tempered.jsonl").read_text().count("\n") == 4
 
 
+def _held(printed: list[str]) -> None:
+    assert len([row for row in logged(Path("runs/held")) if "kl/policy_reference" in row]) == 4
+    contents = torch.load("runs/held/version_0/checkpoints/last.ckpt", weights_only=True)
+    (state,) = (state for name, state in contents["callbacks"].items() if "HoldDivergence" in name)
+    # Four prices, each lower than the one before by a tenth, since the policy has hardly moved from where it started.
+    assert state["price"] == pytest.approx(0.05 * 0.9**4, rel=0.05)
+
+
+def _compared(printed: list[str]) -> None:
+    assert printed[0].splitlines() == ["  sharp: ran", "  flat: ran"]
+    assert printed[1].count("qstar fit --config=experiment/tiny_q_star") == 4
+    results = json.loads(Path("results/results.json").read_text())
+    assert {run["cell"] for run in results["runs"]} == {"sharp", "flat"}
+    assert Path("results/report/index.html").stat().st_size > 10_000
+
+
 CHECKS = {
+    "callback": _held,
+    "experiment": _compared,
     "law": _defensive,
     "method": _both,
     "adapter": _tickets,
@@ -122,6 +141,8 @@ RUNS = {
     "sampler": ("ess/policy", "ess/target", "ess/ratio"),
     "method": ("loss/reinforce", "loss/distil"),
     "diagnostic": ("weights_token/far_fraction",),
+    "callback": ("kl/policy_reference", "reward/mean"),
+    "experiment": (),
     "adapter": (),
     "metric": (),
     "judge": ("val/win_rate",),
@@ -133,7 +154,21 @@ def test_every_page_is_followed() -> None:
     assert set(RUNS) == {page.stem for page in COOKBOOK}
 
 
-@pytest.mark.parametrize("page", RUNS)
+LONG = {"experiment"}
+"""Pages whose commands take a minute; what is quick of them has a test of its own."""
+
+
+def test_the_experiment_is_rehearsed(qstar: Call, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(own)
+    recipe("experiment", own)
+    code, out, err = qstar("experiment", "flattening.yaml", "--rehearse")
+    assert code == 0, err
+    assert out.splitlines() == ["  sharp: ran", "  flat: ran"]
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.slow) if page in LONG else page for page in RUNS]
+)
 def test_the_commands_of_a_page_work(page: str, follow: Callable[[str], list[str]]) -> None:
     printed = follow(page)
     text = next(path for path in COOKBOOK if path.stem == page).read_text()
