@@ -53,7 +53,7 @@ def test_an_experiment_from_start_to_results(qstar) -> None:
     code, out, err = qstar(*words)
     assert code == 1  # the stand-in takes 48 samples
     assert "off budget: one, seed 0: it ended at 48 samples, its budget is 3,200" in err
-    for name in ("results.json", "curves.parquet", "times.parquet", "tables.md", "tables.tex", "times.md"):
+    for name in ("results.json", "curves.parquet", "times.parquet", "report/index.html", "report/tables.md"):
         assert Path("out", name).stat().st_size > 0
     assert "4 of 4 runs have finished and are not repeated" in qstar(*words)[1]
     assert "4 runs taken over from out" in qstar(*words[:-1], "--output=again")[1]

@@ -17,6 +17,12 @@ def test_the_same_results_give_the_same_bytes_and_older_figures_go(tmp_path: Pat
     text = page.read_text()
     assert text.count("<figure") == len(figures) / 2
     assert "time_pareto" not in without_times(text)
+    assert '<p class="lead">Of 2 cells q_star has the highest mean val/reward_gold' in text
+    assert text.count('class="claim"') == 13  # five hypotheses, five criteria, three checks
+    assert "criterion 5" in text
+    assert "criterion 5" not in without_times(text)
+    assert "q_star" in (tmp_path / "out" / "tables.md").read_text()
+    assert "toprule" in (tmp_path / "out" / "tables.tex").read_text()
     (tmp_path / "out" / "figures" / "older.png").touch()
     assert write_report([results], tmp_path / "out").read_text() == text
     assert {file.name: file.read_bytes() for file in (tmp_path / "out" / "figures").iterdir()} == figures
@@ -30,3 +36,4 @@ def test_several_experiments_have_figures_of_their_own(tmp_path: Path) -> None:
     folders = sorted(file.name for file in (tmp_path / "out" / "figures").iterdir())
     assert folders == ["one_tiny", "one_tiny-2", "other_tiny"]
     assert all(f'id="{key}-figures"' in text for key in folders)
+    assert text.count('id="verdicts"') == 1

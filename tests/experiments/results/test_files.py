@@ -2,17 +2,16 @@
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyarrow import parquet
 from small_experiment import experiment, go, runs, write
 
-from qstar_pl.experiments.matrix import Budget, Evaluation
+from qstar_pl.experiments.matrix import Budget
 from qstar_pl.experiments.matrix.experiment import Unit
 from qstar_pl.experiments.results.outcome import outcome
-from qstar_pl.experiments.results.summary import summarize
+from qstar_pl.experiments.results.summary import say_what_is_wrong
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +105,11 @@ def test_a_budget_is_counted_in_its_own_unit(output: Path, unit: Unit, amount: i
 
 
 def test_a_score_that_no_run_measures_is_said(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole = replace(experiment(), evaluation=Evaluation("val/reward_goold"))
-    assert summarize(whole, runs(output, whole), output) == 4
+    found = write(runs(output))
+    assert say_what_is_wrong(found, "val/reward_goold") == 4
     said = "evaluation.score must be measured, got val/reward_goold (measured: val/reward_gold)"
     assert capsys.readouterr().err.count(said) == 4
-    assert summarize(experiment(), runs(output), output) == 0
+    assert say_what_is_wrong(found, "val/reward_gold") == 0
 
 
 def test_without_a_run_there_are_empty_tables(tmp_path: Path) -> None:

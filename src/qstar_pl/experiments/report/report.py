@@ -9,8 +9,11 @@ from qstar_pl.experiments.report.figures import Panel, save
 from qstar_pl.experiments.report.figures.groups import groups, time_figures
 from qstar_pl.experiments.report.page import rendered
 from qstar_pl.experiments.report.page.chapter import chapter
-from qstar_pl.experiments.report.page.contents import Chapter, Page
+from qstar_pl.experiments.report.page.contents import Chapter, Page, Verdicts
 from qstar_pl.experiments.report.reading import Results
+from qstar_pl.experiments.report.verdicts.every import judged
+from qstar_pl.experiments.report.verdicts.verdict import Verdict
+from qstar_pl.experiments.report.written.files import section, write_tables
 from qstar_pl.files import write_text
 
 PAGE, FIGURES = "index.html", "figures"
@@ -19,29 +22,39 @@ PAGE, FIGURES = "index.html", "figures"
 def write_report(experiments: Sequence[Results], output: Path) -> Path:
     """Write everything; return the page.
 
-    The same results give the same bytes, apart from the sections on time.
+    The same results give the same bytes, apart from the sections on time and times.md, times.tex and time_….
 
     Args:
-        experiments: at least one.
+        experiments: at least one. Verdicts are on all of them together.
         output: folder; `figures/` in it holds only what is drawn now.
 
     """
     keys = _keys(experiments)
-    chapters = [_chapter(one, key, _place(output, key, keys)) for one, key in zip(experiments, keys, strict=True)]
-    title = experiments[0].title if len(experiments) == 1 else f"{len(experiments)} experiments"
-    write_text(output / PAGE, rendered(Page(title, chapters)))
+    every = judged(experiments)
+    verdicts = [(title, [one for one in found if not one.is_time]) for title, found in every]
+    timed = [one for _, found in every for one in found if one.is_time]
+    alone = (verdicts, timed) if len(experiments) == 1 else ((), ())
+    chapters = [
+        _chapter(one, key, _place(output, key, keys), *alone) for one, key in zip(experiments, keys, strict=True)
+    ]
+    if len(experiments) == 1:
+        page = Page(experiments[0].title, chapters)
+    else:
+        page = Page(f"{len(experiments)} experiments", chapters, verdicts, timed)
+    write_tables(experiments, output)
+    write_text(output / PAGE, rendered(page))
     return output / PAGE
 
 
-def _chapter(results: Results, key: str, folder: Path) -> Chapter:
-    found, timed = groups(results), time_figures(results)
-    panels = [one for figures in (*found.values(), timed) for one in figures if isinstance(one, Panel)]
+def _chapter(results: Results, key: str, folder: Path, verdicts: Verdicts, timed: Sequence[Verdict]) -> Chapter:
+    found, late = groups(results), time_figures(results)
+    panels = [one for figures in (*found.values(), late) for one in figures if isinstance(one, Panel)]
     svgs = {one.name: save(one, folder).read_text(encoding="utf-8") for one in panels}
     kept = {f"{name}{suffix}" for name in svgs for suffix in (".svg", ".png")}
     for file in folder.glob("*.*"):
         if file.name not in kept and file.suffix in (".svg", ".png"):
             file.unlink()  # of an earlier report, which had more to show
-    return chapter(results, key, found, timed, svgs)
+    return chapter(results, key, section(results), found, late, svgs, verdicts, timed)
 
 
 def _place(output: Path, key: str, keys: Sequence[str]) -> Path:

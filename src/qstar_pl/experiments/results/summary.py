@@ -1,4 +1,4 @@
-"""Writes the results folder, and prints tables and what went wrong."""
+"""Writes the results folder and its report, and says what went wrong."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from qstar_pl.experiments.matrix import Experiment
-from qstar_pl.experiments.places import CURVES, RESULTS
-from qstar_pl.experiments.report.headline import headline
-from qstar_pl.experiments.report.reading import read_results
-from qstar_pl.experiments.report.tables.comparison import comparisons
-from qstar_pl.experiments.report.tables.main import comparison_table, main_table, spent_table, times_table
-from qstar_pl.experiments.report.written.files import write_tables
-from qstar_pl.experiments.report.written.terminal import print_tables
+from qstar_pl.experiments.places import REPORT, RESULTS
 from qstar_pl.experiments.results.files import write_results
 from qstar_pl.experiments.results.judged import judged_by
 from qstar_pl.experiments.results.outcome import Outcome, outcome
@@ -27,33 +21,23 @@ def summarize(experiment: Experiment, runs: Sequence[PlannedRun], folder: Path) 
     if experiment.budget is None:
         experiment = replace(experiment, evaluation=judged_by(outcomes))
     write_results(experiment, outcomes, folder)
-    written = [folder / RESULTS, folder / CURVES]
-    ended = any(one.status == "finished" for one in outcomes)
-    if ended:
-        written += write_tables([read_results(folder)], folder)
-        print_results(folder)
-    print(f"written: {', '.join(map(str, written))}")
-    if ended:
-        print(
-            f"curves:  qstar curves {folder}/cells --key {experiment.evaluation.score} --band "
-            f"--output {folder}/curves.png"
-        )
-    return _wrong(outcomes, experiment.evaluation.score)
-
-
-def print_results(folder: Path) -> None:
-    """Print what a results folder says in short: three sentences, what was learned, how cells differ, what it cost."""
+    count = say_what_is_wrong(outcomes, experiment.evaluation.score)
+    if not any(one.status == "finished" for one in outcomes):
+        print(f"no run has finished, so there is no report yet; what there is stands in {folder / RESULTS}")
+        return count
     from qstar_pl.console import SpellingConsole
+    from qstar_pl.experiments.report.reading import read_results
+    from qstar_pl.experiments.report.report import write_report
+    from qstar_pl.experiments.results.printed import print_results
 
     results = read_results(folder)
-    found, console = comparisons(results), SpellingConsole()
-    console.print("\n".join(("", *headline(results, found))), highlight=False, markup=False)
-    print_tables([main_table(results), comparison_table(results, found)], console)
-    print_tables([spent_table(results), times_table(results)], console)
-    console.print()
+    print_results(results, SpellingConsole())
+    print(f"\nresults: {folder / RESULTS}\nreport:  {write_report([results], folder / REPORT)}")
+    return count
 
 
-def _wrong(outcomes: Sequence[Outcome], score: str) -> int:
+def say_what_is_wrong(outcomes: Sequence[Outcome], score: str) -> int:
+    """Return how many runs failed, ended off their budget or lack the score; say which, and how many are unfinished."""
     unfinished = sum(one.status == "unfinished" for one in outcomes)
     if unfinished:
         print(f"unfinished: {unfinished} of {len(outcomes)} runs", file=sys.stderr)

@@ -1,9 +1,24 @@
 """The page as text."""
 
-from qstar_pl.experiments.report.page import rendered, without_times
-from qstar_pl.experiments.report.page.contents import Answer, Chapter, Claim, Page, Prompt, Table, Times
+import math
 
-TABLE = Table("Main <table>", ["cell", "score"], [["q_star", "0.70"], ["ppo", "0.60"]], "How & why.")
+from qstar_pl.evaluation.statistics import Interval
+from qstar_pl.experiments.report.page import rendered, without_times
+from qstar_pl.experiments.report.page.contents import Answer, Chapter, Page, Prompt, Times
+from qstar_pl.experiments.report.tables.table import Table
+from qstar_pl.experiments.report.verdicts.evidence import Evidence
+from qstar_pl.experiments.report.verdicts.verdict import Verdict
+
+TABLE = Table("Main <table>", ("cell", "score"), (("q_star", "0.70"), ("ppo", "0.60")), 1, ("How & `why < 1`.",))
+
+VERDICT = Verdict(
+    "H1",
+    "q* learns more",
+    "not supported",
+    (Evidence("q_star − ppo", -0.1, Interval(-0.2, -0.05, 0.95, "t"), (0.0, math.inf), 3),),
+    "paired over seeds",
+    ("main",),
+)
 
 
 def chapter(seconds: str = "12 s", key: str = "main") -> Chapter:
@@ -11,16 +26,17 @@ def chapter(seconds: str = "12 s", key: str = "main") -> Chapter:
         key,
         "All methods",
         "Which?",
-        ["q* does not win."],
+        "q* does not win.",
         [("seeds", "0, 1")],
         ["q_star, seed 1 failed: <oom>"],
-        [("Hypotheses", [Claim("H1", "q* learns more.", "not supported", "−0.1 [−0.2, 0.0]", "Paired.")])],
+        "A sample is an answer.",
+        [("Hypotheses", [VERDICT])],
         [TABLE],
         [],
         [Prompt("What is <b>?", [Answer("q_star", "0.5", "<script>alert(1)</script>")])],
         "The first one.",
         "gold reward",
-        Times((), [Table("Seconds", ["cell", "time"], [["q_star", seconds]])]),
+        Times((), [Table("Seconds", ("cell", "time"), (("q_star", seconds),))]),
         "qstar experiment main",
         [("q_star, seed 0", "qstar fit")],
     )
@@ -31,7 +47,10 @@ def test_the_page_says_what_it_was_given_and_escapes_it() -> None:
     for word in (
         '<span class="chip not-supported">not supported</span>',
         '<p class="lead">q* does not win.</p>',
+        "q_star − ppo: -0.100 (-0.200 to -0.050), 3 seeds",
+        "Paired over seeds. Read: main.",
         "Main &lt;table&gt;",
+        "How &amp; <code>why &lt; 1</code>.",
         '<th scope="col" class="number">score</th>',
         '<th scope="row">q_star</th>',
         "&lt;script&gt;alert(1)",
@@ -48,12 +67,14 @@ def test_apart_from_the_section_on_time_two_runs_of_the_same_give_the_same() -> 
     one, other = (rendered(Page("A", [chapter(seconds)])) for seconds in ("12 s", "13 s"))
     assert one != other
     assert without_times(one) == without_times(other)
-    assert "All methods" not in without_times(one) or "Seconds" not in without_times(one)
-    assert "Seconds" in one
+    assert '<section id="main-time"' not in without_times(one)
+    assert '<section id="main-commands"' in without_times(one)
 
 
 def test_several_experiments_stand_below_each_other() -> None:
-    text = rendered(Page("Two", [chapter(key="one"), chapter(key="two")]))
+    text = rendered(Page("Two", [chapter(key="one"), chapter(key="two")], [("Hypotheses", [VERDICT])], [VERDICT]))
+    assert '<a href="#verdicts">Verdicts</a>' in text
+    assert text.index('<section id="verdicts"') < text.index('id="one-time"')
     for anchor in ("one", "two"):
         assert f'<li class="chapter"><a href="#{anchor}">All methods</a></li>' in text
         assert f'id="{anchor}-time"' in text

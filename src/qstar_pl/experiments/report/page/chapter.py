@@ -6,25 +6,37 @@ from collections.abc import Mapping, Sequence
 
 from qstar_pl.experiments.report.figures import LeftOut, Panel
 from qstar_pl.experiments.report.page.answers import side_by_side
-from qstar_pl.experiments.report.page.contents import Chapter, Drawing, Group, Times
+from qstar_pl.experiments.report.page.contents import Chapter, Drawing, Group, Times, Verdicts
 from qstar_pl.experiments.report.page.inline import inline
 from qstar_pl.experiments.report.reading import Results
+from qstar_pl.experiments.report.verdicts.verdict import Verdict
+from qstar_pl.experiments.report.written.files import Section
 from qstar_pl.spelling import counted
 
 Figures = Sequence[Panel | LeftOut]
 
 
 def chapter(
-    results: Results, key: str, groups: Mapping[str, Figures], time_figures: Figures, svgs: Mapping[str, str]
+    results: Results,
+    key: str,
+    said: Section,
+    groups: Mapping[str, Figures],
+    time_figures: Figures,
+    svgs: Mapping[str, str],
+    verdicts: Verdicts = (),
+    timed: Sequence[Verdict] = (),
 ) -> Chapter:
     """Return an experiment's part of the page.
 
     Args:
         results: what was read.
         key: begins its anchors; no other experiment of the page has it.
+        said: its first paragraph and tables.
         groups: heading → figures.
         time_figures: those of what differs from run to run.
         svgs: name of a figure → its file's text.
+        verdicts: on this experiment alone.
+        timed: those that rest on seconds.
 
     """
     prompts, note, reward = side_by_side(results)
@@ -33,16 +45,17 @@ def chapter(
         key,
         results.title,
         results.question,
-        [results.description] if results.description else [],
+        said.paragraph,
         facts(results),
         problems(results),
-        [],
-        [],
+        results.description,
+        verdicts,
+        said.tables,
         [Group(title, drawn[title], _left_out(found)) for title, found in groups.items()],
         prompts,
         note,
         reward,
-        Times((), (), _drawings(time_figures, key, svgs), _left_out(time_figures)),
+        Times(timed, said.times, _drawings(time_figures, key, svgs), _left_out(time_figures)),
         command(results),
         [(f"{run.cell}, seed {run.seed}", run.command) for run in results.runs],
     )

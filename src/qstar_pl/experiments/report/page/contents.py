@@ -5,35 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from qstar_pl.experiments.report.tables.table import Table
+from qstar_pl.experiments.report.verdicts.verdict import Verdict
 
-@dataclass(frozen=True)
-class Table:
-    """A table, its numbers already written out."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    note: str = ""
-    """How it was computed."""
-    words: int = 1
-    """So many columns hold words, which stand on the left; the first of them heads its row."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A hypothesis or a criterion, and what became of it."""
-
-    name: str
-    claim: str
-    verdict: str
-    """"supported", "not supported", "undecided" or "not measured"."""
-    number: str
-    how: str
-
-    @property
-    def look(self) -> str:
-        """The verdict as a class of the style sheet."""
-        return self.verdict.replace(" ", "-")
+Verdicts = Sequence[tuple[str, Sequence[Verdict]]]
+"""(heading, verdicts)"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +54,7 @@ class Group:
 class Times:
     """All that differs between two runs of the same."""
 
-    claims: Sequence[Claim] = ()
+    verdicts: Sequence[Verdict] = ()
     tables: Sequence[Table] = ()
     figures: Sequence[Drawing] = ()
     left_out: Sequence[str] = ()
@@ -92,13 +68,14 @@ class Chapter:
     """Begins the anchors of its sections."""
     title: str
     question: str
-    first: Sequence[str]
-    """The paragraphs that answer the question."""
+    first: str
+    """The paragraph that answers the question."""
     facts: Sequence[tuple[str, str]]
     problems: Sequence[str]
     """Runs that failed, are unfinished, or ended elsewhere."""
-    verdicts: Sequence[tuple[str, Sequence[Claim]]]
-    """(heading, claims)"""
+    description: str
+    verdicts: Verdicts
+    """On its own numbers; none where the page judges several experiments together."""
     tables: Sequence[Table]
     groups: Sequence[Group]
     prompts: Sequence[Prompt]
@@ -133,3 +110,7 @@ class Page:
 
     title: str
     chapters: Sequence[Chapter]
+    verdicts: Verdicts = ()
+    """On all experiments together."""
+    timed: Sequence[Verdict] = ()
+    """Those of them that rest on seconds."""

@@ -10,6 +10,7 @@ from qstar_pl.experiments.report.page.contents import Page
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 TIMES_BEGIN, TIMES_END = "<!-- times: what follows differs from run to run -->", "<!-- times: end -->"
 _TIMES = re.compile(f"{re.escape(TIMES_BEGIN)}.*?{re.escape(TIMES_END)}", re.DOTALL)
@@ -29,11 +30,23 @@ def without_times(html: str) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         loader=PackageLoader(__package__, "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+    )
+    made.filters["coded"] = coded
+    return made
+
+
+def coded(text: str) -> Markup:
+    """Return a text as HTML: what stands between backquotes is code."""
+    from markupsafe import Markup, escape
+
+    parts = str(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
     )

@@ -19,6 +19,7 @@ from qstar_pl.experiments.report.verdicts.criteria import (
     NoSlower,
     Wins,
 )
+from qstar_pl.experiments.report.verdicts.evidence import NOT_MEASURED
 from qstar_pl.experiments.report.verdicts.hypotheses import AlphaByContext, Balances, CalmerGradients, LearnsMore
 from qstar_pl.experiments.report.verdicts.persists import Persists
 from qstar_pl.experiments.report.verdicts.verdict import Claim, Verdict
@@ -41,6 +42,19 @@ def criteria(several: Sequence[Results]) -> tuple[Verdict, ...]:
 def checks(several: Sequence[Results]) -> tuple[Verdict, ...]:
     """Return the three checks of the quick validation."""
     return _judged(CHECKS, several)
+
+
+def judged(several: Sequence[Results]) -> tuple[tuple[str, tuple[Verdict, ...]], ...]:
+    """Return (heading, verdicts) of all that is asked.
+
+    What nothing was measured of is left out whole: an experiment without q* says nothing of it.
+    """
+    asked = (
+        ("Hypotheses", hypotheses(several)),
+        ("Criteria of success", criteria(several)),
+        ("Quick validation", checks(several)),
+    )
+    return tuple((title, found) for title, found in asked if any(one.status != NOT_MEASURED for one in found))
 
 
 def verdict_table(title: str, found: Sequence[Verdict]) -> Table:

@@ -42,9 +42,14 @@ class Verdict:
         return f"{self.status} (alone; not after Holm)" if alone else self.status
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The numbers with their intervals, a text each."""
+        return tuple(map(evidence_text, self.evidence))
+
+    @property
     def number(self) -> str:
-        """The numbers with their intervals in a line."""
-        return "; ".join(map(evidence_text, self.evidence)) or NOTHING
+        """The same in a line."""
+        return "; ".join(self.parts) or NOTHING
 
     @property
     def p_value(self) -> float | None:

@@ -12,8 +12,7 @@ from qstar_pl.experiments.report.tables.comparison import comparisons
 from qstar_pl.experiments.report.tables.main import comparison_table, main_table, spent_table, times_table
 from qstar_pl.experiments.report.tables.map import map_table
 from qstar_pl.experiments.report.tables.table import Table
-from qstar_pl.experiments.report.verdicts.every import checks, criteria, hypotheses, verdict_table
-from qstar_pl.experiments.report.verdicts.evidence import NOT_MEASURED
+from qstar_pl.experiments.report.verdicts.every import judged, verdict_table
 from qstar_pl.experiments.report.written.latex import as_latex
 from qstar_pl.experiments.report.written.markdown import as_markdown
 from qstar_pl.files import write_text
@@ -46,16 +45,10 @@ def section(results: Results) -> Section:
 def verdict_tables(several: Sequence[Results]) -> tuple[tuple[Table, ...], tuple[Table, ...]]:
     """Return the verdicts over all experiments, and apart from them those that rest on seconds.
 
-    A table of which nothing was measured is left out: an experiment without q* says nothing of it.
+    See `judged`.
     """
     tables, times = [], []
-    for title, found in (
-        ("Hypotheses", hypotheses(several)),
-        ("Criteria of success", criteria(several)),
-        ("Quick validation", checks(several)),
-    ):
-        if all(one.status == NOT_MEASURED for one in found):
-            continue
+    for title, found in judged(several):
         tables.append(verdict_table(title, [one for one in found if not one.is_time]))
         timed = [one for one in found if one.is_time]
         times += [verdict_table(f"{title}: time", timed)] if timed else []
