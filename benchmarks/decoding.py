@@ -1,7 +1,7 @@
 """What q* costs beside the two models it mixes: time per token of decoding, on this machine, in one run.
 
     python benchmarks/decoding.py [--repeats 7] [--threads 2] [--device cuda] [--spread 0.02] [--skip-generate]
-                                   [--baseline DIR]
+                                   [--compile] [--baseline DIR]
 
 Three ways to make 48 tokens for 8 prompts with two random GPT-2s (4 layers × 256 and 6 layers × 384, V = 50257):
 
@@ -10,7 +10,13 @@ Three ways to make 48 tokens for 8 prompts with two random GPT-2s (4 layers × 2
 - generate: `transformers`' generate() on the policy, with a LogitsProcessor that runs the target beside it and finds α
   by 20 bisections of the KL gap, as one would write it without this package.
 
-The three take turns, so that a busy machine slows all of them; medians over the repeats are printed, of the times and
+With `--compile` three more:
+
+- q*, law compiled: what a token costs beside the models as one graph (`alpha.solver=compiled`), the models as they are;
+- bare, compiled: both models' passes compiled, as `torch_compile` compiles them, and nothing else;
+- q*, all compiled: `torch_compile=true`. Its ratio to the bare compiled forwards is printed, too.
+
+They take turns, so that a busy machine slows all of them; medians over the repeats are printed, of the times and
 of the ratios of neighbors. On a CPU the processor time of all threads is taken, which other programs do not lengthen.
 
 With `--baseline`, a checkout of another version of this project, q* decoding of both versions takes turns instead, each
@@ -27,6 +33,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -127,10 +134,20 @@ class Setting:
         self.prompts = PromptBatch(self.ids[:, :PROMPT], mask, torch.arange(ROWS), ())
         self.models = LanguageModel(self.policy), LanguageModel(self.target)
 
-    def decode(self) -> Rollout:
+    def decode(self, **options: Any) -> Rollout:
         """Draw the answers from q*."""
-        sampler = GeometricSampler(max_new_tokens=TOKENS)
+        sampler = GeometricSampler(max_new_tokens=TOKENS, **options)
         return sampler.draw(self.prompts, *self.models, samples=1, seed=0)
+
+    def bare_compiled(self) -> None:
+        """Run both models' compiled passes over the tokens, and nothing else."""
+        from qstar_pl.models.compiling import Compiling, compiling
+
+        with compiling(Compiling("inductor", TOKENS)):
+            sessions = [model.start(self.prompts, 1) for model in self.models]
+        for session in sessions:
+            for column in self.ids[:, PROMPT:-1].T:
+                session.advance(column)
 
 
 def serve(setting: Setting) -> None:
@@ -190,6 +207,12 @@ def print_beside_forwards(setting: Setting) -> None:
     }
     if not options.skip_generate:
         calls["generate + bisection"] = lambda: generate(*models, prompts.prompt_ids)
+    if options.compile:
+        from qstar_pl.qstar import KLSymmetricAlpha
+
+        calls["q*, law compiled"] = lambda: setting.decode(alpha=KLSymmetricAlpha(solver="compiled"))
+        calls["bare, compiled"] = setting.bare_compiled
+        calls["q*, all compiled"] = lambda: setting.decode(torch_compile=True)
     times: dict[str, list[float]] = {name: [] for name in calls}
     for repeat in range(options.repeats + 1):
         for name, call in calls.items():
@@ -203,6 +226,12 @@ def print_beside_forwards(setting: Setting) -> None:
         middle = statistics.median(values)
         ratio = statistics.median(own / bare for own, bare in zip(values, times["bare forwards"], strict=True))
         print(f"{name:22s} {middle:7.2f} ms per token  {ratio:5.3f} x bare  (fastest {min(values):.2f})")
+    if options.compile:
+        pairs = zip(times["q*, all compiled"], times["bare, compiled"], strict=True)
+        print(f"q*, all compiled: {statistics.median(own / bare for own, bare in pairs):.3f} x bare, compiled")
+        eager, compiled = rollout, setting.decode(alpha=KLSymmetricAlpha(solver="compiled"))
+        same = (eager.completion_ids == compiled.completion_ids).all(-1).sum()
+        print(f"{int(same)} of {ROWS} texts with the law compiled are those of plain decoding")
 
 
 def main() -> None:
@@ -213,6 +242,9 @@ def main() -> None:
     parser.add_argument("--spread", type=float, default=0.02, help="standard deviation of the random weights")
     parser.add_argument("--baseline", type=Path, help="checkout of another version, to be compared with this one")
     parser.add_argument("--skip-generate", action="store_true", help="leave out the third way, which takes longest")
+    parser.add_argument(
+        "--compile", action="store_true", help="also with the law compiled, and with the models compiled"
+    )
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.baseline is not None:

@@ -133,8 +133,8 @@ class KLSymmetricAlpha(SolvedAlpha):
 
     solver: Literal["newton", "compiled", "bisection"] = "newton"
     """newton: safeguarded third-order steps, 1–2 passes. compiled: the same with the first pass and the mixture as one
-    graph of torch.compile (a C++ compiler, seconds at the start; α to well below tol). bisection: max_iter halvings,
-    the slow reference."""
+    graph of torch.compile (a C++ compiler, half a minute at the start; α to well below tol); in decoding on a CPU, all
+    that a token costs beside the models. bisection: max_iter halvings, the slow reference."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

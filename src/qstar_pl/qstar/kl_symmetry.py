@@ -13,7 +13,7 @@ from qstar_pl.qstar.root import Evaluation, RootProblem, Step, rounding, select
 from qstar_pl.qstar.solution import AlphaSolution
 from qstar_pl.qstar.solve import OnDisjoint, check, finish, solve, solve_blocks
 from qstar_pl.qstar.tensors import require_tensors
-from qstar_pl.qstar.tilt import cumulants, excess
+from qstar_pl.qstar.tilt import Cumulants, cumulants, excess
 
 # Below this, |log Σπ_θ − log Σπ_t| is due to rounding. Beyond it, rows are not normalized to float32, or the log-ratio
 # is so wide that its own rounding does not matter.
@@ -56,8 +56,11 @@ class KLSymmetryProblem(RootProblem):
 
     def evaluate(self, alpha: Tensor) -> Evaluation:
         """See `RootProblem.evaluate`."""
-        at = cumulants(self.base, self.direction, alpha)
-        eps = torch.finfo(alpha.dtype).eps
+        return self.evaluated(cumulants(self.base, self.direction, alpha))
+
+    def evaluated(self, at: Cumulants) -> Evaluation:
+        """Return the functions [rows], given the cumulants at some α."""
+        eps = torch.finfo(at.mean.dtype).eps
         # Rounded terms of the sum: the mode's is about the mean, the others come to √(1 − q_mode) · rms at most.
         terms = at.mean.abs() + (1 - at.mode + eps).sqrt() * at.rms
         noise = self._noise(terms, self.grain, at.log_z)

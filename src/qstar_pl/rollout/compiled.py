@@ -13,22 +13,24 @@ from torch.nn.functional import pad
 from qstar_pl.models.compiling import bucket, compiled, compiling_now, notice, reason
 from qstar_pl.qstar.deferred import Deferred, Report, current
 from qstar_pl.rollout.law import Law
+from qstar_pl.rollout.one_pass import compiles, one_pass_drawing
 from qstar_pl.rollout.token import Draw, Drawn, drawing
 from qstar_pl.rollout.truncation import Truncation
 
 LARGEST = 2**14
-"""Rows × vocabulary on a CPU, beyond which the law is not compiled. A graph looks at no value: each row takes all
-passes of the solver, with every precaution. Operation by operation most take one pass or two, and that weighs more than
-what fusing saves (8 rows, one thread: 1.5 ms against 0.5 compiled for 600 tokens, 11 against 26 for 50257)."""
+"""Rows × vocabulary on a CPU, beyond which laws other than q* are not compiled, and q* is in another way (see
+`one_pass`). A graph of this kind looks at no value: each row takes all passes of the solver, with every precaution.
+Operation by operation most take one pass or two, and that weighs more than what fusing saves (8 rows, one thread: 1.5
+ms against 0.5 compiled for 600 tokens, 11 against 26 for 50257)."""
 CLOSE = 1e-4
 """How far the columns of a newly compiled graph may lie from those of the plain function."""
 
 
 def compiled_drawing(law: Law, truncation: Truncation) -> Draw | None:
-    """Return `token.drawing` compiled, where `compiling_now` asks for it; None: it does not."""
+    """Return `token.drawing` compiled, where `compiling_now` or the law asks for it; None: they do not."""
     how = compiling_now()
-    if how is None:
-        return None
+    if how is None:  # then the models are not, but `KLSymmetricAlpha.solver` may still say that q* is
+        return one_pass_drawing(law, truncation) if compiles(law) else None
     try:
         hash(law)
     except TypeError as error:
@@ -58,6 +60,7 @@ class _CompiledDraw:
     def __init__(self, law: Law, truncation: Truncation, backend: str) -> None:
         self._key = (law, truncation, backend)
         self._plain, self._backend = drawing(law, truncation), backend
+        self._large = one_pass_drawing(law, truncation, backend) or self._plain
         self._rows = 0
 
     def __call__(self, logits: Mapping[str, Tensor], uniforms: Tensor) -> Drawn:
@@ -67,7 +70,7 @@ class _CompiledDraw:
         if count > self._rows or 4 * count <= self._rows:
             self._rows = bucket(count)
         if uniforms.device.type == "cpu" and self._rows * vocab > LARGEST:
-            return self._plain(logits, uniforms)
+            return self._large(logits, uniforms)
         key = (*self._key, self._rows, *((role, x.dtype, x.device, x.shape[1]) for role, x in logits.items()))
         if key not in _GRAPHS:
             return self._tried(key, logits, uniforms)

@@ -10,6 +10,7 @@ from qstar_pl.models.compiling import Compiling, backend_of, compiling
 from qstar_pl.models.next_token import NextToken
 from qstar_pl.rollout.engine import decode
 from qstar_pl.rollout.law import POLICY, TARGET, Law
+from qstar_pl.rollout.one_pass import compiles
 from qstar_pl.rollout.pace import Pace
 from qstar_pl.rollout.refill import decode_all
 from qstar_pl.rollout.rescoring import rescored
@@ -84,6 +85,8 @@ class DecodingSampler(Sampler):
         """See `Sampler.why_not_refilled`."""
         if backend_of(self.torch_compile) is not None:
             return "compiled passes have rows of one age"
+        if compiles(self.law):
+            return "what a compiled graph says of a row depends on how many there are, in the last digit"
         if pace != Pace():
             return "the models' parts are gathered for every token, so all processes make the same number of passes"
         models = {POLICY: policy, TARGET: self.next_tokens(target)}
