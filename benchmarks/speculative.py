@@ -7,6 +7,13 @@ take turns; the column `measured` is the median over turns of plain's processor 
 tokens, and `predicted` what the cost model of the sampler says from the share accepted and the times of passes. `auto`
 may draft nothing; k = auto chooses the length of each block.
 
+`--automatic SECONDS` asks one thing alone, whether the automatic mode is ever below 0.97 of plain decoding, also on a
+machine that others use: it shares that much processor time out over all pairs and numbers of rows. Plain, automatic and
+once more plain decoding take turns, and each line gives the median of plain over automatic with an interval that holds
+the true median with 95% probability (order statistics, no assumption on the noise), the same of plain over plain, which
+is what the machine does to 1, and a verdict: "not below" where the interval lies above 0.97, "below" where it lies
+under it, else "undecided".
+
 Pairs, π_θ and π_t, and the small model that drafts for them:
 
 - tiny: the embedded tiny/policy and tiny/expert, 640 tokens, no drafter;
@@ -21,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 import os
 import statistics
 import time
@@ -51,6 +59,7 @@ from qstar_pl.samplers.sampler import Sampler
 from qstar_pl.types import PromptBatch, Rollout
 
 TOKENS, LAYERS, FAINT = 64, 40, 1e-3
+LEAST, LEAST_TURNS = 0.97, 6
 DATA = Path(os.environ.get("QSTAR_DATA_DIR", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
@@ -220,6 +229,56 @@ def compare(name: str, pair: Pair, rows: int, options: argparse.Namespace) -> li
     return [statistics.median(values) for (_, _, mode), values in ratios.items() if mode == "auto"]
 
 
+def median_interval(values: list[float]) -> tuple[float, float]:
+    """Return order statistics that hold the median of what `values` are draws of, with 95% probability.
+
+    Fewer than six values cannot: then the ends are infinite.
+    """
+    ordered, count, rank, mass = sorted(values), len(values), 0, 0.0
+    while (mass := mass + math.comb(count, rank) / 2**count) <= 0.025:
+        rank += 1
+    return (ordered[rank - 1], ordered[count - rank]) if rank else (0.0, math.inf)
+
+
+def verdict(low: float, high: float) -> str:
+    """Say on which side of `LEAST` an interval lies."""
+    return "not below" if low >= LEAST else "below" if high < LEAST else "undecided"
+
+
+def watch_automatic(options: argparse.Namespace) -> None:
+    """Print a line per pair, number of rows and drafter: automatic against plain, and plain against itself."""
+    places = len(options.pairs) * len(options.batches)
+    print(f"{'pair':10s} {'drafter':12s} {'batch':>5s} {'turns':>5s} {'drafted':>8s}  plain/automatic      plain/plain")
+    pooled: list[float] = []
+    for name in options.pairs:
+        pair = PAIRS[name]()
+        for rows in options.batches:
+            samplers = {key[0]: sampler for key, sampler in settings(pair, options).items()}
+            for drafter, sampler in samplers.items():
+                started, budget = time.process_time(), options.automatic / places / len(samplers)
+                plain = GeometricSampler(max_new_tokens=options.tokens)
+                for seed in range(options.warm_up):
+                    draw(sampler, pair, rows, 100 + seed)
+                own: list[float] = []
+                noise: list[float] = []
+                drafted = 0
+                while time.process_time() - started < budget or len(own) < LEAST_TURNS:
+                    _, before = draw(plain, pair, rows, len(own))
+                    rollout, elapsed = draw(sampler, pair, rows, len(own))
+                    _, after = draw(plain, pair, rows, len(own))
+                    own.append((before + after) / 2 / elapsed)
+                    noise.append(before / after)
+                    drafted += bool(rollout.info.drafted)
+                pooled += own
+                line = f"{name:10s} {drafter:12s} {rows:5d} {len(own):5d} {drafted / len(own):8.0%}"
+                for values in (own, noise):
+                    low, high = median_interval(values)
+                    line += f"  {statistics.median(values):5.2f} [{low:.2f}, {high:.2f}]"
+                print(f"{line}  {verdict(*median_interval(own))}", flush=True)
+    low, high = median_interval(pooled)
+    print(f"all {len(pooled)} turns: {statistics.median(pooled):.3f} [{low:.3f}, {high:.3f}]  {verdict(low, high)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speed-up of speculative q* over plain q*.")
     parser.add_argument("--pairs", nargs="*", choices=PAIRS, default=list(PAIRS))
@@ -231,8 +290,16 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=TOKENS)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rejection", action="store_true", help="accept by min(1, q/p), not by a shared number")
+    parser.add_argument(
+        "--automatic", type=float, metavar="SECONDS", help="watch the automatic mode alone, for so long"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.automatic is not None:
+        options.k = ["auto"]
+        with patch.object(Meter, "clock", staticmethod(time.process_time)):
+            watch_automatic(options)
+        return
     print(f"{options.tokens} tokens, {options.threads} thread(s), {options.repeats} repeats, processor time")
     head = f"{'accepted':>12s}{'tokens/call':>12s}{'predicted':>10s}{'measured':>10s}"
     print(f"{'pair':10s} {'drafter':12s} {'k':>5s} {'batch':>5s}{head}")

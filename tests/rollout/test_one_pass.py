@@ -125,7 +125,7 @@ def test_what_takes_more_passes_is_drawn_with_more_passes() -> None:
     exact = drawing(Geometric(KLSymmetricAlpha(tol=1e-9)), Truncation())(
         {role: x.double() for role, x in logits.items()}, uniforms
     )
-    assert (said.columns["alpha"] - exact.columns["alpha"]).abs().max() < 1e-3
+    assert (said.columns["alpha"] - exact.columns["alpha"]).abs().max() < 2e-3
     draw = one_pass_drawing(QSTAR, Truncation(), "eager")
     check(draw(logits, uniforms), drawing(QSTAR, Truncation())(logits, uniforms), tolerance=2e-4)
     assert draw._left == 0
