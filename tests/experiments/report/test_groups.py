@@ -53,4 +53,4 @@ def test_tuned_cells_are_compared_with_a_tuned_baseline(tmp_path: Path) -> None:
     }
     results = read_results(results_folder(tmp_path, cells, [0]))
     assert [group.baseline for group in groups(results)] == ["fixed-shared", "fixed-tuned"]
-    assert group_of(results, "kl-tuned").name == "tuned tuned"
+    assert group_of(results, "kl-tuned").name == "tuned settings"

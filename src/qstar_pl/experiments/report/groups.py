@@ -23,8 +23,10 @@ class Group:
 
     @property
     def name(self) -> str:
-        """In words: "size large"; "" of the only one."""
-        return ", ".join(f"{factor} {level}" for factor, level in self.levels.items())
+        """In words: "size large, tuned settings"; "" of the only one."""
+        return ", ".join(
+            f"{level} settings" if factor == TUNED else f"{factor} {level}" for factor, level in self.levels.items()
+        )
 
     @property
     def others(self) -> tuple[str, ...]:

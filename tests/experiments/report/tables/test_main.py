@@ -75,3 +75,13 @@ def test_gradients_of_unequal_batches_are_not_praised(tmp_path: Path) -> None:
     cells = {"ppo": replace(PPO, constant=noisy(8)), "q_star": replace(Q_STAR, constant=noisy(16))}
     notes = main_table(read_results(results_folder(tmp_path, cells, [0]))).notes
     assert "Gradient variances are not of equally many samples, and not comparable: ppo 8, q_star 16." in notes
+
+
+def test_many_conditions_are_named_once(tmp_path: Path) -> None:
+    cells = {
+        f"q-{place}": replace(Q_STAR, factors={"method": "q_star", "target": str(place)}, replies=False)
+        for place in range(5)
+    }
+    table = main_table(read_results(results_folder(tmp_path, {"ppo": replace(PPO, replies=False), **cells}, [0])))
+    assert [row[0] for row in table.rows] == ["ppo", *cells]
+    assert "Baseline: that of the same target." in table.notes

@@ -140,8 +140,8 @@ def test_shared_and_tuned_settings_have_a_verdict_each(tmp_path: Path) -> None:
     }
     found = [one for one in hypotheses([made(tmp_path, cells, "main")]) if one.name == "H1"]
     assert [(one.group, one.status) for one in found] == [
-        ("tuned shared", "supported"),
-        ("tuned tuned", "supported"),
+        ("shared settings", "supported"),
+        ("tuned settings", "supported"),
     ]
 
 

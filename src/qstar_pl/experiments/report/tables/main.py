@@ -107,6 +107,8 @@ def _table(title: str, results: Results, columns: Sequence[Measure], notes: Sequ
 
 
 def _baselines(found: Sequence[Group]) -> tuple[str, ...]:
+    if len(found) > SOME:
+        return (f"Baseline: that of the same {', '.join(found[0].levels)}.",)
     named = (f"{group.baseline}" + (f" ({group.name})" if group.name else "") for group in found)
     return (f"Baseline: {', '.join(named)}.",) if found else ()
 

@@ -27,7 +27,7 @@ class Verdict:
     reads: tuple[str, ...]
     """The experiments that they are of; empty if none has them."""
     group: str = ""
-    """Conditions, e.g. "tuned shared"; ""."""
+    """Conditions, e.g. "shared settings"; ""."""
     missing: str = ""
     """What there is not."""
     is_time: bool = False
