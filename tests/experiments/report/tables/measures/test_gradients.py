@@ -35,3 +35,11 @@ def test_noise_and_signal_are_averaged_before_their_ratio(results: Results) -> N
 def test_a_run_whose_noise_hides_the_signal_has_no_scale(results: Results) -> None:
     hidden = logged(results, "grad/snr", -SIGNAL / VARIANCE)
     assert NoiseScale().text(hidden, "q_star", "") == "–"
+
+
+def test_seeds_without_a_signal_are_counted(tmp_path: Path) -> None:
+    folder = results_folder(tmp_path / "two", {"q_star": Q_STAR}, [0, 1])
+    made = read_results(folder)
+    assert NoiseScale().text(made, "q_star", "") == "90 ± 0"
+    hidden = {key: value for key, value in made.curves.items() if key != ("q_star", 1, "grad/noise_scale")}
+    assert NoiseScale().text(replace(made, curves=hidden), "q_star", "").endswith(" (no signal in 1 of 2)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qstar_pl.experiments.report.reading import Results
-from qstar_pl.experiments.report.tables.measures.measure import Measure, PerSeed, mean_logged
+from qstar_pl.experiments.report.tables.measures.measure import NOTHING, Measure, PerSeed, mean_logged
 
 VARIANCE, SNR, SCALE = "grad/variance", "grad/snr", "grad/noise_scale"
 
@@ -43,6 +43,13 @@ class NoiseScale(Measure):
         """See `Measure.per_seed`; a run whose mean ‖G‖² is not positive, for noise, has none."""
         found = {run.seed: _noise_scale(results, cell, run.seed) for run in results.finished(cell)}
         return {seed: value for seed, value in found.items() if np.isfinite(value)}
+
+    def text(self, results: Results, cell: str, baseline: str) -> str:
+        """See `Measure.text`; with how many seeds have none, without which a mean would flatter."""
+        said = super().text(results, cell, baseline)
+        measured = len(GradientVariance().per_seed(results, cell, baseline))
+        hidden = measured - len(self.per_seed(results, cell, baseline))
+        return f"{said} (no signal in {hidden} of {measured})" if hidden > 0 and said != NOTHING else said
 
 
 def samples_per_micro_step(results: Results, cell: str) -> float | None:
