@@ -5,6 +5,7 @@ from qstar_pl.experiments.matrix.experiment import Cell as Cell
 from qstar_pl.experiments.matrix.experiment import Evaluation as Evaluation
 from qstar_pl.experiments.matrix.experiment import Experiment as Experiment
 from qstar_pl.experiments.matrix.experiment import Report as Report
+from qstar_pl.experiments.matrix.experiment import Tune as Tune
 from qstar_pl.experiments.matrix.reading import read_experiment as read_experiment
 from qstar_pl.experiments.matrix.reading import variants_of as variants_of
 from qstar_pl.experiments.matrix.settings import Settings as Settings

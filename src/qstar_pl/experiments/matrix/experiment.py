@@ -70,6 +70,28 @@ class Report:
     """Further pairs of cells."""
 
 
+SHARED, TUNED = "shared", "tuned"
+"""Levels of the factor "tuned"."""
+
+
+@dataclass(frozen=True)
+class Tune:
+    """A sweep of the same size for every cell, on seeds of its own: its best value is used for a second set of cells."""
+
+    option: str
+    """Of `qstar fit`, a number."""
+    factors: tuple[float, ...]
+    """Times each cell's own value, which 1 stands for."""
+    seeds: tuple[int, ...]
+    where: str = ""
+    """File and line, for messages."""
+
+    @property
+    def runs(self) -> int:
+        """How many there are for each cell."""
+        return len(self.factors) * len(self.seeds)
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One variant of an experiment, read."""
@@ -92,11 +114,14 @@ class Experiment:
     """Most threads of a run; None: as many as there are cores for it."""
     slurm: tuple[str, ...] = ()
     """Options of sbatch for a run."""
+    tune: Tune | None = None
+    """What is tuned for each cell; None: nothing."""
 
     @property
     def runs(self) -> int:
-        """How many there are."""
-        return len(self.cells) * len(self.seeds)
+        """How many there are; with tuning, how many there can be."""
+        again = 0 if self.tune is None else self.tune.runs + len(self.seeds)
+        return len(self.cells) * (len(self.seeds) + again)
 
     @property
     def baseline(self) -> str:

@@ -9,12 +9,22 @@ from itertools import product
 from pathlib import Path
 
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.matrix.experiment import UNITS, Budget, Cell, Evaluation, Experiment, Report, Unit
+from qstar_pl.experiments.matrix.experiment import (
+    TUNED,
+    UNITS,
+    Budget,
+    Cell,
+    Evaluation,
+    Experiment,
+    Report,
+    Tune,
+    Unit,
+)
 from qstar_pl.experiments.matrix.located_yaml import Located, read_located
 
 VARIANTS = ("tiny", "full")
-FIELDS = ("title", "question", "description", "axes", "evaluation", "report", *VARIANTS)
-OF_VARIANT = ("methods", "axes", "options", "seeds", "budget", "evaluation", "minutes", "threads", "slurm")
+FIELDS = ("title", "question", "description", "axes", "evaluation", "report", "tune", *VARIANTS)
+OF_VARIANT = ("methods", "axes", "options", "seeds", "budget", "evaluation", "minutes", "threads", "slurm", "tune")
 TAKEN = ("config", "ckpt_path", "name", "seed_everything", "trainer.default_root_dir")
 """Options that say which run it is, and where it lies: the runner gives them."""
 FIRST = "--trainer.callbacks+=ValidateFirst"
@@ -69,6 +79,7 @@ def read_experiment(file: Path, variant: str, find: Find) -> Experiment:
     cells = list(_cells(here["methods"], axes, shared, budget, find))
     if not cells:
         top[variant].refuse("have at least one method")
+    seeds = _seeds(here["seeds"])
     return Experiment(
         name=file.stem,
         variant=variant,
@@ -77,13 +88,14 @@ def read_experiment(file: Path, variant: str, find: Find) -> Experiment:
         question=top["question"].text(),
         description=top["description"].text() if "description" in top else "",
         cells=cells,
-        seeds=_seeds(here["seeds"]),
+        seeds=seeds,
         budget=budget,
         evaluation=evaluation,
         report=_report(top.get("report"), [cell.name for cell in cells]),
         minutes=here["minutes"].number() if "minutes" in here else None,
         threads=here["threads"].integer(1) if "threads" in here else None,
         slurm=tuple(f"{key}={one.value}" for key, one in here["slurm"].entries().items()) if "slurm" in here else (),
+        tune=_tune(here.get("tune") or top.get("tune"), cells, seeds),
     )
 
 
@@ -192,6 +204,22 @@ def _seeds(seeds: Located) -> tuple[int, ...]:
     if not found or len(set(found)) < len(found):
         seeds.refuse("be different seeds, at least one")
     return found
+
+
+def _tune(tune: Located | None, cells: Sequence[Cell], seeds: Sequence[int]) -> Tune | None:
+    if tune is None:
+        return None
+    found = tune.fields("option", "factors", "seeds", required=("option", "factors", "seeds"))
+    factors = tuple(one.number() for one in found["factors"].items())
+    if 1 not in factors or len(set(factors)) < max(2, len(factors)):
+        found["factors"].refuse("be different factors, 1 (the cell's own value) among them, at least two")
+    own = _seeds(found["seeds"])
+    if both := sorted(set(own) & set(seeds)):
+        found["seeds"].refuse(f"be other seeds than the experiment's, got {both[0]} in both")
+    for cell in cells:
+        if TUNED in cell.factors or any(one.name == f"{cell.name}-{TUNED}" for one in cells):
+            tune.refuse(f"stand where no axis or level is called {TUNED}")
+    return Tune(found["option"].text(), factors, own, f"{tune.file}:{tune.line}")
 
 
 def _evaluation(evaluation: Located | None) -> tuple[Evaluation, dict[str, Located]]:

@@ -20,6 +20,12 @@ results.json
         held_out    the same text for runs with the same held-out prompts
         origin      "" or where it was run, if it was taken over: "<results folder>/cells/<cell>/seed_<n>"
         command     repeats it; folder: beside this file; digest: of its settings; code: version that ran it
+    tuning      null, or {option, factors, seeds, cells}: a sweep, whose runs are not among `runs`; for each cell
+        cell, tuned: name of the cell that is run with what won
+        shared      the cell's own value
+        chosen      {factor, value}; null before the sweep has ended; remark: failures and ties, or ""
+        tries       one per factor: factor, value, score (mean over the seeds, or null),
+                    runs [{seed, status, reason, off_budget, spent, after, origin, command, folder, digest, code}]
 
 curves.parquet, times.parquet: a line per number that was logged
     cell, seed, step, samples, generated, tokens (spent at that step; null before the first count), key, value
@@ -70,9 +76,11 @@ OF_BINS: Mapping[str, str] = {**OF_RUN, "quantity": "name", "low": "number", "hi
 """Column → what it holds, of each table."""
 
 
-def write_results(experiment: Experiment, outcomes: Sequence[Outcome], folder: Path) -> None:
+def write_results(
+    experiment: Experiment, outcomes: Sequence[Outcome], folder: Path, tuning: Mapping[str, Any] | None = None
+) -> None:
     """Write all files, each whole or not at all."""
-    write_text(folder / RESULTS, as_json(experiment, outcomes))
+    write_text(folder / RESULTS, as_json(experiment, outcomes, tuning))
     rows = [row for one in outcomes for row in _rows(one)]
     _write_table([row for row in rows if not is_time(row[-2])], OF_NUMBER, folder / CURVES)
     _write_table([row for row in rows if is_time(row[-2])] + _starts(outcomes), OF_NUMBER, folder / TIMES)
@@ -80,7 +88,9 @@ def write_results(experiment: Experiment, outcomes: Sequence[Outcome], folder: P
     _write_table([row for one in outcomes for row in distributions_of(one)], OF_BINS, folder / DISTRIBUTIONS)
 
 
-def as_json(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
+def as_json(
+    experiment: Experiment, outcomes: Sequence[Outcome], tuning: Mapping[str, Any] | None = None
+) -> str:
     """Return results.json; a number that is NaN or infinite is null."""
     budget = experiment.budget
     found = {
@@ -95,12 +105,14 @@ def as_json(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
             "comparisons": [list(one) for one in experiment.report.comparisons],
         },
         "seeds": sorted({one.run.seed for one in outcomes}),
-        "runs": [_run(one) for one in outcomes],
+        "runs": [as_record(one) for one in outcomes],
+        "tuning": tuning,
     }
     return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _run(one: Outcome) -> dict[str, Any]:
+def as_record(one: Outcome) -> dict[str, Any]:
+    """Return a run as results.json has it."""
     run = one.run
     asked = run.folder.asked
     return {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from qstar_pl.experiments.matrix import Experiment
 from qstar_pl.experiments.places import REPORT, RESULTS
@@ -15,12 +16,22 @@ from qstar_pl.experiments.results.outcome import Outcome, outcome
 from qstar_pl.experiments.running.planned import PlannedRun
 
 
-def summarize(experiment: Experiment, runs: Sequence[PlannedRun], folder: Path) -> int:
-    """Write what there is so far; return how many runs failed, ended off their budget or lack a score."""
+def summarize(
+    experiment: Experiment, runs: Sequence[PlannedRun], folder: Path, tuning: Mapping[str, Any] | None = None
+) -> int:
+    """Write what there is so far; return how many runs failed, ended off their budget or lack a score.
+
+    Args:
+        experiment: that was run.
+        runs: of its cells.
+        folder: for the results.
+        tuning: what a sweep has found, as results.json has it.
+
+    """
     outcomes = [outcome(run, experiment.budget) for run in runs]
     if experiment.budget is None:
         experiment = replace(experiment, evaluation=judged_by(outcomes))
-    write_results(experiment, outcomes, folder)
+    write_results(experiment, outcomes, folder, tuning)
     count = say_what_is_wrong(outcomes, experiment.evaluation.score)
     if not any(one.status == "finished" for one in outcomes):
         print(f"no run has finished, so there is no report yet; what there is stands in {folder / RESULTS}")

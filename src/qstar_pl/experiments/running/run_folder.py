@@ -17,8 +17,8 @@ from qstar_pl.run_folders.places import CHECKPOINTS, LOCK, METRICS, VERSION
 
 EARLIER = "earlier"
 """Beside `cells`: folders of runs whose configuration has changed since, and of those that died before they saved."""
-CELLS = "cells"
-PARTS = (CELLS,)
+CELLS, TUNING = "cells", "tuning"
+PARTS = (CELLS, TUNING)
 """Folders in a results folder that hold runs."""
 SEED = "seed_"
 ASKED, BUSY = "asked.json", ".busy"
