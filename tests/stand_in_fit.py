@@ -9,8 +9,8 @@ STEPS, SAMPLES, STEP_S = 6, 8, 0.04
 COLUMNS = "step,samples/total,generated/total,tokens/total,time/wall_s,loss/total,val/reward_gold"
 
 
-def row(step: int, seed: int, config: str, measured: bool) -> str:
-    score = f"{(step + seed) * len(config) / 100:.4f}" if measured else ""
+def row(step: int, seed: int, config: str, measured: bool, rate: float) -> str:
+    score = f"{(step + seed) * len(config) * rate / 100:.4f}" if measured else ""
     loss = "" if measured else f"{1 / (step + seed + 1):.4f}"
     return f"{step},{SAMPLES * step},{30 * step},{60 * step},{time.time()},{loss},{score}"
 
@@ -30,7 +30,8 @@ def kept(steps: int) -> dict[str, list[dict[str, object]]]:
 
 def main(words: list[str]) -> int:
     options = dict(word.lstrip("-").split("=", 1) for word in words if "=" in word)
-    if "model.fail" in options:
+    rate = float(options.get("model.optimizer.lr", 1))
+    if "model.fail" in options or rate > 5:
         print("step 1\nerror: lr must be positive, got -1", flush=True)
         return 2
     folder = Path(options["trainer.default_root_dir"], options["name"], "version_0")
@@ -45,8 +46,8 @@ def main(words: list[str]) -> int:
     first = int(rows[-1].split(",")[0]) + 1 if rows else 0
     for step in range(first, STEPS + 1):
         time.sleep(STEP_S)
-        rows += [row(step, seed, config, False)] if step else []
-        rows += [row(step, seed, config, True)] if step in (0, STEPS) else []
+        rows += [row(step, seed, config, False, rate)] if step else []
+        rows += [row(step, seed, config, True, rate)] if step in (0, STEPS) else []
         for name, lines in kept(step).items():
             (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
         (folder / "metrics.csv").write_text("\n".join([COLUMNS, *rows]) + "\n")

@@ -63,6 +63,23 @@ def test_an_experiment_from_start_to_results(qstar, monkeypatch: pytest.MonkeyPa
     assert "trainer.max_steps 100 → 1" in qstar(*words, "--dry_run")[1]
 
 
+def test_a_sweep_and_what_won_are_in_one_results_file(qstar) -> None:
+    sweep = "  tune: {option: model.optimizer.lr, factors: [1, 3], seeds: [9]}\n"
+    one = MINE.replace("    two: experiment/tiny_dpo\n", "") + sweep
+    Path("mine.yaml").write_text(one)
+    words = ("experiment", "mine.yaml", "--seeds=1", "--launcher", TEMPLATE, "--output=out")
+    code, out, _ = qstar(*words)
+    assert code == 1  # the stand-in takes 48 samples, so no run of the sweep has a score
+    assert "tuning: model.optimizer.lr × 1, 3 of every cell with seed 9 = 2 runs, then every cell again" in out
+    assert "one: model.optimizer.lr stays 0." in out
+    assert "(×1 none, ×3 none; no value has a score, so it stays (seed 9: it ended at 48 samples" in out
+    assert "1 run taken over from out" in out
+    found = json.loads(Path("out/results.json").read_text())
+    assert [run["cell"] for run in found["runs"]] == ["one", "one-tuned"]
+    assert qstar(*words, "--no_tune", "--dry_run")[1].count("qstar fit") == 1
+    assert "seeds must be others than the sweep's of" in qstar(*words[:2], "--seeds=8,9")[2]
+
+
 def test_a_score_that_no_cell_measures_is_found_before_anything_runs(qstar) -> None:
     Path("mine.yaml").write_text(MINE + "  evaluation: {score: val/reward_goold}\n")
     code, _, err = qstar("experiment", "mine.yaml", "--launcher", TEMPLATE)

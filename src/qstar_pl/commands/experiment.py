@@ -19,6 +19,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,7 @@ def parser() -> ToolParser:
         action="append",
         help="folder with results folders, whose equal runs are taken over too (beside that of --output); repeatable",
     )
+    made.add_argument("--no_tune", action="store_true", help="leave out what `tune` of the experiment asks for")
     made.add_argument("--config", action="append", help="compare these files or names instead; repeatable")
     return made
 
@@ -108,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from qstar_pl.experiments.running.launcher import launcher
 
     started_by = launcher(given.launcher)
-    experiment = _experiment(given, words)
+    experiment = _tuned_or_not(_experiment(given, words), given)
     if given.rehearse:
         return _rehearsed(experiment)
     output = given.output or places.EXPERIMENTS / f"{experiment.name}_{experiment.variant}"
@@ -117,38 +119,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     score = None if experiment.budget is None else experiment.evaluation.score  # by hand, anything is compared
     for cell in experiment.cells:
         check_settings(cell, settings[cell.name], experiment.budget, score)
+    from qstar_pl.experiments.running.launcher import Settled
     from qstar_pl.experiments.running.planned import kept, plan, prepare
     from qstar_pl.experiments.running.reuse import Reuse, take_over
+    from qstar_pl.experiments.tuning.tuning import Tuning
 
-    runs = plan(experiment, settings, given.seeds or experiment.seeds, output, code)
+    seeds = given.seeds or experiment.seeds
+    tuning = Tuning.of(experiment, settings, output, code)
+    runs = plan(experiment, settings, seeds, output, code)
     earlier = kept(experiment, settings, runs, output, code)
-    reuse = None if given.no_reuse else Reuse([output.parent, *(given.reuse_from or ())])
+    reuse = Reuse([] if given.no_reuse else [output.parent, *(given.reuse_from or ())])
     print("\n".join(_heading(experiment, runs, output)), flush=True)
     if earlier:
         print(f"  kept from earlier starts: seeds {', '.join(map(str, sorted({run.seed for run in earlier})))}")
     if given.dry_run:
-        for run in runs:
+        for run in [*runs, *([] if tuning is None else [*tuning.runs, *tuning.tuned(seeds)])]:
             print(f"  {run.name} ({_what_is_due(run, reuse)})\n    {run.command}")
         return 0
     started_by.check()
     lock = Lock.acquire(output / LOCK, f"output must be one that no other experiment writes into, got {output}")
     try:
-        todo, said = prepare(runs, given.again)
-        print("".join(f"  {line}\n" for line in said), end="", flush=True)
-        if len(todo) < len(runs):
-            print(f"  {len(runs) - len(todo)} of {len(runs)} runs have finished and are not repeated", flush=True)
-        todo, said = take_over(todo, reuse)
-        print("".join(f"  {line}\n" for line in said), end="", flush=True)
-        from qstar_pl.experiments.running.launcher import Settled
-
         settled = Settled(*_share(given.jobs, experiment), experiment.name, output, experiment.slurm, reuse)
-        try:
+
+        def start(planned: Sequence[PlannedRun]) -> None:
+            todo, said = prepare(planned, given.again)
+            if len(todo) < len(planned):
+                said.append(f"{len(planned) - len(todo)} of {len(planned)} runs have finished and are not repeated")
+            todo, taken = take_over(todo, reuse)
+            print("".join(f"  {line}\n" for line in [*said, *taken]), end="", flush=True)
             if todo:
                 started_by.start(todo, settled, lambda line: print(f"  {line}", flush=True))
+
+        try:
+            start([*runs, *([] if tuning is None else tuning.runs)])
+            if tuning is not None:
+                print("".join(f"  {line}\n" for line in tuning.lines()), end="", flush=True)
+                start(tuning.tuned(seeds))
+                if len(tuning.lines()) < len(experiment.cells):
+                    print("  cells are run tuned once their sweeps have ended: the same command goes on", flush=True)
         finally:
             from qstar_pl.experiments.results.summary import summarize
 
-            failed = summarize(experiment, sorted([*runs, *earlier], key=lambda run: run.seed), output)
+            tuned = [] if tuning is None else [*tuning.tuned(seeds), *tuning.kept(seeds)]
+            every = sorted([*runs, *earlier, *tuned], key=lambda run: run.seed)
+            failed = summarize(experiment, every, output, None if tuning is None else tuning.record())
     except (KeyboardInterrupt, SystemExit):
         print("stopped; the same command goes on", file=sys.stderr)
         raise
@@ -189,6 +203,17 @@ def _rehearsed(experiment: Experiment) -> int:
     return SOME_FAILED if failed else 0
 
 
+def _tuned_or_not(experiment: Experiment, given: argparse.Namespace) -> Experiment:
+    """Return what is run: with the factor "tuned" if something is tuned, and else without a sweep."""
+    from qstar_pl.experiments.tuning.tuning import with_tuned
+
+    if given.no_tune or experiment.tune is None:
+        return replace(experiment, tune=None)
+    if both := sorted(set(experiment.tune.seeds) & set(given.seeds or ())):
+        raise UserError(f"seeds must be others than the sweep's of {experiment.tune.where}, got {both[0]} in both")
+    return with_tuned(experiment)
+
+
 def _refuse_misspelled(word: str) -> None:
     """Leave with one line if a word is no option at all, or resembles one of this command."""
     from difflib import get_close_matches
@@ -200,11 +225,11 @@ def _refuse_misspelled(word: str) -> None:
         own.error(f"unrecognized arguments: {option}")
 
 
-def _what_is_due(run: PlannedRun, reuse: Reuse | None) -> str:
+def _what_is_due(run: PlannedRun, reuse: Reuse) -> str:
     """Return what a run's folder shows, and what would be done about it."""
     if run.state == "changed":
         return f"changed: {run.why_changed()}"
-    equal = None if reuse is None else reuse.find(run)
+    equal = reuse.find(run)
     return run.state if equal is None else f"{run.state}: would be taken over from {equal.place}"
 
 
@@ -224,9 +249,11 @@ def _heading(experiment: Experiment, runs: Sequence[PlannedRun], output: Path) -
     count = f"{counted(cells, 'cell')} × {counted(seeds, 'seed')} = {counted(len(runs), 'run')}{budget}"
     sets = len({run.settings.held_out for run in runs})
     same = "the same for all cells" if sets == 1 else f"{sets} different sets"
+    swept = [] if experiment.tune is None else [f"  {experiment.tune.said(cells)}; --no_tune leaves both out"]
     return [
         f"{experiment.name} ({experiment.variant}): {experiment.title}",
         f"  {count}",
+        *swept,
         f"  held-out prompts: {same}; code {runs[0].code}; everything in {output}",
     ]
 

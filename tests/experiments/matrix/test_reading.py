@@ -6,7 +6,7 @@ import pytest
 
 from qstar_pl.cli.shipped import configuration
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.matrix import Budget, read_experiment, variants_of
+from qstar_pl.experiments.matrix import Budget, Tune, read_experiment, variants_of
 
 FOLDER = Path(__file__).resolve().parents[3] / "configs" / "experiments"
 SHIPPED = [(file.stem, variant) for file in sorted(FOLDER.glob("*.yaml")) for variant in variants_of(file)]
@@ -75,6 +75,12 @@ def test_a_method_is_crossed_with_the_axes_that_it_names(tmp_path: Path) -> None
     assert [cell.name for cell in alone.cells][4:] == ["uniform"]
 
 
+def test_a_sweep_has_seeds_of_its_own(tmp_path: Path) -> None:
+    found = read(GOOD.replace("tiny:\n", TUNE), tmp_path)
+    assert found.tune == Tune("model.optimizer.lr", (0.5, 1, 3), (100,), f"{tmp_path}/mine.yaml:8")
+    assert found.runs == 8 + 4 * 3 + 8
+
+
 def test_a_budget_of_tokens_ends_runs(tmp_path: Path) -> None:
     words = read(GOOD.replace("{samples: 3200}", "{tokens: 900}"), tmp_path).cells[0].words
     assert words[-3:] == (
@@ -96,6 +102,7 @@ def test_a_configuration_beside_the_file(tmp_path: Path) -> None:
     assert found.cells[0].words[0] == f"--config={tmp_path}/own.yaml"
 
 
+TUNE = "tune: {option: model.optimizer.lr, factors: [0.5, 1, 3], seeds: [100]}\ntiny:\n"
 MISTAKES = {
     "unknown key": ("seeds: [", "seed: [", "mine.yaml:13: tiny.seed is not known here; did you mean seeds?"),
     "missing": ("  budget: {samples: 3200}\n", "", "mine.yaml:8: tiny must have budget"),
@@ -121,6 +128,13 @@ MISTAKES = {
         "axes: [beta], options: {data.",
         "mine.yaml:11: tiny.methods.uniform.axes must name axes",
     ),
+    "tune factors": (
+        "tiny:\n",
+        TUNE.replace("1, 3", "2, 3"),
+        "mine.yaml:8: tune.factors must be different factors, 1 ",
+    ),
+    "tune seeds": ("tiny:\n", TUNE.replace("100", "5"), "mine.yaml:8: tune.seeds must be other seeds than the experi"),
+    "tune": ("tiny:\n", TUNE.replace("seeds", "seed"), "mine.yaml:8: tune.seed is not known here"),
     "title": ("title: A title", "title: [1]", "mine.yaml:1: title must be a text, got a list"),
     "syntax": ("title: A title", "title: {", "is not valid YAML"),
     "empty": (GOOD, "", "mine.yaml must describe an experiment, got nothing"),

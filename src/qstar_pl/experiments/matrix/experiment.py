@@ -76,7 +76,7 @@ SHARED, TUNED = "shared", "tuned"
 
 @dataclass(frozen=True)
 class Tune:
-    """A sweep of the same size for every cell, on seeds of its own: its best value is used for a second set of cells."""
+    """A sweep of the same size for every cell, on seeds of its own, whose best value a second set of cells uses."""
 
     option: str
     """Of `qstar fit`, a number."""
@@ -90,6 +90,15 @@ class Tune:
     def runs(self) -> int:
         """How many there are for each cell."""
         return len(self.factors) * len(self.seeds)
+
+    def said(self, cells: int) -> str:
+        """Return what it comes to for so many cells."""
+        factors = ", ".join(f"{factor:g}" for factor in self.factors)
+        seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        return (
+            f"tuning: {self.option} × {factors} of every cell with {seeds} = {cells * self.runs} runs, "
+            "then every cell again with its best"
+        )
 
 
 @dataclass(frozen=True)

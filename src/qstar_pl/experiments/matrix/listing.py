@@ -29,11 +29,14 @@ def _paragraph(found: Sequence[Experiment]) -> Iterator[str]:
     for one in found:
         count = f"{counted(len(one.cells), 'cell')} × {counted(len(one.seeds), 'seed')}"
         yield f"  {one.variant:<5} {count}, {one.budget} each{_time(one)}"
+        if one.tune is not None:
+            yield f"        {one.tune.said(len(one.cells))}"
 
 
 def _time(one: Experiment) -> str:
     if one.minutes is None:
         return ""
     total = one.minutes * one.runs
+    most = "" if one.tune is None else "at most "
     span = f"{total / 60:.1f} h" if total >= 90 else f"{total:.0f} min"
-    return f"; about {one.minutes:g} min a run, {span} one after the other"
+    return f"; about {one.minutes:g} min a run, {most}{span} one after the other"

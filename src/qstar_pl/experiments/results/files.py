@@ -88,9 +88,7 @@ def write_results(
     _write_table([row for one in outcomes for row in distributions_of(one)], OF_BINS, folder / DISTRIBUTIONS)
 
 
-def as_json(
-    experiment: Experiment, outcomes: Sequence[Outcome], tuning: Mapping[str, Any] | None = None
-) -> str:
+def as_json(experiment: Experiment, outcomes: Sequence[Outcome], tuning: Mapping[str, Any] | None = None) -> str:
     """Return results.json; a number that is NaN or infinite is null."""
     budget = experiment.budget
     found = {

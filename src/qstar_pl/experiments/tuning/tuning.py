@@ -28,14 +28,11 @@ class Tuning:
     sweeps: Sequence[Sweep]
 
     @classmethod
-    def of(
-        cls, experiment: Experiment, tune: Tune, settings: Mapping[str, Settings], output: Path, code: str
-    ) -> Tuning:
-        """Return the sweeps of an experiment.
+    def of(cls, experiment: Experiment, settings: Mapping[str, Settings], output: Path, code: str) -> Tuning | None:
+        """Return the sweeps of an experiment; None if nothing is tuned.
 
         Args:
             experiment: whose cells are tuned.
-            tune: what is tuned.
             settings: of each cell, by its name.
             output: folder of the experiment.
             code: version of the package.
@@ -44,6 +41,9 @@ class Tuning:
             UserError: if the option is no number of a cell.
 
         """
+        tune = experiment.tune
+        if tune is None:
+            return None
         sweeps = [Sweep(tune, cell, settings[cell.name], output, code) for cell in experiment.cells]
         for sweep in sweeps:
             sweep.value(1)
@@ -60,17 +60,24 @@ class Tuning:
         return [choose(sweep, self.experiment.evaluation.score, self.experiment.budget) for sweep in self.sweeps]
 
     def tuned(self, seeds: Iterable[int]) -> list[PlannedRun]:
-        """Return the runs with the values that won, seed by seed; none of a cell whose sweep has not ended."""
+        """Return the runs with the values that won, seed by seed; none of a cell whose sweep has not ended.
+
+        The baseline comes first: the report holds the other tuned cells against it.
+        """
         each = list(seeds)
-        found = [
-            run for one in self.choices() if one.is_decided for run in one.sweep.tuned(one.best.factor, each)
-        ]
+        ended = [one for one in self.choices() if one.is_decided]
+        ended.sort(key=lambda one: one.sweep.cell.name != self.experiment.baseline)
+        found = [run for one in ended for run in one.sweep.tuned(one.best.factor, each)]
         return sorted(found, key=lambda run: each.index(run.seed))
 
     def kept(self, seeds: Iterable[int]) -> list[PlannedRun]:
         """Return what has finished with other seeds and the values that won now."""
         there = {seed for sweep in self.sweeps for seed in seeds_in(sweep.output, tuned_name(sweep.cell.name))}
         return [run for run in self.tuned(sorted(there - set(seeds))) if run.state == "finished"]
+
+    def lines(self) -> list[str]:
+        """Return what was chosen for each cell whose sweep has ended."""
+        return [str(one) for one in self.choices() if one.is_decided]
 
     def record(self) -> dict[str, Any]:
         """Return `tuning` of results.json."""
@@ -83,13 +90,8 @@ class Tuning:
 
 
 def with_tuned(experiment: Experiment) -> Experiment:
-    """Return the experiment with the factor "tuned", and with comparisons among tuned cells too.
-
-    Every tuned cell is held against the tuned baseline.
-    """
-    base, names = experiment.baseline, [cell.name for cell in experiment.cells]
-    pairs = dict.fromkeys([*((name, base) for name in names if name != base), *experiment.report.comparisons])
-    among_tuned = tuple((tuned_name(one), tuned_name(other)) for one, other in pairs)
+    """Return the experiment with the factor "tuned", and with its comparisons among tuned cells too."""
+    among_tuned = tuple((tuned_name(one), tuned_name(other)) for one, other in experiment.report.comparisons)
     return replace(
         experiment,
         cells=[replace(cell, factors={**cell.factors, TUNED: SHARED}) for cell in experiment.cells],
