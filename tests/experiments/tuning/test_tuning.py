@@ -9,7 +9,8 @@ from small_experiment import CODE, TEMPLATE, experiment, go
 
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.matrix import Experiment, Settings, Tune
-from qstar_pl.experiments.results.summary import summarize
+from qstar_pl.experiments.results.files import write_results
+from qstar_pl.experiments.results.outcome import outcome
 from qstar_pl.experiments.running.launcher import Settled, Template
 from qstar_pl.experiments.running.planned import plan, prepare
 from qstar_pl.experiments.running.reuse import Reuse, take_over
@@ -33,7 +34,8 @@ def conduct(asked: Experiment, output: Path = OUT) -> tuple[Tuning, dict]:
     go([*runs, *tuning.runs])
     todo, _ = take_over(prepare(tuning.tuned(asked.seeds))[0], Reuse([output.parent]))
     Template(TEMPLATE).start(todo, Settled(2, 1, "small", output), lambda _: None)
-    summarize(asked, [*runs, *tuning.tuned(asked.seeds)], output, tuning.record())
+    found = [outcome(run, asked.budget) for run in [*runs, *tuning.tuned(asked.seeds)]]
+    write_results(asked, found, output, tuning.record())
     return tuning, json.loads((output / "results.json").read_text())
 
 
