@@ -29,6 +29,7 @@ from qstar_pl.evaluation.metrics import (
     Metric,
 )
 from qstar_pl.methods.bases.redrawing import Redrawing
+from qstar_pl.methods.bases.reference_memory import ReferenceMemory
 from qstar_pl.methods.bases.rlhf_module import RLHFModule
 from qstar_pl.models import Capabilities, LanguageModel, Pretrained
 from qstar_pl.models.endings import add_ends
@@ -114,6 +115,7 @@ class PolicyModule(RLHFModule):
         self.gold = gold
         self.evaluation_sampler = evaluation_sampler
         self.redrawing = Redrawing()
+        self.reference_memory = ReferenceMemory()
         self._settled_for: tuple[str | None, RLHFDataModule | None] | None = None
 
     @property
@@ -252,7 +254,13 @@ class PolicyModule(RLHFModule):
         index = torch.arange(len(prompts), device=ids.device)
         policy = completion_logprobs(self.policy_tokens, prompts, index, ids, mask)
         with torch.no_grad():
-            reference = completion_logprobs(self.reference_tokens, prompts, index, ids, mask)
+
+            def find() -> Tensor:
+                return completion_logprobs(self.reference_tokens, prompts, index, ids, mask)
+
+            again = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING and self.trainer.validating
+            kept = again and not self.moves_reference()
+            reference = self.reference_memory.logprobs(prompts, ids, mask, find) if kept else find()
         return AnswerLogprobs(policy, reference, mask)
 
     def pair_logprobs(self, batch: PreferenceBatch) -> PairLogprobs:
