@@ -35,3 +35,13 @@ def test_seconds_stand_in_no_figure_but_those_on_time(tmp_path: Path) -> None:
     assert [one.name for one in time_figures(results) if isinstance(one, Panel)] == ["time_score", "time_pareto"]
     others = [one for part in groups(results).values() for one in part if isinstance(one, Panel)]
     assert [one.name for one in others if one.name.startswith("time") or " s." in one.alt] == []
+
+
+def test_so_many_cells_that_nobody_could_compare_them_have_their_scores_drawn_alone(tmp_path: Path) -> None:
+    cells = {f"cell_{number:02}": PPO for number in range(37)}
+    results = read_results(results_folder(tmp_path, cells, (0,), prompts=1))
+    learning = groups(results)["Learning"]
+    names = [one.name for one in learning if isinstance(one, Panel)]
+    assert names == ["score_samples", *(f"score_samples_{number}" for number in range(2, 6)), "seeds"]
+    assert LeftOut("Score over generated tokens", "so many cells would take 5 figures") in learning
+    assert sum(isinstance(one, LeftOut) for one in learning) == 5  # tokens, generated tokens, KL twice, and no scale

@@ -103,6 +103,7 @@ def histogram(results: Results, what: Bins) -> Iterator[Panel | LeftOut]:
             "All seeds together, in the second half of training.",
             f"Histogram of {what.x}. Medians, at most: {medians}.",
             _steps(what, these, styles(results)),
+            parts=len(groups),
         )
 
 

@@ -58,6 +58,7 @@ def both(results: Results) -> Iterator[Panel | LeftOut]:
             f"ESS of the policy against ESS of the target, means: {means}.",
             _cloud(these, styles(results)),
             3.4,
+            parts=len(groups),
         )
 
 

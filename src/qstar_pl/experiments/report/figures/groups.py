@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from qstar_pl.experiments.report.figures.alpha import alphas
 from qstar_pl.experiments.report.figures.ess import effective_sizes
@@ -16,6 +16,10 @@ from qstar_pl.experiments.report.figures.weights import gradients, weights
 from qstar_pl.experiments.report.reading import Results
 
 Panels = list[Panel | LeftOut]
+MOST = 3
+"""Panels that one kind of figure may take."""
+ALWAYS = "score_samples"
+"""How the figures begin that are drawn of however many cells."""
 
 
 def groups(results: Results) -> dict[str, Panels]:
@@ -23,20 +27,25 @@ def groups(results: Results) -> dict[str, Panels]:
     where = list(the_map(results))
     return {
         **({"Conditions": where} if where else {}),
-        "Learning": [*learning(results), *seed_by_seed(results), *scaling(results)],
-        "Coverage of both models": list(effective_sizes(results)),
-        "The mixture": list(alphas(results)),
-        "Weights and gradients": [*weights(results), *gradients(results)],
+        "Learning": sparing([*learning(results), *seed_by_seed(results), *scaling(results)]),
+        "Coverage of both models": sparing(effective_sizes(results)),
+        "The mixture": sparing(alphas(results)),
+        "Weights and gradients": sparing([*weights(results), *gradients(results)]),
     }
 
 
 def time_figures(results: Results) -> Panels:
     """Return the figures of what differs from one run to the next."""
-    return [*learning_over_time(results), *pareto(results)]
+    return sparing([*learning_over_time(results), *pareto(results)])
 
 
-def every(results: Results) -> Iterator[Panel | LeftOut]:
-    """Return all of them in the order of the page."""
-    for found in groups(results).values():
-        yield from found
-    yield from time_figures(results)
+def sparing(found: Iterable[Panel | LeftOut]) -> Panels:
+    """Leave out what would take more than `MOST` panels, apart from the score: nobody compares cells over so many."""
+    kept: Panels = []
+    for one in found:
+        if isinstance(one, LeftOut) or one.parts <= MOST or one.name.startswith(ALWAYS):
+            kept.append(one)
+        elif one.title.endswith(f"(1 of {one.parts})"):
+            title = one.title.removesuffix(f" (1 of {one.parts})")
+            kept.append(LeftOut(title, f"so many cells would take {one.parts} figures"))
+    return kept

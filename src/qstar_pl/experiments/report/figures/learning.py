@@ -67,6 +67,7 @@ def bought(results: Results) -> Iterator[Panel | LeftOut]:
             f"{measure(results.score)} against divergence from the start: {means}.",
             _marks(results, these, styles(results)),
             2.6 + 0.1 * max(len(cells), 4),
+            parts=len(groups),
         )
 
 

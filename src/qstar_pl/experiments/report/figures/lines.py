@@ -57,6 +57,7 @@ def lines(results: Results, what: Lines) -> Iterator[Panel | LeftOut]:
             _alt(what, {cell: found[cell] for cell in cells}),
             _drawing(what, {cell: found[cell] for cell in cells}, styles(results), found.get(reference or "")),
             2.6 + 0.1 * max(len(cells), 4),
+            parts=len(groups),
         )
 
 

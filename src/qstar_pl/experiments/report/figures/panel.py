@@ -45,6 +45,8 @@ class Panel:
     draw: Callable[[Any], None]
     """Fills a matplotlib Figure."""
     height: float = HEIGHT
+    parts: int = 1
+    """So many panels share the cells of an experiment, this one among them."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def pareto(results: Results) -> Iterator[Panel | LeftOut]:
             f"{measure(results.score)} against seconds of training: {places}.",
             _drawing(results, these, [found[cell] for cell in best], styles(results)),
             2.6 + 0.1 * max(len(cells), 4),
+            parts=len(groups),
         )
 
 
