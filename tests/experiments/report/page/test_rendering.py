@@ -1,6 +1,7 @@
 """The page as text."""
 
 import math
+from dataclasses import replace
 
 from qstar_pl.evaluation.statistics import Interval
 from qstar_pl.experiments.report.page import rendered, without_times
@@ -78,3 +79,15 @@ def test_several_experiments_stand_below_each_other() -> None:
     for anchor in ("one", "two"):
         assert f'<li class="chapter"><a href="#{anchor}">All methods</a></li>' in text
         assert f'id="{anchor}-time"' in text
+
+
+def test_a_claim_that_was_judged_under_several_conditions_stands_once() -> None:
+    near, far = (
+        replace(VERDICT, group=group, status=status, holm=0.2)
+        for group, status in (("target near", "supported"), ("target far", "undecided"))
+    )
+    one = replace(chapter(), verdicts=[("Hypotheses", [near, far])])
+    text = rendered(Page("A", [one]))
+    assert text.count('<p class="what">q* learns more</p>') == 1
+    assert '<th scope="row">target far</th>' in text
+    assert '<span class="chip supported alone">supported (alone; not after Holm)</span>' in text
