@@ -1,7 +1,7 @@
 """What q* costs beside the two models it mixes: time per token of decoding, on this machine, in one run.
 
     python benchmarks/decoding.py [--repeats 7] [--threads 2] [--device cuda] [--spread 0.02] [--skip-generate]
-                                   [--compile] [--baseline DIR]
+                                   [--compile law|all] [--baseline DIR]
 
 Three ways to make 48 tokens for 8 prompts with two random GPT-2s (4 layers × 256 and 6 layers × 384, V = 50257):
 
@@ -10,7 +10,7 @@ Three ways to make 48 tokens for 8 prompts with two random GPT-2s (4 layers × 2
 - generate: `transformers`' generate() on the policy, with a LogitsProcessor that runs the target beside it and finds α
   by 20 bisections of the KL gap, as one would write it without this package.
 
-With `--compile` three more:
+With `--compile law` one more, with `--compile all` three:
 
 - q*, law compiled: what a token costs beside the models as one graph (`alpha.solver=compiled`), the models as they are;
 - bare, compiled: both models' passes compiled, as `torch_compile` compiles them, and nothing else;
@@ -211,6 +211,7 @@ def print_beside_forwards(setting: Setting) -> None:
         from qstar_pl.qstar import KLSymmetricAlpha
 
         calls["q*, law compiled"] = lambda: setting.decode(alpha=KLSymmetricAlpha(solver="compiled"))
+    if options.compile == "all":
         calls["bare, compiled"] = setting.bare_compiled
         calls["q*, all compiled"] = lambda: setting.decode(torch_compile=True)
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -226,9 +227,10 @@ def print_beside_forwards(setting: Setting) -> None:
         middle = statistics.median(values)
         ratio = statistics.median(own / bare for own, bare in zip(values, times["bare forwards"], strict=True))
         print(f"{name:22s} {middle:7.2f} ms per token  {ratio:5.3f} x bare  (fastest {min(values):.2f})")
-    if options.compile:
+    if options.compile == "all":
         pairs = zip(times["q*, all compiled"], times["bare, compiled"], strict=True)
         print(f"q*, all compiled: {statistics.median(own / bare for own, bare in pairs):.3f} x bare, compiled")
+    if options.compile:
         eager, compiled = rollout, setting.decode(alpha=KLSymmetricAlpha(solver="compiled"))
         same = (eager.completion_ids == compiled.completion_ids).all(-1).sum()
         print(f"{int(same)} of {ROWS} texts with the law compiled are those of plain decoding")
@@ -242,9 +244,7 @@ def main() -> None:
     parser.add_argument("--spread", type=float, default=0.02, help="standard deviation of the random weights")
     parser.add_argument("--baseline", type=Path, help="checkout of another version, to be compared with this one")
     parser.add_argument("--skip-generate", action="store_true", help="leave out the third way, which takes longest")
-    parser.add_argument(
-        "--compile", action="store_true", help="also with the law compiled, and with the models compiled"
-    )
+    parser.add_argument("--compile", choices=("law", "all"), help="also with the law compiled, or the models as well")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.baseline is not None:

@@ -10,6 +10,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.models import LanguageModel, fixed_session
 from qstar_pl.models.compiling import notice
 from qstar_pl.qstar import ESSBalanceAlpha, FixedAlpha, KLSymmetricAlpha
+from qstar_pl.rollout import one_pass
 from qstar_pl.rollout.trace import COLUMNS
 from qstar_pl.samplers import GeometricSampler, PolicySampler, TargetSampler
 from qstar_pl.samplers.decoding import DecodingSampler
@@ -78,3 +79,23 @@ def test_it_is_no_part_of_what_is_drawn() -> None:
     """So an output that was begun without it may be finished with it."""
     assert GeometricSampler(torch_compile=True).refills == GeometricSampler().refills  # plans, and so finished units
     assert "torch_compile" not in repr(GeometricSampler(torch_compile="aot_eager"))
+
+
+def test_rows_that_a_compiled_graph_draws_make_no_room_for_others() -> None:
+    sampler = GeometricSampler(max_new_tokens=4, alpha=KLSymmetricAlpha(solver="compiled"))
+    why = sampler.why_not_refilled(None, None)  # asked before the models are
+    assert why == "what a compiled graph says of a row depends on how many there are, in the last digit"
+
+
+def test_with_the_law_alone_compiled_texts_and_columns_are_the_plain_ones(monkeypatch) -> None:
+    """The function stands for its graph here; `tests/rollout/test_one_pass.py` compiles it."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    monkeypatch.setattr(one_pass, "_graph", one_pass._Graph)
+    policy, target = (LanguageModel(random_model("gpt2", seed=seed, scale=0.3).float()) for seed in (0, 1))
+    batch = prompt_batch(PROMPTS, pads=1)
+    plain = GeometricSampler(max_new_tokens=6).draw(batch, policy, target, samples=2, seed=0)
+    sampler = GeometricSampler(max_new_tokens=6, alpha=KLSymmetricAlpha(solver="compiled"))
+    compiled = sampler.draw(batch, policy, target, samples=2, seed=0)
+    assert torch.equal(compiled.completion_ids, plain.completion_ids)
+    for name in COLUMNS:
+        torch.testing.assert_close(getattr(compiled, name), getattr(plain, name), rtol=1e-4, atol=1e-4)
