@@ -438,6 +438,8 @@ TOOLS = [
     ("curves metrics.csv --key=reward/gol --output=x.png", "reward/gol"),
     ("curves nowhere.csv --key=reward/gold --output=x.png", "nowhere.csv"),
     ("curves metrics.csv --key=reward/gold --output=metrics.csv/x.png", "output must name a place that can be used"),
+    ("report mvp", "runs must be folders with results.json|got mvp (runs/experiments holds none)"),
+    ("report", "runs must be given"),
     ("curves metrics.csv --key=reward/gold --out=x.png", "unknown option --out; did you mean --output"),
     ("analyze nowhere.jsonl", "diagnostics must be *.diagnostics.jsonl files|got nowhere.jsonl"),
     ("analyze words.diagnostics.jsonl", "words.diagnostics.jsonl:1: diagnostics must be a JSON object per line"),
