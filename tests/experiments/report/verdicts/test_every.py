@@ -14,7 +14,7 @@ from qstar_pl.experiments.report.verdicts.every import checks, criteria, hypothe
 MAIN = {"a": PPO, "b": OFF_POLICY, "c": Q_STAR}
 FIXED = MadeCell({**Q_STAR.classes, "alpha": "FixedAlpha"}, {"method": "q_star", "alpha": "x"}, gain=0.25)
 NOISY = {"grad/variance": 2.0, "grad/noise_scale": 400.0}
-ALPHA = {"half": FIXED, "kl": replace(Q_STAR, factors={"method": "q_star", "alpha": "kl"})}
+ALPHA = {"half": FIXED, "third": FIXED, "kl": replace(Q_STAR, factors={"method": "q_star", "alpha": "kl"})}
 
 
 def made(folder: Path, cells: Mapping[str, MadeCell], name: str, seeds: int = 3) -> Results:
@@ -130,6 +130,13 @@ def test_each_reads_the_experiment_that_is_meant_for_it(tmp_path: Path) -> None:
     (half,) = [one for one in hypotheses(several[3:4]) if one.name == "H5"]
     assert (half.status, half.reads) == ("not measured", ("map",))
     assert half.missing == "long_run: q* − on-policy: no such cell"
+
+
+def test_a_win_over_one_fixed_alpha_is_none_over_every(tmp_path: Path) -> None:
+    one = {name: cell for name, cell in ALPHA.items() if name != "third"}
+    (h4,) = [found for found in hypotheses([made(tmp_path, one, "alpha")]) if found.name == "H4"]
+    assert h4.status == "not measured"
+    assert "q* − a second fixed α, val/reward_gold: no such cell" in h4.number
 
 
 def test_shared_and_tuned_settings_have_a_verdict_each(tmp_path: Path) -> None:

@@ -98,4 +98,6 @@ class AlphaByContext(Claim):
         mine, fixed = roles.q_star(results, group.cells), roles.fixed_alphas(results, group.cells)
         if not fixed:
             return (of_score(results, mine, None, "fixed α"),)
-        return tuple(of_score(results, mine, one, "fixed α") for one in fixed)
+        compared = tuple(of_score(results, mine, one, "fixed α") for one in fixed)
+        # "Every fixed α" is more than one: against a single value a win says that this value was a bad choice.
+        return compared if len(fixed) > 1 else (*compared, of_score(results, mine, None, "a second fixed α"))
