@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from qstar_pl.evaluation.statistics import holm, paired_t_test
 from qstar_pl.experiments.report.map import Place, is_map, places
 from qstar_pl.experiments.report.reading import Results, read_results
 from qstar_pl.experiments.report.tables.map import map_table
+from qstar_pl.experiments.report.verdicts.persists import Persists
 
 
 def made(folder: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Results:
@@ -65,6 +67,14 @@ def test_margins_are_paired_by_seed_and_corrected_together(tmp_path: Path) -> No
                 tests[number, margin.than] = margin
     corrected = holm({key: margin.p_value for key, margin in tests.items()})
     assert {key: margin.holm for key, margin in tests.items()} == corrected
+
+
+def test_that_the_gain_persists_is_asked_under_every_condition(tmp_path: Path) -> None:
+    (verdict,) = Persists().judge([replace(made(tmp_path), name="map")])
+    asked = [one for one in verdict.evidence if one.experiment == "map"]
+    assert len(asked) == 4
+    assert [one.value is not None and one.seeds == 3 for one in asked] == [True] * 4
+    assert verdict.status == "not supported"  # it is not so far from the policy
 
 
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:

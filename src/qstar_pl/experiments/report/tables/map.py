@@ -43,13 +43,14 @@ def _notes(results: Results, found: tuple[Place, ...]) -> tuple[str, ...]:
     if not found:
         return ()
     counts = sorted({len(place.seeds) for place in found})
-    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    seeds = "one seed" if counts == [1] else f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
     unit = results.budget[0] if results.budget else "samples"
     decided = sum(place.is_decided for place in found)
     return (
-        f"Score: {results.score}, mean over {seeds} seeds; budget in {unit}, read off the learning curves.",
+        f"Score: {results.score}, mean over {seeds}; budget in {unit}, read off the learning curves.",
         "Margins: of the best method, paired by seed, with Student's 95% interval over seeds; p after Holm's "
         "correction over both margins of all conditions at the same budget.",
         "Best and second are chosen by the numbers that they are compared by, so margins are rather too large.",
-        f"Undecided: the interval of the margin over the second holds 0; decided are {decided} of {len(found)} places.",
+        f"Undecided: the interval of the margin over the second holds 0, or there is none; "
+        f"decided are {decided} of {len(found)} places.",
     )
