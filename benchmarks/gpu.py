@@ -12,6 +12,10 @@ Nothing here is needed elsewhere; on a machine without a GPU the project passes 
 - training: `qstar fit` and `qstar generate` on the device and on the CPU;
 - tests: those that run on a device.
 
+`--ways` picks what gpt2, qwen (bare, kernel, operations, speculative, compiled, counts), kernel (kernel, operations,
+compiled) and training (fits and generate by name) measure. `warm` compiles and times nothing: a later call then finds
+inductor's kernels in its cache; such calls may run beside each other.
+
 A part is a process of its own: what goes wrong in it is printed, and the next one begins. Findings are written as they
 come, one line of JSON each, to --output (default: `gpu.jsonl` in $OUT, or here); tables come last. `--device=cpu
 --tiny` tries the script out; with TRITON_INTERPRET=1 the kernel runs there, too.
@@ -50,7 +54,7 @@ def run_part(name: str, options: argparse.Namespace) -> int:
     from on_gpu.context import Context, OutOfTimeError
 
     torch.manual_seed(0)
-    context = Context(name, options.device, options.tiny, options.output, options.limit_s)
+    context = Context(name, options.device, options.tiny, options.output, options.limit_s, options.ways, options.rows)
     try:
         part(name)(context)
     except OutOfTimeError:
@@ -76,6 +80,8 @@ def run_all(options: argparse.Namespace) -> None:
         limit = left if name == options.parts[-1] else left * SHARES[name]
         words = [sys.executable, __file__, "--part", name, f"--limit_s={limit - 3:.0f}", f"--device={options.device}"]
         words += [f"--output={options.output}", *(["--tiny"] if options.tiny else [])]
+        words += ["--ways", *options.ways] if options.ways else []
+        words += ["--rows", *map(str, options.rows)] if options.rows else []
         print(f"== {name}, at most {limit:.0f} s", flush=True)
         try:
             subprocess.run(words, env=environment, timeout=max(5.0, limit), check=False)
@@ -109,6 +115,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=SHARES, default=list(SHARES))
     parser.add_argument("--part", choices=SHARES, help=argparse.SUPPRESS)
+    parser.add_argument("--ways", nargs="+", default=[], help="of parts that measure several; all if not given")
+    parser.add_argument("--rows", nargs="+", type=int, default=[], help="batches of gpt2 and qwen")
     parser.add_argument("--limit_s", type=float, default=300.0, help="of all parts together")
     parser.add_argument("--output", type=Path, default=Path(os.environ.get("OUT", ".")) / "gpu.jsonl")
     parser.add_argument("--device", default="cuda")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,10 @@ from torch import Tensor
 
 class OutOfTimeError(Exception):
     """What is left of a part's time does not suffice for the next measurement."""
+
+
+class TooLong(BaseException):
+    """One measurement takes too long; no Exception, so that a compiler does not take it for a failure of its own."""
 
 
 @dataclass
@@ -32,7 +38,9 @@ class Context:
     limit_s: float
     """Of this part."""
     only: Sequence[str] = ()
-    """Names of settings to measure, for parts that have several; empty: all."""
+    """Names of the ways to measure, for parts that have several; empty: all."""
+    rows: Sequence[int] = ()
+    """Numbers of rows to measure; empty: the part's own."""
     started: float = field(default_factory=time.monotonic)
 
     def record(self, what: str, **values: Any) -> None:
@@ -49,8 +57,27 @@ class Context:
             raise OutOfTimeError
 
     def wanted(self, name: str) -> bool:
-        """Return whether a setting is to be measured."""
+        """Return whether a way is to be measured."""
         return not self.only or name in self.only
+
+    @contextmanager
+    def at_most(self, seconds: float, what: str) -> Iterator[None]:
+        """Give up a measurement that takes longer, say so, and let the next one begin."""
+        self.need(5)
+        left = self.limit_s - (time.monotonic() - self.started)
+
+        def stop(*_: object) -> None:
+            raise TooLong
+
+        before = signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, min(seconds, left))
+        try:
+            yield
+        except TooLong:
+            self.record(f"{what}: given up", after_s=min(seconds, left))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
     def wait(self) -> None:
         """Wait until the device has done all that was asked of it."""

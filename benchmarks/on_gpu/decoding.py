@@ -29,15 +29,26 @@ LAUNCHES = ("cudaLaunchKernel", "cudaLaunchKernelExC", "cuLaunchKernel", "cuLaun
 
 
 def run(context: Context, pair: Pair, name: str) -> None:
-    """Time one pair of models with several numbers of rows, the compiled ways last: they take longest to begin."""
-    batches = (1, 4) if context.tiny else (1, 8, 64)
-    for rows in batches:
-        bare = _plain_ways(context, pair, name, rows)
-        _counts(context, pair, name, rows, compile_too=False)
-        if rows <= 8:
-            _speculative(context, pair, name, rows, bare)
-    for rows in batches:
-        _compiled_ways(context, pair, name, rows)
+    """Time one pair of models with several numbers of rows."""
+    for rows in context.rows or ((1, 4) if context.tiny else (1, 8, 64)):
+        if context.wanted("warm") and context.only:
+            _warm(context, pair, name, rows)
+        both = _bare(context, pair, name, rows) if context.wanted("bare") else None
+        for way, fused in (("kernel", True), ("operations", False)):
+            if context.wanted(way) and (context.device != "cpu" or not fused):
+                with context.at_most(20, f"{name} B={rows}: {way}"):
+                    _plain(context, pair, name, rows, both, fused=fused)
+        if context.wanted("compiled"):
+            with context.at_most(60, f"{name} B={rows}: compiled"):
+                _compiled_ways(context, pair, name, rows, both)
+        if context.wanted("counts compiled"):
+            with context.at_most(25, f"{name} B={rows}: per token, compiled"):
+                _counts(context, pair, name, rows, compile_too=True)
+        if context.wanted("speculative"):
+            _speculative(context, pair, name, rows, both)
+        if context.wanted("counts"):
+            with context.at_most(80, f"{name} B={rows}: per token"):
+                _counts(context, pair, name, rows, compile_too=False)
 
 
 def run_gpt2(context: Context) -> None:
@@ -60,9 +71,11 @@ def bare(models: tuple[LanguageModel, ...], batch: PromptBatch, tokens: Tensor) 
 
 
 @torch.no_grad()
-def bare_compiled(models: tuple[LanguageModel, ...], batch: PromptBatch, tokens: Tensor) -> None:
-    """Run the compiled forwards of both models, and nothing else."""
-    with compiling(Compiling("inductor", tokens.shape[1])):
+def bare_compiled(
+    models: tuple[LanguageModel, ...], batch: PromptBatch, tokens: Tensor, room: int | None = None
+) -> None:
+    """Run the compiled forwards of both models, and nothing else; `room` is what their caches are made for."""
+    with compiling(Compiling("inductor", room or tokens.shape[1])):
         sessions = [one.start(batch, 1) for one in models]
     for column in tokens.T[:-1]:
         for session in sessions:
@@ -77,12 +90,22 @@ def draws(sampler: Sampler, pair: Pair, batch: PromptBatch) -> Callable[[], Roll
 
 def _setting(context: Context, pair: Pair, rows: int) -> tuple[PromptBatch, Tensor, int]:
     vocab = pair[0].vocab_size
-    tokens = 8 if context.tiny else TOKENS
+    tokens = 8 if context.tiny else TOKENS if vocab < 100_000 else TOKENS // 2
     given = torch.randint(vocab, (rows, tokens), generator=torch.Generator().manual_seed(1)).to(context.device)
     return prompts(rows, vocab, context.device), given, 1 if context.tiny else 3
 
 
-def _plain_ways(context: Context, pair: Pair, name: str, rows: int) -> float:
+def _warm(context: Context, pair: Pair, name: str, rows: int) -> None:
+    """Compile the passes, so that a later process finds them in inductor's cache."""
+    batch, given, _ = _setting(context, pair, rows)
+    started = time.perf_counter()
+    with context.at_most(context.limit_s, f"{name} B={rows}: warm"):
+        bare_compiled(pair[:2], batch, given[:, :4], room=given.shape[1])
+        context.wait()
+        context.record(f"{name} B={rows}: warm", first_s=time.perf_counter() - started)
+
+
+def _bare(context: Context, pair: Pair, name: str, rows: int) -> float:
     """Return the time of two bare forwards, s."""
     batch, given, repeats = _setting(context, pair, rows)
     context.need(10)
@@ -90,19 +113,19 @@ def _plain_ways(context: Context, pair: Pair, name: str, rows: int) -> float:
     context.record(
         f"{name} B={rows}: two bare forwards", tokens_per_s=given.numel() / both, ms_per_token=_ms(both, given)
     )
-    for way, fused in (("kernel", True), ("operation by operation", False)):
-        if fused and context.device == "cpu":
-            continue
-        context.need(10)
-        sampler = GeometricSampler(max_new_tokens=given.shape[1], fused=fused)
-        spent = context.seconds(draws(sampler, pair, batch), repeats)
-        _record(context, f"{name} B={rows}: q*, {way}", spent, given, two_bare=both)
     return both
 
 
-def _compiled_ways(context: Context, pair: Pair, name: str, rows: int) -> None:
+def _plain(context: Context, pair: Pair, name: str, rows: int, both: float | None, *, fused: bool) -> None:
     batch, given, repeats = _setting(context, pair, rows)
-    context.need(30)
+    sampler = GeometricSampler(max_new_tokens=given.shape[1], fused=fused)
+    spent = context.seconds(draws(sampler, pair, batch), repeats)
+    way = "kernel" if fused else "operation by operation"
+    _record(context, f"{name} B={rows}: q*, {way}", spent, given, two_bare=both)
+
+
+def _compiled_ways(context: Context, pair: Pair, name: str, rows: int, plain_s: float | None) -> None:
+    batch, given, repeats = _setting(context, pair, rows)
     before = counters["stats"]["unique_graphs"]
     started = time.perf_counter()
     bare_compiled(pair[:2], batch, given)
@@ -121,7 +144,14 @@ def _compiled_ways(context: Context, pair: Pair, name: str, rows: int) -> None:
     )
     sampler = GeometricSampler(max_new_tokens=given.shape[1], torch_compile=True)
     spent = context.seconds(draws(sampler, pair, batch), repeats, warm_up=2)
-    _record(context, f"{name} B={rows}: q*, kernel and compiled models", spent, given, two_bare_compiled=both)
+    _record(
+        context,
+        f"{name} B={rows}: q*, kernel and compiled models",
+        spent,
+        given,
+        two_bare_compiled=both,
+        two_bare=plain_s,
+    )
     plain, compiled = (
         GeometricSampler(max_new_tokens=given.shape[1], torch_compile=how).draw(
             batch, pair[0], pair[1], samples=1, seed=77
@@ -140,19 +170,18 @@ def _compiled_ways(context: Context, pair: Pair, name: str, rows: int) -> None:
         equal_tokens=float(same.float().mean()),
         differences=off,
     )
-    _counts(context, pair, name, rows, compile_too=True)
 
 
-def _speculative(context: Context, pair: Pair, name: str, rows: int, both: float) -> None:
-    batch, given, repeats = _setting(context, pair, rows)
+def _speculative(context: Context, pair: Pair, name: str, rows: int, both: float | None) -> None:
+    batch, given, _ = _setting(context, pair, rows)
     small = ModelDrafter()
     small._tokens[:] = [pair[2]]
-    for drafter, k in ((small, 3), (small, 5), (Alternating(), 1)):
-        context.need(15)
+    for drafter, k in ((small, 3), (Alternating(), 1)):
+        context.need(10)
         sampler = SpeculativeSampler(drafter=drafter, k=k, mode="always", max_new_tokens=given.shape[1])
         draw = draws(sampler, pair, batch)
         rollouts: list[Rollout] = []
-        spent = context.seconds(lambda draw=draw, kept=rollouts: kept.append(draw()), repeats)  # type: ignore[misc]
+        spent = context.seconds(lambda draw=draw, kept=rollouts: kept.append(draw()), 1)  # type: ignore[misc]
         drafting = rollouts[-1].info.drafting
         assert drafting is not None, "mode always"
         _record(
@@ -240,6 +269,8 @@ def _ms(seconds: float, given: Tensor) -> float:
 def _record(context: Context, what: str, spent: float, given: Tensor, **more: object) -> None:
     values: dict[str, object] = {"tokens_per_s": given.numel() / spent, "ms_per_token": _ms(spent, given)}
     for name, value in more.items():
+        if value is None:
+            continue
         if name.startswith("two_bare"):
             assert isinstance(value, float)
             values[f"times_{name}"] = spent / value

@@ -35,19 +35,20 @@ def run(context: Context) -> None:
         for dtype in (torch.float32, torch.bfloat16)
         for rows in ((1, 4) if context.tiny else (1, 16, 64, 384))
     ]
-    for vocab, rows, dtype in cases:
+    for vocab, rows, dtype in cases if context.wanted("kernel") else ():
         context.need(5)
         _kernel(context, rate, *_inputs(context, vocab, rows, dtype))
-    _registers(context)
-    for rows in (1, 64):
-        _blocks(context, rows)
-    for vocab, rows, dtype in cases:
+    if context.wanted("kernel"):
+        _registers(context)
+        for rows in (1, 64):
+            _blocks(context, rows)
+    for vocab, rows, dtype in cases if context.wanted("operations") else ():
         if dtype is torch.float32:
             context.need(5)
             _others(context, *_inputs(context, vocab, rows, dtype), compile_too=False)
-    for rows in (4,) if context.tiny else (1, 64):
-        context.need(60)
-        _others(context, *_inputs(context, 500 if context.tiny else 50257, rows, torch.float32), compile_too=True)
+    for rows in ((4,) if context.tiny else (1, 64)) if context.wanted("compiled") else ():
+        with context.at_most(60, f"compiled B={rows}"):
+            _others(context, *_inputs(context, 500 if context.tiny else 50257, rows, torch.float32), compile_too=True)
 
 
 def _copied(context: Context) -> float:

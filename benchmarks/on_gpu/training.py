@@ -30,16 +30,19 @@ def run(context: Context) -> None:
         f"{kind}, operation by operation": (f"--trainer.accelerator={kind}", "--model.sampler.fused=false"),
         f"{kind}, compiled": (f"--trainer.accelerator={kind}", "--model.sampler.torch_compile=true"),
     }
+    ways = {name: words for name, words in ways.items() if context.wanted(name)}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(ways) + 1) as pool:
         place = Path(folder)
-        texts = pool.submit(_generate, context, place)
+        texts = pool.submit(_generate, context, place) if context.wanted("generate") else None
         fits = {name: pool.submit(_fit, context, place, name, steps, words) for name, words in ways.items()}
-        plain, *others = ((name, done.result()) for name, done in fits.items())
-        for name, rows in others:
-            if rows and plain[1]:
-                first = {column: abs(float(rows[0][column]) - float(plain[1][0][column])) for column in COLUMNS}
+        found = {name: done.result() for name, done in fits.items()}
+        plain = found.pop("CPU, float32", [])
+        for name, rows in found.items():
+            if rows and plain:
+                first = {column: abs(float(rows[0][column]) - float(plain[0][column])) for column in COLUMNS}
                 context.record(f"first step, {name} beside the CPU", **first)
-        texts.result()
+        if texts is not None:
+            texts.result()
 
 
 def _fit(context: Context, place: Path, name: str, steps: int, words: tuple[str, ...]) -> list[dict[str, str]]:
