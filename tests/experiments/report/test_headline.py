@@ -1,10 +1,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from results_folder import OFF_POLICY, PPO, Q_STAR, MadeCell, results_folder
+from scipy.stats import t as student
 
 from qstar_pl.experiments.report.headline import headline
 from qstar_pl.experiments.report.reading import read_results
+from qstar_pl.experiments.report.tables.measures.measure import number
+
+SCORE = "val/reward_gold"
 
 
 def said(folder: Path, cells: dict[str, MadeCell], seeds: int = 3) -> tuple[str, str, str]:
@@ -17,6 +22,28 @@ def test_three_sentences_where_q_star_wins(tmp_path: Path) -> None:
     assert asked.startswith("q* (q_star) ends 0.09")
     assert asked.endswith(" after Holm over 2, 3 seeds): q* wins.")
     assert sure.startswith("Of 2 differences 2 are significant after Holm's correction; with 3 seeds")
+
+
+def test_what_can_be_told_is_said_of_the_difference_of_q_star(tmp_path: Path) -> None:
+    """Off-policy differs far more between seeds; Holm's first step is the hardest, a single test the easiest."""
+    cells = {"ppo": PPO, "off_policy": replace(OFF_POLICY, seeds_differ=0.2), "q_star": Q_STAR}
+    results = read_results(results_folder(tmp_path, cells, range(5)))
+    apart = [results.run("q_star", s).after[SCORE] - results.run("ppo", s).after[SCORE] for s in range(5)]  # type: ignore[union-attr]
+    spread = np.std(apart, ddof=1)
+    below, above = (spread * student.ppf(1 - 0.025 / tests, 4) / np.sqrt(5) for tests in (1, 2))
+    assert headline(results)[2].endswith(
+        f"with 5 seeds, over which q_star − ppo varies by {number(spread)} (s.d.), one below {number(below)} cannot be "
+        f"told from chance, and one above {number(above)} surely can."
+    )
+
+
+def test_under_several_conditions_the_spread_is_the_median_one(tmp_path: Path) -> None:
+    cells = {
+        f"{name}-{noise}": replace(one, factors={"method": name, "noise": noise})
+        for noise in ("0", "1", "2")
+        for name, one in (("ppo", PPO), ("q", Q_STAR))
+    }
+    assert "over which the median of 3 such differences varies by " in said(tmp_path, cells)[2]
 
 
 def test_where_it_does_not_win_the_paragraph_says_so(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from qstar_pl.experiments.report import roles
 from qstar_pl.experiments.report.groups import Group, groups
 from qstar_pl.experiments.report.reading import Results
@@ -27,7 +29,7 @@ def headline(results: Results, found: Sequence[Comparison] | None = None) -> tup
     if not known:
         nothing = f"No run of {results.name} has ended with a finite {results.score}."
         return nothing, "So nothing can be said of q*.", "Nothing is sure."
-    return _best(results, known), _q_star(results, found), _how_sure(found)
+    return _best(results, known), _q_star(results, found), _how_sure(results, found)
 
 
 def _best(results: Results, scores: dict[str, Summary]) -> str:
@@ -43,7 +45,7 @@ def _best(results: Results, scores: dict[str, Summary]) -> str:
 
 
 def _q_star(results: Results, found: Sequence[Comparison]) -> str:
-    pairs = [(group, one) for group in groups(results) if (one := _asked(results, group, found)) is not None]
+    pairs = _pairs(results, found)
     if not pairs:
         return "Whether q* beats the baseline cannot be said: no seed has ended with both."
     if len(pairs) <= 2:
@@ -56,6 +58,11 @@ def _q_star(results: Results, found: Sequence[Comparison]) -> str:
         f"{who} is ahead of its baseline under {ahead} of {len(pairs)} conditions, significantly (Holm over "
         f"{len(found)}) under {surely}, and significantly behind under {behind}."
     )
+
+
+def _pairs(results: Results, found: Sequence[Comparison]) -> list[tuple[Group, Comparison]]:
+    """Return the comparison that matters in each group that has one."""
+    return [(group, one) for group in groups(results) if (one := _asked(results, group, found)) is not None]
 
 
 def _asked(results: Results, group: Group, found: Sequence[Comparison]) -> Comparison | None:
@@ -87,17 +94,20 @@ def _sentence(results: Results, group: Group, one: Comparison, tests: int) -> st
     return f"{where}{who} ends {numbers}: {ends}."
 
 
-def _how_sure(found: Sequence[Comparison]) -> str:
+def _how_sure(results: Results, found: Sequence[Comparison]) -> str:
     if not found:
         return "Nothing is compared, so nothing is sure."
-    seeds = min(one.seeds for one in found)
-    least = smallest_effect(seeds, len(found))
-    if least is None:
-        return "How sure this is cannot be said: one seed does not tell how seeds differ."
-    spread = max(float(one.differences.std(ddof=1)) for one in found)
     told = sum(one.is_significant for one in found)
+    counted = f"Of {len(found)} differences {told} {'is' if told == 1 else 'are'} significant after Holm's correction"
+    asked = [one for _, one in _pairs(results, found)] or list(found)
+    spreads = [float(one.differences.std(ddof=1)) for one in asked if one.seeds > 1]
+    seeds = min(one.seeds for one in asked)
+    surely, alone = smallest_effect(seeds, len(found)), smallest_effect(seeds, 1)
+    if surely is None or alone is None:
+        return "How sure this is cannot be said: one seed does not tell how seeds differ."
+    spread = float(np.median(spreads))
+    of = f"{asked[0].cell} − {asked[0].than}" if len(asked) == 1 else f"the median of {len(asked)} such differences"
     return (
-        f"Of {len(found)} differences {told} {'is' if told == 1 else 'are'} significant after Holm's correction; with "
-        f"{seeds} seeds, and differences that vary by up to {number(spread)} (s.d.) between them, one below "
-        f"{number(least * spread)} cannot be told from chance."
+        f"{counted}; with {seeds} seeds, over which {of} varies by {number(spread)} (s.d.), one below "
+        f"{number(alone * spread)} cannot be told from chance, and one above {number(surely * spread)} surely can."
     )

@@ -1,6 +1,7 @@
 """Histograms over seeds."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,21 @@ def test_a_share_beyond_the_bins_is_counted_and_named() -> None:
     assert one.outside == pytest.approx(0.5)
     assert one.ends() == (0.0, 1.0)
     assert one.middle() == 1.0
+
+
+def test_what_lies_beyond_the_bins_is_said_in_the_caption(tmp_path: Path) -> None:
+    """Above the axes it would stand in the legend."""
+    results = read_results(results_folder(tmp_path / "in", {"ppo": PPO, "q_star": Q_STAR}))
+    (inside,) = histogram(results, ALPHA)
+    assert inside == replace(inside, caption="All seeds together, in the second half of training.")
+    moved = {
+        key: {**columns, "high": np.where(columns["high"] == 1.0, math.inf, columns["high"])}
+        for key, columns in (results.distributions or {}).items()
+    }
+    (panel,) = histogram(replace(results, distributions=moved), ALPHA)
+    assert isinstance(panel, Panel)
+    assert panel.caption == "All seeds together, in the second half of training. Beyond the bins: q_star 7.4%."
+    assert "beyond the bins" not in save(panel, tmp_path / "out").read_text()
 
 
 def test_a_folder_without_them_says_so(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def weights(results: Results) -> Iterator[Panel | LeftOut]:
 
 def gradients(results: Results) -> Iterator[Panel | LeftOut]:
     """Return the gradient's variance and its ratio to the signal over training."""
-    variance = ("gradient_variance", "Gradient variance", "grad/variance", "variance of the mean gradient")
+    variance = ("gradient_variance", "Gradient variance", "grad/variance", "tr Cov of one micro-step's gradient")
     yield from lines(results, Lines(*variance, scale="log"))
     noise = ("gradient_noise", "Noise to signal", "grad/noise_scale", "grad/noise_scale, answers")
     yield from lines(results, Lines(*noise, scale="log"))

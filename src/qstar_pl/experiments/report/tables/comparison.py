@@ -111,7 +111,8 @@ def smallest_effect(seeds: int, tests: int) -> float | None:
     """Return the mean paired difference, in standard deviations over seeds, from which Holm's first test is below 5%.
 
     What so few seeds can show: a paired difference t·√n with Student's quantile of n − 1 degrees of freedom at
-    5%/tests. None with one seed.
+    5%/tests. Of a single test it is what every difference needs; between the two, Holm's later steps may suffice.
+    None with one seed.
     """
     if seeds < 2 or tests < 1:
         return None

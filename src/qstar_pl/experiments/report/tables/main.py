@@ -74,12 +74,12 @@ def comparison_table(results: Results, found: Sequence[Comparison] | None = None
 def power_note(found: Sequence[Comparison]) -> tuple[str, ...]:
     """Return a sentence that says what so few seeds can show; none without a comparison."""
     seeds = min((one.seeds for one in found), default=0)
-    least = smallest_effect(seeds, len(found))
-    if least is None:
+    least, alone = smallest_effect(seeds, len(found)), smallest_effect(seeds, 1)
+    if least is None or alone is None:
         return ("One seed shows nothing of how seeds differ: no test is possible.",) if found else ()
     return (
-        f"With {seeds} seeds and {len(found)} tests a difference is significant from about {least:.1f} standard "
-        "deviations (over seeds) on: smaller ones cannot be told from chance.",
+        f"With {seeds} seeds and {len(found)} tests a difference of {least:.1f} of its own standard deviations over "
+        f"seeds is significant whatever the others are, and one below {alone:.1f} never is.",
     )
 
 
