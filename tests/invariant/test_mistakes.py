@@ -479,6 +479,7 @@ TOOLS = [
     ("experiment mvp --seeds=abc", "--seeds must be how many seeds, or which ones (5,6,7), got abc"),
     ("experiment mvp --seeds=5,5", "--seeds must be different seeds from 0 on, got 5,5"),
     ("experiment mvp --jobs=0", "jobs must be at least 1, got 0"),
+    ("experiment mvp --reuse_from=nowhere --dry_run", "reuse_from must be a folder with results folders, got nowhere"),
     ("experiment mpv", "name must be a file or one of|got mpv; did you mean mvp?"),
     (
         "experiment mvp --launcher=ssh",

@@ -107,6 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         print(listing(sorted(EXPERIMENTS.glob("*.yaml")), configuration))
         return 0
+    for folder in given.reuse_from or ():
+        if not folder.is_dir():
+            raise UserError(f"reuse_from must be a folder with results folders, got {folder}")
     from qstar_pl.experiments.running.launcher import launcher
 
     started_by = launcher(given.launcher)

@@ -104,7 +104,7 @@ def test_other_seeds_of_tuned_cells_stay(isolated: Path) -> None:
 
 def test_an_option_that_a_cell_does_not_have_is_refused(isolated: Path) -> None:
     message = (
-        "small.yaml:4: tune.option must be a number of every cell, got model.optimizer.lr, which one does not have"
+        "small.yaml:4: tune.option must be a decimal number of every cell, got model.optimizer.lr, which is none of one"
     )
     with pytest.raises(UserError, match=message):
         Tuning.of(whole((1.0, 3.0)), dict.fromkeys(("one", "two"), Settings({LR: "1"})), OUT, CODE)

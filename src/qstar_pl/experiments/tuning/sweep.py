@@ -42,8 +42,8 @@ class Sweep:
             if key.replace(".init_args", "") == self.tune.option and isinstance(value, float):
                 return key
         raise UserError(
-            f"{self.tune.where}: tune.option must be a number of every cell, got {self.tune.option}, "
-            f"which {self.cell.name} does not have"
+            f"{self.tune.where}: tune.option must be a decimal number of every cell, got {self.tune.option}, "
+            f"which is none of {self.cell.name}"
         )
 
     def value(self, factor: float) -> float:
