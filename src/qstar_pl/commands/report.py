@@ -1,6 +1,6 @@
 """`qstar report`: what experiments found, as one page with figures and tables.
 
-    qstar report mvp                             # runs/experiments/mvp_tiny, as `qstar experiment mvp` left it
+    qstar report mvp                             # runs/experiments/mvp_tiny
     qstar report main alpha --output answers     # both on one page
     qstar report runs/experiments                # every experiment in a folder
 
