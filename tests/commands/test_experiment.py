@@ -96,7 +96,7 @@ def test_configurations_by_hand_are_ordinary_runs(qstar) -> None:
     (run,) = json.loads(Path("out/results.json").read_text())["runs"]
     assert run["after"].keys() == run["before"].keys()
     assert run["before"]["val/reward_gold"] != run["after"]["val/reward_gold"]
-    table = Path("out/tables.md").read_text()
+    table = Path("out/report/tables.md").read_text()
     assert "Score: val/reward_gold" in table
     assert "| reward_proxy |" in table
 

@@ -51,7 +51,7 @@ def test_differences_say_what_so_few_seeds_can_show(results: Results) -> None:
     table = comparison_table(results)
     assert [row[:2] for row in table.rows] == [("off_policy", "ppo"), ("q_star", "ppo")]
     assert table.rows[1][-1] == "3/3"
-    assert "With 3 seeds and 2 tests a difference is significant from about 3.6 standard" in table.notes[-1]
+    assert "With 3 seeds and 2 tests a difference of 3.6 of its own standard deviations" in table.notes[-1]
     alone = replace(results, runs=tuple(run for run in results.runs if run.seed == 0))
     assert "One seed shows nothing" in comparison_table(alone).notes[-1]
 
