@@ -8,8 +8,9 @@ from reference.tiny_models import TableModel, prompt_batch, random_model
 from torch import Tensor
 
 from qstar_pl.errors import NonFiniteError, UserError
-from qstar_pl.models import LanguageModel
+from qstar_pl.models import LanguageModel, Pretrained
 from qstar_pl.qstar import (
+    AlphaStrategy,
     EntropyAlpha,
     ESSBalanceAlpha,
     FixedAlpha,
@@ -278,6 +279,28 @@ def test_rows_leave_the_batch_where_somebody_looks() -> None:
     at_once, seldom = draw(Pace()), draw(Pace(look_every=4))
     assert at_once.ended_mask.any()
     for name in ("completion_ids", "completion_mask", "ended_mask", "behavior_logprobs", "alpha", "log_z"):
+        assert torch.equal(getattr(at_once, name), getattr(seldom, name)), name
+
+
+@pytest.mark.parametrize(
+    "alpha", [KLSymmetricAlpha(), ESSBalanceAlpha(), SNRAlpha()], ids=lambda one: type(one).__name__
+)
+@pytest.mark.filterwarnings("error")  # of contexts that are not solved
+def test_trained_models_are_solved_where_nobody_looks(alpha: AlphaStrategy) -> None:
+    """Contexts in which both are nearly certain of different tokens take the most passes."""
+    models = [LanguageModel(Pretrained(name).load()) for name in ("tiny/policy", "tiny/expert")]
+    tokenizer = Pretrained("tiny/policy").tokenizer()
+    asked = (
+        "\n\nHuman: Hi! how does the gori sound?\n\nAssistant:",
+        "\n\nHuman: Which colour does the zulo have?\n\nAssistant:",
+    )
+    prompts = prompt_batch([tokenizer(text)["input_ids"] for text in asked])
+
+    def draw(pace: Pace) -> Rollout:
+        return decode(prompts, *models, Geometric(alpha), samples=16, seed=3, max_new_tokens=24, pace=pace)
+
+    at_once, seldom = draw(Pace()), draw(Pace(look_every=16))
+    for name in ("completion_ids", "alpha", "log_z"):
         assert torch.equal(getattr(at_once, name), getattr(seldom, name)), name
 
 

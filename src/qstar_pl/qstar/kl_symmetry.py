@@ -41,7 +41,7 @@ class KLSymmetryProblem(RootProblem):
     """[rows] probability of all tokens but the mode, under both laws; inf where c was not looked for."""
 
     value_is_mean: ClassVar[bool] = True
-    passes: ClassVar[int] = 2
+    passes: ClassVar[int] = 6
 
     @classmethod
     def build(cls, base: Tensor, direction: Tensor) -> Self:
