@@ -19,6 +19,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {key: torch.load(folder / f"{name}.pt", weights_only=False) for key, name in names.items()}
 
 
+OF_SEVERAL_PASSES = {"grad/variance", "grad/snr", "grad/noise_scale"}
+
+
 @pytest.mark.parametrize("name", [*METHODS, "PPO"])
 def test_two_times_four_rows_are_eight(results, name) -> None:
     """Ragged prompts and answers that end early; two optimizer steps (four of PPO's), in weights and all metrics."""
@@ -27,6 +30,9 @@ def test_two_times_four_rows_are_eight(results, name) -> None:
     assert torch.equal(two["weights"], results["other"][name]["weights"])
     wanted = {key: value for key, value in one["metrics"].items() if not key.startswith(CLOCKS)}
     got = {key: value for key, value in two["metrics"].items() if not key.startswith(CLOCKS)}
+    if name == "PPO":  # a rank's half of a minibatch is one backward pass, and of one there is no variance
+        assert wanted.keys() - got.keys() == OF_SEVERAL_PASSES
+        wanted = {key: value for key, value in wanted.items() if key not in OF_SEVERAL_PASSES}
     assert {"loss/total", "grad/norm"} <= wanted.keys()
     assert "weights/cv" in wanted or "loss/accuracy" in wanted or name == "SFT"
     assert got == pytest.approx(wanted, rel=1e-5, abs=1e-6)
