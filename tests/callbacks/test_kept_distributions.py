@@ -45,6 +45,18 @@ def test_counts_are_those_of_all_micro_steps_of_a_window(tmp_path: Path) -> None
         assert (sum(window["alpha"]), sum(window["log_weights"])) == (len(alpha), len(log_weights))
 
 
+def test_what_lies_on_an_edge_belongs_to_the_bin_above_it(tmp_path: Path) -> None:
+    edges = torch.tensor([0.0, 0.25, 0.5, 1.0])
+    kept = KeptDistributions()
+    found: dict[str, float] = {}
+    kept.add = lambda name, value: found.update({name: float(value)})  # type: ignore[method-assign, assignment]
+    kept._count("alpha", edges, torch.ones(4, dtype=torch.bool))
+    assert {int(name.split("/")[1]) for name, count in found.items() if count} == {0, 5, 10, 19}
+    kept._count("log_weights", torch.tensor([-15.0, 0.0, 15.0, -16.0]), torch.tensor([True, True, True, False]))
+    counted = {int(name.split("/")[1]) for name, count in found.items() if count and name.startswith("log")}
+    assert counted == {1, 31, 61}
+
+
 def test_what_a_kill_has_cut_short_or_comes_again_is_written_anew(tmp_path: Path) -> None:
     file = run(tmp_path / "whole", 6)
     whole = file.read_bytes()

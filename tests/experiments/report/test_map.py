@@ -49,6 +49,19 @@ def test_the_best_method_of_every_condition_and_budget(tmp_path: Path) -> None:
     assert not unsure.is_decided
 
 
+def test_a_run_that_ended_before_counts_only_as_far_as_it_came(tmp_path: Path) -> None:
+    results = made(tmp_path)
+    cut = {
+        key: {name: column[columns["step"] <= 60] for name, column in columns.items()}
+        if key[:2] == ("q_star-near-gold", 1)
+        else columns
+        for key, columns in results.curves.items()
+    }
+    found = places(replace(results, curves=cut))
+    seeds = {share: at(found, share, target="near", reward="gold").seeds for share in (0.5, 1.0)}
+    assert seeds == {0.5: (0, 1, 2), 1.0: (0, 2)}
+
+
 def test_margins_are_paired_by_seed_and_corrected_together(tmp_path: Path) -> None:
     results = made(tmp_path)
     found = [one for one in places(results) if one.share == 1.0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from results_folder import OFF_POLICY, PPO, Q_STAR, MadeCell, results_folder
+from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
 from qstar_pl.experiments.report.reading import Results, read_results
 from qstar_pl.experiments.report.verdicts.every import checks, criteria, hypotheses, verdict_table
@@ -130,6 +131,20 @@ def test_each_reads_the_experiment_that_is_meant_for_it(tmp_path: Path) -> None:
     (half,) = [one for one in hypotheses(several[3:4]) if one.name == "H5"]
     assert (half.status, half.reads) == ("not measured", ("map",))
     assert half.missing == "long_run: q* − on-policy: no such cell"
+
+
+def test_p_values_are_corrected_over_what_is_asked_and_the_worst_part_counts(tmp_path: Path) -> None:
+    several = [made(tmp_path, MAIN, "main")]
+    for found in (hypotheses(several), criteria(several)):
+        tested = [one for one in found if one.p_value is not None]
+        wanted = multipletests([one.p_value for one in tested], method="holm")[1]
+        assert [one.holm for one in tested] == pytest.approx(list(wanted))
+        assert len(tested) == 1 or any(one.holm != one.p_value for one in tested)
+    h1 = hypotheses(several)[0]
+    parts = [part.p_value for part in h1.evidence if part.p_value is not None]
+    assert len(parts) == 2
+    assert parts[0] != parts[1]
+    assert h1.p_value == max(parts)
 
 
 def test_a_win_over_one_fixed_alpha_is_none_over_every(tmp_path: Path) -> None:
