@@ -20,6 +20,7 @@ from qstar_pl.experiments.matrix import Cell, Evaluation, Experiment, check_sett
 FILES = {file.stem: file for file in sorted((FOLDER / "experiments").glob("*.yaml")) if "full" in variants_of(file)}
 PLANNED = [("main", "q_star"), ("scaling_model", "llama2_13b")]
 REHEARSED = [("main", "on_policy"), ("scaling_model", "pythia_6.9b"), ("target", "best_of_n"), ("ledpo_beta", "ledpo")]
+REHEARSED += [("scaling_task", "ppo-code")]  # whose reward runs programs
 DAY_S = 86_400
 
 

@@ -1,7 +1,8 @@
 """A cell of an experiment with the tiny world put in: one batch of everything, before a cluster is asked for.
 
 Method, sampler, α, weights, optimizer and schedule stay what they are. In the place of models come the embedded ones,
-in that of the data the embedded dialogues, and in that of the cluster this machine; answers are cut short.
+in that of the data the embedded dialogues (programs, where a reward runs them), and in that of the cluster this
+machine; answers are cut short.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from qstar_pl.cli.cells import mistake_in
+from qstar_pl.cli.embedded_programs import EmbeddedPrograms
 from qstar_pl.cli.errors import explain
 from qstar_pl.cli.trainer import TrainerCLI
 from qstar_pl.experiments.matrix import Cell, Experiment
@@ -25,7 +27,7 @@ from qstar_pl.models import Pretrained
 from qstar_pl.models.tiny import REWARD
 from qstar_pl.planning.stand_ins import sources_in
 from qstar_pl.quiet import quieten_commands
-from qstar_pl.rewards import RewardModelReward
+from qstar_pl.rewards import ExecutionReward, RewardModelReward
 from qstar_pl.targets import TopKRewardTilted
 
 POLICY, EXPERT = "tiny/policy", "tiny/expert"
@@ -82,6 +84,9 @@ def put_tiny_world(config: Namespace) -> None:
         _at_most(schedule.init_args, "warmup_steps", 0)  # one step is all there is
     data = config.data.init_args
     data.path, data.adapter, data.max_rows = "tiny", None, ROWS * 32
+    if ExecutionReward.__name__ in str(config.model.init_args.get("reward")):
+        programs = f"{EmbeddedPrograms.__module__}.{EmbeddedPrograms.__qualname__}"
+        data.adapter = Namespace(class_path=programs, init_args=Namespace(size=data.max_rows))
     for name, most in (("batch_size", ROWS), ("max_prompt_tokens", PROMPT), ("max_completion_tokens", PROMPT)):
         _at_most(data, name, most)
     for name, value in HERE.items():
