@@ -1,6 +1,7 @@
 """Two cells with two seeds, run by a stand-in for `qstar fit`: `python small_experiment.py OUTPUT`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from qstar_pl.experiments.matrix import Budget, Cell, Evaluation, Experiment, Report, Settings
@@ -34,9 +35,17 @@ def experiment(budget: int = 48, **words: str) -> Experiment:
     )
 
 
+def in_stages(**words: str) -> Experiment:
+    """The same with "two" starting where "one" ends."""
+    whole = experiment(96, **words)
+    one, two = whole.cells
+    return replace(whole, cells=[replace(one, is_stage=True), replace(two, after="one")])
+
+
 def runs(output: Path, whole: Experiment | None = None, code: str = CODE, steps: int = 6) -> list[PlannedRun]:
     whole = whole or experiment()
-    settings = {cell.name: Settings({"trainer.max_steps": steps, "words": list(cell.words)}) for cell in whole.cells}
+    same = {"trainer.max_steps": steps, "data.init_args.batch_size": 8}
+    settings = {cell.name: Settings({**same, "words": list(cell.words)}) for cell in whole.cells}
     return plan(whole, settings, whole.seeds, output, code)
 
 

@@ -15,7 +15,7 @@ from qstar_pl.cli.planned import Planned, read_plan
 from qstar_pl.cli.rehearsal import rehearse
 from qstar_pl.cli.shipped import FOLDER, configuration
 from qstar_pl.commands.plan import cluster_of, make_parser
-from qstar_pl.experiments.matrix import Cell, Evaluation, Experiment, check_settings, read_experiment, variants_of
+from qstar_pl.experiments.matrix import Cell, Evaluation, Experiment, check_cells, read_experiment, variants_of
 
 FILES = {file.stem: file for file in sorted((FOLDER / "experiments").glob("*.yaml")) if "full" in variants_of(file)}
 PLANNED = [("main", "q_star"), ("scaling_model", "llama2_13b")]
@@ -92,9 +92,8 @@ def test_a_cell_whose_score_is_not_measured_is_named(isolated: object, lightning
 @pytest.mark.parametrize("name", FILES)
 def test_every_cell_can_be_planned_and_ends_at_its_budget(name: str, isolated: object, lightning: None) -> None:
     experiment = full(name)
-    settings = resolved(experiment)
+    check_cells(experiment, resolved(experiment), experiment.evaluation.score)
     for cell in experiment.cells:
-        check_settings(cell, settings[cell.name], experiment.budget, experiment.evaluation.score)
         check_plan(experiment, cell)
 
 

@@ -10,7 +10,7 @@ from qstar_pl.cli.cells import resolved
 from qstar_pl.cli.shipped import configuration
 from qstar_pl.commands.experiment import EXPERIMENTS
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.matrix import check_settings, read_experiment, variants_of
+from qstar_pl.experiments.matrix import check_cells, read_experiment, variants_of
 
 NAMES = sorted(file.stem for file in EXPERIMENTS.glob("*.yaml"))
 MINE = """\
@@ -135,5 +135,4 @@ def test_all_cells_are_valid_and_end_at_the_budget(name: str, variant: str, ligh
     if variant not in variants_of(EXPERIMENTS / f"{name}.yaml"):
         pytest.skip(f"{name} has no {variant} variant")
     found = read_experiment(EXPERIMENTS / f"{name}.yaml", variant, configuration)
-    for cell, settings in zip(found.cells, resolved(found).values(), strict=True):
-        check_settings(cell, settings, found.budget, found.evaluation.score)
+    check_cells(found, resolved(found), found.evaluation.score)

@@ -29,7 +29,7 @@ from qstar_pl.cli.shipped import FOLDER, configuration
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
 from qstar_pl.experiments import places
-from qstar_pl.experiments.matrix import Experiment, check_settings, code_version, read_experiment
+from qstar_pl.experiments.matrix import Experiment, check_cells, code_version, read_experiment, with_stages
 from qstar_pl.experiments.matrix.by_hand import by_hand
 from qstar_pl.experiments.matrix.listing import listing
 from qstar_pl.experiments.matrix.reading import VARIANTS
@@ -118,10 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _rehearsed(experiment)
     output = given.output or places.EXPERIMENTS / f"{experiment.name}_{experiment.variant}"
     code = code_version()
-    settings = resolved(experiment)
+    settings = with_stages(experiment.cells, resolved(experiment))
     score = None if experiment.budget is None else experiment.evaluation.score  # by hand, anything is compared
-    for cell in experiment.cells:
-        check_settings(cell, settings[cell.name], experiment.budget, score)
+    check_cells(experiment, settings, score)
     from qstar_pl.experiments.running.launcher import Settled
     from qstar_pl.experiments.running.planned import kept, plan, prepare
     from qstar_pl.experiments.running.reuse import Reuse, take_over
@@ -252,10 +251,13 @@ def _heading(experiment: Experiment, runs: Sequence[PlannedRun], output: Path) -
     count = f"{counted(cells, 'cell')} × {counted(seeds, 'seed')} = {counted(len(runs), 'run')}{budget}"
     sets = len({run.settings.held_out for run in runs})
     same = "the same for all cells" if sets == 1 else f"{sets} different sets"
+    stages = sum(cell.is_stage for cell in experiment.cells)
+    chained = [f"  {counted(stages, 'cell')} of them: stages that others start from, and share their budget with"]
     swept = [] if experiment.tune is None else [f"  {experiment.tune.said(cells)}; --no_tune leaves both out"]
     return [
         f"{experiment.name} ({experiment.variant}): {experiment.title}",
         f"  {count}",
+        *(chained if stages else []),
         *swept,
         f"  held-out prompts: {same}; code {runs[0].code}; everything in {output}",
     ]

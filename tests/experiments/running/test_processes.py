@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from small_experiment import TEMPLATE, experiment, go, runs, write
+from small_experiment import TEMPLATE, experiment, go, in_stages, runs, write
 
+from qstar_pl.experiments.report.reading import read_results
 from qstar_pl.experiments.running import processes
 from qstar_pl.experiments.running.processes import Ended
 
@@ -140,3 +141,35 @@ def test_the_command_repeats_the_run(isolated: Path) -> None:
     )
     go(runs(Path("out")))
     assert json.loads(Path("out/cells/two/seed_1/asked.json").read_text())["command"] == run.command
+
+
+def test_a_later_stage_waits_for_the_one_before_and_starts_from_its_checkpoint(isolated: Path) -> None:
+    planned = runs(Path("out"), in_stages())
+    said = [line for line in go(planned, jobs=4) if "seed 0" in line]
+    assert [("one" in line, "finished" in line) for line in said] == [
+        (True, False),
+        (True, True),
+        (False, False),
+        (False, True),
+    ]
+    start = "--model.policy.path=out/cells/one/seed_0/version_0/checkpoints/last.ckpt"
+    assert start in planned[1].words
+    assert start not in planned[0].words
+    one, two = (found for found in write(planned, in_stages()) if found.run.seed == 0)
+    assert (one.spent["samples"], two.spent["samples"], two.started_at["samples"]) == (48, 96, 48)
+    assert (one.off_budget, two.off_budget) == ("", "")
+    found = json.loads(Path("out/results.json").read_text())
+    assert [run["cell"] for run in found["runs"]] == ["two", "two"]
+    assert [run["cell"] for run in found["stages"]] == ["one", "one"]
+    points = read_results(Path("out")).series("two", 0, "val/reward_gold")
+    assert points.x.tolist() == [48, 96]
+
+
+def test_what_starts_from_a_failed_stage_fails_with_its_reason_and_is_tried_again(isolated: Path) -> None:
+    failing = in_stages(one="--model.fail=true")
+    planned = runs(Path("out"), failing)
+    assert sum("failed: " in line for line in go(planned)) == 4
+    found = write(planned, failing)
+    assert [one.status for one in found] == ["failed"] * 4
+    assert found[1].reason == "one, seed 0, from which it starts, has failed: lr must be positive, got -1"
+    assert sum("finished: " in line for line in go(runs(Path("out"), in_stages()))) == 4

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from small_experiment import experiment, runs
+from small_experiment import experiment, in_stages, runs
 
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.running.launcher import Settled, Slurm
@@ -44,6 +44,15 @@ def test_one_array_is_submitted_and_nothing_twice(cluster: Path) -> None:
     assert submit(planned) == ["4 runs are queued or at work"]
     Path("queue").unlink()
     assert "submitted 4 runs" in submit(planned)[0]
+
+
+def test_later_stages_are_submitted_once_those_before_have_finished(cluster: Path) -> None:
+    first, second, *_ = planned = runs(Path("out"), in_stages())
+    said = submit(planned)
+    assert said[0] == "2 runs start from others; the same command submits them once those have finished"
+    assert said[1].startswith("submitted 2 runs")
+    first.folder.end(0)
+    assert submit([second])[0].startswith("submitted 1 runs")
 
 
 def test_a_task_does_its_run_and_leaves_its_exit_code(cluster: Path) -> None:

@@ -11,3 +11,5 @@ from qstar_pl.experiments.matrix.reading import variants_of as variants_of
 from qstar_pl.experiments.matrix.settings import Settings as Settings
 from qstar_pl.experiments.matrix.settings import check_settings as check_settings
 from qstar_pl.experiments.matrix.settings import code_version as code_version
+from qstar_pl.experiments.matrix.stages import check_cells as check_cells
+from qstar_pl.experiments.matrix.stages import with_stages as with_stages

@@ -48,6 +48,10 @@ class Cell:
     """File and line in which it is described, for messages."""
     lines: Mapping[str, str] | None = None
     """Option → file and line."""
+    after: str | None = None
+    """The cell from whose checkpoint, of the same seed, it starts; None: from its own model."""
+    is_stage: bool = False
+    """Whether others start from it: it spends a part of their budget, and is compared with nothing."""
 
 
 @dataclass(frozen=True)
@@ -135,4 +139,4 @@ class Experiment:
     @property
     def baseline(self) -> str:
         """The cell that the others are held against."""
-        return self.report.baseline or self.cells[0].name
+        return self.report.baseline or next(cell.name for cell in self.cells if not cell.is_stage)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from qstar_pl.experiments.matrix.experiment import (
     Unit,
 )
 from qstar_pl.experiments.matrix.located_yaml import Located, read_located
+from qstar_pl.experiments.matrix.stages import AFTER
 
 VARIANTS = ("tiny", "full")
 FIELDS = ("title", "question", "description", "axes", "evaluation", "report", "tune", *VARIANTS)
@@ -76,7 +77,7 @@ def read_experiment(file: Path, variant: str, find: Find) -> Experiment:
     evaluation, measured = _evaluation(here.get("evaluation") or top.get("evaluation"))
     shared = {**measured, **_options(here.get("options"))}
     axes = {**_axes(top.get("axes")), **_axes(here.get("axes"))}
-    cells = list(_cells(here["methods"], axes, shared, budget, find))
+    cells = _in_stages(list(_cells(here["methods"], axes, shared, budget, find)), here["methods"], budget)
     if not cells:
         top[variant].refuse("have at least one method")
     seeds = _seeds(here["seeds"])
@@ -91,7 +92,7 @@ def read_experiment(file: Path, variant: str, find: Find) -> Experiment:
         seeds=seeds,
         budget=budget,
         evaluation=evaluation,
-        report=_report(top.get("report"), [cell.name for cell in cells]),
+        report=_report(top.get("report"), [cell.name for cell in cells if not cell.is_stage]),
         minutes=here["minutes"].number() if "minutes" in here else None,
         threads=here["threads"].integer(1) if "threads" in here else None,
         slurm=tuple(f"{key}={one.value}" for key, one in here["slurm"].entries().items()) if "slurm" in here else (),
@@ -122,6 +123,34 @@ def _cells(
             )
 
 
+def _in_stages(cells: Sequence[Cell], methods: Located, budget: Budget) -> list[Cell]:
+    """Return the cells with the ones that they start from: those of the method that `after` names, at the same levels.
+
+    A method that is crossed with fewer axes lends its one cell to several.
+    """
+    bases, above = dict[str, str](), list[str]()
+    for method, here in methods.named().items():
+        above.append(method)
+        after = here.entries().get(AFTER) if here.is_mapping else None
+        if after is None:
+            continue
+        if (named := after.text()) not in above[:-1]:
+            after.refuse(f"name a method above it ({', '.join(above[:-1]) or 'none'}), got {named}")
+        if budget.unit != "samples":
+            after.refuse(f"stand with a budget of samples, which can be shared out beforehand, got {budget.unit}")
+        for cell in (one for one in cells if one.factors[METHOD] == method):
+            found = [one for one in cells if one.factors[METHOD] == named and _agree(one, cell)]
+            if not found:
+                after.refuse(f"name a method with no other axes than {method}, got {named}")
+            bases[cell.name] = found[0].name
+    return [replace(cell, after=bases.get(cell.name), is_stage=cell.name in bases.values()) for cell in cells]
+
+
+def _agree(base: Cell, cell: Cell) -> bool:
+    """Return whether a cell has all levels of another."""
+    return all(cell.factors.get(axis) == level for axis, level in base.factors.items() if axis != METHOD)
+
+
 def _stop_at(budget: Budget) -> list[str]:
     """Return the words that end a run at a budget of tokens; steps say how many samples there are."""
     if budget.unit == "samples":
@@ -136,7 +165,7 @@ def _method(
     """Return a method's base configuration, what it needs besides, and the axes that make a difference to it."""
     if not method.is_mapping:
         return _config(method, find), {}, axes
-    found = method.fields("config", "options", "axes", required=("config",))
+    found = method.fields("config", "options", "axes", AFTER, required=("config",))
     crossed = axes
     if "axes" in found:
         named = [one.text() for one in found["axes"].items()]
@@ -214,6 +243,8 @@ def _tune(tune: Located | None, cells: Sequence[Cell], seeds: Sequence[int]) -> 
     if 1 not in factors or len(set(factors)) < max(2, len(factors)):
         found["factors"].refuse("be different factors, 1 (the cell's own value) among them, at least two")
     own = _seeds(found["seeds"])
+    if any(cell.after is not None for cell in cells):
+        tune.refuse(f"stand where no method is {AFTER} another, whose sweep would be another's too")
     if both := sorted(set(own) & set(seeds)):
         found["seeds"].refuse(f"be other seeds than the experiment's, got {both[0]} in both")
     for cell in cells:

@@ -95,8 +95,17 @@ class Settings:
 _ABSENT = object()
 
 
-def check_settings(cell: Cell, settings: Settings, budget: Budget | None, score: str | None = None) -> None:
+def check_settings(
+    cell: Cell, settings: Settings, budget: Budget | None, score: str | None = None, before: float = 0
+) -> None:
     """Check before anything runs that a cell can end at its budget, logs what it has spent, and measures the score.
+
+    Args:
+        cell: that is described.
+        settings: of it.
+        budget: of all stages together; a stage that others start from must leave some of it.
+        score: what validation must measure; None: anything.
+        before: samples that the stages before it take.
 
     Raises:
         UserError: if it cannot.
@@ -115,11 +124,17 @@ def check_settings(cell: Cell, settings: Settings, budget: Budget | None, score:
     if budget is None or budget.unit != "samples":
         return
     taken = settings.samples()
-    if taken != budget.amount:
+    left = budget.amount - before
+    if cell.is_stage and taken is not None and taken < left:
+        return
+    if cell.is_stage or taken != left:
         steps = settings.options.get("trainer.max_steps") or 0
-        wanted = f"; {steps * budget.amount / taken:g} steps would" if taken else ""
+        wanted = f"; {steps * left / taken:g} steps would" if taken and left > 0 and not cell.is_stage else ""
+        rest = f" less the {before:,.0f} of the stages before" if before else ""
+        why = "since others start from it" if cell.is_stage else "as all cells do"
+        rule = f"take {'less than ' if cell.is_stage else ''}{budget}{rest}, {why}"
         raise UserError(
-            f"{cell.where}: cell {cell.name}: trainer.max_steps must take {budget}, as all cells do, "
+            f"{cell.where}: cell {cell.name}: trainer.max_steps must {rule}, "
             f"got {steps} steps, which take {'an unknown number' if taken is None else f'{taken:,.0f}'}{wanted}"
         )
 

@@ -15,11 +15,13 @@ results.json
         classes     {model, sampler, alpha, target, weights}: the class of each part that it has
         status      "finished" | "failed" | "unfinished"; reason: why it failed, else ""
         off_budget  "" or where it ended instead
-        spent       {steps, samples, generated, tokens} at its end
+        spent       {steps, samples, generated, tokens} at its end; but for steps, with the stages before it
         before      val/… before the first step; after: of the last one, empty unless finished
         held_out    the same text for runs with the same held-out prompts
         origin      "" or where it was run, if it was taken over: "<results folder>/cells/<cell>/seed_<n>"
+        starts_from  null or the cell among `stages` from whose last checkpoint it starts
         command     repeats it; folder: beside this file; digest: of its settings; code: version that ran it
+    stages      the same of cells that others start from, and that are compared with nothing
     tuning      null, or {option, factors, seeds, cells}: a sweep, whose runs are not among `runs`; for each cell
         cell, tuned: name of the cell that is run with what won
         shared      the cell's own value
@@ -28,7 +30,8 @@ results.json
                     runs [{seed, status, reason, off_budget, spent, after, origin, command, folder, digest, code}]
 
 curves.parquet, times.parquet: a line per number that was logged
-    cell, seed, step, samples, generated, tokens (spent at that step; null before the first count), key, value
+    cell, seed, step, samples, generated, tokens (spent at that step, and by the stages before; null before the first
+    count), key, value
 
 answers.parquet: a line per held-out prompt, of the validation before the first step and of the last one so far
     cell, seed, step
@@ -103,7 +106,8 @@ def as_json(experiment: Experiment, outcomes: Sequence[Outcome], tuning: Mapping
             "comparisons": [list(one) for one in experiment.report.comparisons],
         },
         "seeds": sorted({one.run.seed for one in outcomes}),
-        "runs": [as_record(one) for one in outcomes],
+        "runs": [as_record(one) for one in outcomes if not one.run.cell.is_stage],
+        "stages": [as_record(one) for one in outcomes if one.run.cell.is_stage],
         "tuning": tuning,
     }
     return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -127,6 +131,7 @@ def as_record(one: Outcome) -> dict[str, Any]:
         "held_out": run.settings.held_out,
         "origin": "" if asked is None else asked.origin,
         "command": run.command,
+        "starts_from": run.cell.after,
         "folder": run.folder.path.relative_to(run.folder.output).as_posix(),
         "digest": run.settings.digest,
         "code": run.code if asked is None else asked.code,
@@ -141,11 +146,12 @@ Row = tuple[str, int, int, float | None, float | None, float | None, str, float]
 
 
 def _rows(one: Outcome) -> Iterator[Row]:
-    spent: dict[str, float | None] = dict.fromkeys(UNITS)
+    before = one.started_at
+    spent: dict[str, float | None] = {unit: before.get(unit) for unit in UNITS}
     for row in one.metrics.rows:
         if STEP not in row:
             continue
-        spent |= {unit: row[f"{unit}{KEY}"] for unit in UNITS if f"{unit}{KEY}" in row}
+        spent |= {unit: before.get(unit, 0) + row[f"{unit}{KEY}"] for unit in UNITS if f"{unit}{KEY}" in row}
         at = (one.run.cell.name, one.run.seed, int(row[STEP]), *_three(spent))
         for key, value in sorted(row.items()):
             if key not in NOT_METRICS:

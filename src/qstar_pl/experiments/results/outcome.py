@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from qstar_pl.errors import UserError
@@ -33,13 +33,15 @@ class Outcome:
     """Why it failed; "" if it did not."""
     metrics: Metrics
     spent: Mapping[str, float]
-    """"samples", "generated", "tokens" and "steps" at its end."""
+    """"samples", "generated" and "tokens" at its end, with those of the stages before it; its own "steps"."""
     before: Mapping[str, float]
     """Validation before the first step."""
     after: Mapping[str, float]
     """The last validation, if it is that of the last step."""
     off_budget: str
     """Where it ended instead of its budget; "" if it ended there."""
+    started_at: Mapping[str, float] = field(default_factory=dict)
+    """What the stages before it have spent, as in `spent`; empty of a run that starts from its own model."""
 
 
 def outcome(run: PlannedRun, budget: Budget | None) -> Outcome:
@@ -55,16 +57,24 @@ def outcome(run: PlannedRun, budget: Budget | None) -> Outcome:
     if status == "finished" and not metrics.rows:
         status, reason = "failed", "it has ended without a row of metrics"
     step = metrics.step() or 0
-    spent = {unit: _last(metrics, f"{unit}{KEY}") for unit in UNITS} | {"steps": float(step)}
+    spent = {unit: _last(metrics, f"{unit}{KEY}") for unit in UNITS}
+    before = {} if run.base is None else outcome(run.base, None).spent
+    before = {unit: value for unit, value in before.items() if unit in UNITS}
+    every: dict[str, float] = {
+        unit: before.get(unit, 0.0) + value for unit, value in spent.items() if value is not None
+    }
+    if budget is not None and run.samples_asked is not None:
+        budget = Budget("samples", round(run.samples_asked))
     return Outcome(
         run,
         status,
         reason,
         metrics,
-        {key: value for key, value in spent.items() if value is not None},
+        {**every, "steps": float(step)},
         _measured(metrics, 0),
         _measured(metrics, step) if step and status == "finished" else {},
         _off(metrics, budget) if status == "finished" and budget is not None else "",
+        before,
     )
 
 

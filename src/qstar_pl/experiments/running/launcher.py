@@ -95,8 +95,12 @@ class Slurm(Launcher):
         known = {job: queued(job) for run in runs if (job := _job(run)) is not None}
         there = [run for run in runs if run.folder.is_written() or known.get(_job(run) or "", False)]
         left = [run for run in runs if run not in there]
+        held = [run for run in left if run.base is not None and run.base.state != "finished"]
+        left = [run for run in left if run not in held]
         if there:
             tell(f"{len(there)} runs are queued or at work")
+        if held:
+            tell(f"{len(held)} runs start from others; the same command submits them once those have finished")
         if left:
             number = submit(left, settled.output, settled.name, settled.jobs, settled.slurm)
             tell(f"submitted {len(left)} runs as job array {number}; the same command tells how far they are")

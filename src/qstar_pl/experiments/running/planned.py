@@ -12,6 +12,8 @@ from typing import Literal
 from qstar_pl.experiments.matrix import Cell, Experiment, Settings
 from qstar_pl.experiments.running.run_folder import Asked, RunFolder, seeds_in
 
+START, START_PATH = "--model.policy=FromCheckpoint", "--model.policy.path"
+"""What a later stage is told: π_θ, and π_init with it, is what the stage before has come to."""
 State = Literal["finished", "failed", "running", "stopped", "changed", "new"]
 
 
@@ -24,6 +26,8 @@ class PlannedRun:
     folder: RunFolder
     settings: Settings
     code: str
+    base: PlannedRun | None = None
+    """The run from whose last checkpoint it starts; None: from its own model."""
 
     @property
     def name(self) -> str:
@@ -39,7 +43,14 @@ class PlannedRun:
     def words(self) -> list[str]:
         """The words after `qstar`: it begins, or goes on where it was killed."""
         place = [f"--seed_everything={self.seed}", f"--name={self.folder.name}"]
-        return ["fit", *self.cell.words, *place, f"--trainer.default_root_dir={self.folder.root}", "--ckpt_path=auto"]
+        place += [f"--trainer.default_root_dir={self.folder.root}", "--ckpt_path=auto"]
+        start = [] if self.base is None else [START, f"{START_PATH}={self.base.folder.last_checkpoint}"]
+        return ["fit", *self.cell.words, *start, *place]
+
+    @property
+    def samples_asked(self) -> float | None:
+        """How many it takes by itself, if its budget is shared with other stages; None of a run without stages."""
+        return self.settings.samples() if self.base is not None or self.cell.is_stage else None
 
     @property
     def command(self) -> str:
@@ -99,11 +110,15 @@ def plan(
         code: version of the package.
 
     """
-    return [
-        PlannedRun(cell, seed, RunFolder(output, cell.name, seed), settings[cell.name], code)
-        for seed in seeds
-        for cell in experiment.cells
-    ]
+    found = list[PlannedRun]()
+    for seed in seeds:
+        named = dict[str, PlannedRun]()
+        for cell in experiment.cells:
+            base = None if cell.after is None else named[cell.after]
+            folder = RunFolder(output, cell.name, seed)
+            named[cell.name] = PlannedRun(cell, seed, folder, settings[cell.name], code, base)
+        found += named.values()
+    return found
 
 
 def kept(

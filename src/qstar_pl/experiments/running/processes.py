@@ -71,6 +71,8 @@ class Processes:
             while active or (waiting and not self._stop):
                 while len(active) < self.jobs and not self._stop and (run := self._next(waiting, active)) is not None:
                     waiting.remove(run)
+                    if self._has_no_start(run):
+                        continue
                     if (origin := None if self.reuse is None else self.reuse.take(run)) is not None:
                         self.tell(f"run {total - len(waiting)} of {total} ({run.name}): taken over from {origin}")
                         continue
@@ -85,9 +87,23 @@ class Processes:
             raise Ended(128 + self._stop[0])
 
     def _next(self, waiting: Sequence[PlannedRun], active: Sequence[_Active]) -> PlannedRun | None:
-        """Return the first that may start: while an equal run is at work, it is waited for, to be taken over."""
+        """Return the first that may start.
+
+        While an equal run is at work, it is waited for, to be taken over; so is the stage that a run starts from.
+        """
         busy = set() if self.reuse is None else {one.run.equal for one in active}
-        return next((run for run in waiting if run.equal not in busy), None)
+        due = {run.folder.path for run in (*waiting, *(one.run for one in active))}
+        ready = (run for run in waiting if run.base is None or run.base.folder.path not in due)
+        return next((run for run in ready if run.equal not in busy), None)
+
+    def _has_no_start(self, run: PlannedRun) -> bool:
+        """Return whether the stage that a run starts from has failed, which it then does too."""
+        if run.base is None or run.base.state == "finished":
+            return False
+        reason = f"{run.base.name}, from which it starts, has failed: {run.base.folder.reason()}"
+        run.folder.fail(run.asks(), reason)
+        self.tell(f"  failed: {run.name}: {reason}")
+        return True
 
     def _started(self, run: PlannedRun, number: int, total: int) -> _Active:
         lock = run.folder.lock()

@@ -21,6 +21,7 @@ CELLS, TUNING = "cells", "tuning"
 PARTS = (CELLS, TUNING)
 """Folders in a results folder that hold runs."""
 SEED = "seed_"
+LAST = "last.ckpt"
 ASKED, BUSY = "asked.json", ".busy"
 _NAMED = ("error: ", "RuntimeError", "Error: ")
 
@@ -92,6 +93,14 @@ class RunFolder:
         """Note that it has ended by itself."""
         write_text(self._exit, f"{code}\n")
 
+    def fail(self, asked: Asked, reason: str) -> None:
+        """Note that it cannot be run, as if it had failed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.begin(asked)
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"{_NAMED[0]}{reason}\n")
+        self.end(1)
+
     def seconds(self) -> float | None:
         """Return what the last start took, in seconds; None if it has not ended."""
         asked = self.asked
@@ -104,6 +113,11 @@ class RunFolder:
         """Return the folder that `qstar fit` wrote; None if there is none."""
         found = [one for one in self.path.glob(f"{VERSION}*") if one.name.removeprefix(VERSION).isdecimal()]
         return max(found, key=lambda one: int(one.name.removeprefix(VERSION)), default=None)
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """Where a run that has finished has left its last checkpoint."""
+        return self.path / f"{VERSION}0" / CHECKPOINTS / LAST
 
     @property
     def metrics(self) -> Path | None:
