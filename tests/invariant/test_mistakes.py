@@ -480,6 +480,8 @@ TOOLS = [
     ("experiment mvp --seeds=5,5", "--seeds must be different seeds from 0 on, got 5,5"),
     ("experiment mvp --jobs=0", "jobs must be at least 1, got 0"),
     ("experiment mvp --reuse_from=nowhere --dry_run", "reuse_from must be a folder with results folders, got nowhere"),
+    ("experiment mvp --no_reuse --reuse_from=. --dry_run", "reuse_from must not be given with --no_reuse, got ."),
+    ("experiment mvp --rehearse --dry_run", "rehearse must not be given with --dry_run, which runs nothing"),
     ("experiment mpv", "name must be a file or one of|got mpv; did you mean mvp?"),
     (
         "experiment mvp --launcher=ssh",

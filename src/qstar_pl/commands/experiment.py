@@ -107,6 +107,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         print(listing(sorted(EXPERIMENTS.glob("*.yaml")), configuration))
         return 0
+    if given.no_reuse and given.reuse_from:
+        raise UserError(f"reuse_from must not be given with --no_reuse, got {given.reuse_from[0]}")
+    if given.rehearse and given.dry_run:
+        raise UserError("rehearse must not be given with --dry_run, which runs nothing")
     for folder in given.reuse_from or ():
         if not folder.is_dir():
             raise UserError(f"reuse_from must be a folder with results folders, got {folder}")
