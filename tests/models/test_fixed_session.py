@@ -6,7 +6,7 @@ from reference.tiny_models import prompt_batch, random_model
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from qstar_pl.models import LanguageModel, fixed_session
+from qstar_pl.models import LanguageModel, fixed_rooms, fixed_session
 from qstar_pl.models.compiling import Compiling, compiling, notice
 from qstar_pl.models.next_token import DecodeSession
 from qstar_pl.types import PromptBatch
@@ -161,3 +161,77 @@ def test_streamed_parameters_are_not_compiled(monkeypatch, capsys) -> None:
     start(owner, prompt_batch(PROMPTS), 1, "counted_pass").advance(tokens(3, 0))
     assert GRAPHS == []
     assert "its parameters are spread over processes" in capsys.readouterr().err
+
+
+def read(owner: LanguageModel, prompts: PromptBatch, time: int = 3) -> DecodeSession:
+    session = start(owner, prompts, 1, "counted_pass")
+    for step in range(time):
+        session.advance(tokens(len(prompts), step))
+    return session
+
+
+def addresses(session: DecodeSession) -> list[int]:
+    assert isinstance(session, fixed_session.FixedSession)
+    assert session._fixed is not None
+    return [layer.keys.data_ptr() for layer in session._fixed.cache.layers]
+
+
+def test_a_rollout_takes_over_the_tensors_that_the_last_one_left() -> None:
+    """A CUDA graph belongs to them: with new ones it is recorded anew for every rollout."""
+    owner, prompts = model(), prompt_batch(PROMPTS)
+    first = read(owner, prompts)
+    beside = read(owner, prompts)
+    there = addresses(first)
+    assert not set(there) & set(addresses(beside))
+    check(beside, first)
+    for layer in first._fixed.cache.layers:  # a rollout that has diverged
+        layer.keys.fill_(torch.nan)
+        layer.values.fill_(torch.nan)
+    del first, layer
+    other = prompt_batch([[5, 6], [3], [9, 9, 9]], pads=1)
+    again, plain = read(owner, other), owner.start(other, 1)
+    for step in range(3):
+        plain.advance(tokens(3, step))
+    assert addresses(again) == there
+    check(again, plain)
+    assert len(GRAPHS) == 1
+
+
+def test_tensors_that_a_session_goes_on_with_are_left_to_nobody() -> None:
+    owner, prompts = model(), prompt_batch(PROMPTS)
+    first = read(owner, prompts)
+    first.rewind(torch.tensor([1, 0, 0]))  # hands its tokens back to the growing cache
+    said = first.logits.clone()
+    second = read(owner, prompt_batch([[9], [8], [7]]))
+    plain = owner.start(prompts, 1)
+    for step in range(3):
+        plain.advance(tokens(3, step))
+    plain.rewind(torch.tensor([1, 0, 0]))
+    assert torch.equal(first.logits, said)
+    for session in (first, plain):
+        session.extend(torch.full((3, 2), 4))
+    check(first, plain)
+    del second
+    kept = fixed_rooms._FREE[owner.model].copy()
+    del first, session
+    assert fixed_rooms._FREE[owner.model] == kept  # only what the second has left
+
+
+def test_tensors_of_inference_mode_stay_there() -> None:
+    owner, prompts = model(), prompt_batch(PROMPTS)
+    with torch.inference_mode():
+        read(owner, prompts)
+    with torch.no_grad():
+        session, plain = read(owner, prompts), owner.start(prompts, 1)
+    for step in range(3):
+        plain.advance(tokens(3, step))
+    check(session, plain)
+
+
+def test_few_tensors_are_kept() -> None:
+    owner = model()
+    for rows in (1, 2, 3, 4, 6):
+        read(owner, prompt_batch([[3]] * rows))
+    free = fixed_rooms._FREE[owner.model]
+    assert [room[0] for room in free] == [4, 6]
+    assert len(free) == fixed_rooms.KEPT

@@ -17,7 +17,7 @@ class FixedCache:
     It is as deep as the growing cache, which gives its tensors up to it and gets them back by `release`.
     """
 
-    def __init__(self, growing: Any, mask: Tensor | None, rows: int, length: int) -> None:
+    def __init__(self, growing: Any, mask: Tensor | None, rows: int, length: int, room: Cache | None = None) -> None:
         """Take the tensors over.
 
         Args:
@@ -25,16 +25,23 @@ class FixedCache:
             mask: [live, columns] bool, where its tokens stand; None: everywhere.
             rows: at least as many as it has.
             length: in columns, more than it has.
+            room: the `cache` of an earlier one of as many rows and columns and the same model, to be written over.
 
         """
         first = growing.layers[0].keys
         self._growing = growing
         self.live, self.columns = first.shape[0], first.shape[-2]
         self.rows, self.length = rows, length
-        self.cache = Cache(layers=[StaticLayer(max_cache_len=length) for _ in growing.layers])
+        new = Cache(layers=[StaticLayer(max_cache_len=length) for _ in growing.layers])
+        self.cache = new if room is None else room
         for fixed, layer in zip(self.cache.layers, growing.layers, strict=True):
             # It looks at shapes only, and makes tensors whose addresses a CUDA graph may rely on.
-            fixed.lazy_initialization(*(values[:1].expand(rows, -1, -1, -1) for values in (layer.keys, layer.values)))
+            if room is None:
+                like = (values[:1].expand(rows, -1, -1, -1) for values in (layer.keys, layer.values))
+                fixed.lazy_initialization(*like)
+            else:  # what is masked out has weight 0, but 0 times the NaN of a rollout that diverged is NaN
+                fixed.keys.zero_()
+                fixed.values.zero_()
             fixed.keys[: self.live, :, : self.columns] = layer.keys
             fixed.values[: self.live, :, : self.columns] = layer.values
             fixed.cumulative_length.fill_(self.columns)

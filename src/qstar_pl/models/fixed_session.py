@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize, ref
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from qstar_pl.models.alignment import Alignment
 from qstar_pl.models.compiling import Compiling, bucket, compiled, failures, notice, reason
 from qstar_pl.models.fixed_cache import FixedCache, can_be_fixed
+from qstar_pl.models.fixed_rooms import give_back, room_of, take
 from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.placement import in_parts
 from qstar_pl.models.probe import same
@@ -55,6 +56,7 @@ class FixedSession(CachedSession):
         self._how = how
         self._end = prompts.prompt_ids.shape[1] + how.tokens  # columns that are needed at most, unless more are asked
         self._fixed: FixedCache | None = None
+        self._given_back: finalize[..., FixedSession] | None = None  # when this session is no more
         self._rows = 0  # of the last one
         self._pass: Pass = _pass
         if owner.model not in _REFUSED and (why := _obstacle(owner, self._cache)):
@@ -96,7 +98,8 @@ class FixedSession(CachedSession):
             mask = None if self._mask is None else self._mask[:, :columns]
             if key not in known:
                 return self._tried(token_ids, mask, shape, key)
-            self._fixed, self._pass = FixedCache(self._cache, mask, *shape), known[key]
+            self._fix(mask, shape)
+            self._pass = known[key]
         return self._compiled(token_ids)
 
     def _compiled(self, token_ids: Tensor) -> Tensor:
@@ -119,7 +122,7 @@ class FixedSession(CachedSession):
         plain = super()._read(token_ids)
         after = [(layer.keys, layer.values) for layer in self._cache.layers]
         _set(self._cache, before)
-        self._fixed = FixedCache(self._cache, mask, *shape)
+        self._fix(mask, shape)
         self._pass = compiled(_pass, self._how.backend, token_ids.device)
         try:
             said = self._compiled(token_ids)
@@ -130,14 +133,27 @@ class FixedSession(CachedSession):
             _PASSES[model][key] = self._pass
         else:
             _refuse(model, why)
-            self._fixed = None
+            self._let_go()
             _set(self._cache, after)
         return plain
+
+    def _fix(self, mask: Tensor | None, shape: tuple[int, int]) -> None:
+        """Put what was read so far into a fixed cache, one that an earlier session has left if possible."""
+        model, room = self._owner.model, room_of(*shape, self._cache.layers[0].keys)
+        self._fixed = FixedCache(self._cache, mask, *shape, take(model, room))
+        self._given_back = finalize(self, give_back, ref(model), room, self._fixed.cache)
+        self._given_back.atexit = False
 
     def _release(self) -> None:
         if self._fixed is not None:
             self._fixed.release()
-            self._fixed = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Leave the fixed cache's tensors to the growing one, and to nobody else."""
+        assert self._given_back is not None, "made with the fixed cache"
+        self._given_back.detach()
+        self._fixed = None
 
 
 def _pass(reader: Reader, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any) -> Tensor:
