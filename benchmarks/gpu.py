@@ -108,7 +108,7 @@ def _short(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} {_short(item)}" for key, item in value.items()) + "}"
     text = str(value)
-    return text if len(text) <= 300 else "… " + text[-300:]
+    return text if len(text) <= 300 else text[:150] + " … " + text[-150:]
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,7 +57,7 @@ def _fit(context: Context, place: Path, name: str, steps: int, words: tuple[str,
     rows = [row for row in csv.DictReader(files[-1].open()) if row.get("loss/total")] if files else []
     found: dict[str, object] = {"exit": done.returncode, "seconds": spent, "steps": len(rows)}
     if done.returncode:
-        found["said"] = done.stderr[-1500:]
+        found["said"] = done.stderr.split("Extension modules")[0][:4000]  # the innermost calls come first
     else:
         found["notices"] = [line for line in done.stderr.splitlines() if line.startswith(("notice", "warning"))][:5]
     if rows:
@@ -89,14 +90,17 @@ def _generate(context: Context, place: Path) -> None:
 
 
 def _qstar(context: Context, place: Path, words: list[str]) -> tuple[float, subprocess.CompletedProcess[str]]:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2", "PYTHONFAULTHANDLER": "1"}
     started = time.perf_counter()
     command = [sys.executable, "-m", "qstar_pl", *words]
     limit = max(10.0, context.limit_s - (time.monotonic() - context.started) - 5)
-    try:
-        done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=limit)
-    except subprocess.TimeoutExpired as expired:
-        said = expired.stderr or b""
-        text = said.decode(errors="replace") if isinstance(said, bytes) else said
-        done = subprocess.CompletedProcess(command, 124, "", f"{text}\nstopped after {limit:.0f} s")
-    return time.perf_counter() - started, done
+    with subprocess.Popen(
+        command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            said = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # Python then writes what all of its threads are doing
+            said = process.communicate()
+            said = said[0], f"{said[1]}\nstopped after {limit:.0f} s"
+    return time.perf_counter() - started, subprocess.CompletedProcess(command, process.returncode, *said)
