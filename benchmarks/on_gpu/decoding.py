@@ -24,6 +24,8 @@ from qstar_pl.types import PromptBatch, Rollout
 TOKENS = 48
 SHORT = 16
 """Tokens of the rollout that is subtracted where counts per token are taken."""
+LARGE = 100_000
+"""Entries of a vocabulary from which on a model is one of billions of parameters, which take longer to compile."""
 WAITS = ("cudaStreamSynchronize", "cudaEventSynchronize", "cudaDeviceSynchronize")
 LAUNCHES = ("cudaLaunchKernel", "cudaLaunchKernelExC", "cuLaunchKernel", "cuLaunchKernelEx", "cudaGraphLaunch")
 
@@ -39,7 +41,7 @@ def run(context: Context, pair: Pair, name: str) -> None:
                 with context.at_most(20, f"{name} B={rows}: {way}"):
                     _plain(context, pair, name, rows, both, fused=fused)
         if context.wanted("compiled"):
-            with context.at_most(60, f"{name} B={rows}: compiled"):
+            with context.at_most(60 if pair[0].vocab_size < LARGE else 150, f"{name} B={rows}: compiled"):
                 _compiled_ways(context, pair, name, rows, both)
         if context.wanted("counts compiled"):
             with context.at_most(25, f"{name} B={rows}: per token, compiled"):
@@ -90,7 +92,7 @@ def draws(sampler: Sampler, pair: Pair, batch: PromptBatch) -> Callable[[], Roll
 
 def _setting(context: Context, pair: Pair, rows: int) -> tuple[PromptBatch, Tensor, int]:
     vocab = pair[0].vocab_size
-    tokens = 8 if context.tiny else TOKENS if vocab < 100_000 else TOKENS // 2
+    tokens = 8 if context.tiny else TOKENS if vocab < LARGE else TOKENS // 2
     given = torch.randint(vocab, (rows, tokens), generator=torch.Generator().manual_seed(1)).to(context.device)
     return prompts(rows, vocab, context.device), given, 1 if context.tiny else 3
 
@@ -143,6 +145,7 @@ def _compiled_ways(context: Context, pair: Pair, name: str, rows: int, plain_s: 
         cuda_graphs_skipped=counters["inductor"]["cudagraph_skips"],
     )
     sampler = GeometricSampler(max_new_tokens=given.shape[1], torch_compile=True)
+    recorded = _recorded()
     spent = context.seconds(draws(sampler, pair, batch), repeats, warm_up=2)
     _record(
         context,
@@ -151,6 +154,7 @@ def _compiled_ways(context: Context, pair: Pair, name: str, rows: int, plain_s: 
         given,
         two_bare_compiled=both,
         two_bare=plain_s,
+        cuda_graphs_per_rollout=(_recorded() - recorded) / (repeats + 2),
     )
     plain, compiled = (
         GeometricSampler(max_new_tokens=given.shape[1], torch_compile=how).draw(
