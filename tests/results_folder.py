@@ -63,6 +63,7 @@ def results_folder(
     comparisons: Sequence[tuple[str, str]] = (),
     baseline: str | None = None,
     prompts: int = 12,
+    proxy: float | None = None,
     **about: Any,
 ) -> Path:
     """Write it and return the folder; `about` replaces parts of results.json."""
@@ -108,7 +109,7 @@ def results_folder(
                 noise = np.linspace(-0.5, 0.5, prompts) + 0.1 * generator.standard_normal(prompts)
                 rewards = level + noise - noise.mean()
                 answers += [
-                    (cell, seed, step, p, f"Question {p}?", f"Answer of {cell}.", 20 + p, float(rewards[p]), None)
+                    (cell, seed, step, p, f"Question {p}?", f"Answer of {cell}.", 20 + p, float(rewards[p]), proxy)
                     for p in range(prompts)
                 ]
             if "alpha/mean" in made.constant and made.replies:

@@ -30,3 +30,19 @@ def test_names_folders_and_what_is_near(isolated: Path) -> None:
         found("mian_tiny", RUNS)
     with pytest.raises(UserError, match=r"got main \(elsewhere holds none\)$"):
         found("main", Path("elsewhere"))
+
+
+def test_what_is_kept_makes_the_same_page_also_with_more_beside_it(qstar) -> None:
+    def files(folder: str) -> dict[str, bytes]:
+        return {str(one.relative_to(folder)): one.read_bytes() for one in Path(folder).rglob("*") if one.is_file()}
+
+    for name in ("made", "other"):
+        results_folder(RUNS / f"{name}_tiny", {"ppo": PPO}, (0,), name=name)
+        assert qstar("report", name, "--output", "kept", "--keep")[0] == 0
+    assert {one.name for one in Path("kept/data").iterdir()} == {"made_tiny", "other_tiny"}
+    before = files("kept")
+    assert qstar("report", "made", "other", "--output", "whole")[1] == "report of 2 experiments: whole/index.html\n"
+    assert files("whole") == {name: text for name, text in before.items() if not name.startswith("data/")}
+    assert qstar("report", "kept/data", "--output", "kept")[0] == 0
+    assert files("kept") == before
+    assert all(str(Path.cwd()).encode() not in text for text in before.values())

@@ -3,6 +3,8 @@
     qstar report mvp                             # runs/experiments/mvp_tiny
     qstar report main alpha --output answers     # both on one page
     qstar report runs/experiments                # every experiment in a folder
+    qstar report mvp --output kept --keep        # with its data and what was kept
+    qstar report kept/data --output kept         # the same from the data alone
 
 The page, index.html, needs no other file and no network; beside it lie tables.md, tables.tex and
 figures/ (SVG and PNG).
@@ -17,7 +19,7 @@ from pathlib import Path
 
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.places import EXPERIMENTS, REPORT, RESULTS
+from qstar_pl.experiments.places import DATA, EXPERIMENTS, REPORT, RESULTS
 from qstar_pl.spelling import counted
 
 GROUP = "look"
@@ -43,6 +45,11 @@ def parser() -> ToolParser:
         type=place,
         help=f"folder for the report (default: {REPORT} in the folder that is given, of several in --folder)",
     )
+    made.add_argument(
+        "--keep",
+        action="store_true",
+        help=f"copy what the report reads to {DATA} in --output, some 5 kB a run, and report on all that is kept there",
+    )
     return made
 
 
@@ -55,6 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     experiments = {one.folder.resolve(): one for where in places for one in read_several(where)}
     output = given.output or (places[0] if len(places) == 1 else given.folder) / REPORT
+    if given.keep:
+        from qstar_pl.experiments.report.kept import keep
+
+        keep(list(experiments.values()), output / DATA)
+        experiments = {one.folder: one for one in read_several(output / DATA)}
     page = write_report(list(experiments.values()), output)
     print(f"report of {counted(len(experiments), 'experiment')}: {page}")
     return 0

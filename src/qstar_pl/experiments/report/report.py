@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from qstar_pl.experiments.report.figures import Panel, save
@@ -17,6 +17,7 @@ from qstar_pl.experiments.report.written.files import section, write_tables
 from qstar_pl.files import write_text
 
 PAGE, FIGURES = "index.html", "figures"
+SUFFIXES = (".svg", ".png")
 
 
 def write_report(experiments: Sequence[Results], output: Path) -> Path:
@@ -41,6 +42,7 @@ def write_report(experiments: Sequence[Results], output: Path) -> Path:
         page = Page(experiments[0].title, chapters)
     else:
         page = Page(f"{len(experiments)} experiments", chapters, verdicts, timed)
+        _clear(output / FIGURES)  # of an only experiment
     write_tables(experiments, output)
     write_text(output / PAGE, rendered(page))
     return output / PAGE
@@ -50,11 +52,15 @@ def _chapter(results: Results, key: str, folder: Path, verdicts: Verdicts, timed
     found, late = groups(results), time_figures(results)
     panels = [one for figures in (*found.values(), late) for one in figures if isinstance(one, Panel)]
     svgs = {one.name: save(one, folder).read_text(encoding="utf-8") for one in panels}
-    kept = {f"{name}{suffix}" for name in svgs for suffix in (".svg", ".png")}
-    for file in folder.glob("*.*"):
-        if file.name not in kept and file.suffix in (".svg", ".png"):
-            file.unlink()  # of an earlier report, which had more to show
+    _clear(folder, {f"{name}{suffix}" for name in svgs for suffix in SUFFIXES})
     return chapter(results, key, section(results), found, late, svgs, verdicts, timed)
+
+
+def _clear(folder: Path, kept: Set[str] = frozenset()) -> None:
+    """Remove the figures of an earlier report, which had more to show."""
+    for file in folder.glob("*.*"):
+        if file.name not in kept and file.suffix in SUFFIXES:
+            file.unlink()
 
 
 def _place(output: Path, key: str, keys: Sequence[str]) -> Path:

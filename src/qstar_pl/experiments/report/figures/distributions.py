@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from qstar_pl.experiments.report.contents import Floats
+from qstar_pl.experiments.report.contents import Floats, Histogram
 from qstar_pl.experiments.report.figures.panel import LeftOut, Panel, axes, short
 from qstar_pl.experiments.report.figures.words import handfuls, numbered, of, styles
 from qstar_pl.experiments.report.reading import Results
@@ -67,16 +67,19 @@ class Counted:
         return float(low[first]), float(high[last])
 
 
+def late(recorded: Sequence[Histogram]) -> Sequence[Histogram]:
+    """Return those of a run's windows that are counted."""
+    last = max((one.step for one in recorded), default=0)
+    return [one for one in recorded if one.step > LATE * last]
+
+
 def counted(results: Results, cell: str, quantity: str) -> Counted | None:
     """Return what a cell's finished runs recorded in the later half of their training; None for nothing."""
     sums: dict[tuple[float, float], float] = {}
     for run in results.finished(cell):
-        recorded = results.histograms(cell, run.seed, quantity)
-        last = max((one.step for one in recorded), default=0)
-        for one in recorded:
-            if one.step > LATE * last:
-                for low, high, count in zip(one.low, one.high, one.count, strict=True):
-                    sums[float(low), float(high)] = sums.get((float(low), float(high)), 0.0) + float(count)
+        for one in late(results.histograms(cell, run.seed, quantity)):
+            for low, high, count in zip(one.low, one.high, one.count, strict=True):
+                sums[float(low), float(high)] = sums.get((float(low), float(high)), 0.0) + float(count)
     if not sum(sums.values()):
         return None
     edges = sorted(sums)

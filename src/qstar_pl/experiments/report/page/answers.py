@@ -18,7 +18,7 @@ def side_by_side(results: Results) -> tuple[Sequence[Prompt], str, str]:
     """Return prompts with the answers of all cells, how they were chosen or why there are none, and the reward."""
     if results.recorded_answers is None:
         return (), "The runs did not record their answers.", ""
-    seed = next((seed for seed in results.seeds if any(_last(results, cell, seed) for cell in results.cells)), None)
+    seed, numbers = chosen(results)
     if seed is None:
         return (), "No finished run recorded its answers.", ""
     answers = {cell: found for cell in results.cells if (found := _last(results, cell, seed))}
@@ -26,7 +26,7 @@ def side_by_side(results: Results) -> tuple[Sequence[Prompt], str, str]:
     first = next(iter(answers.values()))
     is_gold = any(one.reward_gold is not None for found in answers.values() for one in found.values())
     prompts = []
-    for number in sorted(first)[:PROMPTS]:
+    for number in numbers:
         rows = [_answer("before training", before[number], is_gold)] if number in before else []
         same = first[number].prompt_text
         for cell, found in answers.items():
@@ -40,6 +40,15 @@ def side_by_side(results: Results) -> tuple[Sequence[Prompt], str, str]:
     )
     note += f" Without answers of that seed: {', '.join(without)}." if without else ""
     return prompts, note, "gold reward" if is_gold else "proxy reward"
+
+
+def chosen(results: Results) -> tuple[int | None, Sequence[int]]:
+    """Return the seed whose answers are shown, None where no finished run recorded any, and to which prompts."""
+    for seed in results.seeds:
+        found = next((one for cell in results.cells if (one := _last(results, cell, seed))), None)
+        if found is not None:
+            return seed, sorted(found)[:PROMPTS]
+    return None, ()
 
 
 def _last(results: Results, cell: str, seed: int) -> dict[int, Recorded]:
