@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,11 +52,16 @@ class Launcher(ABC):
 
 @dataclass(frozen=True)
 class Local(Launcher):
-    """Processes on this machine, each with its share of the cores."""
+    """Processes on this machine, each with its share of the cores.
+
+    On Linux without an accelerator, whose state a fork would break, they are forked from one that has imported
+    everything.
+    """
 
     def start(self, runs: Sequence[PlannedRun], settled: Settled, tell: Told) -> None:
         """See `Launcher.start`."""
-        Processes(lambda run: run.argv, settled.jobs, settled.threads, tell, settled.reuse).start(runs)
+        argv = None if _may_fork() else lambda run: run.argv
+        Processes(argv, settled.jobs, settled.threads, tell, settled.reuse).start(runs)
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,12 @@ class Slurm(Launcher):
         if left:
             number = submit(left, settled.output, settled.name, settled.jobs, settled.slurm)
             tell(f"submitted {len(left)} runs as job array {number}; the same command tells how far they are")
+
+
+def _may_fork() -> bool:
+    import torch  # late: a template needs none of it
+
+    return sys.platform == "linux" and not torch.accelerator.is_available()
 
 
 def _job(run: PlannedRun) -> str | None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess  # nosec B404 - to start this program itself, or what the user's template says
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import IO
 
 from qstar_pl.experiments.running.planned import PlannedRun
 from qstar_pl.experiments.running.reuse import Reuse
+from qstar_pl.experiments.running.starting import Afresh, Forked, Started, Starter
 
 POLL_S = 0.1
 """Seconds between two looks at the processes."""
@@ -30,8 +30,8 @@ class Ended(SystemExit):
 @dataclass(frozen=True)
 class _Active:
     run: PlannedRun
-    process: subprocess.Popen[bytes] | None
-    """None: it belongs to an earlier start of this command, which was killed."""
+    process: Started | None
+    """None: it belongs to an earlier start of this command, which was killed, or to a parent that was."""
     since: float
 
 
@@ -44,13 +44,24 @@ class Processes:
 
     def __init__(
         self,
-        argv: Callable[[PlannedRun], Sequence[str]],
+        argv: Callable[[PlannedRun], Sequence[str]] | None,
         jobs: int,
         threads: int,
         tell: Told,
         reuse: Reuse | None = None,
     ) -> None:
-        self.argv, self.jobs, self.tell, self.reuse = argv, jobs, tell, reuse
+        """Start nothing yet.
+
+        Args:
+            argv: command of a run; None: the runs are forked.
+            jobs: how many run at a time.
+            threads: of each.
+            tell: is told each line about what happens.
+            reuse: where equal runs are looked for; None: nowhere.
+
+        """
+        self.jobs, self.tell, self.reuse = jobs, tell, reuse
+        self.starter: Starter = Forked(lambda: not self._stop) if argv is None else Afresh(argv)
         self.environment = {**os.environ, **dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1"}
         self._stop: list[int] = []
         """Signals that have come."""
@@ -67,7 +78,7 @@ class Processes:
 
         """
         waiting, active, total = deque(runs), list[_Active](), len(runs)
-        with self._signals():
+        with self._signals(), contextlib.closing(self.starter):
             while active or (waiting and not self._stop):
                 while len(active) < self.jobs and not self._stop and (run := self._next(waiting, active)) is not None:
                     waiting.remove(run)
@@ -78,6 +89,7 @@ class Processes:
                         continue
                     active.append(self._started(run, total - len(waiting), total))
                 time.sleep(POLL_S)
+                active = [self._owned(one) for one in active]
                 for one in [one for one in active if self._has_ended(one)]:
                     active.remove(one)
                     if one.process is None and not self._stop:
@@ -119,16 +131,17 @@ class Processes:
         self.tell(f"run {number} of {total} ({run.name}){left}")
         run.folder.begin(run.asks())
         with run.folder.log.open("ab") as log, lock:
-            process = subprocess.Popen(  # nosec B603 - a list of words, or the user's own template
-                list(self.argv(run)),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self.environment,
-                start_new_session=True,
-                pass_fds=(lock.fileno(),),
-            )
+            process = self.starter.start(run, log, lock, self.environment)
         return _Active(run, process, time.monotonic())
+
+    def _owned(self, one: _Active) -> _Active:
+        """Return it as one that is waited for, if its exit code will never be known."""
+        with contextlib.suppress(ProcessLookupError):
+            if one.process is not None:
+                one.process.poll()
+            return one
+        self.tell(f"  {one.run.name}: its parent process was killed; waiting for it")
+        return replace(one, process=None)
 
     def _has_ended(self, one: _Active) -> bool:
         if one.process is None:
