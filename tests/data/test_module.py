@@ -513,6 +513,33 @@ def test_validation_holds_every_row_of_a_mixture_once(mixed, tokenizer):
     assert not set(val) & set(chain(*module.seen))
 
 
+def test_a_part_that_is_held_out_is_validated_and_never_trained_on(mixed, tokenizer):
+    one, two = mixed.parts
+    module = Toy(tokenizer)
+    datamodule = mixed_data(
+        Mixture((one, replace(two, weight=None, held_out=True))), val_fraction=0.2, test_fraction=0.1, val_limit=5
+    )
+    fit(module, datamodule, limit_val_batches=1.0, num_sanity_val_steps=0)
+    part = {row.example.key: row.example.metadata["part"] for row in datamodule._prepared.rows}
+    assert {part[key] for key in chain(*module.seen)} == {"one"}
+    # Of the 12 rows, and of a fifth of the 40, the first five each.
+    assert Counter(part[key] for key in module.evaluated[PromptBatch]) == {"one": 5, "two": 5}
+    reports = datamodule.report.parts
+    train = datamodule.report.train
+    assert [(one.train_items, one.epoch_rows, one.held_out) for one in reports] == [(train, train, False), (0, 0, True)]
+    assert "part two: 12 rows read, 12 used, all held out" in str(datamodule.report)
+
+
+def test_rows_that_are_held_out_do_not_count_as_something_to_train_on(tmp_path, tokenizer):
+    prompts, answers = tmp_path / "prompts.jsonl", tmp_path / "answers.jsonl"
+    prompts.write_text("".join(json.dumps({"prompt": f"{n}", "completion": None}) + "\n" for n in range(9)))
+    answers.write_text("".join(json.dumps({"prompt": f"a{n}", "completion": "c"}) + "\n" for n in range(9)))
+    parts = (Part(PromptResponse(), str(prompts)), Part(PromptResponse(), str(answers), held_out=True))
+    datamodule = mixed_data(Mixture(parts), val_fraction=0.5)
+    with pytest.raises(UserError, match=r"Toy must have rows with an answer \(chosen\); none of the 9 rows"):
+        fit(Toy(tokenizer, DemonstrationBatch), datamodule)
+
+
 def test_a_mixture_without_weights_is_all_rows_once(mixed, tokenizer):
     module = Toy(tokenizer)
     plain = Mixture(tuple(replace(part, weight=None) for part in mixed.parts))

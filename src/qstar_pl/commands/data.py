@@ -113,7 +113,7 @@ def inspect(options: Inspection) -> Iterable[str]:
 def _parts(rows: Rows, examples: Sequence[Example]) -> Iterable[str]:
     for part in rows.parts:
         used = sum(example.metadata["part"] == part.name for example in examples)
-        weight = "" if part.weight is None else f", weight {part.weight:g}"
+        weight = ", held out" if part.held_out else "" if part.weight is None else f", weight {part.weight:g}"
         yield f"  part {part.name}: {part.read} rows read, {used} used{weight}"
 
 

@@ -23,9 +23,13 @@ class PartReport:
     """Training rows that can be made into what the method trains on."""
     epoch_rows: int
     """How many rows of a training epoch are this part's, repetitions included."""
+    held_out: bool = False
+    """Whether it is never trained on."""
 
     def line(self, epoch: int) -> str:
         """Return the counts and the share of an epoch of `epoch` rows."""
+        if self.held_out:
+            return f"  part {self.name}: {self.rows_read} rows read, {self.rows_used} used, all held out"
         share, passes = self.epoch_rows / max(1, epoch), self.epoch_rows / max(1, self.train_items)
         return (
             f"  part {self.name}: {self.rows_read} rows read, {self.rows_used} used, {self.train_items} to train on; "
@@ -139,12 +143,12 @@ def _parts(rows: Rows, prepared: Prepared, training: EncodedRows) -> tuple[PartR
     if not rows.parts:
         return ()
     used, items = ([len(some.of_part(part.name)) for part in rows.parts] for some in (prepared.rows, training))
-    counts = items
+    counts = {part.name: count for part, count in zip(rows.parts, items, strict=True)}
     if training:
         # For its counts only, which depend on neither batch size nor seed.
         order = training_order(training, rows.parts, batch_size=1, seed=0)
-        counts = order.counts if isinstance(order, MixedOrder) else counts
+        counts |= dict(zip(order.names, order.counts, strict=True)) if isinstance(order, MixedOrder) else {}
     return tuple(
-        PartReport(part.name, part.read, *numbers)
-        for part, *numbers in zip(rows.parts, used, items, counts, strict=True)
+        PartReport(part.name, part.read, *numbers, counts[part.name], part.held_out)
+        for part, *numbers in zip(rows.parts, used, items, strict=True)
     )

@@ -29,6 +29,13 @@ def test_rows_of_all_parts(files):
     assert mixture.named("x") == "mixture of 2 parts"
 
 
+def test_a_part_that_is_held_out_has_no_weight(files):
+    one, two = files
+    mixture = Mixture((Part(PromptResponse(), one, weight=3, name="a"), Part(GSM8K(), two, held_out=True, name="b")))
+    assert mixture.read("").parts == (PartRows("a", 5, 3), PartRows("b", 3, None, True))
+    assert [source.held_out for source in mixture.sources("", None, None)] == [False, True]
+
+
 def test_limits(files):
     one, two = files
     mixture = Mixture((Part(PromptResponse(), one, max_rows=4), Part(Auto(), two)))
@@ -53,6 +60,14 @@ def test_limits(files):
         (lambda: Part(GSM8K(), "a", weight=0), r"weight must be a positive number, got 0 for a \(GSM8K\)"),
         (lambda: Part(GSM8K(), "a", weight=float("inf")), "weight must be a positive number, got inf"),
         (lambda: Part(GSM8K(), "a", max_rows=0), "max_rows must be at least 1, got 0"),
+        (
+            lambda: Part(GSM8K(), "a", weight=2, name="math", held_out=True),
+            "weight must be left out of a part that is held out, got 2 for math",
+        ),
+        (
+            lambda: Mixture((Part(GSM8K(), "a", name="x", held_out=True), Part(GSM8K(), "b", name="y", held_out=True))),
+            "parts must have one to train on, got x, y, all held out",
+        ),
     ],
 )
 def test_bad_options(make, message):

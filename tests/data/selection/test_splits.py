@@ -11,9 +11,10 @@ from qstar_pl.hashing import number
 from qstar_pl.types import Example, Turn
 
 
-def row(number, answer="a"):
+def row(number, answer="a", part=None):
     text = f"question {number}"
-    return Encoded(Example(prompt_key(text), (Turn("user", text),), answer), np.ones(1, np.int32), None, None, False, 0)
+    example = Example(prompt_key(text), (Turn("user", text),), answer, metadata={} if part is None else {"part": part})
+    return Encoded(example, np.ones(1, np.int32), None, None, False, 0)
 
 
 def split(rows, **options):
@@ -38,6 +39,29 @@ def test_every_row_once_and_about_the_right_sizes():
     assert abs(len(splits.val) - 400) < 72
     assert abs(len(splits.test) - 200) < 54
     assert keys(splits.train) == [key for key in keys(ROWS) if key in set(keys(splits.train))]  # in input order
+
+
+def test_parts_that_are_held_out_are_not_trained_on():
+    """Theirs go where all held-out rows go, in the same proportion; rows of other parts with their prompts go along."""
+    out = [row(number, part="out") for number in range(500, 1500)]
+    trained = [row(number, part="in") for number in range(1000)]
+    splits = split([*trained, *out], held_out=["out"])
+    assert {key for key in keys(splits.train)} == set(keys(split(trained[:500]).train))
+    assert {key for key in keys(splits.val) if key in set(keys(trained[:500]))} == set(keys(split(trained[:500]).val))
+    held = [[one for one in part if one.example.metadata["part"] == "out"] for part in (splits.val, splits.test)]
+    assert sum(map(len, held)) == 1000
+    assert abs(len(held[0]) - 667) < 60  # binomial, four standard deviations
+    first = [one.example.metadata["part"] == "out" for one in splits.val[:200]]
+    everywhere = [one.example.metadata["part"] == "out" for one in splits.val]
+    assert abs(sum(first) / 200 - sum(everywhere) / len(everywhere)) < 0.15  # mixed: the first n are a fair sample
+
+
+def test_what_is_held_out_must_go_somewhere():
+    rows = [row(0, part="in"), row(1, part="out")]
+    with pytest.raises(UserError, match=r"val_fraction \+ test_fraction must be above 0 where a part is held out, got 0"):
+        split(rows, val_fraction=0.0, test_fraction=0.0, held_out=["out"])
+    splits = split(ROWS, val_fraction=1.0, test_fraction=0.0, held_out=["out"])
+    assert len(splits.val) == len(ROWS)
 
 
 def test_rows_of_one_prompt_stay_together():

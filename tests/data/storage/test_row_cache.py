@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,9 @@ def test_parts_of_a_mixture(path, cache):
         same(found, plain)
         assert [one.metadata["part"] for one in found.examples.of_each_part()] == ["a", "b"]
         assert found.examples.parts().mask("b").sum() == 5
+    out = replace(mixture, parts=(mixture.parts[0], replace(mixture.parts[1], weight=None, held_out=True)))
+    for _ in range(2):
+        assert [part.held_out for part in read_cached(out, "", None, None, cache).parts] == [False, True]
 
 
 def test_some_of_the_rows(path, cache):

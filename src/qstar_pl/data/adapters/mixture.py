@@ -25,17 +25,21 @@ class Part:
     split: str | None = None
     """On the hub, which split; in a folder, a word in the path of the files to read."""
     weight: float | None = None
-    """Relative share of a training epoch's rows; give it to every part or to none."""
+    """Relative share of a training epoch's rows; give it to every part that is trained on, or to none."""
     max_rows: int | None = None
     """Read at most this many rows of this part."""
     name: str | None = None
-    """What reports call it; by default its path and adapter."""
+    """What reports and metrics call it; by default its path and adapter."""
+    held_out: bool = False
+    """Never train on it: all of its prompts are for validation and test."""
 
     def __post_init__(self) -> None:
         if self.weight is not None and not (self.weight > 0 and math.isfinite(self.weight)):
             raise UserError(f"weight must be a positive number, got {self.weight} for {self.title}")
         if self.max_rows is not None and self.max_rows < 1:
             raise UserError(f"max_rows must be at least 1, got {self.max_rows} for {self.title}")
+        if self.held_out and self.weight is not None:
+            raise UserError(f"weight must be left out of a part that is held out, got {self.weight} for {self.title}")
 
     def resolved(self) -> Part:
         """Return the part with the adapter that its rows ask for."""
@@ -61,7 +65,11 @@ class Mixture(RowSource):
     small for its share repeats within an epoch, one that is too large takes several epochs (see `MixedOrder`).
     Validation and test hold every row of their prompts once, whatever the weights. A prompt that is in two parts is in
     one split only, and where prompts are drawn, it counts for the first part. An example's part is in
-    `metadata["part"]`.
+    `metadata["part"]`, and `validate` and `test` report every metric for each part as well.
+
+    A part that is `held_out` is never trained on. Its prompts go to validation and test alone, in the proportion of
+    val_fraction to test_fraction; so do those rows of other parts that have one of its prompts. With such a part,
+    val_limit and test_limit hold for each part.
     """
 
     needs_path: ClassVar[bool] = False
@@ -75,8 +83,11 @@ class Mixture(RowSource):
         names = [part.title for part in self.parts]
         if len(set(names)) < len(names):
             raise UserError(f"parts must have different names, got {', '.join(names)}")
-        if len({part.weight is None for part in self.parts}) > 1:
-            raise UserError(f"weight must be given to every part or to none, got {[p.weight for p in self.parts]}")
+        weights = [part.weight for part in self.parts if not part.held_out]
+        if not weights:
+            raise UserError(f"parts must have one to train on, got {', '.join(names)}, all held out")
+        if len({weight is None for weight in weights}) > 1:
+            raise UserError(f"weight must be given to every part or to none, got {weights}")
 
     def read(self, path: str, split: str | None = None, max_rows: int | None = None) -> Rows:
         """Read the parts one after another; see `RowSource.read`."""
@@ -91,7 +102,7 @@ class Mixture(RowSource):
             rejected += Counter({f"{part.title}: {reason}": count for reason, count in rows.rejected.items()})
             first |= {f"{part.title}: {reason}": place for reason, place in rows.first.items()}
             places |= {f"{part.title}: {reason}": some for reason, some in rows.places.items()}
-            parts.append(PartRows(part.title, rows.read, part.weight))
+            parts.append(PartRows(part.title, rows.read, part.weight, part.held_out))
         return Rows(examples, sum(part.read for part in parts), rejected, tuple(parts), first, places)
 
     def sources(self, path: str, split: str | None, max_rows: int | None) -> Sequence[Source] | None:
@@ -102,7 +113,8 @@ class Mixture(RowSource):
             sources = part.adapter.sources(part.path, part.split, part.limit(max_rows))
             if sources is None:
                 return None
-            found += [replace(source, name=part.title, weight=part.weight) for source in sources]
+            about = {"name": part.title, "weight": part.weight, "held_out": part.held_out}
+            found += [replace(source, **about) for source in sources]
         return found
 
     @staticmethod

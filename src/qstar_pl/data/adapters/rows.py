@@ -33,6 +33,8 @@ class Source:
     """Of the part; None: the only dataset."""
     weight: float | None = None
     """Of the part."""
+    held_out: bool = False
+    """Whether the part is never trained on."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class PartRows:
     read: int
     """Rows seen."""
     weight: float | None
-    """Relative share of a training epoch's rows; None in all parts: every row once per epoch."""
+    """Relative share of a training epoch's rows; None in all parts that are trained on: every row once per epoch."""
+    held_out: bool = False
+    """Whether all of its prompts are for validation and test."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def gather(sources: Sequence[Source], keep: Callable[[int, str, Row, Example], N
         source.adapter.check(columns, source.path)
         total += read
         if source.name is not None:
-            parts.append(PartRows(source.name, read, source.weight))
+            parts.append(PartRows(source.name, read, source.weight, source.held_out))
     return Rows([], total, left_out.counts, tuple(parts), left_out.first, left_out.places)
 
 

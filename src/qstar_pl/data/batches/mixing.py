@@ -95,7 +95,7 @@ def training_order(
     if not weights:
         return TrainOrder(len(rows), batch_size, seed, share, shuffle, limit)
     found = EncodedRows.of(rows)
-    numbers = {part.name: found.of_part(part.name).tolist() for part in parts}
+    numbers = {part.name: found.of_part(part.name).tolist() for part in parts if not part.held_out}
     return MixedOrder(
         len(rows),
         batch_size,

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from qstar_pl.checks import at_least
 from qstar_pl.data.adapters.adapter import RowSource
-from qstar_pl.data.adapters.rows import Rows
+from qstar_pl.data.adapters.rows import PartRows, Rows
 from qstar_pl.data.selection.filters import RowFilter, apply_filters
 from qstar_pl.data.selection.splits import Splits, check_fractions, first_prompts, split_by_prompt
 from qstar_pl.data.selection.subset import subset
@@ -94,14 +96,29 @@ class Parting:
             limit = getattr(self, name)
             at_least(1, **{name: limit})
 
-    def apply(self, rows: EncodedRows) -> Splits:
-        """Split by prompt, then cut each part to its limit."""
-        parts = split_by_prompt(rows, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.seed)
-        return Splits(
-            first_prompts(parts.train, self.train_limit, self.seed),
-            parts.val[: self.val_limit],
-            parts.test[: self.test_limit],
+    def apply(self, rows: EncodedRows, parts: Sequence[PartRows] = ()) -> Splits:
+        """Split by prompt, then cut each split to its limit; see `split_by_prompt` for parts that are held out.
+
+        Where one is, the limits of validation and test hold for each part: a small one would have no row left of its
+        own beside a large one.
+        """
+        held_out = [part.name for part in parts if part.held_out]
+        found = split_by_prompt(
+            rows, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.seed, held_out=held_out
         )
+        names = [part.name for part in parts] if held_out else []
+        return Splits(
+            first_prompts(found.train, self.train_limit, self.seed),
+            _first(found.val, self.val_limit, names),
+            _first(found.test, self.test_limit, names),
+        )
+
+
+def _first(rows: EncodedRows, limit: int | None, parts: Sequence[str]) -> EncodedRows:
+    """Return the first `limit` rows, of each part where parts are named."""
+    if not parts or limit is None:
+        return rows[:limit]
+    return rows.take(np.sort(np.concatenate([rows.of_part(name)[:limit] for name in parts])))
 
 
 @dataclass(frozen=True)
@@ -126,8 +143,9 @@ class Preparation:
         if not made.rows:
             reasons = "; ".join(f"{count}: {reason}" for reason, count in (rows.rejected + rejected).items())
             raise UserError(f"path must hold a usable row, got {rows.read} rows in {path} ({reasons or 'empty'})")
+        splits = self.parting.apply(made.rows, rows.parts)
         notices = "; ".join(notice for notice in (made.cache, rows.cache) if notice is not None)
-        return Prepared(encoder, made.rows, self.parting.apply(made.rows), rejected, made.dialogues, notices or None)
+        return Prepared(encoder, made.rows, splits, rejected, made.dialogues, notices or None)
 
     def read(self, source: RowSource, path: str, split: str | None, max_rows: int | None) -> Rows:
         """Return the rows of a source; those of a large dataset are stored in the cache's folder.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,15 +49,32 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
         raise UserError(f"val_fraction + test_fraction must be at most 1, got {val_fraction} + {test_fraction}")
 
 
-def split_by_prompt(rows: Iterable[Encoded], *, val_fraction: float, test_fraction: float, seed: int) -> Splits:
+def split_by_prompt(
+    rows: Iterable[Encoded], *, val_fraction: float, test_fraction: float, seed: int, held_out: Collection[str] = ()
+) -> Splits:
     """Put each prompt, with all of its rows, into one part.
 
     A prompt's part depends on its key and the seed, not on the rows around it: rows can be reordered, added or removed
     without any other prompt changing sides. Positions in [0, test_fraction) are test, the next val_fraction are
     validation; so a change of val_fraction leaves test as it is. Fractions are of prompts, and met in expectation.
+
+    Prompts of the parts `held_out` are not trained on: their positions are drawn together into the range of the two.
+
+    Raises:
+        UserError: if parts are held out, and both fractions are 0.
+
     """
     found = EncodedRows.of(rows)
     positions = prompt_positions(found.keys.tolist(), seed)
+    if held_out:
+        if not val_fraction + test_fraction:
+            raise UserError(
+                f"val_fraction + test_fraction must be above 0 where a part is held out, got {val_fraction} + "
+                f"{test_fraction} with {', '.join(held_out)}"
+            )
+        # The last place of a product may be rounded up to the end of the range, which is no longer in it.
+        drawn = np.minimum(positions * (val_fraction + test_fraction), np.nextafter(val_fraction + test_fraction, 0))
+        positions = np.where(found.with_prompts_of(held_out), drawn, positions)
     order = np.argsort(positions, kind="stable")  # stable: rows of one prompt keep the order of the input
     test, rest = positions < test_fraction, positions >= test_fraction + val_fraction
     of_val = ~test & ~rest

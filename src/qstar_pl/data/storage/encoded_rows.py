@@ -115,6 +115,11 @@ class EncodedRows(Sequence[Encoded]):
         """Return which rows belong to a part of a mixture."""
         return np.flatnonzero(self._columns.parts.mask(name)[self._numbers])
 
+    def with_prompts_of(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        """Return for each row whether its prompt stands in one of these parts of a mixture."""
+        found = [self.keys[self.of_part(name)] for name in names]
+        return np.isin(self.keys, np.concatenate(found)) if found else np.zeros(len(self), bool)
+
 
 # Not a lambda: worker processes may get the rows pickled.
 def _held(rows: Sequence[Encoded], number: int) -> Encoded:

@@ -47,7 +47,7 @@ def rows_identity(sources: Sequence[Source]) -> str | None:
             contents = [[str(file), file_digest(file)] for file in files]
         except OSError:  # the reader says what is wrong
             return None
-        described.append([source.name, source.path, source.split, source.max_rows, source.weight])
+        described.append([source.name, source.path, source.split, source.max_rows, source.weight, source.held_out])
         described.append([repr(source.adapter), contents])
     return digest(json.dumps(described), 20).hex()
 

@@ -66,7 +66,10 @@ def load_rows(file: Path, sources: Sequence[Source]) -> Rows | None:
         opened.check()
         facts = opened.facts
         bytes.fromhex(facts["digest"])  # raises if it is no hash, before anything relies on it
-        parts = tuple(PartRows(str(part["name"]), int(part["read"]), part["weight"]) for part in facts["parts"])
+        parts = tuple(
+            PartRows(str(part["name"]), int(part["read"]), part["weight"], bool(part["held_out"]))
+            for part in facts["parts"]
+        )
         rejected = Counter({str(reason): int(count) for reason, count in facts["rejected"].items()})
         places = {str(reason): tuple(map(str, where)) for reason, where in facts["places"].items()}
         number = opened.column("part")
