@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -55,6 +56,11 @@ def batches() -> list[Answers]:
         of_batch = [(f"p{number}", texts[number]) for number in (start, start + 1)]
         rewards = torch.randn(6)
         found.append(answers(of_batch, CHOSEN, proxy=rewards, gold=rewards + torch.randn(6)))
+        # Parts that alternate, and one that a single rank has.
+        parts = {f"p{number}": "last" if number > 15 else f"{number % 2}" for number in range(20)}
+        found[-1].examples = [
+            replace(one, metadata={"part": parts[one.turns[0].content]}) for one in found[-1].examples
+        ]
     return found
 
 

@@ -54,7 +54,8 @@ def _settings(cell: Cell) -> Settings:
         if said is None:  # no mistake of the user's
             raise
         raise mistake_in(cell, said) from error
-    keys = cli.model.metrics.keys(fitting=True)
+    adapter = cli.datamodule.adapter
+    keys = cli.model.metrics.keys(fitting=True, parts=() if adapter is None else adapter.part_names())
     return Settings.of(cli.config_dump, None if keys is None else frozenset(f"val/{key}" for key in keys))
 
 

@@ -149,6 +149,6 @@ def _parts(rows: Rows, prepared: Prepared, training: EncodedRows) -> tuple[PartR
         order = training_order(training, rows.parts, batch_size=1, seed=0)
         counts |= dict(zip(order.names, order.counts, strict=True)) if isinstance(order, MixedOrder) else {}
     return tuple(
-        PartReport(part.name, part.read, *numbers, counts[part.name], part.held_out)
-        for part, *numbers in zip(rows.parts, used, items, strict=True)
+        PartReport(part.name, part.read, of_used, of_items, counts[part.name], part.held_out)
+        for part, of_used, of_items in zip(rows.parts, used, items, strict=True)
     )

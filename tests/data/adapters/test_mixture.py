@@ -36,6 +36,13 @@ def test_a_part_that_is_held_out_has_no_weight(files):
     assert [source.held_out for source in mixture.sources("", None, None)] == [False, True]
 
 
+def test_names_of_parts_are_known_unless_they_are_detected(files):
+    one, _ = files
+    assert Mixture((Part(Auto(), one, name="a"), Part(GSM8K(), "b"))).part_names() == ("a", "b (GSM8K)")
+    assert Mixture((Part(Auto(), one), Part(GSM8K(), "b", name="b"))).part_names() is None
+    assert GSM8K().part_names() == ()
+
+
 def test_limits(files):
     one, two = files
     mixture = Mixture((Part(PromptResponse(), one, max_rows=4), Part(Auto(), two)))

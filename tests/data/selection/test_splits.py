@@ -46,7 +46,7 @@ def test_parts_that_are_held_out_are_not_trained_on():
     out = [row(number, part="out") for number in range(500, 1500)]
     trained = [row(number, part="in") for number in range(1000)]
     splits = split([*trained, *out], held_out=["out"])
-    assert {key for key in keys(splits.train)} == set(keys(split(trained[:500]).train))
+    assert set(keys(splits.train)) == set(keys(split(trained[:500]).train))
     assert {key for key in keys(splits.val) if key in set(keys(trained[:500]))} == set(keys(split(trained[:500]).val))
     held = [[one for one in part if one.example.metadata["part"] == "out"] for part in (splits.val, splits.test)]
     assert sum(map(len, held)) == 1000
@@ -58,7 +58,9 @@ def test_parts_that_are_held_out_are_not_trained_on():
 
 def test_what_is_held_out_must_go_somewhere():
     rows = [row(0, part="in"), row(1, part="out")]
-    with pytest.raises(UserError, match=r"val_fraction \+ test_fraction must be above 0 where a part is held out, got 0"):
+    with pytest.raises(
+        UserError, match=r"val_fraction \+ test_fraction must be above 0 where a part is held out, got 0"
+    ):
         split(rows, val_fraction=0.0, test_fraction=0.0, held_out=["out"])
     splits = split(ROWS, val_fraction=1.0, test_fraction=0.0, held_out=["out"])
     assert len(splits.val) == len(ROWS)

@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 from dataclasses import dataclass, replace
-from dataclasses import replace
 from pathlib import Path
 
 import pytest

@@ -35,6 +35,7 @@ from qstar_pl.evaluation.metrics import (
 from qstar_pl.samplers import PolicySampler
 
 ROLLOUT = report_of(make_rows(6, 5, samples=2), torch.zeros(())).weighted.scored.rollout
+NO_PARTS: Any = SimpleNamespace(prompts=SimpleNamespace(examples=()))
 
 
 def answers(**rewards: Tensor) -> Answers:
@@ -42,11 +43,12 @@ def answers(**rewards: Tensor) -> Answers:
 
 
 def pairs(margins: list[float], **quantities: Tensor) -> Comparisons:
-    return Comparisons(SimpleNamespace(), torch.tensor(margins), quantities)  # type: ignore[arg-type]
+    return Comparisons(NO_PARTS, torch.tensor(margins), quantities)
 
 
 def tokens(nats: list[float]) -> Demonstrations:
-    batch: Any = SimpleNamespace(completion_mask=torch.ones(1, len(nats), dtype=torch.bool))
+    mask = torch.ones(1, len(nats), dtype=torch.bool)
+    batch: Any = SimpleNamespace(prompts=NO_PARTS.prompts, completion_mask=mask)
     return Demonstrations(batch, -torch.tensor([nats]))
 
 

@@ -18,6 +18,8 @@ def test_two_ranks_measure_what_one_does(tmp_path: Path) -> None:
     first, second = json.loads((tmp_path / "found.json").read_text())
     wanted = measure(batches(), last=True)
     assert {"val/matched", "val/distinct_2_corpus", "val/calibration_kendall", "val/self_bleu"} <= set(wanted)
+    assert {f"val/bleu{of}" for of in ("", "/0", "/1", "/last")} <= set(wanted)
+    assert {"val/calibration_kendall/0", "val/distinct_2_corpus/last"} <= set(wanted)
     assert first == second
     assert first == pytest.approx(wanted, rel=1e-12)
     texts = [text for batch in batches() for text in batch.texts]
@@ -34,9 +36,9 @@ def test_sums_add_up_and_rows_follow_each_other() -> None:
     states.update(1, "sum", torch.tensor([10.0, 20.0]))
     states.update(0, "rows", torch.tensor([[3.0, 4.0]]), "prompt")
     found = states.over_ranks()
-    assert list(found) == [(0, "rows"), (1, "sum")]
-    assert found[1, "sum"].tolist() == [11.0, 22.0]
-    rows = found[0, "rows"]
+    assert list(found) == [(0, "rows", None), (1, "sum", None)]
+    assert found[1, "sum", None].tolist() == [11.0, 22.0]
+    rows = found[0, "rows", None]
     assert isinstance(rows, Scores)
     assert rows.per == "prompt"
     assert torch.equal(rows.values.nan_to_num(-1), torch.tensor([[1.0, -1], [2, -1], [3, 4]]).double())
@@ -65,4 +67,4 @@ def test_states_move_with_the_module_stay_wide_and_are_never_saved() -> None:
     states.update(0, "x", torch.tensor(1.0, dtype=torch.float16))
     assert states.state_dict() == {}
     assert [piece.device.type for piece in States().to("meta").pieces] == []
-    assert states.over_ranks()[0, "x"].tolist() == 2**25 + 1
+    assert states.over_ranks()[0, "x", None].tolist() == 2**25 + 1

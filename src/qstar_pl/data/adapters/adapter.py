@@ -59,6 +59,10 @@ class RowSource(ABC):
         """
         return self
 
+    def part_names(self) -> tuple[str, ...] | None:
+        """Return the parts of a mixture, as metrics name them; None: not known before the rows are read."""
+        return None
+
     def named(self, path: str) -> str:
         """Return how reports call these data."""
         return f"{path} ({type(self).__name__})"
@@ -130,6 +134,10 @@ class Adapter(RowSource):
     def adapter_of(self, example: Example) -> Adapter:
         """Return this adapter."""
         return self
+
+    def part_names(self) -> tuple[str, ...]:
+        """See `RowSource.part_names`; a single dataset has none."""
+        return ()
 
     def read(self, path: str, split: str | None = None, max_rows: int | None = None) -> Rows:
         """See `RowSource.read`."""

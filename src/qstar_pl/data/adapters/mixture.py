@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from qstar_pl.data.adapters.adapter import Adapter, RowSource
+from qstar_pl.data.adapters.auto import Auto
 from qstar_pl.data.adapters.rows import PartRows, Rows, Source
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
@@ -113,8 +114,9 @@ class Mixture(RowSource):
             sources = part.adapter.sources(part.path, part.split, part.limit(max_rows))
             if sources is None:
                 return None
-            about = {"name": part.title, "weight": part.weight, "held_out": part.held_out}
-            found += [replace(source, **about) for source in sources]
+            found += [
+                replace(source, name=part.title, weight=part.weight, held_out=part.held_out) for source in sources
+            ]
         return found
 
     @staticmethod
@@ -129,6 +131,11 @@ class Mixture(RowSource):
     def adapter_of(self, example: Example) -> Adapter:
         """Return the adapter of the example's part."""
         return next(part.adapter for part in self.parts if part.title == example.metadata["part"])
+
+    def part_names(self) -> tuple[str, ...] | None:
+        """See `RowSource.part_names`; what is detected later changes a name that is made up."""
+        known = all(part.name is not None or not isinstance(part.adapter, Auto) for part in self.parts)
+        return tuple(part.title for part in self.parts) if known else None
 
     def named(self, path: str) -> str:
         """See `RowSource.named`."""

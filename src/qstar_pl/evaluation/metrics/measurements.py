@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.errors import UserError
+from qstar_pl.evaluation.metrics.by_part import by_part
 from qstar_pl.evaluation.metrics.evidence import Answers
 from qstar_pl.evaluation.metrics.metric import Metric, Numbers
 from qstar_pl.evaluation.metrics.needs import Facts
 from qstar_pl.evaluation.metrics.scores import Scores
 from qstar_pl.evaluation.metrics.states import States
-from qstar_pl.evaluation.metrics.sums import with_rows
+from qstar_pl.evaluation.metrics.sums import totals, with_rows
 from qstar_pl.models.freeze import freeze
 
 
@@ -49,23 +50,37 @@ class Measurements(nn.Module):
         """Return the metrics that are measured now: all, but within `fit` none that is expensive."""
         return [metric for metric in self.of_all if not (fitting and metric.expensive)]
 
-    def keys(self, *, fitting: bool) -> frozenset[str] | None:
-        """Return under which keys something may be reported; None if a metric does not say."""
+    def keys(self, *, fitting: bool, parts: Sequence[str] | None = ()) -> frozenset[str] | None:
+        """Return under which keys something may be reported; None if a metric does not say.
+
+        Args:
+            fitting: whether validation within `fit` is meant.
+            parts: of the mixture that the data are; None: not known.
+
+        """
         of_each = [metric.keys for metric in self.due(fitting=fitting)]
-        return None if None in of_each else frozenset[str]().union(*(keys for keys in of_each if keys is not None))
+        if parts is None or None in of_each:
+            return None
+        known = frozenset[str]().union(*(keys for keys in of_each if keys is not None))
+        return known | {_key(key, part) for key in known for part in parts}
 
     def measure(self, metric: Metric, evidence: Any) -> None:
-        """Add a batch of what the metric reads."""
+        """Add a batch of what the metric reads; of a mixture, its parts also each by itself."""
         index = next(index for index, one in enumerate(self.of_all) if one is metric)
         if metric.all_rows:
-            for name, one in row_scores(metric, evidence).items():
-                self.states.update(index, name, one.counted, one.per)
+            for part, scores in by_part(row_scores(metric, evidence), evidence).items():
+                for name, one in scores.items():
+                    self.states.update(index, name, one.counted, one.per, part)
             return
-        for name, value in metric.sums(evidence).items():
-            self.states.update(index, name, value)
+        known = {name: one.without_nan(name) for name, one in metric.scores(evidence).items()}
+        for part, scores in by_part(known, evidence).items():
+            for name, value in totals(scores).items():
+                self.states.update(index, name, value, part=part)
 
     def flush(self, prefix: str) -> dict[str, Tensor | float]:
         """Return `<prefix>/<key>` of all that was measured on any rank, and start anew; every rank must call it.
+
+        Of a mixture, the same of each part that has rows is under `<prefix>/<key>/<part>`.
 
         Raises:
             UserError: if two metrics report under one key.
@@ -75,13 +90,14 @@ class Measurements(nn.Module):
         reported_by: dict[str, Metric] = {}
         found = self.states.over_ranks()
         for index, metric in enumerate(self.of_all):
-            own = {name: value for (place, name), value in found.items() if place == index}
-            for key, value in _formed(metric, own).items():
-                if key in reported_by:
-                    names = [type(one).__name__ for one in (reported_by[key], metric)]
-                    raise UserError(f"metrics must report under keys of their own, got {key} of {' and '.join(names)}")
-                reported_by[key] = metric
-                values[f"{prefix}/{key}"] = value
+            for part in dict.fromkeys(part for place, _, part in found if place == index):
+                own = {name: value for (place, name, of), value in found.items() if (place, of) == (index, part)}
+                for key, value in _formed(metric, own).items():
+                    if (whole := _key(key, part)) in reported_by:
+                        names = " and ".join(type(one).__name__ for one in (reported_by[whole], metric))
+                        raise UserError(f"metrics must report under keys of their own, got {whole} of {names}")
+                    reported_by[whole] = metric
+                    values[f"{prefix}/{whole}"] = value
         self.states.reset()
         return values
 
@@ -112,6 +128,10 @@ def row_scores(metric: Metric, evidence: Any) -> dict[str, Scores]:
             if len(one) != rows[one.per]:
                 raise ValueError(f"{name} must have a score for each {one.per}, got {len(one)} for {rows[one.per]}")
     return scores
+
+
+def _key(key: str, part: str | None) -> str:
+    return key if part is None else f"{key}/{part}"
 
 
 def _formed(metric: Metric, found: Mapping[str, Tensor | Scores]) -> Numbers:

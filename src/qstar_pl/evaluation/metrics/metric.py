@@ -88,10 +88,6 @@ class Metric(ABC):
     def scores(self, evidence: Any) -> Mapping[str, Scores]:
         """Return what each row adds, by name; {} if there is nothing to measure."""
 
-    def sums(self, evidence: Any) -> Mapping[str, Tensor]:
-        """Return the sums [] or [width] over a batch's rows, of `scores`."""
-        return totals(self.scores(evidence))
-
     def compute(self, sums: Sums) -> Numbers:
         """Form the numbers; what was not measured is absent.
 

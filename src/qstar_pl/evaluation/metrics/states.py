@@ -12,6 +12,9 @@ from torchmetrics.utilities import dim_zero_cat
 from qstar_pl.distributed.ranks import said_by_ranks
 from qstar_pl.evaluation.metrics.scores import Per, Scores, wide
 
+Key = tuple[int, str, str | None]
+"""A metric's place in the list, a name of its own, and the part of a mixture; None: all rows."""
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -23,11 +26,13 @@ class Slot:
     shape: tuple[int, ...]
     per: Per | None
     """What its rows are; None: it is a sum, to which that of the next batch is added."""
+    part: str | None = None
+    """Of a mixture; None: all rows."""
 
     @property
-    def key(self) -> tuple[int, str]:
+    def key(self) -> Key:
         """What pieces of different batches and ranks have in common."""
-        return self.metric, self.name
+        return self.metric, self.name, self.part
 
 
 class States(torchmetrics.Metric):
@@ -47,10 +52,11 @@ class States(torchmetrics.Metric):
         self.add_state("pieces", [], dist_reduce_fx="cat")
         self.slots: list[Slot] = []
 
-    def update(self, metric: int, name: str, values: Tensor, per: Per | None = None) -> None:
+    def update(self, metric: int, name: str, values: Tensor, per: Per | None = None, part: str | None = None) -> None:
         """Add a sum [] or [width] of a metric; or, where it is said what they are, rows [rows] or [rows, width]."""
         assert isinstance(self.pieces, list)
-        slot, piece = Slot(metric, name, tuple(values.shape), per), wide(values.detach().to(self._place)).flatten()
+        slot = Slot(metric, name, tuple(values.shape), per, part)
+        piece = wide(values.detach().to(self._place)).flatten()
         same = (place for place, one in enumerate(self.slots) if per is None and one.key == slot.key)
         if (place := next(same, None)) is None:
             self.pieces.append(piece)
@@ -74,13 +80,13 @@ class States(torchmetrics.Metric):
         super().reset()
         self.slots = []
 
-    def over_ranks(self) -> dict[tuple[int, str], Tensor | Scores]:
-        """Return the sums, and the rows that count, of all ranks, by metric and name; every rank must call it."""
+    def over_ranks(self) -> dict[Key, Tensor | Scores]:
+        """Return the sums, and the rows that count, of all ranks; every rank must call it."""
         # A rank that has measured nothing takes part with an empty piece of the dtype of the others'.
         self.update(-1, "", torch.zeros(0))
         slots = [slot for of_rank in said_by_ranks(self.slots) for slot in of_rank]
         flat = self.compute().reshape(-1)  # torchmetrics makes a single number of what has one element
-        found: dict[tuple[int, str], Tensor | Scores] = {}
+        found: dict[Key, Tensor | Scores] = {}
         for slot, piece in zip(slots, flat.split([torch.Size(slot.shape).numel() for slot in slots]), strict=True):
             value, so_far = piece.view(slot.shape), found.get(slot.key)
             if slot.per is not None:
@@ -88,7 +94,8 @@ class States(torchmetrics.Metric):
                 found[slot.key] = Scores.all(rows, slot.per)
             else:
                 found[slot.key] = so_far + value if isinstance(so_far, Tensor) else value
-        return {key: found[key] for key in sorted(found) if key[0] >= 0}
+        in_order = sorted(found, key=lambda key: (key[0], key[1], key[2] or ""))
+        return {key: found[key] for key in in_order if key[0] >= 0}
 
 
 def _below(rows: Tensor, more: Tensor) -> Tensor:
