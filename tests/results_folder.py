@@ -64,6 +64,7 @@ def results_folder(
     baseline: str | None = None,
     prompts: int = 12,
     proxy: float | None = None,
+    logs: Sequence[int] = LOGS,
     **about: Any,
 ) -> Path:
     """Write it and return the folder; `about` replaces parts of results.json."""
@@ -78,11 +79,11 @@ def results_folder(
             ]
             logged += [(step, "val/kl_policy_reference", 0.1 * step) for step in VALIDATIONS]
             for key, value in made.constant.items():
-                logged += [(step, key, value * float(np.exp(0.03 * generator.standard_normal()))) for step in LOGS]
-            place = {step: (32.0 * step, 900.0 * step, 1000.0 * step) for step in (*VALIDATIONS, *LOGS)}
+                logged += [(step, key, value * float(np.exp(0.03 * generator.standard_normal()))) for step in logs]
+            place = {step: (32.0 * step, 900.0 * step, 1000.0 * step) for step in (*VALIDATIONS, *logs)}
             curves += [(cell, seed, step, *place[step], key, value) for step, key, value in logged]
-            times += [(cell, seed, s, *place[s], "time/wall_s", made.step_s * s) for s in (*VALIDATIONS, *LOGS)]
-            times += [(cell, seed, step, *place[step], "time/step_s", made.step_s) for step in LOGS]
+            times += [(cell, seed, s, *place[s], "time/wall_s", made.step_s * s) for s in (*VALIDATIONS, *logs)]
+            times += [(cell, seed, step, *place[step], "time/step_s", made.step_s) for step in logs]
             times.append((cell, seed, 100, *place[100], "run/seconds", 100 * made.step_s + 20))
             ended = made.status == "finished"
             measured = [{k: v for s, k, v in logged if s == step and k.startswith("val/")} for step in (0, 100)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from results_folder import OFF_POLICY, PPO, Q_STAR, results_folder
 
-from qstar_pl.experiments.report.figures.lines import Lines, bands, lines
+from qstar_pl.experiments.report.figures.lines import Lines, bands, lines, pooled
 from qstar_pl.experiments.report.figures.panel import LeftOut, Panel, save
 from qstar_pl.experiments.report.reading import read_results
 
@@ -56,3 +56,22 @@ def test_what_no_cell_logged_is_left_out_and_what_some_lack_is_said(tmp_path: Pa
     assert panel.caption.endswith("Not logged by ppo.")
     none = read_results(results_folder(tmp_path / "b", {"ppo": replace(PPO, status="failed")}))
     assert list(lines(none, SCORE)) == [LeftOut("Score", "no run has finished")]
+
+
+def test_a_curve_of_many_points_is_drawn_by_its_means() -> None:
+    points = [(float(x), float(x % 2)) for x in range(1, 97)]
+    found = pooled(points)
+    assert len(found) == 24
+    assert found[1] == (5.5, 0.5)
+    assert pooled(points[:36]) == points[:36]
+    hidden = pooled([(x, y) for x, y in points if not 20 <= x < 24])  # a part without a point has none
+    assert [x for x, _ in hidden] == [x for x, _ in found if not 20 <= x < 24]
+
+
+def test_the_caption_says_so(tmp_path: Path) -> None:
+    cells = {"ppo": replace(PPO, constant={"grad/variance": 0.4})}
+    for logs, said in ((tuple(range(2, 101, 2)), True), (tuple(range(5, 101, 5)), False)):
+        results = read_results(results_folder(tmp_path / str(said), cells, logs=logs))
+        (panel,) = lines(results, Lines("a", "A", "grad/variance", ""))
+        assert isinstance(panel, Panel)
+        assert ("Means over 24 parts of training." in panel.caption) == said

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from qstar_pl.experiments.report.figures.panel import Label, Panel, apart, axes, label_ends, save, within
 from qstar_pl.figures import line_style
@@ -39,3 +40,12 @@ def test_both_files_are_written_and_text_stays_text(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.png", "a.svg"]
     for word in ("samples", "D(q‖π_θ), nats", "one_two", "$x"):
         assert f">{word}</text>" in text
+
+
+def test_a_picture_has_a_palette(tmp_path: Path) -> None:
+    def draw(figure: object) -> None:
+        axes(figure, "x", "y").plot([0, 1], [0, 1])
+
+    save(Panel("a", "A", "", "", draw), tmp_path)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert (picture.mode, picture.size) == ("P", (705, 450))

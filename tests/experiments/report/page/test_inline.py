@@ -1,10 +1,11 @@
 """A figure inside a page."""
 
 import re
+from importlib.resources import files
 from pathlib import Path
 
 from qstar_pl.experiments.report.figures.panel import Panel, axes, save
-from qstar_pl.experiments.report.page.inline import inline
+from qstar_pl.experiments.report.page.inline import CLASSES, inline
 from qstar_pl.figures import line_style
 
 
@@ -22,10 +23,18 @@ def test_its_colors_are_those_of_the_page_and_its_text_is_kept(tmp_path: Path) -
     assert "currentColor" in text
     assert "var(--line-0)" in text
     assert "DejaVu" not in text
+    assert {'class="grid"', 'class="tick"', 'class="text-middle"', 'class="text-end"'} <= set(
+        re.findall(r'class="[^"]*"', text)
+    )
     assert ">1.23456 samples</text>" in text
     assert not re.search(r"<[^>]*\d\.\d{3,}", text)
     assert '<title id="one-title">rises &amp; &quot;falls&quot; &lt; 1</title>' in text
     assert 'role="img" aria-labelledby="one-title"' in text
+
+
+def test_every_class_is_in_the_style_sheet() -> None:
+    rules = (files("qstar_pl.experiments.report.page") / "templates/style.css").read_text()
+    assert [name for name in CLASSES.values() if f".figure .{name}" not in rules] == []
 
 
 def test_no_identifier_meets_that_of_another_figure(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean
 from typing import Any, Literal
 
 from qstar_pl.experiments.curve import band
@@ -16,6 +18,8 @@ from qstar_pl.figures import LineStyle, ratio_axis
 Scale = Literal["plain", "ratio", "log"]
 WIDE = 8.0
 """Largest value ÷ smallest from which on an axis is logarithmic."""
+MOST_POINTS, PARTS = 36, 24
+"""A curve of more points is drawn by its means over so many parts: single log windows are noise."""
 Band = list[tuple[float, float, float]]
 """(x, mean, standard deviation) by rising x."""
 
@@ -70,13 +74,21 @@ def bands(results: Results, cell: str, what: Lines) -> Band:
         pairs = [(float(x), float(y)) for x, y in zip(points.x, points.y, strict=True)]
         kept = [(x, forward(y)) for x, y in pairs if math.isfinite(y) and (y > 0 or what.scale == "plain")]
         if kept and kept[-1][0] > 0:  # a method that spends nothing of it has no curve over it
-            curves.append(kept)
+            curves.append(pooled(kept))
     found = band(curves)
     if what.spread is None or not found:
         return found
     widths = bands(results, cell, Lines("", "", what.spread, "", what.x))
     wide = {x: mean for x, mean, _ in widths}
     return [(x, mean, wide.get(x, 0.0)) for x, mean, _ in found]
+
+
+def pooled(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the means over `PARTS` equally long parts of a curve that has more points than can be followed."""
+    if len(points) <= MOST_POINTS:
+        return list(points)
+    parts = groupby(points, lambda point: min(int(point[0] / points[-1][0] * PARTS), PARTS - 1))
+    return [(fmean(x for x, _ in part), fmean(y for _, y in part)) for part in (list(group) for _, group in parts)]
 
 
 def _drawing(
@@ -138,9 +150,15 @@ def _caption(results: Results, what: Lines, cells: Sequence[str], reference: str
     over = seeds_of(results, cells)
     width = "± 1 s.d. over tokens" if what.spread else "± 1 s.d. over seeds (n − 1)"
     said = f"Line: {mean} over {over}; band: {width}." if over != "one seed" or what.spread else "One seed."
+    said += f" Means over {PARTS} parts of training." if _is_pooled(results, what, cells) else ""
     said += f" Gray: {reference}, the baseline." if reference else ""
     said += f" {what.note}" if what.note else ""
     return said + (f" Not logged by {', '.join(without)}." if without else "")
+
+
+def _is_pooled(results: Results, what: Lines, cells: Sequence[str]) -> bool:
+    runs = [run for cell in cells for run in results.finished(cell)]
+    return any(len(results.series(run.cell, run.seed, what.key, what.x)) > MOST_POINTS for run in runs)
 
 
 def _alt(what: Lines, found: Mapping[str, Band]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qstar_pl.figures import LineStyle, drawn, plain
+from qstar_pl.files import replacing
 
 WIDTH = 4.7
 """Inches. On a phone of 390 px a letter of 9 points is then 9 px high, beside another figure on a screen 12."""
@@ -25,6 +26,8 @@ _SETTINGS: dict[str, Any] = {
     "grid.color": MUTED,
     "figure.constrained_layout.w_pad": 0.06,
 }
+PALETTE = 128
+"""Colors of a picture: more than anybody sees of lines, bands, and the blends of their edges."""
 LETTERS = 24
 """Longest name of a cell that is written out."""
 GAP = 11.0
@@ -76,7 +79,18 @@ def save(panel: Panel, folder: Path) -> Path:
 
         mpl.rcParams.update(_SETTINGS)
         panel.draw(figure)
+    _few_colors(path.with_suffix(".png"))
     return path
+
+
+def _few_colors(file: Path) -> None:
+    """Write a picture with a palette, at a third of the size: reports are kept, with hundreds of figures."""
+    from PIL import Image
+
+    with Image.open(file) as read:
+        picture = read.convert("RGB").quantize(PALETTE, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    with replacing(file) as beside:
+        picture.save(beside, format="png", optimize=True)
 
 
 def axes(figure: Any, x: str, y: str) -> Any:

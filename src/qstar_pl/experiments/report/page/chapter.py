@@ -40,7 +40,9 @@ def chapter(
 
     """
     prompts, note, reward = side_by_side(results)
-    drawn = {title: _drawings(found, key, svgs) for title, found in groups.items()}
+    drawn = {
+        title: _drawings(found, key, svgs, f"{key}-{number}-") for number, (title, found) in enumerate(groups.items())
+    }
     return Chapter(
         key,
         results.title,
@@ -55,7 +57,7 @@ def chapter(
         prompts,
         note,
         reward,
-        Times(timed, said.times, _drawings(time_figures, key, svgs), _left_out(time_figures)),
+        Times(timed, said.times, _drawings(time_figures, key, svgs, f"{key}-t-"), _left_out(time_figures)),
         command(results),
         [(f"{run.cell}, seed {run.seed}", run.command) for run in results.runs],
     )
@@ -100,12 +102,13 @@ def command(results: Results) -> str:
     return f"qstar experiment {results.name} --variant={results.variant} --seeds={several}"
 
 
-def _drawings(found: Figures, key: str, svgs: Mapping[str, str]) -> list[Drawing]:
-    drawings = []
+def _drawings(found: Figures, key: str, svgs: Mapping[str, str], mark: str) -> list[Drawing]:
+    """Return figures; `mark` begins their identifiers."""
+    drawings = list[Drawing]()
     for one in found:
         if isinstance(one, Panel):
-            name = f"{key}-{one.name}"
-            drawings.append(Drawing(name, one.title, one.caption, one.alt, inline(svgs[one.name], name, one.alt)))
+            svg = inline(svgs[one.name], f"{mark}{len(drawings)}", one.alt)
+            drawings.append(Drawing(f"{key}-{one.name}", one.title, one.caption, one.alt, svg))
     return drawings
 
 
