@@ -12,3 +12,5 @@ REPORT = "report"
 """Folder of the report, beside them."""
 DATA = "data"
 """Folder beside a report, of what it was made from."""
+FIRST = ("main", "mvp", "map", "alpha")
+"""Experiments that stand before the others of a folder."""

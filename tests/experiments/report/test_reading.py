@@ -85,6 +85,8 @@ def test_several_experiments_in_one_folder(tmp_path: Path) -> None:
     assert [one.name for one in read_several(tmp_path)] == ["a", "b"]
     assert [one.name for one in read_several(tmp_path / "a")] == ["a"]
     (tmp_path / "none").mkdir()
+    results_folder(tmp_path / "main_tiny", {"ppo": PPO}, (0,), name="main")
+    assert [one.name for one in read_several(tmp_path)] == ["main", "a", "b"]
     with pytest.raises(UserError, match=r"none must hold results\.json, or folders with it"):
         read_several(tmp_path / "none")
 

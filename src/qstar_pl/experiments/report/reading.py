@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from qstar_pl.errors import UserError
-from qstar_pl.experiments.places import ANSWERS, CURVES, DISTRIBUTIONS, RESULTS, SCHEMA, TIMES
+from qstar_pl.experiments.places import ANSWERS, CURVES, DISTRIBUTIONS, FIRST, RESULTS, SCHEMA, TIMES
 from qstar_pl.experiments.report.contents import Answer as Answer
 from qstar_pl.experiments.report.contents import Floats as Floats
 from qstar_pl.experiments.report.contents import Histogram as Histogram
@@ -159,7 +159,7 @@ class Results:
 
 
 def read_several(path: Path) -> tuple[Results, ...]:
-    """Return the experiment in a folder, or all those in the folders right below it, by folder name.
+    """Return the experiment in a folder, or all those in the folders right below it: `FIRST`, then by folder name.
 
     Raises:
         UserError: if there is none, or one cannot be read.
@@ -170,7 +170,8 @@ def read_several(path: Path) -> tuple[Results, ...]:
     folders = sorted(file.parent for file in path.glob(f"*/{RESULTS}")) if path.is_dir() else []
     if not folders:
         raise UserError(f"{path} must hold {RESULTS}, or folders with it, as `qstar experiment` writes them")
-    return tuple(map(read_results, folders))
+    found = map(read_results, folders)
+    return tuple(sorted(found, key=lambda one: FIRST.index(one.name) if one.name in FIRST else len(FIRST)))
 
 
 def read_results(folder: Path) -> Results:

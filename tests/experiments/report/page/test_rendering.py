@@ -75,6 +75,8 @@ def test_apart_from_the_section_on_time_two_runs_of_the_same_give_the_same() -> 
 def test_several_experiments_stand_below_each_other() -> None:
     text = rendered(Page("Two", [chapter(key="one"), chapter(key="two")], [("Hypotheses", [VERDICT])], [VERDICT]))
     assert '<a href="#verdicts">Verdicts</a>' in text
+    answers = text[text.index('<section id="answers"') : text.index('<section id="verdicts"')]
+    assert answers.count('<a href="#') == 2
     assert text.index('<section id="verdicts"') < text.index('id="one-time"')
     for anchor in ("one", "two"):
         assert f'<li class="chapter"><a href="#{anchor}">All methods</a></li>' in text
