@@ -21,7 +21,7 @@ def test_everything_that_was_recorded_is_drawn(tmp_path: Path) -> None:
         "Weights of answers": "no finished run recorded log_weights",
     }
     panels = [one for one in found if isinstance(one, Panel)]
-    assert {"score_samples", "score_kl", "seeds", "ess_both", "ess_ratio", "alpha", "alpha_histogram"} < {
+    assert {"ends", "score_samples", "score_kl", "seeds", "ess_both", "ess_ratio", "alpha", "alpha_histogram"} < {
         one.name for one in panels
     }
     assert len({one.name for one in panels}) == len(panels)
@@ -42,6 +42,6 @@ def test_so_many_cells_that_nobody_could_compare_them_have_their_scores_drawn_al
     results = read_results(results_folder(tmp_path, cells, (0,), prompts=1))
     learning = groups(results)["Learning"]
     names = [one.name for one in learning if isinstance(one, Panel)]
-    assert names == ["score_samples", *(f"score_samples_{number}" for number in range(2, 6)), "seeds"]
+    assert names == ["ends", "ends_2", "score_samples", *(f"score_samples_{number}" for number in range(2, 6)), "seeds"]
     assert LeftOut("Score over generated tokens", "so many cells would take 5 figures") in learning
     assert sum(isinstance(one, LeftOut) for one in learning) == 5  # tokens, generated tokens, KL twice, and no scale

@@ -46,3 +46,22 @@ def test_many_marks_of_one_look_are_one_element() -> None:
 def test_groups_that_say_nothing_go_and_texts_stay() -> None:
     body = '<g >\n <g id="a">\n  <g>\n   <text x="1">2 &lt; 3 and  4</text>\n  </g>\n </g>\n</g>\n'
     assert compact(body, "one") == '<g id="a"><text x="1">2 &lt; 3 and  4</text></g>'
+
+
+def test_a_band_is_drawn_where_it_is_defined() -> None:
+    band = '<defs>\n<path id="b" d="M 0 0 \nL 1 1 \n" style="stroke: none"/>\n</defs>\n'
+    used = '<g clip-path="url(#c)">\n<use xlink:href="#b" x="0" y="252" style="fill: red"/>\n</g>\n'
+    assert compact(band + used, "one") == (
+        '<g clip-path="url(#c)"><path d="M0 0l1 1" transform="translate(0 252)" style="fill:red"/></g>'
+    )
+
+
+def test_a_line_carries_its_marks() -> None:
+    line = '<path d="M 0 0 \nL 1 0 \nL 2 1 \n" clip-path="url(#c)" style="stroke: red"/>\n'
+    mark = '<defs>\n<path id="m" d="M 0 2 \nL 2 0 \n"/>\n</defs>\n'
+    uses = "".join(f'<use xlink:href="#m" x="{x}" y="{y}"/>\n' for x, y in ((0, 0), (1, 0), (2, 1)))
+    assert compact(f'{line}{mark}<g clip-path="url(#c)">\n{uses}</g>\n', "one") == (
+        '<defs><path id="m" d="M0 2l2-2"/></defs>'
+        '<marker id="one-0" markerUnits="userSpaceOnUse" overflow="visible"><use href="#m"/></marker>'
+        '<path d="M0 0l1 0 1 1" clip-path="url(#c)" style="stroke:red;marker:url(#one-0)"/>'
+    )

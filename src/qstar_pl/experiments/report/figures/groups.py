@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from qstar_pl.experiments.report.figures.alpha import alphas
+from qstar_pl.experiments.report.figures.ends import ends
 from qstar_pl.experiments.report.figures.ess import effective_sizes
 from qstar_pl.experiments.report.figures.learning import learning, learning_over_time
 from qstar_pl.experiments.report.figures.map import the_map
@@ -16,9 +17,9 @@ from qstar_pl.experiments.report.figures.weights import gradients, weights
 from qstar_pl.experiments.report.reading import Results
 
 Panels = list[Panel | LeftOut]
-MOST = 3
+MOST = 2
 """Panels that one kind of figure may take."""
-ALWAYS = "score_samples"
+ALWAYS = ("ends", "score_samples")
 """How the figures begin that are drawn of however many cells."""
 
 
@@ -27,7 +28,7 @@ def groups(results: Results) -> dict[str, Panels]:
     where = list(the_map(results))
     return {
         **({"Conditions": where} if where else {}),
-        "Learning": sparing([*learning(results), *seed_by_seed(results), *scaling(results)]),
+        "Learning": sparing([*ends(results), *learning(results), *seed_by_seed(results), *scaling(results)]),
         "Coverage of both models": sparing(effective_sizes(results)),
         "The mixture": sparing(alphas(results)),
         "Weights and gradients": sparing([*weights(results), *gradients(results)]),

@@ -25,6 +25,17 @@ _SPACES = re.compile(r"(?<=>)\s+(?=<)|(?<=>)\s*\n\s*|\s*\n\s*(?=<)")
 _STYLE = re.compile(r'style="[^"]*"')
 _ZERO = re.compile(r"(?<![\d.])(-?)0\.")
 _TAG = re.compile(r"<[^>]*>")
+_LONE = re.compile(
+    r'<defs><path id="(?P<id>[^"]+)"(?P<d> d="[^"]*")(?: style="[^"]*")?/></defs>'
+    r'(?P<group><g clip-path="[^"]*">)<use href="#(?P=id)" x="0" y="(?P<y>[^"]+)" (?P<style>style="[^"]*"/>)'
+)
+"""A band, which is defined in one place and used once."""
+_TWICE = re.compile(
+    r'<path d="(?P<d>[^"]*)" clip-path="(?P<clip>[^"]*)" style="(?P<style>[^"]*)"/>(?P<mark><defs>.*?</defs>)?'
+    r'<g clip-path="(?P=clip)">(?P<marker><marker\b.*?</marker>)'
+    r'<path d="(?P=d)" fill="none" style="(?P<marks>[^"]*)"/></g>'
+)
+"""A line, and the same once more for its marks."""
 
 
 def compact(body: str, name: str) -> str:
@@ -39,7 +50,9 @@ def compact(body: str, name: str) -> str:
     numbers = count()
     body = _USES.sub(lambda one: "".join(_marks(one[0], name, numbers)), _STRAIGHT.sub(r"\1", body))
     body = _STYLE.sub(lambda one: re.sub(r"([:;,]) ", r"\1", one[0]), _SPACES.sub("", body))
-    return _without_empty_groups(body.replace("xlink:href", "href"))
+    body = _without_empty_groups(body.replace("xlink:href", "href"))
+    body = _LONE.sub(r'\g<group><path\g<d> transform="translate(0 \g<y>)" \g<style>', body)
+    return _TWICE.sub(r'\g<mark>\g<marker><path d="\g<d>" clip-path="\g<clip>" style="\g<style>;\g<marks>"/>', body)
 
 
 def path(data: str) -> str:
