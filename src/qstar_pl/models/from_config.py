@@ -17,6 +17,7 @@ from transformers import (
 from qstar_pl.errors import UserError
 from qstar_pl.models.capabilities import Capabilities
 from qstar_pl.models.configure import DTYPES, check_options, seeded, set_dropout, set_pad
+from qstar_pl.models.lean_gelu import with_lean_gelu
 from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.tiny import belongs_to_package
@@ -103,4 +104,4 @@ class FromConfig(ModelSource):
             model: PreTrainedModel = auto_class.from_config(
                 config, dtype=DTYPES[self.dtype], attn_implementation=self.attn_implementation
             )
-        return place(model.eval())
+        return place(with_lean_gelu(model.eval()))

@@ -7,7 +7,6 @@ that all results are the same to the last bit; whatever is not exactly such a mo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +21,13 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP, GPT2Attention, GPT2Block, GPT2Model
 from transformers.pytorch_utils import Conv1D
 
+from qstar_pl.models.lean_gelu import LeanGELU, gelu
+
 PARTS = (
-    *(GPT2LMHeadModel, GPT2Model, GPT2Block, GPT2Attention, GPT2MLP, NewGELUActivation, Conv1D),
+    *(GPT2LMHeadModel, GPT2Model, GPT2Block, GPT2Attention, GPT2MLP, NewGELUActivation, LeanGELU, Conv1D),
     *(nn.ModuleList, nn.LayerNorm, nn.Embedding, nn.Linear, nn.Dropout),
 )
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
-_ROOT = math.sqrt(2.0 / math.pi)
 Layer = Callable[[Tensor], Tensor]
 
 
@@ -96,7 +96,7 @@ class GPT2Steps:
             query = query.view(shape).transpose(1, 2)
             read = scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=block.scale)
             state = block.mix(read.transpose(1, 2).reshape(state.shape)) + state
-            state = state + block.narrow(_gelu(block.widen(block.before_mlp(state))))
+            state = state + block.narrow(gelu(block.widen(block.before_mlp(state))))
         return linear(self._last(state), self._head)
 
 
@@ -135,9 +135,3 @@ def _projection(layer: Any) -> Layer:
         return torch.addmm(bias, values.view(-1, values.shape[-1]), weight).view(*values.shape[:-1], width)
 
     return project
-
-
-def _gelu(values: Tensor) -> Tensor:
-    """Return what `NewGELUActivation` does, in place where it makes new tensors."""
-    inner = torch.pow(values, 3.0).mul_(0.044715).add_(values).mul_(_ROOT).tanh_().add_(1.0)
-    return (values * 0.5).mul_(inner)

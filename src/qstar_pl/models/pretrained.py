@@ -22,6 +22,7 @@ from qstar_pl.models.capabilities import Capabilities, check_decoder
 from qstar_pl.models.configure import DTYPES, check_options, drop_bad_pad, seeded, set_dropout, set_pad
 from qstar_pl.models.folder import check_model_folder
 from qstar_pl.models.hub import refused
+from qstar_pl.models.lean_gelu import with_lean_gelu
 from qstar_pl.models.placement import empty, parameters_on_meta, place
 from qstar_pl.models.quiet import quiet
 from qstar_pl.models.source import ModelSource
@@ -116,7 +117,7 @@ class Pretrained(ModelSource):
             raise
         except Exception as error:  # files that anybody may have written: transformers raises what it meets
             raise self._failure(path, error) from error
-        return place(model.eval())
+        return place(with_lean_gelu(model.eval()))
 
     def _weights(self, auto_class: Any, config: PretrainedConfig, path: str) -> PreTrainedModel:
         model: PreTrainedModel

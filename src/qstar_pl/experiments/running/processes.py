@@ -20,6 +20,8 @@ from qstar_pl.experiments.running.starting import Afresh, Forked, Started, Start
 POLL_S = 0.1
 """Seconds between two looks at the processes."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""What glibc gives back to the system: otherwise each larger tensor is new memory, filled with zeros page by page."""
 Told = Callable[[str], None]
 
 
@@ -62,7 +64,7 @@ class Processes:
         """
         self.jobs, self.tell, self.reuse = jobs, tell, reuse
         self.starter: Starter = Forked(lambda: not self._stop) if argv is None else Afresh(argv)
-        self.environment = {**os.environ, **dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1"}
+        self.environment = {**MEMORY, **os.environ, **dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1"}
         self._stop: list[int] = []
         """Signals that have come."""
         self._passed = 0
