@@ -6,6 +6,7 @@ from lightning.pytorch import Trainer, seed_everything
 from reference.tiny_methods import ending_model
 
 from qstar_pl.methods import SFT
+from qstar_pl.models.logprobs import completion_logprobs
 from qstar_pl.rewards import GoldReward
 from qstar_pl.samplers import PolicySampler
 from qstar_pl.types import PreferenceBatch
@@ -74,6 +75,22 @@ def test_preference_accuracy_and_kl_move_with_the_policy(validated, small_data):
         pairs += len(batch)
     assert metrics["val/preference_accuracy"] == pytest.approx(right / pairs)
     assert metrics["val/kl_policy_reference"] > 0
+
+
+def test_demonstrations_that_are_the_chosen_answers_of_pairs_are_read_once(validated, monkeypatch):
+    """By π_θ, in one validation; π_init reads them too, for the pairs."""
+    readings = []
+
+    def read(model, prompts, index, ids, mask):
+        readings.append((model.model, prompts.prompt_ids.tolist(), ids.tolist()))
+        return completion_logprobs(model, prompts, index, ids, mask)
+
+    monkeypatch.setattr("qstar_pl.methods.bases.policy_module.completion_logprobs", read)
+    module, _, data = validated()
+    by_policy = [(prompts, ids) for model, prompts, ids in readings if model is module.policy]
+    pairs = list(data.val_dataloader()[2])
+    assert len(by_policy) == 2 * len(pairs)
+    assert all(by_policy.count((one.prompts.prompt_ids.tolist(), one.chosen_ids.tolist())) == 1 for one in pairs)
 
 
 def test_the_divergence_is_a_sum_along_the_answer(small_data, policy_options):

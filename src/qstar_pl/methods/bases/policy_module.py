@@ -28,12 +28,12 @@ from qstar_pl.evaluation.metrics import (
     Facts,
     Metric,
 )
+from qstar_pl.methods.bases.answer_memory import AnswerMemory
 from qstar_pl.methods.bases.redrawing import Redrawing
-from qstar_pl.methods.bases.reference_memory import ReferenceMemory
 from qstar_pl.methods.bases.rlhf_module import RLHFModule
 from qstar_pl.models import Capabilities, LanguageModel, Pretrained
 from qstar_pl.models.endings import add_ends
-from qstar_pl.models.logprobs import completion_logprobs, demonstration_logprobs
+from qstar_pl.models.logprobs import completion_logprobs
 from qstar_pl.models.reference import Reference, usual_reference
 from qstar_pl.models.source import ModelSource
 from qstar_pl.models.text import completion_texts
@@ -115,7 +115,8 @@ class PolicyModule(RLHFModule):
         self.gold = gold
         self.evaluation_sampler = evaluation_sampler
         self.redrawing = Redrawing()
-        self.reference_memory = ReferenceMemory()
+        self.reference_memory = AnswerMemory()
+        self.policy_memory = AnswerMemory()
         self._settled_for: tuple[str | None, RLHFDataModule | None] | None = None
 
     @property
@@ -249,10 +250,26 @@ class PolicyModule(RLHFModule):
         """Return the texts of the answers, without special tokens."""
         return completion_texts(self.tokenizer, rollout.completion_ids, rollout.completion_mask)
 
+    def on_validation_epoch_start(self) -> None:
+        """Forget what π_θ said with other weights."""
+        self.policy_memory.forget()
+
+    def policy_logprobs(self, prompts: PromptBatch, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return what π_θ says [prompts, time] of one given answer per prompt."""
+        index = torch.arange(len(prompts), device=ids.device)
+
+        def find() -> Tensor:
+            return completion_logprobs(self.policy_tokens, prompts, index, ids, mask)
+
+        validating = self._trainer is not None and self.trainer.validating and not torch.is_grad_enabled()
+        # With several processes one could remember what another has to compute, in lockstep with all.
+        kept = validating and self.trainer.world_size == 1
+        return self.policy_memory.logprobs(prompts, ids, mask, find) if kept else find()
+
     def answer_logprobs(self, prompts: PromptBatch, ids: Tensor, mask: Tensor) -> AnswerLogprobs:
         """Return what π_θ and π_init say of one given answer [prompts, time] per prompt."""
+        policy = self.policy_logprobs(prompts, ids, mask)
         index = torch.arange(len(prompts), device=ids.device)
-        policy = completion_logprobs(self.policy_tokens, prompts, index, ids, mask)
         with torch.no_grad():
 
             def find() -> Tensor:
@@ -279,7 +296,8 @@ class PolicyModule(RLHFModule):
             case DemonstrationBatch():
                 of_data = [metric for metric in self.wanted() if isinstance(metric, DemonstrationMetric)]
                 if of_data:  # no forward pass that no metric reads
-                    demonstrations = Demonstrations(batch, demonstration_logprobs(self.policy_tokens, batch))
+                    logprobs = self.policy_logprobs(batch.prompts, batch.completion_ids, batch.completion_mask)
+                    demonstrations = Demonstrations(batch, logprobs)
                     for metric in of_data:
                         self.metrics.measure(metric, demonstrations)
             case PreferenceBatch():
