@@ -24,6 +24,12 @@ def test_three_sentences_where_q_star_wins(tmp_path: Path) -> None:
     assert sure.startswith("Of 2 differences 2 are significant after Holm's correction; with 3 seeds")
 
 
+def test_of_one_difference_no_count_is_given(tmp_path: Path) -> None:
+    _, _, sure = said(tmp_path, {"ppo": PPO, "q_star": Q_STAR})
+    assert sure.startswith("The only difference is significant; with 3 seeds")
+    assert sure.endswith(" cannot be told from chance.")
+
+
 def test_what_can_be_told_is_said_of_the_difference_of_q_star(tmp_path: Path) -> None:
     """Off-policy differs far more between seeds; Holm's first step is the hardest, a single test the easiest."""
     cells = {"ppo": PPO, "off_policy": replace(OFF_POLICY, seeds_differ=0.2), "q_star": Q_STAR}

@@ -1,9 +1,12 @@
 """The report's files."""
 
+import re
 from pathlib import Path
 
+import pytest
 from results_folder import PPO, Q_STAR, results_folder
 
+from qstar_pl.experiments.report import report
 from qstar_pl.experiments.report.page import without_times
 from qstar_pl.experiments.report.reading import read_results
 from qstar_pl.experiments.report.report import write_report
@@ -37,3 +40,19 @@ def test_several_experiments_have_figures_of_their_own(tmp_path: Path) -> None:
     assert folders == ["one_tiny", "one_tiny-2", "other_tiny"]
     assert all(f'id="{key}-figures"' in text for key in folders)
     assert 'id="verdicts"' not in text  # neither holds a q* that anything could be said of
+
+
+def test_a_page_on_many_experiments_has_their_main_figures_and_names_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "FEW", 1)
+    names = ("a", "b")
+    several = [read_results(results_folder(tmp_path / one, {"ppo": PPO}, (0,), name=one)) for one in names]
+    text = write_report(several, tmp_path / "out").read_text()
+    for name in names:
+        assert f'id="figure-{name}_tiny-score_samples"' in text
+        assert f'id="figure-{name}_tiny-score_tokens"' not in text
+        assert f'<a href="figures/{name}_tiny/score_tokens.svg">Score over trained tokens</a>' in text
+    links = re.findall(r'href="(figures/[^"]*)"', text)
+    assert [one for one in links if not (tmp_path / "out" / one).is_file()] == []
+    assert "figures/a_tiny/time_score.svg" not in without_times(text)

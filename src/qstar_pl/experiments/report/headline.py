@@ -99,6 +99,7 @@ def _how_sure(results: Results, found: Sequence[Comparison]) -> str:
         return "Nothing is compared, so nothing is sure."
     told = sum(one.is_significant for one in found)
     counted = f"Of {len(found)} differences {told} {'is' if told == 1 else 'are'} significant after Holm's correction"
+    counted = f"The only difference is {'' if told else 'not '}significant" if len(found) == 1 else counted
     asked = [one for _, one in _pairs(results, found)] or list(found)
     spreads = [float(one.differences.std(ddof=1)) for one in asked if one.seeds > 1]
     seeds = min(one.seeds for one in asked)
@@ -107,7 +108,8 @@ def _how_sure(results: Results, found: Sequence[Comparison]) -> str:
         return "How sure this is cannot be said: one seed does not tell how seeds differ."
     spread = float(np.median(spreads))
     of = f"{asked[0].cell} − {asked[0].than}" if len(asked) == 1 else f"the median of {len(asked)} such differences"
+    beyond = f", and one above {number(surely * spread)} surely can" if len(found) > 1 else ""
     return (
         f"{counted}; with {seeds} seeds, over which {of} varies by {number(spread)} (s.d.), one below "
-        f"{number(alone * spread)} cannot be told from chance, and one above {number(surely * spread)} surely can."
+        f"{number(alone * spread)} cannot be told from chance{beyond}."
     )

@@ -17,6 +17,8 @@ from qstar_pl.experiments.report.written.files import section, write_tables
 from qstar_pl.files import write_text
 
 PAGE, FIGURES = "index.html", "figures"
+FEW = 4
+"""So many experiments have all of their figures on the page; of more the main ones, the others lie beside it."""
 SUFFIXES = (".svg", ".png")
 
 
@@ -34,9 +36,11 @@ def write_report(experiments: Sequence[Results], output: Path) -> Path:
     every = judged(experiments)
     verdicts = [(title, [one for one in found if not one.is_time]) for title, found in every]
     timed = [one for _, found in every for one in found if one.is_time]
-    alone = (verdicts, timed) if len(experiments) == 1 else ((), ())
+    own, own_timed = (verdicts, timed) if len(experiments) == 1 else ((), ())
+    is_main_only = len(experiments) > FEW
     chapters = [
-        _chapter(one, key, _place(output, key, keys), *alone) for one, key in zip(experiments, keys, strict=True)
+        _chapter(one, key, _place(output, key, keys), own, own_timed, f"{FIGURES}/{key}" if is_main_only else "")
+        for one, key in zip(experiments, keys, strict=True)
     ]
     if len(experiments) == 1:
         page = Page(experiments[0].title, chapters)
@@ -48,12 +52,14 @@ def write_report(experiments: Sequence[Results], output: Path) -> Path:
     return output / PAGE
 
 
-def _chapter(results: Results, key: str, folder: Path, verdicts: Verdicts, timed: Sequence[Verdict]) -> Chapter:
+def _chapter(
+    results: Results, key: str, folder: Path, verdicts: Verdicts, timed: Sequence[Verdict], beside: str
+) -> Chapter:
     found, late = groups(results), time_figures(results)
     panels = [one for figures in (*found.values(), late) for one in figures if isinstance(one, Panel)]
     svgs = {one.name: save(one, folder).read_text(encoding="utf-8") for one in panels}
     _clear(folder, {f"{name}{suffix}" for name in svgs for suffix in SUFFIXES})
-    return chapter(results, key, section(results), found, late, svgs, verdicts, timed)
+    return chapter(results, key, section(results), found, late, svgs, verdicts, timed, beside)
 
 
 def _clear(folder: Path, kept: Set[str] = frozenset()) -> None:

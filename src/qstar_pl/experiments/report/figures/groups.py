@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from qstar_pl.experiments.report.figures.alpha import alphas
@@ -16,6 +17,9 @@ from qstar_pl.experiments.report.figures.seeds import seed_by_seed
 from qstar_pl.experiments.report.figures.weights import gradients, weights
 from qstar_pl.experiments.report.reading import Results
 
+MAIN = ("map", "ends", "score_samples", "seeds", "scaling", "ess_ratio", "alpha", "gradient_noise", "time_pareto")
+"""Figures that stand on a page on many experiments too."""
+_PART = re.compile(r"_\d+$")
 Panels = list[Panel | LeftOut]
 MOST = 2
 """Panels that one kind of figure may take."""
@@ -50,3 +54,9 @@ def sparing(found: Iterable[Panel | LeftOut]) -> Panels:
             title = one.title.removesuffix(f" (1 of {one.parts})")
             kept.append(LeftOut(title, f"so many cells would take {one.parts} figures"))
     return kept
+
+
+def is_main(panel: Panel) -> bool:
+    """Return whether a figure stands on a page on many experiments too; `scaling` has a name for each axis."""
+    name = _PART.sub("", panel.name)
+    return name in MAIN or name.startswith("scaling_")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from qstar_pl.experiments.report.figures import LeftOut, Panel
+from qstar_pl.experiments.report.figures import LeftOut, Panel, is_main
 from qstar_pl.experiments.report.page.answers import side_by_side
-from qstar_pl.experiments.report.page.contents import Chapter, Drawing, Group, Times, Verdicts
+from qstar_pl.experiments.report.page.contents import Chapter, Drawing, Group, Link, Times, Verdicts
 from qstar_pl.experiments.report.page.inline import inline
 from qstar_pl.experiments.report.reading import Results
 from qstar_pl.experiments.report.verdicts.verdict import Verdict
@@ -25,6 +25,7 @@ def chapter(
     svgs: Mapping[str, str],
     verdicts: Verdicts = (),
     timed: Sequence[Verdict] = (),
+    beside: str = "",
 ) -> Chapter:
     """Return an experiment's part of the page.
 
@@ -37,12 +38,15 @@ def chapter(
         svgs: name of a figure → its file's text.
         verdicts: on this experiment alone.
         timed: those that rest on seconds.
+        beside: folder of the figures, as the page names it, if only the main ones stand on the page; "" for all.
 
     """
     prompts, note, reward = side_by_side(results)
-    drawn = {
-        title: _drawings(found, key, svgs, f"{key}-{number}-") for number, (title, found) in enumerate(groups.items())
-    }
+    parts = [
+        Group(title, _drawings(found, key, svgs, f"{key}-{number}-", beside), _left_out(found), _links(found, beside))
+        for number, (title, found) in enumerate(groups.items())
+    ]
+    late = _drawings(time_figures, key, svgs, f"{key}-t-", beside)
     return Chapter(
         key,
         results.title,
@@ -53,11 +57,11 @@ def chapter(
         results.description,
         verdicts,
         said.tables,
-        [Group(title, drawn[title], _left_out(found)) for title, found in groups.items()],
+        parts,
         prompts,
         note,
         reward,
-        Times(timed, said.times, _drawings(time_figures, key, svgs, f"{key}-t-"), _left_out(time_figures)),
+        Times(timed, said.times, late, _left_out(time_figures), _links(time_figures, beside)),
         command(results),
         [(f"{run.cell}, seed {run.seed}", run.command) for run in results.runs],
     )
@@ -102,14 +106,20 @@ def command(results: Results) -> str:
     return f"qstar experiment {results.name} --variant={results.variant} --seeds={several}"
 
 
-def _drawings(found: Figures, key: str, svgs: Mapping[str, str], mark: str) -> list[Drawing]:
+def _drawings(found: Figures, key: str, svgs: Mapping[str, str], mark: str, beside: str) -> list[Drawing]:
     """Return figures; `mark` begins their identifiers."""
     drawings = list[Drawing]()
     for one in found:
-        if isinstance(one, Panel):
+        if isinstance(one, Panel) and (is_main(one) or not beside):
             svg = inline(svgs[one.name], f"{mark}{len(drawings)}", one.alt)
             drawings.append(Drawing(f"{key}-{one.name}", one.title, one.caption, one.alt, svg))
     return drawings
+
+
+def _links(found: Figures, beside: str) -> list[Link]:
+    """Return the figures that do not stand on the page, and where they lie."""
+    others = [one for one in found if isinstance(one, Panel) and not is_main(one)] if beside else []
+    return [(one.title, f"{beside}/{one.name}.svg") for one in others]
 
 
 def _left_out(found: Figures) -> list[str]:

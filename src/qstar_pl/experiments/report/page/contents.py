@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from qstar_pl.experiments.report.tables.table import Table
 from qstar_pl.experiments.report.verdicts.verdict import Verdict
 
+Link = tuple[str, str]
+"""(title, file) of a figure that stands beside the page alone."""
 Verdicts = Sequence[tuple[str, Sequence[Verdict]]]
 """(heading, verdicts)"""
 
@@ -48,6 +50,7 @@ class Group:
     title: str
     figures: Sequence[Drawing]
     left_out: Sequence[str] = ()
+    beside: Sequence[Link] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Times:
     tables: Sequence[Table] = ()
     figures: Sequence[Drawing] = ()
     left_out: Sequence[str] = ()
+    beside: Sequence[Link] = ()
 
 
 @dataclass(frozen=True)
