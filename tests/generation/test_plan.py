@@ -1,4 +1,7 @@
+from itertools import chain
+
 import numpy as np
+import pytest
 
 from qstar_pl.data.text.encoding import Encoded
 from qstar_pl.generation.plan import plan_batches, prompts_digest
@@ -16,11 +19,18 @@ def test_every_prompt_is_in_one_batch_longest_first_with_its_like():
 def test_units_of_several_batches_hold_prompts_of_all_lengths_and_are_enough_to_share():
     plan = plan_batches(list(range(100, 0, -1)), batch_size=3, samples=1, refill=True)
     batches = plan_batches(list(range(100, 0, -1)), batch_size=3, samples=1).batches
-    assert (len(batches), len(plan.batches)) == (34, 9)
-    assert plan.batches[0] == (*batches[0], *batches[9], *batches[18], *batches[27])
-    assert sorted(row for unit in range(9) for row in plan.rows_of(unit)) == list(range(100))
+    assert (len(batches), len(plan.batches)) == (34, 4)
+    assert plan.batches[3] == tuple(chain.from_iterable(batches[3::4]))
+    assert sorted(row for unit in range(4) for row in plan.rows_of(unit)) == list(range(100))
     # What is too little to be shared stays as it is.
-    assert plan_batches([5] * 24, batch_size=2, samples=1, refill=True).batches == plan_batches([5] * 24, 2, 1).batches
+    assert plan_batches([5] * 8, batch_size=2, samples=1, refill=True).batches == plan_batches([5] * 8, 2, 1).batches
+
+
+@pytest.mark.parametrize(("batches", "units"), [(1, 1), (4, 4), (5, 4), (64, 4), (65, 5), (1000, 63)])
+def test_no_unit_has_more_than_sixteen_batches(batches, units):
+    plan = plan_batches([5] * batches, batch_size=1, samples=1, refill=True)
+    assert len(plan.batches) == units
+    assert max(map(len, plan.batches)) <= 16
 
 
 def test_digest_sees_order_tokens_and_fields():

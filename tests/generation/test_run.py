@@ -15,7 +15,7 @@ from small_generation import SUFFIXES, contents, run_small, small_settings
 
 from qstar_pl.data import PromptResponse
 from qstar_pl.errors import UserError
-from qstar_pl.generation import generate_dataset
+from qstar_pl.generation import generate_dataset, plan
 from qstar_pl.generation.parts import adapter_of
 from qstar_pl.generation.run import resolve_device
 from qstar_pl.generation.shard import Shard
@@ -227,6 +227,15 @@ def test_other_settings_are_refused_with_the_difference(isolated):
     with pytest.raises(UserError, match="holds another run: samples_per_prompt 2 before, 3 now"):
         run_small(samples_per_prompt=3)
     assert run_small(samples_per_prompt=3, overwrite=True).rows == 30
+
+
+def test_units_of_another_version_are_not_mixed_with_these(isolated, monkeypatch):
+    options = {"refill": True, "batch_size": 1, "samples_per_prompt": 1}
+    with monkeypatch.context() as earlier:
+        earlier.setattr(plan, "LEAST_UNITS", 8)
+        run_small(**options, trainer_options={"limit_predict_batches": 1})
+    with pytest.raises(UserError, match=r"unfinished run: units 8 before, 4 now\. Name another output"):
+        run_small(**options)
 
 
 def test_other_data_and_weights_under_the_same_names_are_refused(isolated):

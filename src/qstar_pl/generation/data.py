@@ -103,6 +103,7 @@ class GenerationData(RLHFDataModule):
         self.end_idx = end_idx
         self.finished: frozenset[int] = frozenset()
         """Batches of the plan that are already answered; set before the loader is made."""
+        self._together = False
         self.digest = ""
         """Fingerprint of the prompts; empty before `setup`."""
 
@@ -158,6 +159,7 @@ class GenerationData(RLHFDataModule):
         samples, refill = int(getattr(method, "samples_per_prompt", 1)), bool(getattr(method, "refills", False))
         lengths = [len(row.prompt) for row in self.prompts.encoded]
         self.plan = plan_batches(lengths, self.batch_size, samples, refill=refill)
+        self._together = refill
         self.digest = prompts_digest(self.prompts.encoded)
         self.template = encoder.template
         announce(self._lines(source.named(self.path)))
@@ -185,13 +187,15 @@ class GenerationData(RLHFDataModule):
     def identity(self) -> dict[str, Any]:
         """Return what identifies these prompts, and how many there are; for `GenerationWriter`."""
         prompts = self.prompts
-        return {
+        found = {
             "prompts": self.digest,
             "rows": self.plan.rows,
             "used": len(prompts.encoded),
             "cut": prompts.cut,
             "left_out": dict(sorted(prompts.rejected.items())),
         }
+        # Earlier versions made other units of the same batches, which are not to be mixed with these.
+        return found | ({"units": len(self.plan.batches)} if self._together else {})
 
     def dealt(self) -> list[int]:
         """Return the batches of this process: of the unfinished ones, every `world_size`-th."""

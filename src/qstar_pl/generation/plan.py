@@ -12,8 +12,10 @@ from qstar_pl.hashing import hasher
 
 MOST_TOGETHER = 16
 """Batches in a unit, at most: so many are decoded again after a kill."""
-LEAST_UNITS = 8
-"""Units that a dataset has at least, if it has as many batches, for processes to share."""
+LEAST_UNITS = 4
+"""Units that a dataset has at least, if it has as many batches, for processes to share. Their number depends on the
+data alone, so that any number of processes can go on with a run. Fewer are faster: places that no prompt can take any
+more stand empty at the end of a unit, and among more batches there is sooner one that may join."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,7 @@ def plan_batches(lengths: Sequence[int], batch_size: int, samples: int, *, refil
     starts = range(0, len(order), batch_size)
     batches = [tuple(order[start : start + batch_size]) for start in starts]
     if refill:
-        together = max(1, min(MOST_TOGETHER, len(batches) // LEAST_UNITS))
-        units = -(-len(batches) // together)
+        units = max(min(LEAST_UNITS, len(batches)), -(-len(batches) // MOST_TOGETHER))
         # Every unit has prompts of all lengths: it begins with the longest, and short ones find room beside them.
         batches = [tuple(chain.from_iterable(batches[unit::units])) for unit in range(units)]
     return Plan(tuple(batches), samples)

@@ -93,7 +93,7 @@ class GenerationSettings:
     """Number of prompts decoded together; each has `samples_per_prompt` answers."""
     refill: bool = False
     """Answers that end make room for the next prompts, instead of waiting for the longest of their batch: faster where
-    answers are long and of many lengths."""
+    answers are of many lengths."""
     max_prompt_tokens: int = 512
     """Longer prompts lose their oldest turns, then tokens on the left."""
     max_left_out: float = 0.5

@@ -28,8 +28,13 @@ SAME_SUMS = 512
 many, and a moved row would be cut elsewhere."""
 WHOLE_VECTORS = 32
 """Numbers of a tensor that a CPU computes at a time; what is left behind the last of them is rounded otherwise."""
-LEAST_JOINING = 2
-"""Rows for which prompts are read: reading fewer costs as much."""
+WORTH_READING = 1 / 4
+"""Share of the places that must be free for prompts to be read: a pass over prompts costs as much as two or three
+tokens, so that filling every place at once reads too often, and more free places than these wait too long."""
+LOST_PASSES = 8
+"""Passes that free places have cost, in sum, before the first prompts join. Rows that joined end at different times, so
+that from then on a batch's prompts are read in three or four passes instead of one: where answers are short and of like
+lengths (tiny/policy: 14 tokens, the longest of eight 18), that costs more than the places that stand empty."""
 DRAWN_TOGETHER = 12
 """Rows drawn at a time on a CPU: so few that one number per row is never computed as a whole vector."""
 
@@ -147,6 +152,8 @@ class _Loop:
         """Which of the sessions' rows still run."""
         self.oldest = 0
         """The largest of the ages."""
+        self.lost = 0
+        """Free places, added up over the passes since a batch began in which none ran."""
 
     def run(self) -> list[Rollout]:
         """Decode all, and return a rollout for each batch."""
@@ -163,8 +170,8 @@ class _Loop:
 
     def _fill(self) -> None:
         """Let rows join as long as there are some that may."""
-        least = min(LEAST_JOINING, max(1, self.slots // 2))
-        while (room := self.slots - len(self.live)) > 0 and (self.refill or self.sessions is None):
+        least = max(1, round(self.slots * WORTH_READING))
+        while (room := self.slots - len(self.live)) > 0 and self._may_join():
             batch = self.waiting.find(self.columns, room, least)
             if batch is None:
                 return
@@ -174,7 +181,7 @@ class _Loop:
             if self.sessions is None:
                 self.sessions, self.columns = sessions, list(self.waiting.widths(batch))
                 self.rows = self.ages = self.live = self.rows[:0]
-                self.oldest = 0
+                self.oldest = self.lost = 0
             else:
                 self.sessions.join(sessions)
             rows = numbers.to(self.device) + self.first[batch]
@@ -183,6 +190,10 @@ class _Loop:
             self.live = torch.cat([self.live, torch.arange(len(rows), device=self.device) + len(self.rows)])
             self.rows = torch.cat([self.rows, rows, copies])
             self.ages = torch.cat([self.ages, self.ages.new_zeros(len(rows) + len(copies))])
+
+    def _may_join(self) -> bool:
+        """Return whether prompts may be read now: where rows run, only if free places have cost enough."""
+        return self.sessions is None or (self.refill and self.lost >= LOST_PASSES * self.slots)
 
     def _draw(self, said: Mapping[str, Tensor]) -> Tensor:
         """Draw a token for every row that runs, and return what all rows of the sessions read next."""
@@ -226,6 +237,7 @@ class _Loop:
             self._select(sessions, stay)
             tokens, self.live = tokens[stay], self.live[:live]
         sessions.advance(tokens)
+        self.lost += self.slots - len(self.live)
         self.columns = [columns + 1 for columns in self.columns]
 
     def _select(self, sessions: Lockstep, stay: Tensor) -> None:
