@@ -1,7 +1,7 @@
 """One training step, split into sampling, scoring and training, with its peak memory; beside TRL's if it is installed.
 
-    python benchmarks/step.py [--models gpt2] [--prompts 4] [--samples 4] [--tokens 24] [--repeats 3]
-                              [--precision bf16-true] [--strategy fsdp] [--accelerator gpu]
+    python benchmarks/step.py [--models gpt2] [--prompts 4] [--samples 4] [--tokens 24] [--steps 1] [--repeats 1]
+                              [--threads 1] [--precision bf16-true] [--strategy fsdp] [--accelerator gpu]
 
 Rows, each in a process of its own and in turns, on the same prompts, with answers of one length (a model of random
 weights does not end them), AdamW, the same reward, and the same frozen reference:
@@ -11,8 +11,9 @@ weights does not end them), AdamW, the same reward, and the same frozen referenc
 - TRL RLOO: `trl.RLOOTrainer`, the closest there (answers of π_θ, leave-one-out baseline, KL to the reference), with
   Hugging Face's `generate`; without `trl` in the environment the row is left out.
 
-Scoring is the reward and the reference's pass. TRL's reference pass is counted as training. Memory is the peak of CUDA
-allocations, or, without a GPU, of the process.
+Each run takes a first step that is not counted. Scoring is the reward and the reference's pass. TRL's reference pass is
+counted as training. Without a GPU, seconds are the process's processor time, which other programs do not lengthen (the
+defaults take about five minutes of it), and memory is its peak; with one, seconds on the clock and CUDA allocations.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ class Stopwatch:
     @staticmethod
     def now() -> float:
         """Return the time when all that was asked of the device is done."""
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        if not torch.cuda.is_available():
+            return time.process_time()
+        torch.cuda.synchronize()
         return time.perf_counter()
 
     def start(self) -> None:
@@ -211,6 +213,7 @@ def first_prompts(options: argparse.Namespace) -> list[str]:
 def run(row: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return the times of a row's steps, and its peak of memory in GiB."""
     warnings.simplefilter("ignore")
+    torch.set_num_threads(options.threads)
     seed_everything(0, verbose=False)
     watch = Stopwatch()
     if row == "TRL RLOO":
@@ -245,7 +248,7 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", choices=("gpt2", "tiny"), default="gpt2")
-    for name, default in (("prompts", 4), ("samples", 4), ("tokens", 24), ("steps", 4), ("repeats", 3)):
+    for name, default in (("prompts", 4), ("samples", 4), ("tokens", 24), ("steps", 1), ("repeats", 1), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--accelerator", default="auto")
     parser.add_argument("--strategy", default="auto")
@@ -266,6 +269,8 @@ def main() -> None:
             words = [sys.executable, *sys.argv, f"--row={row}"]
             said = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
             results[row].append(json.loads(said.splitlines()[-1]))
+            taken = ", ".join(f"{step['step']:.1f}" for step in results[row][-1]["steps"])
+            print(f"{row}: {taken} s per step", flush=True)  # so that something is there if the run is stopped
     rollout = f"{options.prompts} prompts × {options.samples} answers × {options.tokens} tokens"
     print(f"{options.models}, {options.precision}, {rollout}")
     print(table(results))
