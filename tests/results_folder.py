@@ -63,11 +63,15 @@ def results_folder(
     comparisons: Sequence[tuple[str, str]] = (),
     baseline: str | None = None,
     prompts: int = 12,
+    parts: Sequence[str] = (),
     proxy: float | None = None,
     logs: Sequence[int] = LOGS,
     **about: Any,
 ) -> Path:
-    """Write it and return the folder; `about` replaces parts of results.json."""
+    """Write it and return the folder; `about` replaces parts of results.json.
+
+    With `parts`, held-out prompts belong to them in turn, and each has a score of its own, a little below the other.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     runs, curves, times, answers, bins = [], [], [], [], []
     for seed in seeds:
@@ -76,6 +80,11 @@ def results_folder(
             gain = made.gain + made.seeds_differ * generator.standard_normal()
             logged = [
                 (s, "val/reward_gold", 0.4 + gain * s / 100 + 0.001 * generator.standard_normal()) for s in VALIDATIONS
+            ]
+            logged += [
+                (step, f"{key}/{part}", value - 0.1 * place - 0.05 * generator.standard_normal())
+                for place, part in enumerate(parts)
+                for step, key, value in tuple(logged)
             ]
             logged += [(step, "val/kl_policy_reference", 0.1 * step) for step in VALIDATIONS]
             for key, value in made.constant.items():
@@ -107,11 +116,12 @@ def results_folder(
                 }
             )
             for step, level in ((0, 0.4), (100, 0.4 + gain)) if made.replies else ():
+                of_parts = [parts[p % len(parts)] if parts else None for p in range(prompts)]
                 noise = np.linspace(-0.5, 0.5, prompts) + 0.1 * generator.standard_normal(prompts)
                 rewards = level + noise - noise.mean()
                 answers += [
-                    (cell, seed, step, p, f"Question {p}?", f"Answer of {cell}.", 20 + p, float(rewards[p]), proxy)
-                    for p in range(prompts)
+                    (cell, seed, step, p, f"key {p}", part, f"Question {p}?", f"Answer of {cell}.", 20 + p, gold, proxy)
+                    for p, (part, gold) in enumerate(zip(of_parts, rewards.tolist(), strict=True))
                 ]
             if "alpha/mean" in made.constant and made.replies:
                 edges = [-np.inf, 0.0, 0.25, 0.5, 0.75, 1.0, np.inf]
@@ -133,7 +143,19 @@ def results_folder(
     spent = ["cell", "seed", "step", "samples", "generated", "tokens", "key", "value"]
     _table(folder / "curves.parquet", spent, curves)
     _table(folder / "times.parquet", spent, times)
-    names = ["cell", "seed", "step", "prompt", "prompt_text", "completion", "tokens", "reward_gold", "reward_proxy"]
+    names = [
+        "cell",
+        "seed",
+        "step",
+        "prompt",
+        "key",
+        "part",
+        "prompt_text",
+        "completion",
+        "tokens",
+        "reward_gold",
+        "reward_proxy",
+    ]
     if answers:
         _table(folder / "answers.parquet", names, answers)
     if bins:
@@ -141,10 +163,13 @@ def results_folder(
     return folder
 
 
+EMPTY = {"reward_proxy": pa.float64(), "part": pa.string()}
+"""Columns that may hold nothing, with their types."""
+
+
 def _table(file: Path, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
     columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
     arrays = {
-        name: pa.array(column, pa.float64()) if name == "reward_proxy" else pa.array(column)
-        for name, column in columns.items()
+        name: pa.array(column, EMPTY[name]) if name in EMPTY else pa.array(column) for name, column in columns.items()
     }
     parquet.write_table(pa.table(arrays), file)

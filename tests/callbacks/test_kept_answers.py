@@ -23,7 +23,10 @@ def trainer(folder: Path, step: int, rank: int = 0, world: int = 1, **state: Any
 
 
 def answered(prompts: list[int], said: str = "") -> AnsweredPrompts:
-    examples = [Example(number, (Turn("user", f"prompt {number}"),)) for number in prompts]
+    parts = [{"part": "odd"} if number % 2 else {} for number in prompts]
+    examples = [
+        Example(n, (Turn("user", f"prompt {n}"),), metadata=part) for n, part in zip(prompts, parts, strict=True)
+    ]
     rewards = {"gold": torch.tensor([float(number) if number else float("nan") for number in prompts])}
     texts = [f"{said}answer {number}" for number in prompts]
     return AnsweredPrompts(examples, texts, torch.tensor(prompts) + 3, rewards)
@@ -46,6 +49,8 @@ def test_the_first_validation_and_the_last_are_kept(tmp_path: Path) -> None:
     assert rows[4] == {
         "step": 40,
         "prompt": 1,
+        "key": "1",
+        "part": "odd",
         "prompt_text": "prompt 1",
         "completion": "answer 1",
         "tokens": 4,

@@ -21,6 +21,7 @@ FILES = {file.stem: file for file in sorted((FOLDER / "experiments").glob("*.yam
 PLANNED = [("main", "q_star"), ("scaling_model", "llama2_13b")]
 REHEARSED = [("main", "on_policy"), ("scaling_model", "pythia_6.9b"), ("target", "best_of_n"), ("ledpo_beta", "ledpo")]
 REHEARSED += [("scaling_task", "ppo-code")]  # whose reward runs programs
+REHEARSED += [("cross_domain", "dpo")]  # whose data has parts, one of which is scored
 DAY_S = 86_400
 
 

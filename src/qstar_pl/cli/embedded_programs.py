@@ -17,10 +17,12 @@ class EmbeddedPrograms(Adapter):
 
     size: int = 64
     """Number of rows."""
+    seed: int = 0
+    """Another seed gives other rows."""
 
     def rows(self, path: str, split: str | None) -> Iterator[tuple[str, Row]]:
         """Yield `size` rows."""
-        for where, row in TinyWorld(("code",), self.size).rows(path, split):
+        for where, row in TinyWorld(("code",), self.size, self.seed).rows(path, split):
             tests = "".join(f"    {test}\n" for test in row["test_list"])
             yield (
                 where,

@@ -21,6 +21,7 @@ from qstar_pl.cli.cells import mistake_in
 from qstar_pl.cli.embedded_programs import EmbeddedPrograms
 from qstar_pl.cli.errors import explain
 from qstar_pl.cli.trainer import TrainerCLI
+from qstar_pl.data import Mixture, TinyWorld
 from qstar_pl.experiments.matrix import Cell, Experiment
 from qstar_pl.methods import RewardModeling
 from qstar_pl.models import Pretrained
@@ -83,10 +84,18 @@ def put_tiny_world(config: Namespace) -> None:
     if isinstance(schedule, Namespace) and "init_args" in schedule:
         _at_most(schedule.init_args, "warmup_steps", 0)  # one step is all there is
     data = config.data.init_args
-    data.path, data.adapter, data.max_rows = "tiny", None, ROWS * 32
-    if ExecutionReward.__name__ in str(config.model.init_args.get("reward")):
-        programs = f"{EmbeddedPrograms.__module__}.{EmbeddedPrograms.__qualname__}"
-        data.adapter = Namespace(class_path=programs, init_args=Namespace(size=data.max_rows))
+    runs_programs = ExecutionReward.__name__ in str(config.model.init_args.get("reward"))
+    data.path, data.max_rows = "tiny", ROWS * 32
+    if str(getattr(data.adapter, "class_path", "")).endswith(f".{Mixture.__name__}"):
+        parts = data.adapter.init_args.parts
+        for number, part in enumerate(one.get("init_args", one) for one in parts):
+            part.name = _title(part)
+            part.path, part.split, part.max_rows = "tiny", None, None
+            part.adapter = _embedded_rows(data.max_rows, runs_programs, seed=number)
+        # A metric of a part needs a row of it in the one batch of validation.
+        data.val_fraction, data.test_fraction, data.eval_batch_size = 0.25, 0.25, data.max_rows * len(parts)
+    else:
+        data.adapter = _embedded_rows(data.max_rows, runs_programs)
     for name, most in (("batch_size", ROWS), ("max_prompt_tokens", PROMPT), ("max_completion_tokens", PROMPT)):
         _at_most(data, name, most)
     for name, value in HERE.items():
@@ -141,6 +150,18 @@ def _quietly() -> Iterator[None]:
             yield
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _embedded_rows(count: int, runs_programs: bool, seed: int = 0) -> Namespace:
+    """Return the adapter that makes embedded rows, other ones with another seed."""
+    kind = EmbeddedPrograms if runs_programs else TinyWorld
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return Namespace(class_path=path, init_args=Namespace(size=count, seed=seed))
+
+
+def _title(part: Any) -> str:
+    """Return what a part of a mixture is called, of its own or by its path and adapter."""
+    return part.get("name") or f"{part.path} ({part.adapter.class_path.rpartition('.')[2]})"
 
 
 def _embedded(place: str, owner: Any) -> str:

@@ -72,12 +72,22 @@ class Answer:
     step: int
     """0, or that of the last validation."""
     prompt: int
-    """Number within the held-out set: the same prompt in every cell with the same `Run.held_out`."""
+    """Number within the held-out set."""
     prompt_text: str
     completion: str
     tokens: int
     reward_gold: float | None
     reward_proxy: float | None
+    key: str | None = None
+    """Of the prompt, the same in all runs wherever it stands; None where a folder has none."""
+    part: str | None = None
+    """Of the mixture that the held-out data are; None of a single dataset."""
+
+    def is_to_prompt_of(self, other: Answer) -> bool:
+        """Return whether both are to the same prompt: by their keys, or by its number where one has none."""
+        if self.key is None or other.key is None:
+            return self.prompt == other.prompt
+        return self.key == other.key
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,16 @@ def _widens(levels: tuple[str, ...], full: tuple[str, ...]) -> bool:
     return levels != full and all(one in ("", other) for one, other in zip(levels, full, strict=True))
 
 
+def pairs(results: Results) -> list[tuple[str, str]]:
+    """Return (cell, what it is held against): its group's baseline, and what the experiment names; each pair once."""
+    found = [(cell, group.baseline) for group in groups(results) for cell in group.others]
+    cells = set(results.cells)
+    for one, other in results.comparisons:
+        if {one, other} <= cells and (one, other) not in found and (other, one) not in found:
+            found.append((one, other))
+    return found
+
+
 def group_of(results: Results, cell: str) -> Group:
     """Return the group that a cell stands in, the first of several."""
     return next(group for group in groups(results) if cell in group.cells)

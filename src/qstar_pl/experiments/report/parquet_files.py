@@ -14,11 +14,13 @@ from qstar_pl.errors import UserError
 Columns = Mapping[str, NDArray[Any]]
 Groups = Mapping[tuple[Any, ...], Columns]
 """Values of the columns that groups are formed by → the other columns of its rows, in their order."""
-_TEXTS = ("prompt_text", "completion")
+_TEXTS = ("prompt_text", "completion", "key", "part")
+LATER = ("key", "part")
+"""Columns of answers that folders of earlier versions lack."""
 
 
 def grouped(file: Path, by: Sequence[str], columns: Sequence[str]) -> Groups:
-    """Return a table's columns as arrays; numbers that are null are NaN.
+    """Return a table's columns as arrays; numbers that are null are NaN, columns of `LATER` that are not there None.
 
     Args:
         file: parquet.
@@ -38,6 +40,8 @@ def grouped(file: Path, by: Sequence[str], columns: Sequence[str]) -> Groups:
         raise UserError(f"{file} must exist, as `qstar experiment` writes it") from error
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{file} must be readable, got a damaged file: {' '.join(str(error).split())}") from error
+    for name in set(LATER).intersection(columns).difference(table.column_names):
+        table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
     missing = [name for name in (*by, *columns) if name not in table.column_names]
     if missing:
         raise UserError(f"{file} must have the columns {', '.join((*by, *columns))}, got none of name {missing[0]}")

@@ -33,7 +33,7 @@ from qstar_pl.experiments.report.parquet_files import Groups, grouped, optional
 Axis = Literal["step", "samples", "generated", "tokens", "seconds"]
 WALL_S, RUN_S = "time/wall_s", "run/seconds"
 _NUMBERS = ("step", "samples", "generated", "tokens", "value")
-_ANSWER = ("step", "prompt", "prompt_text", "completion", "tokens", "reward_gold", "reward_proxy")
+_ANSWER = ("step", "prompt", "key", "part", "prompt_text", "completion", "tokens", "reward_gold", "reward_proxy")
 _BINS = ("step", "low", "high", "count")
 
 
@@ -143,6 +143,25 @@ class Results:
         rows = np.flatnonzero(columns["step"] == step)
         rows = rows[np.argsort(columns["prompt"][rows], kind="stable")]
         return tuple(_answer(cell, seed, {name: columns[name][row] for name in _ANSWER}) for row in rows)
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the mixture that the held-out data are, sorted; none of a single dataset."""
+        columns = (self.recorded_answers or {}).values()
+        return tuple(sorted({part for one in columns for part in one["part"].tolist() if part is not None}))
+
+    @property
+    def scored_part(self) -> str | None:
+        """The part whose score cells are ranked by; None: all that is held out."""
+        return next((part for part in self.parts if self.score.endswith(f"/{part}")), None)
+
+    def score_of(self, part: str | None) -> str:
+        """Return the key of the score of one part, or of all that is held out."""
+        return self.key_of(self.score.removesuffix(f"/{self.scored_part}"), part)
+
+    def key_of(self, key: str, part: str | None) -> str:
+        """Return the key under which a metric of one part stands, or that of all that is held out."""
+        return key if part is None else f"{key}/{part}"
 
     def histograms(self, cell: str, seed: int, quantity: str) -> tuple[Histogram, ...]:
         """Return a run's distributions of "alpha" (per token) or "log_weights" (per answer, raw, nats), by step."""
@@ -270,4 +289,6 @@ def _answer(cell: str, seed: int, row: Mapping[str, Any]) -> Answer:
         int(row["tokens"]),
         gold,
         proxy,
+        row["key"],
+        row["part"],
     )

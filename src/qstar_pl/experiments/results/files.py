@@ -36,6 +36,8 @@ curves.parquet, times.parquet: a line per number that was logged
 answers.parquet: a line per held-out prompt, of the validation before the first step and of the last one so far
     cell, seed, step
     prompt        its number within the held-out set
+    key           of the prompt, the same in all runs wherever it stands; null of runs that did not keep it yet
+    part          of a mixture that the prompt belongs to; null of a single dataset
     prompt_text, completion
     tokens        of the completion, its end included
     reward_gold, reward_proxy  null where there is none
@@ -71,6 +73,7 @@ OF_NUMBER: Mapping[str, str] = {**OF_RUN, **dict.fromkeys(UNITS, "number"), "key
 OF_ANSWERS: Mapping[str, str] = {
     **OF_RUN,
     "prompt": "whole",
+    **dict.fromkeys(("key", "part"), "name"),
     **dict.fromkeys(("prompt_text", "completion"), "text"),
     "tokens": "whole",
     **dict.fromkeys(("reward_gold", "reward_proxy"), "number"),

@@ -10,13 +10,16 @@ from qstar_pl.experiments.curve import STEP
 from qstar_pl.experiments.results.outcome import Outcome
 from qstar_pl.run_folders.kept import ANSWERS, DISTRIBUTIONS, whole_lines
 
-OF_ANSWER = ("step", "prompt", "prompt_text", "completion", "tokens", "reward_gold", "reward_proxy")
+OF_ANSWER = ("step", "prompt", "key", "part", "prompt_text", "completion", "tokens", "reward_gold", "reward_proxy")
+LATER = ("key", "part")
+"""Columns that runs of earlier versions do not keep."""
 
 
 def answers_of(one: Outcome) -> Iterator[tuple[Any, ...]]:
     """Yield (cell, seed, *OF_ANSWER) of a run's answers."""
     for row in _lines(one, ANSWERS):
-        yield one.run.cell.name, one.run.seed, *(row[name] for name in OF_ANSWER)
+        known = dict.fromkeys(LATER) | row
+        yield one.run.cell.name, one.run.seed, *(known[name] for name in OF_ANSWER)
 
 
 def distributions_of(one: Outcome) -> Iterator[tuple[Any, ...]]:

@@ -43,15 +43,17 @@ def _short(key: str) -> str:
 def bought(results: Results) -> Iterator[Panel | LeftOut]:
     """Return the panels of score against divergence, a mark per seed."""
     title = "Score that divergence bought"
+    divergence = results.key_of(KL, results.scored_part)
     found: dict[str, list[tuple[float, float]]] = {}
     for cell in results.cells:
         pairs = [
-            (run.after.get(KL, math.nan), run.after.get(results.score, math.nan)) for run in results.finished(cell)
+            (run.after.get(divergence, math.nan), run.after.get(results.score, math.nan))
+            for run in results.finished(cell)
         ]
         if kept := [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]:
             found[cell] = kept
     if not found:
-        yield LeftOut(title, f"no finished run measures both {results.score} and {KL}")
+        yield LeftOut(title, f"no finished run measures both {results.score} and {divergence}")
         return
     groups = handfuls(list(found))
     for number, cells in enumerate(groups):

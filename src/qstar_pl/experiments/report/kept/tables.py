@@ -50,6 +50,7 @@ _OF_NUMBER: Columns = {
 _OF_ANSWER: Columns = {
     **_OF_RUN,
     "prompt": "int64",
+    **dict.fromkeys(("key", "part"), "string"),
     **dict.fromkeys(("prompt_text", "completion"), "string"),
     "tokens": "int64",
     **dict.fromkeys(("reward_gold", "reward_proxy"), "float64"),
@@ -101,21 +102,25 @@ def _seen(results: Results, cell: str, seed: int) -> Set[int]:
 
 def answers(results: Results) -> pa.Table:
     """Return the answers that a report compares or shows."""
-    seed, prompts = chosen(results)
+    seed, shown = chosen(results)
     ended = [run for run in results.runs if run.is_finished]
     last = [one for run in ended for one in results.answers(run.cell, run.seed)]
     first = [one for run in ended if run.seed == seed for one in results.answers(run.cell, run.seed, first=True)]
-    with_proxy = KINDS.get(results.score) == PROXY or any(one.reward_gold is None for one in last)
+    with_proxy = KINDS.get(results.score_of(None)) == PROXY or any(one.reward_gold is None for one in last)
     trained = {one.cell for one in last if one.seed == seed and one.step > 0}
-    rows = [_answer(one, one.seed == seed and one.prompt in prompts, with_proxy) for one in last]
-    rows += [_answer(one, True, with_proxy) for one in first if one.prompt in prompts and one.cell in trained]
+    rows = [_answer(one, one.seed == seed and _is_shown(one, shown), with_proxy) for one in last]
+    rows += [_answer(one, True, with_proxy) for one in first if _is_shown(one, shown) and one.cell in trained]
     return _table(rows, _OF_ANSWER)
+
+
+def _is_shown(one: Answer, shown: Sequence[Answer]) -> bool:
+    return any(one.is_to_prompt_of(other) for other in shown)
 
 
 def _answer(one: Answer, has_text: bool, with_proxy: bool) -> tuple[Any, ...]:
     texts = (one.prompt_text, one.completion) if has_text else ("", "")
     proxy = one.reward_proxy if with_proxy else None
-    return (one.cell, one.seed, one.step, one.prompt, *texts, one.tokens, one.reward_gold, proxy)
+    return (one.cell, one.seed, one.step, one.prompt, one.key, one.part, *texts, one.tokens, one.reward_gold, proxy)
 
 
 def bins(results: Results) -> pa.Table:

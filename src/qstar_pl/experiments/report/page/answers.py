@@ -18,21 +18,20 @@ def side_by_side(results: Results) -> tuple[Sequence[Prompt], str, str]:
     """Return prompts with the answers of all cells, how they were chosen or why there are none, and the reward."""
     if results.recorded_answers is None:
         return (), "The runs did not record their answers.", ""
-    seed, numbers = chosen(results)
+    seed, shown = chosen(results)
     if seed is None:
         return (), "No finished run recorded its answers.", ""
     answers = {cell: found for cell in results.cells if (found := _last(results, cell, seed))}
-    before = {one.prompt: one for one in results.answers(next(iter(answers)), seed, first=True)}
-    first = next(iter(answers.values()))
-    is_gold = any(one.reward_gold is not None for found in answers.values() for one in found.values())
+    before = {"before training": results.answers(next(iter(answers)), seed, first=True)}
+    is_gold = any(one.reward_gold is not None for found in answers.values() for one in found)
     prompts = []
-    for number in numbers:
-        rows = [_answer("before training", before[number], is_gold)] if number in before else []
-        same = first[number].prompt_text
-        for cell, found in answers.items():
-            if number in found and found[number].prompt_text == same:
-                rows.append(_answer(cell, found[number], is_gold))
-        prompts.append(Prompt(_shown(same), rows))
+    for first in shown:
+        rows = []
+        for cell, found in (before | answers).items():
+            same = next((one for one in found if one.is_to_prompt_of(first)), None)
+            if same is not None and same.prompt_text == first.prompt_text:
+                rows.append(_answer(cell, same, is_gold))
+        prompts.append(Prompt(_shown(first.prompt_text), rows))
     without = [cell for cell in results.cells if cell not in answers]
     note = (
         f"The first {len(prompts)} held-out prompts, at the last validation of seed {seed}, "
@@ -42,18 +41,18 @@ def side_by_side(results: Results) -> tuple[Sequence[Prompt], str, str]:
     return prompts, note, "gold reward" if is_gold else "proxy reward"
 
 
-def chosen(results: Results) -> tuple[int | None, Sequence[int]]:
-    """Return the seed whose answers are shown, None where no finished run recorded any, and to which prompts."""
+def chosen(results: Results) -> tuple[int | None, Sequence[Recorded]]:
+    """Return the seed whose answers are shown, and one to each prompt; None where no finished run recorded any."""
     for seed in results.seeds:
         found = next((one for cell in results.cells if (one := _last(results, cell, seed))), None)
         if found is not None:
-            return seed, sorted(found)[:PROMPTS]
+            return seed, found[:PROMPTS]
     return None, ()
 
 
-def _last(results: Results, cell: str, seed: int) -> dict[int, Recorded]:
+def _last(results: Results, cell: str, seed: int) -> Sequence[Recorded]:
     run = results.run(cell, seed)
-    return {one.prompt: one for one in results.answers(cell, seed)} if run is not None and run.is_finished else {}
+    return results.answers(cell, seed) if run is not None and run.is_finished else ()
 
 
 def _answer(cell: str, one: Recorded, is_gold: bool) -> Answer:

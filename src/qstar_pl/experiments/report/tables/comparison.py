@@ -15,7 +15,7 @@ from qstar_pl.evaluation.statistics import (
     paired_t_test,
     two_level_bootstrap,
 )
-from qstar_pl.experiments.report.groups import group_of, groups
+from qstar_pl.experiments.report.groups import group_of, pairs
 from qstar_pl.experiments.report.reading import Floats, Results
 from qstar_pl.experiments.report.tables.measures.efficiency import common_seeds
 from qstar_pl.experiments.report.tables.measures.win_rate import GOLD, PROXY, reward_differences
@@ -30,6 +30,8 @@ class Comparison:
 
     cell: str
     than: str
+    score: str
+    """Its key."""
     group: str
     """Of the cell, in words; ""."""
     differences: Floats
@@ -61,16 +63,25 @@ class Comparison:
         return self.holm is not None and self.holm < 0.05
 
 
-def compare(results: Results, cell: str, than: str) -> Comparison | None:
-    """Return how one cell differs from another; None without a seed that both have, or where prompts differ."""
+def compare(results: Results, cell: str, than: str, score: str | None = None) -> Comparison | None:
+    """Return how one cell differs from another; None without a seed that both have, or where prompts differ.
+
+    Args:
+        results: of the experiment.
+        cell: whose score it is.
+        than: whose score is taken off.
+        score: that of one part of the held-out data; None: the experiment's.
+
+    """
+    score = results.score if score is None else score
     found = [
-        mine.after[results.score] - its.after[results.score]
+        mine.after[score] - its.after[score]
         for seed in common_seeds(results, cell, than)
         if (mine := results.run(cell, seed)) is not None
         and (its := results.run(than, seed)) is not None
         and mine.held_out == its.held_out
-        and results.score in mine.after
-        and results.score in its.after
+        and score in mine.after
+        and score in its.after
     ]
     differences = np.array([value for value in found if np.isfinite(value)])  # a run that diverged has no difference
     if not len(differences):
@@ -78,10 +89,11 @@ def compare(results: Results, cell: str, than: str) -> Comparison | None:
     return Comparison(
         cell,
         than,
+        score,
         group_of(results, cell).name,
         differences,
         mean_interval(differences, bounds=(-np.inf, np.inf)).interval,
-        _over_answers(results, cell, than),
+        _over_answers(results, cell, than, score),
         paired_t_test(differences),
         paired_hedges_g(differences),
     )
@@ -92,12 +104,7 @@ def comparisons(results: Results) -> tuple[Comparison, ...]:
 
     Holm's correction is over all of these: a pair that is asked for twice, in whichever order, is tested once.
     """
-    pairs = [(cell, group.baseline) for group in groups(results) for cell in group.others]
-    cells = set(results.cells)
-    for one, other in results.comparisons:
-        if {one, other} <= cells and (one, other) not in pairs and (other, one) not in pairs:
-            pairs.append((one, other))
-    made = (compare(results, *pair) for pair in pairs)
+    made = (compare(results, *pair) for pair in pairs(results))
     return with_holm([comparison for comparison in made if comparison is not None])
 
 
@@ -121,11 +128,12 @@ def smallest_effect(seeds: int, tests: int) -> float | None:
     return float(stdtrit(seeds - 1, 1 - 0.025 / tests)) / float(np.sqrt(seeds))
 
 
-def _over_answers(results: Results, cell: str, than: str) -> Interval | None:
-    kind = KINDS.get(results.score)
+def _over_answers(results: Results, cell: str, than: str, score: str) -> Interval | None:
+    part = next((one for one in results.parts if score.endswith(f"/{one}")), None)
+    kind = KINDS.get(score.removesuffix(f"/{part}"))
     if kind is None:
         return None
-    rows = list(reward_differences(results, cell, than, kind).values())
-    if len(rows) < 2 or len({len(row) for row in rows}) > 1:
+    rows = list(reward_differences(results, cell, than, kind, part).values())
+    if len(rows) < 2 or any(row.keys() != rows[0].keys() for row in rows):
         return None
-    return two_level_bootstrap(np.stack(rows)).interval
+    return two_level_bootstrap(np.array([[row[prompt] for prompt in rows[0]] for row in rows])).interval

@@ -11,6 +11,7 @@ from qstar_pl.experiments.report.tables.measures.costs import RunSeconds, Spent,
 from qstar_pl.experiments.report.tables.measures.efficiency import Efficiency
 from qstar_pl.experiments.report.tables.measures.gradients import GradientVariance, NoiseScale, samples_per_micro_step
 from qstar_pl.experiments.report.tables.measures.measure import NOTHING, Measure, number
+from qstar_pl.experiments.report.tables.measures.prompts import unlike
 from qstar_pl.experiments.report.tables.measures.score import Divergence, HeldOut, ScoreAfter, ScoreBefore
 from qstar_pl.experiments.report.tables.measures.weights import ESSRatio
 from qstar_pl.experiments.report.tables.measures.win_rate import WinRate
@@ -29,7 +30,8 @@ def budget_axis(results: Results) -> Axis:
 
 def measures(results: Results) -> tuple[Measure, ...]:
     """Return the columns of the main table."""
-    others = (HeldOut(key) for key in results.metrics if key not in (KL, results.score))
+    shown = (results.key_of(KL, results.scored_part), results.score)
+    others = (HeldOut(key) for key in results.metrics if key not in shown)
     efficiency = Efficiency(budget_axis(results))
     noise = (ESSRatio(), GradientVariance(), NoiseScale())
     return (ScoreBefore(), ScoreAfter(), WinRate(), efficiency, *noise, Divergence(), *others)
@@ -60,7 +62,7 @@ def comparison_table(results: Results, found: Sequence[Comparison] | None = None
 
     """
     found = comparisons(results) if found is None else found
-    rows = tuple((one.cell, one.than, *_numbers(one)) for one in found)
+    rows = tuple((one.cell, one.than, *numbers_of(one)) for one in found)
     heads = ("cell", "minus", "difference", "95% over seeds", "95% seeds × prompts", "p", "p (Holm)", "g", "better")
     notes = (
         f"Difference of {results.score} at the end, paired by seed; first interval and p: Student's t over seeds. "
@@ -83,7 +85,8 @@ def power_note(found: Sequence[Comparison]) -> tuple[str, ...]:
     )
 
 
-def _numbers(one: Comparison) -> tuple[str, ...]:
+def numbers_of(one: Comparison) -> tuple[str, ...]:
+    """Return a comparison's difference, both intervals, p, p after Holm's correction, g, and how many seeds gain."""
     intervals = (NOTHING if it is None else f"{it.low:+.3f} to {it.high:+.3f}" for it in (one.interval, one.bootstrap))
     better = f"{int((one.differences > 0).sum())}/{one.seeds}"
     effect = NOTHING if one.effect is None else f"{one.effect:+.1f}"
@@ -135,4 +138,4 @@ def _warnings(results: Results) -> tuple[str, ...]:
         said.append(f"No gradient variance, which needs two micro-steps: {', '.join(without)}.")
     if results.recorded_answers is None:
         said.append("No win rates: the folder holds no answers.parquet.")
-    return tuple(said)
+    return (*said, *unlike(results))

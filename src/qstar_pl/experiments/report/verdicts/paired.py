@@ -35,11 +35,12 @@ def of_win_rate(results: Results, cell: str | None, other: str | None, role: str
     if cell is None or other is None:
         return absent(f"win rate of q* over {role}", claimed)
     what = f"win rate of {cell} over {other}"
-    rows = reward_differences(results, cell, other)
+    rows = reward_differences(results, cell, other, part=results.scored_part)
     if not rows:
         return Evidence(what, None, None, claimed, missing="answers to the same prompts were not recorded")
-    wins = np.concatenate([(np.sign(row) + 1) / 2 for row in rows.values()])
-    prompts = np.concatenate([np.arange(len(row)) for row in rows.values()])
+    wins = np.concatenate([(np.sign(list(row.values())) + 1) / 2 for row in rows.values()])
+    numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(p for row in rows.values() for p in row))}
+    prompts = np.concatenate([[numbers[prompt] for prompt in row] for row in rows.values()])
     seeds = np.repeat(list(rows), [len(row) for row in rows.values()])
     rate = float(np.mean(list(WinRate().per_seed(results, cell, other).values())))
     estimate = two_level_interval(wins, prompts, seeds)

@@ -11,6 +11,7 @@ from qstar_pl.experiments.report.reading import Results
 from qstar_pl.experiments.report.tables.comparison import comparisons
 from qstar_pl.experiments.report.tables.main import comparison_table, main_table, spent_table, times_table
 from qstar_pl.experiments.report.tables.map import map_table
+from qstar_pl.experiments.report.tables.parts import part_table
 from qstar_pl.experiments.report.tables.table import Table
 from qstar_pl.experiments.report.verdicts.every import judged, verdict_table
 from qstar_pl.experiments.report.written.latex import as_latex
@@ -36,7 +37,8 @@ class Section:
 def section(results: Results) -> Section:
     """Return what a report says of one experiment."""
     found = comparisons(results)
-    tables = (main_table(results), map_table(results), comparison_table(results, found), spent_table(results))
+    differences = (comparison_table(results, found), part_table(results))
+    tables = (main_table(results), map_table(results), *differences, spent_table(results))
     words = " ".join(headline(results, found))
     title = f"{results.title} ({results.name}, {results.variant})"
     return Section(title, results.question, words, tuple(one for one in tables if one.rows), (times_table(results),))

@@ -12,25 +12,31 @@ from qstar_pl.experiments.report.tables.measures.measure import Measure, PerSeed
 class ScoreBefore(Measure):
     """Of the policy before its first step."""
 
+    score: str | None = None
+    """Key of a part's score; None: the experiment's."""
     heading = "before"
     explained = "the held-out score before the first step"
 
     def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
         """See `Measure.per_seed`."""
-        return {run.seed: run.before[results.score] for run in results.finished(cell) if results.score in run.before}
+        key = self.score or results.score
+        return {run.seed: run.before[key] for run in results.finished(cell) if key in run.before}
 
 
 @dataclass(frozen=True)
 class ScoreAfter(Measure):
     """Of the policy at the end of its budget."""
 
+    score: str | None = None
+    """Key of a part's score; None: the experiment's."""
     heading = "after"
     better = "higher"
     explained = "the same at the end of the budget"
 
     def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
         """See `Measure.per_seed`."""
-        return {run.seed: run.after[results.score] for run in results.finished(cell) if results.score in run.after}
+        key = self.score or results.score
+        return {run.seed: run.after[key] for run in results.finished(cell) if key in run.after}
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,9 @@ class Divergence(Measure):
     """How far the policy has gone from where it began."""
 
     heading, unit, digits = "KL(θ‖init)", "nats", 2
-    explained = "D(π_θ‖π_init) per held-out answer, at the end"
+    explained = "D(π_θ‖π_init) per held-out answer of those that are scored, at the end"
 
     def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
         """See `Measure.per_seed`."""
-        return HeldOut("val/kl_policy_reference").per_seed(results, cell, baseline)
+        key = results.key_of("val/kl_policy_reference", results.scored_part)
+        return HeldOut(key).per_seed(results, cell, baseline)
