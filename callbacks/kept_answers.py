@@ -10,7 +10,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from qstar_pl.evaluation.metrics.by_part import part_of
 from qstar_pl.files import write_text
 from qstar_pl.run_folders.kept import ANSWERS, whole_lines
 from qstar_pl.types import AnsweredPrompts, Example
@@ -55,7 +54,7 @@ class KeptAnswers(Callback):
                     # Evaluation deals the prompts out to the ranks one by one (`evaluation_batches`).
                     "prompt": len(self._rows) * trainer.world_size + trainer.global_rank,
                     "key": str(example.key),
-                    "part": part_of(example),
+                    "part": example.part,
                     "prompt_text": _text(example),
                     "completion": answers.texts[row],
                     "tokens": tokens[row],

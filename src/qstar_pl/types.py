@@ -74,6 +74,12 @@ class Example:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """What only a reward needs: task, tests, entry point, gold facts, source file and line."""
 
+    @property
+    def part(self) -> str | None:
+        """The part of a mixture that it belongs to; None where the data are a single dataset."""
+        part = self.metadata.get("part")
+        return None if part is None else str(part)
+
 
 @dataclass(frozen=True)
 class PromptBatch(TensorFields):

@@ -1,5 +1,6 @@
 """`qstar experiment` as a user meets it; `qstar fit` is a stand-in wherever what it finds does not matter."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from small_experiment import TEMPLATE
 
 from qstar_pl.cli.cells import resolved
 from qstar_pl.cli.shipped import configuration
-from qstar_pl.commands.experiment import EXPERIMENTS
+from qstar_pl.commands.experiment import EXPERIMENTS, seeds
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.matrix import check_cells, read_experiment, variants_of
 
@@ -136,3 +137,11 @@ def test_all_cells_are_valid_and_end_at_the_budget(name: str, variant: str, ligh
         pytest.skip(f"{name} has no {variant} variant")
     found = read_experiment(EXPERIMENTS / f"{name}.yaml", variant, configuration)
     check_cells(found, resolved(found), found.evaluation.score)
+
+
+def test_one_seed_is_asked_for_with_a_comma_behind_it() -> None:
+    """As the command stands in a report; alone, the number says how many."""
+    assert (seeds("5,"), seeds("5,6"), seeds("2")) == ((5,), (5, 6), (0, 1))
+    for wrong in (",", "5,,6", "-1,", ""):
+        with pytest.raises(argparse.ArgumentTypeError):
+            seeds(wrong)

@@ -51,7 +51,7 @@ SOME_FAILED = 1
 def seeds(text: str) -> tuple[int, ...]:
     """Return the seeds that an option names: how many, from 0 on, or which ones."""
     try:
-        found = [int(one) for one in text.split(",")]
+        found = [int(one) for one in text.removesuffix(",").split(",")]  # "5," is seed 5
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"must be how many seeds, or which ones (5,6,7), got {text}") from error
     if "," in text:

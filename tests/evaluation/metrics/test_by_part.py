@@ -25,6 +25,7 @@ from qstar_pl.evaluation.metrics import (
     RewardGold,
     SelfBLEU,
 )
+from qstar_pl.types import Example
 
 TEXTS = {"a": ["one two", "two three four"], "b": ["five six one", "one"], "c": ["seven eight", "two seven"]}
 PARTS = {"a": "left", "b": "right", "c": "left"}
@@ -76,7 +77,7 @@ def test_pairs_have_parts() -> None:
 
 
 def batch_of(parts: list[str]) -> Any:
-    examples = tuple(SimpleNamespace(metadata={"part": part}) for part in parts)
+    examples = tuple(Example(0, (), metadata={"part": part}) for part in parts)
     return SimpleNamespace(prompts=SimpleNamespace(examples=examples))
 
 

@@ -67,6 +67,8 @@ def test_answers_and_distributions_are_a_line_each(output: Path) -> None:
         "seed": 0,
         "step": 6,
         "prompt": 1,
+        "key": None,  # a run that did not keep it
+        "part": None,
         "prompt_text": "prompt 1",
         "completion": "answer 6",
         "tokens": 9,

@@ -9,18 +9,9 @@ import torch
 
 from qstar_pl.evaluation.metrics.evidence import Answers
 from qstar_pl.evaluation.metrics.scores import Per, Scores
-from qstar_pl.types import Example
 
-PART = "part"
-"""Where `Example.metadata` names the part of a mixture that a row belongs to."""
 ByPart = Mapping[str | None, Mapping[str, Scores]]
 """Part → scores by name; None: of all rows."""
-
-
-def part_of(example: Example) -> str | None:
-    """Return the part of a mixture that a row belongs to; None where the data are a single dataset."""
-    part = example.metadata.get(PART)
-    return None if part is None else str(part)
 
 
 def by_part(scores: Mapping[str, Scores], evidence: Any) -> ByPart:
@@ -42,9 +33,9 @@ def by_part(scores: Mapping[str, Scores], evidence: Any) -> ByPart:
 def _parts(evidence: Any) -> Mapping[Per, list[str | None]]:
     """Return the part of each answer, and of each prompt; of what the data has, a row is a prompt."""
     if isinstance(evidence, Answers):
-        of_rows = [part_of(example) for example in evidence.examples]
+        of_rows = [example.part for example in evidence.examples]
         return {"answer": of_rows, "prompt": [of_rows[rows.start] for rows in evidence.of_prompts]}
-    of_rows = [part_of(example) for example in evidence.batch.prompts.examples]
+    of_rows = [example.part for example in evidence.batch.prompts.examples]
     return {"answer": of_rows, "prompt": of_rows}
 
 
