@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 import torch
 from reference.tiny_methods import small_model
+from transformers import AutoConfig, AutoModelForCausalLM
 
+from qstar_pl.generation.generator import InMemory
 from qstar_pl.models import LanguageModel, LoRA
+from qstar_pl.models import stacked as stacked_module
 from qstar_pl.models.adapters_off import without_adapters
-from qstar_pl.models.stacked import Apart, Stacked, stacked
+from qstar_pl.models.probe import TOLERANCE, difference
+from qstar_pl.models.stacked import Apart, Stacked, StackedModel, stacked
 from qstar_pl.types import PromptBatch
 
 pytest.importorskip("peft", reason="peft is part of the extra lora")
@@ -164,3 +168,43 @@ def test_rows_in_another_order_are_noticed_before_adapters_add_anything() -> Non
     model.transformer.h[0].mlp.c_fc = Shuffling(model.transformer.h[0].mlp.c_fc)
     with pytest.warns(UserWarning, match="does not keep the rows of a batch in their order"):
         assert isinstance(stacked(*pair(model)), Apart)
+
+
+def deep() -> Any:
+    """Return a model in bfloat16 whose layers make much of a rounded digit."""
+    torch.manual_seed(0)
+    sizes = {"n_embd": 32, "n_head": 2, "n_layer": 24, "vocab_size": 64, "n_positions": 32}
+    config = AutoConfig.for_model("gpt2", **sizes, initializer_range=0.3, bos_token_id=None, eos_token_id=None)
+    return adapted(InMemory(AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval(), None))
+
+
+class Rounding(StackedModel):
+    """Rounds otherwise in a pass of twice as many rows, as large matrices do."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        with stacked_module._rounded(self.layers):
+            return super().forward(*args, **kwargs)
+
+
+class Moving(Rounding):
+    """Says of every row what is true of the one before it."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        said = super().forward(*args, **kwargs)
+        said.logits = said.logits.roll(1, 0)
+        return said
+
+
+def test_rounding_of_a_deep_model_in_half_precision_is_no_other_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacked_module, "StackedModel", Rounding)
+    monkeypatch.setitem(TOLERANCE, torch.bfloat16, 0.005)  # 28 layers of width 1536 exceed what it is by default
+    models = pair(deep())
+    both = stacked(*models)
+    assert isinstance(both, Stacked)
+    alone = torch.cat([one.model(**one.reader.inputs(IDS, None, None)).logits for one in models])
+    said = both.model(**both.reader.inputs(IDS.repeat(2, 1), None, None)).logits
+    # It is what this test is about: by itself the difference is too large, though far from that of other tokens.
+    assert 0.01 < difference(alone.flatten(0, 1), said.flatten(0, 1)) < 0.2
+    monkeypatch.setattr(stacked_module, "StackedModel", Moving)
+    with pytest.warns(UserWarning, match="does not keep the rows of a batch in their order"):
+        assert isinstance(stacked(*pair(deep())), Apart)

@@ -139,19 +139,29 @@ def same(expected: Tensor, found: Tensor, strictness: float = 1.0) -> bool:
     """Return whether two results [positions, …] differ by rounding only; see `TOLERANCE`, divided by `strictness`."""
     if expected.shape != found.shape:
         return False
-    dtype = found.dtype
-    limit = TOLERANCE.get(dtype, 0.05)
-    if dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
+    limit = TOLERANCE.get(found.dtype, 0.05)
+    if found.dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
         limit = REDUCED
-    expected, found = (values.double().reshape(len(values), -1) for values in (expected, found))
-    if expected.shape[1] == 1:
-        # Rewards of similar texts are nearly equal: their size is the measure, in which half precision is coarser.
-        scale, limit = expected.square().mean().sqrt(), 3 * limit
-    else:
-        # What all logits have in common means nothing.
-        scale = (expected - expected.mean()).square().mean().sqrt()
+    if expected[0].numel() == 1:
+        limit = 3 * limit  # half precision is coarser, measured by the size of rewards
     # A difference that is not a number is never small enough.
-    return bool((expected - found).square().mean(-1).sqrt().median() <= limit / strictness * scale)
+    return difference(expected, found) <= limit / strictness
+
+
+def difference(expected: Tensor, found: Tensor) -> float:
+    """Return the median over positions of the root mean square difference, in units of the spread of `expected`.
+
+    Args:
+        expected: [positions, …]; of a single number per position its size is the unit: rewards of similar texts are
+            nearly equal.
+        found: of the same shape.
+
+    """
+    expected, found = (values.double().reshape(len(values), -1) for values in (expected, found))
+    # What all logits have in common means nothing.
+    centered = expected if expected.shape[1] == 1 else expected - expected.mean()
+    scale = centered.square().mean().sqrt()
+    return float((expected - found).square().mean(-1).sqrt().median() / scale)
 
 
 def sample_rows(model: PreTrainedModel, token_ids: Sequence[int]) -> list[Tensor]:

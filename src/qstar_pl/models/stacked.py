@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 from weakref import WeakKeyDictionary, ref
@@ -18,11 +20,14 @@ from qstar_pl.models.freeze import eval_mode
 from qstar_pl.models.inputs import check_length
 from qstar_pl.models.language_model import LanguageModel
 from qstar_pl.models.next_token import DecodeSession, NextToken
-from qstar_pl.models.probe import TOKENS, same, sample_rows, undisturbed, works
+from qstar_pl.models.probe import TOKENS, difference, same, sample_rows, undisturbed, works
 from qstar_pl.models.reading import Reading
 from qstar_pl.models.row_adapters import Terms, adapting, computing, terms_of, why_not_by_rows
 from qstar_pl.models.sessions import CachedSession
 from qstar_pl.types import PromptBatch
+
+MOST_ROUNDING = 0.2
+"""Difference that a last digit may make; rows of other tokens differ by about 1.4, so they are told apart."""
 
 
 class StackedModel(AdaptersOff):
@@ -146,12 +151,19 @@ def _agree(both: Stacked, first: LanguageModel, second: LanguageModel) -> bool:
     def watch(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         shapes.append(tuple(inputs[0].shape[:-1]))
 
+    layers = both.model.layers
+
     def agrees() -> bool:
         said = both.model(**both.reader.inputs(ids.repeat(2, 1), None, None)).logits
-        alone = [one.model(**one.reader.inputs(ids, None, None)).logits for one in (first, second)]
-        return all(same(own, row) for own, row in zip(torch.cat(alone), said, strict=True))
+        alone = _read_alone((first, second), ids)
+        if all(same(own, row) for own, row in zip(alone, said, strict=True)):
+            return True
+        # Many layers in half precision can make more of a rounded digit than `same` allows.
+        with _rounded(layers):
+            rounded = _read_alone((first, second), ids)
+        rounding = difference(alone.flatten(0, 1), rounded.flatten(0, 1))
+        return rounding < MOST_ROUNDING and difference(alone.flatten(0, 1), said.flatten(0, 1)) < 2 * rounding
 
-    layers = both.model.layers
     handles = [layer.register_forward_pre_hook(watch) for layer in layers]
     try:
         with undisturbed(first.model):
@@ -162,6 +174,26 @@ def _agree(both: Stacked, first: LanguageModel, second: LanguageModel) -> bool:
     # Adapters may add nothing yet, and then the numbers show nothing: experts, e.g., are given tokens in another order.
     expected = ((2 * len(ids), ids.shape[1]), (2 * ids.numel(),), (len(ids), ids.shape[1]), (ids.numel(),))
     return right and all(shape in expected for shape in shapes)
+
+
+def _read_alone(models: Sequence[LanguageModel], ids: Tensor) -> Tensor:
+    return torch.cat([one.model(**one.reader.inputs(ids, None, None)).logits for one in models])
+
+
+@contextmanager
+def _rounded(layers: Sequence[nn.Module]) -> Iterator[None]:
+    """Change what layers say by the last digit of its dtype, up or down."""
+
+    def change(module: nn.Module, inputs: tuple[Tensor, ...], said: Tensor) -> Tensor:
+        up = torch.arange(said.numel(), device=said.device).view_as(said).mul(2654435761).bitwise_and(64).bool()
+        return said * torch.where(up, 1 + torch.finfo(said.dtype).eps, 1 - torch.finfo(said.dtype).eps).to(said.dtype)
+
+    handles = [layer.register_forward_hook(change) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _joined(first: PromptBatch, second: PromptBatch) -> PromptBatch:
