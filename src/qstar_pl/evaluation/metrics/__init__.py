@@ -21,6 +21,7 @@ from qstar_pl.evaluation.metrics.drawing import Drawing as Drawing
 from qstar_pl.evaluation.metrics.evidence import Answers as Answers
 from qstar_pl.evaluation.metrics.evidence import Comparisons as Comparisons
 from qstar_pl.evaluation.metrics.evidence import Demonstrations as Demonstrations
+from qstar_pl.evaluation.metrics.kl_from import KLFrom as KLFrom
 from qstar_pl.evaluation.metrics.lengths import CompletionLength as CompletionLength
 from qstar_pl.evaluation.metrics.lengths import EndedFraction as EndedFraction
 from qstar_pl.evaluation.metrics.math_accuracy import MathAccuracy as MathAccuracy

@@ -35,6 +35,7 @@ class Answers:
         sizes: Sequence[int] | None = None,
         rewards: Callable[[], Mapping[str, Tensor]] | None = None,
         divergences: Callable[[], Tensor] | None = None,
+        divergences_from: Callable[[LanguageModel], Tensor] | None = None,
         redraw: Redraw | None = None,
     ) -> None:
         """Hold the answers.
@@ -47,6 +48,7 @@ class Answers:
                 one.
             rewards: computes `self.rewards`; None: there are none.
             divergences: computes `self.divergences`; None: that needs the models which drew the answers.
+            divergences_from: does what `self.divergences_from` says; None: that needs the model which drew the answers.
             redraw: does what `self.redrawn` says; None: the answers were not drawn here.
 
         Raises:
@@ -64,6 +66,7 @@ class Answers:
         self._sizes = sizes
         self._rewards = rewards
         self._divergences = divergences
+        self._divergences_from = divergences_from
         self._redraw = redraw
         self._found: dict[Hashable, Any] = {}
 
@@ -139,6 +142,17 @@ class Answers:
         if self._divergences is None:
             raise UserError("the divergence from π_init must be of answers drawn here, got texts of a file")
         return self._divergences()
+
+    def divergences_from(self, other: LanguageModel) -> Tensor:
+        """Return D(π_θ‖other) [rows, time] at every token, exact over the vocabulary, in nats; 0 where none counts.
+
+        Raises:
+            UserError: if the answers are texts of a file, or those of `qstar evaluate`.
+
+        """
+        if self._divergences_from is None:
+            raise UserError("the divergence from another model must be of answers that validation draws, got others")
+        return self._divergences_from(other)
 
     def once(self, key: Hashable, find: Callable[[], Found]) -> Found:
         """Return what `find` finds of these answers; of metrics that ask under one key, only the first looks."""

@@ -332,6 +332,7 @@ class PolicyModule(RLHFModule):
             texts,
             rewards=lambda: self.score_answers(rollout, texts),
             divergences=lambda: self._divergences(rollout, drawing),
+            divergences_from=lambda other: self._divergences_from(rollout, other),
             redraw=lambda other, own: self._redrawn(other or self.reference_tokens, own or prompts, drawing),
         )
 
@@ -375,8 +376,11 @@ class PolicyModule(RLHFModule):
         if self.evaluation_target() is None and _draws_policy(drawing.sampler(self.evaluation_sampler)):
             # With q = π_θ and π_init in the target's place, the sampler's exact D(q‖π_t) is D(π_θ‖π_init).
             return rollout.kl_behavior_target
-        with gathered_for(self, [self.policy, self.reference]):
-            return divergence_along(rollout, self.policy_tokens, self.reference_tokens)
+        return self._divergences_from(rollout, self.reference_tokens)
+
+    def _divergences_from(self, rollout: Rollout, other: LanguageModel) -> Tensor:
+        with gathered_for(self, [self.policy, other.model]):
+            return divergence_along(rollout, self.policy_tokens, other)
 
     def predict_step(self, batch: PromptBatch, batch_idx: int, dataloader_idx: int = 0) -> list[Mapping[str, Any]]:
         """Return one record per prompt as `qstar generate` makes them, drawn as for `validate`, with its rewards."""

@@ -61,7 +61,7 @@ class Divergence(Measure):
     """How far the policy has gone from where it began."""
 
     heading, unit, digits = "KL(θ‖init)", "nats", 2
-    explained = "D(π_θ‖π_init) per held-out answer of those that are scored, at the end"
+    explained = "D(π_θ‖π_init) per held-out answer, at the end"
 
     def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
         """See `Measure.per_seed`."""
