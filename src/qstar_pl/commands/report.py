@@ -48,7 +48,7 @@ def parser() -> ToolParser:
     made.add_argument(
         "--keep",
         action="store_true",
-        help=f"copy what the report reads to {DATA} in --output, 5 to 10 kB a run, and report on all that is kept there",
+        help=f"copy what the report reads to {DATA} in --output, 5 to 10 kB a run, and report on all kept there",
     )
     return made
 
