@@ -540,6 +540,20 @@ def test_rows_that_are_held_out_do_not_count_as_something_to_train_on(tmp_path, 
         fit(Toy(tokenizer, DemonstrationBatch), datamodule)
 
 
+def test_where_all_prompts_are_held_out_a_line_names_the_part(mixed, tokenizer):
+    one = replace(mixed.parts[0], weight=None)
+    parts = (one, replace(one, name="same", held_out=True))
+    with pytest.raises(UserError, match="must have a prompt to train on that no part holds out, got none beside same"):
+        fit(Toy(tokenizer), mixed_data(Mixture(parts), val_fraction=0.5))
+
+
+def test_a_part_that_is_held_out_must_have_a_row(mixed, tokenizer, tmp_path):
+    (empty := tmp_path / "empty.jsonl").touch()
+    parts = (replace(mixed.parts[0], weight=None), Part(PromptResponse(), str(empty), name="two", held_out=True))
+    with pytest.raises(UserError, match="parts must hold a usable row if they are held out, got none of two"):
+        fit(Toy(tokenizer), mixed_data(Mixture(parts), val_fraction=0.5))
+
+
 def test_a_mixture_without_weights_is_all_rows_once(mixed, tokenizer):
     module = Toy(tokenizer)
     plain = Mixture(tuple(replace(part, weight=None) for part in mixed.parts))

@@ -234,8 +234,12 @@ class RLHFDataModule(LightningDataModule):
 
     def _check_training_rows(self, collate: type[Collate]) -> None:
         used = self._ready.rows
-        parts = self._rows.parts if self._rows else ()
-        used = used.take(~used.with_prompts_of(part.name for part in parts if part.held_out))
+        held_out = [part.name for part in (self._rows.parts if self._rows else ()) if part.held_out]
+        used = used.take(~used.with_prompts_of(held_out))
+        if not used:
+            raise UserError(
+                f"parts must have a prompt to train on that no part holds out, got none beside {', '.join(held_out)}"
+            )
         if not collate.select(used):
             raise UserError(
                 f"{type(Attached(self.trainer).method).__name__} must have rows with {collate.needs}; "

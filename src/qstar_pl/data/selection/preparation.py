@@ -134,7 +134,7 @@ class Preparation:
         """Return the rows of each split.
 
         Raises:
-            UserError: if no row is left; `path` is what the message calls the data.
+            UserError: if no row is left, or none of a part that is held out; `path` is what the message calls the data.
 
         """
         examples, rejected = self.selection.apply(rows.examples, encoder.tokenizer)
@@ -143,6 +143,9 @@ class Preparation:
         if not made.rows:
             reasons = "; ".join(f"{count}: {reason}" for reason, count in (rows.rejected + rejected).items())
             raise UserError(f"path must hold a usable row, got {rows.read} rows in {path} ({reasons or 'empty'})")
+        for part in rows.parts:
+            if part.held_out and not len(made.rows.of_part(part.name)):  # else its metrics would be missing, unsaid
+                raise UserError(f"parts must hold a usable row if they are held out, got none of {part.name}")
         splits = self.parting.apply(made.rows, rows.parts)
         notices = "; ".join(notice for notice in (made.cache, rows.cache) if notice is not None)
         return Prepared(encoder, made.rows, splits, rejected, made.dialogues, notices or None)

@@ -180,7 +180,8 @@ class Processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(one.process.pid, number)
         if active and number != signal.SIGKILL:
-            self.tell(f"stopping: {len(active)} runs save their step and end (Ctrl-C again kills them)")
+            said = "1 run saves its" if len(active) == 1 else f"{len(active)} runs save their"
+            self.tell(f"stopping: {said} step, then it is over (Ctrl-C again kills)")
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -68,6 +68,7 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
     several = [read_results(results_folder(tmp_path / where, {"ppo": PPO}, (0,))) for where in "ab"]
     with pytest.raises(UserError, match="runs must differ in name and variant to be kept, got made_tiny twice"):
         keep(several, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
 
 
 def test_what_was_not_recorded_is_not_kept(tmp_path: Path) -> None:

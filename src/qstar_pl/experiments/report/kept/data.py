@@ -30,15 +30,16 @@ def keep(experiments: Sequence[Results], folder: Path) -> list[Path]:
         UserError: if two have the same name and variant.
 
     """
-    kept = list[Path]()
+    kept = dict[Path, Results]()
     for one in experiments:
         place = folder / f"{one.name}_{one.variant}"
-        if place in kept:
+        if place in kept:  # asked before anything is written
             raise UserError(f"runs must differ in name and variant to be kept, got {place.name} twice")
+        kept[place] = one
+    for place, one in kept.items():
         if place.resolve() != one.folder.resolve():
             _copy(one, place)
-        kept.append(place)
-    return kept
+    return list(kept)
 
 
 def _copy(results: Results, place: Path) -> None:
