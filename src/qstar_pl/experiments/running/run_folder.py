@@ -23,6 +23,8 @@ PARTS = (CELLS, TUNING)
 SEED = "seed_"
 LAST = "last.ckpt"
 ASKED, BUSY = "asked.json", ".busy"
+_KILLED = 128
+"""Exit codes above it: a signal's number more."""
 _NAMED = ("error: ", "RuntimeError", "Error: ")
 
 
@@ -164,6 +166,8 @@ class RunFolder:
             for line in reversed(lines):
                 if line.startswith(_NAMED) or _NAMED[-1] in line:
                     return line.removeprefix(_NAMED[0])
+            if (code := self.exit) is not None and code > _KILLED:  # its last line is no reason
+                return f"it was killed by signal {code - _KILLED}"
             if lines:
                 return lines[-1]
         return "it wrote nothing"
