@@ -40,9 +40,9 @@ from qstar_pl.models.text import completion_texts
 from qstar_pl.qstar.preferences import AnswerLogprobs, PairLogprobs
 from qstar_pl.rewards import GoldReward, Reward, RewardModelReward
 from qstar_pl.rollout.absent import divergence_along
-from qstar_pl.rollout.truncation import Truncation
 from qstar_pl.samplers import PolicySampler, Sampler
 from qstar_pl.samplers.sampler import built
+from qstar_pl.samplers.single import draws_policy
 from qstar_pl.targets.target import Target
 from qstar_pl.training.judges import Judges, settle
 from qstar_pl.training.lengths import evaluates
@@ -373,7 +373,7 @@ class PolicyModule(RLHFModule):
 
     def _divergences(self, rollout: Rollout, drawing: Drawing) -> Tensor:
         """Return D(π_θ‖π_init) [rows, time] at every token of the answers, whatever law they were drawn from."""
-        if self.evaluation_target() is None and _draws_policy(drawing.sampler(self.evaluation_sampler)):
+        if self.evaluation_target() is None and draws_policy(drawing.sampler(self.evaluation_sampler)):
             # With q = π_θ and π_init in the target's place, the sampler's exact D(q‖π_t) is D(π_θ‖π_init).
             return rollout.kl_behavior_target
         return self._divergences_from(rollout, self.reference_tokens)
@@ -393,10 +393,3 @@ class PolicyModule(RLHFModule):
             record | {f"reward_{name}": values[row] for name, values in scores.items()}
             for row, record in enumerate(records)
         ]
-
-
-def _draws_policy(sampler: Sampler) -> bool:
-    """Return whether q is known to be π_θ itself, which temperature, top_k and top_p change."""
-    truncation = Truncation(sampler.temperature, sampler.top_k, sampler.top_p)
-    # Of a class derived from PolicySampler nothing is known.
-    return type(sampler) is PolicySampler and not truncation.changes
