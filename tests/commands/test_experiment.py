@@ -33,6 +33,15 @@ def test_without_a_name_it_lists_what_there_is(qstar) -> None:
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize("words", [(), ("mvp", "--dry_run"), ("mvp", "--rehearse"), ("no_such_experiment",)])
+@pytest.mark.parametrize("template", ["nice", "nice '{command}"])
+def test_a_wrong_launcher_is_found_before_anything_else(qstar, words: tuple[str, ...], template: str) -> None:
+    code, out, err = qstar("experiment", *words, "--launcher", template)
+    assert code == 2
+    assert not out
+    assert err.startswith("error: launcher must be ")
+
+
 def test_a_rehearsal_runs_one_batch_of_every_cell_and_names_what_fails(qstar) -> None:
     clipped = "    two: {config: experiment/tiny_ppo, options: {trainer.gradient_clip_val: 1.0}}"
     Path("mine.yaml").write_text(MINE.replace("    two: experiment/tiny_dpo", clipped))

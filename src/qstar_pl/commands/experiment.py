@@ -98,6 +98,9 @@ def parser() -> ToolParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     given, words = parser().parse_known_args(argv)
+    from qstar_pl.experiments.running.launcher import Settled, launcher
+
+    started_by = launcher(given.launcher)
     if given.jobs is not None:
         at_least(1, jobs=given.jobs)
     if given.name is None and not given.config:
@@ -114,9 +117,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     for folder in given.reuse_from or ():
         if not folder.is_dir():
             raise UserError(f"reuse_from must be a folder with results folders, got {folder}")
-    from qstar_pl.experiments.running.launcher import launcher
-
-    started_by = launcher(given.launcher)
     experiment = _tuned_or_not(_experiment(given, words), given)
     if given.rehearse:
         return _rehearsed(experiment)
@@ -125,7 +125,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = with_stages(experiment.cells, resolved(experiment))
     score = None if experiment.budget is None else experiment.evaluation.score  # by hand, anything is compared
     check_cells(experiment, settings, score)
-    from qstar_pl.experiments.running.launcher import Settled
     from qstar_pl.experiments.running.planned import kept, plan, prepare
     from qstar_pl.experiments.running.reuse import Reuse, take_over
     from qstar_pl.experiments.tuning.tuning import Tuning

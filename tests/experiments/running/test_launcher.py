@@ -15,6 +15,8 @@ def test_names_and_templates() -> None:
     assert launcher("nice {command}") == Template("nice {command}")
     with pytest.raises(UserError, match=r"launcher must be local, slurm, or a template with \{command\} or \{quoted\}"):
         launcher("ssh host")
+    with pytest.raises(UserError, match=r"launcher must be a command that /bin/sh can read, got nice '\{command\} \("):
+        launcher("nice '{command}")
 
 
 def test_a_second_shell_gets_one_word_in_this_folder(isolated: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess  # nosec B404 - to have the shell read a template
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from qstar_pl.experiments.running.reuse import Reuse
 from qstar_pl.experiments.running.slurm import queued, sbatch, submit
 
 COMMAND, QUOTED = "{command}", "{quoted}"
+SHELL = "/bin/sh"
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,14 @@ class Template(Launcher):
     """{command}: the run's words; {quoted}: the same, in this folder, as one word for a second shell."""
 
     def __post_init__(self) -> None:
-        """Refuse a template that runs nothing."""
+        """Refuse a template that runs nothing, or that is no command of a shell."""
         if COMMAND not in self.text and QUOTED not in self.text:
             raise UserError(f"launcher must be local, slurm, or a template with {COMMAND} or {QUOTED}, got {self.text}")
+        argv = [SHELL, "-n", "-c", self.text]  # reads, and runs nothing
+        read = subprocess.run(argv, capture_output=True, text=True, check=False)  # nosec B603 - a list of words
+        if read.returncode != 0:
+            why = read.stderr.strip().splitlines()[0].rpartition(": ")[2]
+            raise UserError(f"launcher must be a command that {SHELL} can read, got {self.text} ({why})")
 
     def start(self, runs: Sequence[PlannedRun], settled: Settled, tell: Told) -> None:
         """See `Launcher.start`."""
@@ -83,7 +90,7 @@ class Template(Launcher):
     def _argv(self, run: PlannedRun) -> list[str]:
         command = shlex.join(run.argv)
         there = shlex.quote(f"cd {shlex.quote(os.getcwd())} && {command}")  # noqa: PTH109 (as the shell has it)
-        return ["/bin/sh", "-c", self.text.replace(COMMAND, command).replace(QUOTED, there)]
+        return [SHELL, "-c", self.text.replace(COMMAND, command).replace(QUOTED, there)]
 
 
 @dataclass(frozen=True)
