@@ -52,3 +52,16 @@ def test_differences_and_ratios_are_tested_at_the_edge_of_what_is_claimed() -> N
     assert ratios.status == "not supported"
     assert of_ratios("x", {0: 1.0, 1: 1.1}, (0.8, 1.2)).p_value is None
     assert of_ratios("x", {}, (0.8, 1.2)).status == "not measured"
+
+
+def test_a_small_p_value_speaks_for_the_claim_alone() -> None:
+    values = [0.3, 0.5, 0.1, 0.4]
+    both = float(ttest_1samp(values, 0.0).pvalue)
+    above = of_differences("x", dict(enumerate(values)), (0.0, INFINITY))
+    below = of_differences("x", dict(enumerate(values)), (-INFINITY, 0.0))
+    assert both < 0.05
+    assert (above.status, above.p_of_claim) == ("supported", pytest.approx(both))
+    assert above.p_of_claim == pytest.approx(2 * ttest_1samp(values, 0.0, alternative="greater").pvalue)
+    assert (below.status, below.p_of_claim) == ("not supported", 1.0)
+    assert of_differences("x", {0: 1.0}, (0.0, INFINITY)).p_of_claim is None
+    assert of_differences("x", {0: -1.0}, (0.0, INFINITY)).p_of_claim is None

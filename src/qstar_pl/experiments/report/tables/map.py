@@ -48,8 +48,8 @@ def _notes(results: Results, found: tuple[Place, ...]) -> tuple[str, ...]:
     decided = sum(place.is_decided for place in found)
     return (
         f"Score: {results.score}, mean over {seeds}; budget in {unit}, read off the learning curves.",
-        "Margins: of the best method, paired by seed, with Student's 95% interval over seeds; p after Holm's "
-        "correction over both margins of all conditions at the same budget.",
+        "Margins: of the best method, paired by seed, with Student's 95% interval over seeds; p, two-sided, after "
+        "Holm's correction over both margins of all conditions at the same budget.",
         "Best and second are chosen by the numbers that they are compared by, so margins are rather too large.",
         f"Undecided: the interval of the margin over the second holds 0, or there is none; "
         f"decided are {decided} of {len(found)} places.",

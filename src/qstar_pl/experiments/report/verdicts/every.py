@@ -59,12 +59,14 @@ def judged(several: Sequence[Results]) -> tuple[tuple[str, tuple[Verdict, ...]],
 
 def verdict_table(title: str, found: Sequence[Verdict]) -> Table:
     """Return verdicts in rows."""
-    heads = ("name", "claim", "verdict", "numbers (95%)", "p (Holm)", "read")
+    heads = ("name", "claim", "verdict", "numbers (95%)", "p of the claim (Holm)", "read")
     rows = tuple(_row(one) for one in found)
     notes = tuple(dict.fromkeys(f"{one.name}: {one.how}." for one in found))
     rule = (
         "Supported: the 95% interval lies wholly where the claim puts the number; not supported: wholly elsewhere. "
-        "Holm's correction is over the verdicts of this table that rest on a test."
+        "p: twice that of the claim's one-sided test, at most 1, of its least sure part; so before Holm's correction "
+        "it is below 0.05 exactly where the claim is supported. Holm's correction is over the verdicts of this table "
+        "that rest on a test."
     )
     return Table(title, heads, rows, 6, (rule, *notes))
 

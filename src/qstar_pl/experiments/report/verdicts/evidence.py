@@ -57,6 +57,15 @@ class Evidence:
         """Whether the number itself lies there, however unsure; None without a number."""
         return None if self.value is None else self.claimed[0] < self.value < self.claimed[1]
 
+    @property
+    def p_of_claim(self) -> float | None:
+        """Twice the one-sided p-value of the claim, at most 1; None where there is no test.
+
+        It is below 5% exactly where Student's 95% interval lies wholly where the claim puts the number; the two-sided
+        one is so as well where the interval lies wholly elsewhere, and would speak for a claim that is wrong.
+        """
+        return 1.0 if self.p_value is not None and not self.is_claimed else self.p_value
+
 
 def all_of(parts: tuple[Evidence, ...]) -> Status:
     """Return the status of a claim that holds if all of its parts do.

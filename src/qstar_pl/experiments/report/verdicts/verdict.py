@@ -53,8 +53,8 @@ class Verdict:
 
     @property
     def p_value(self) -> float | None:
-        """The largest of its parts', which is that of a claim that needs all of them; None if one has none."""
-        known = [one.p_value for one in self.evidence if one.is_judged]
+        """The largest `p_of_claim` of its parts, as a claim needs all of them; None if one has none."""
+        known = [one.p_of_claim for one in self.evidence if one.is_judged]
         return max((p for p in known if p is not None), default=None) if all(p is not None for p in known) else None
 
 
