@@ -2,12 +2,29 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 Qstar = Callable[..., tuple[int, str, str]]
 SMALL = ("--data.val_limit=3", "--model.evaluation_sampler.max_new_tokens=6", "--model.metrics=[KLPolicyReference]")
 FROM = ("--model.metrics+=KLFrom", "--model.metrics.model=Pretrained", "--model.metrics.model.name=tiny/policy")
+
+
+OTHER = ("WinRate", "--model.metrics.judge=LengthJudge", "--model.metrics.baseline=OtherModel")
+
+
+@pytest.mark.parametrize(
+    ("metric", "option"), [(("KLFrom",), "model.metrics.model"), (OTHER, "model.metrics.baseline.model")]
+)
+def test_a_model_that_is_not_there_is_said_before_a_run_folder_is_made(
+    qstar: Qstar, isolated: Path, metric: tuple[str, ...], option: str
+) -> None:
+    model = (f"--model.metrics+={metric[0]}", *metric[1:], f"--{option}=Pretrained", f"--{option}.name=nope/none")
+    code, _, err = qstar("fit", "--config=experiment/tiny_sft", "--trainer.max_steps=1", *model)
+    assert code == 2
+    assert err.startswith(f"error: {option}.name must lead to a tokenizer, got 'nope/none': ")
+    assert not Path("runs").exists()
 
 
 def test_of_a_run_of_one_stage_it_is_the_divergence_from_its_own_start(qstar: Qstar) -> None:

@@ -42,6 +42,10 @@ class KLFrom(AnswerMetric):
         """See `Metric.needs`."""
         return frozenset({Need.TOKENS})
 
+    def sources(self) -> list[ModelSource]:
+        """See `Metric.sources`."""
+        return [self.model]
+
     def build(self, tokenizer: PreTrainedTokenizerBase | None) -> None:
         """See `Metric.build`.
 

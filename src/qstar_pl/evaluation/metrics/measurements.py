@@ -40,6 +40,12 @@ class Measurements(nn.Module):
         """
         check_needs([metric for metric in self.due(fitting=fitting) if not metric.optional], facts)
 
+    def find(self) -> None:
+        """Raise UserError if a language model that `build` will load is not there; no weights are loaded yet."""
+        for metric in self.of_all:
+            for source in metric.sources():
+                source.capabilities(source.tokenizer())
+
     def build(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Load what the metrics need."""
         for metric in self.of_all:

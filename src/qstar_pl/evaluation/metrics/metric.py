@@ -14,6 +14,7 @@ from qstar_pl.evaluation.metrics.evidence import Answers, Comparisons, Demonstra
 from qstar_pl.evaluation.metrics.needs import Facts, Need, lacking
 from qstar_pl.evaluation.metrics.scores import Scores
 from qstar_pl.evaluation.metrics.sums import Sums, means, totals, with_rows
+from qstar_pl.models.source import ModelSource
 
 Numbers = Mapping[str, Tensor | float]
 """Key (without `val/` or `test/`) → number."""
@@ -71,6 +72,10 @@ class Metric(ABC):
             if (found := lacking(need, facts)) is not None:
                 return f"needs {need.value}, got {found}"
         return None
+
+    def sources(self) -> list[ModelSource]:
+        """Return where `build` has language models from; they are asked for before a run writes anything."""
+        return []
 
     def build(self, tokenizer: PreTrainedTokenizerBase | None) -> None:  # noqa: B027 (most need none)
         """Load the models that it needs (a judge, say); called once, before anything is measured.

@@ -18,6 +18,7 @@ from qstar_pl.evaluation.metrics.evidence import Answers
 from qstar_pl.evaluation.metrics.metric import AnswerMetric
 from qstar_pl.evaluation.metrics.needs import Facts, Need
 from qstar_pl.evaluation.metrics.scores import Scores
+from qstar_pl.models.source import ModelSource
 
 NO_BASELINE = "there is nothing to compare it with"
 
@@ -72,6 +73,10 @@ class WinRate(AnswerMetric):
         judge, reason = type(self.judge).__name__, self.judge.unknown(facts.examples[0])
         rows = f"{len(facts.examples)} rows of {facts.where}"
         return f"needs a judge that knows the rows, got {judge} for {rows}: {reason}"
+
+    def sources(self) -> list[ModelSource]:
+        """See `Metric.sources`; those of the baseline."""
+        return self.baseline.sources()
 
     def build(self, tokenizer: PreTrainedTokenizerBase | None) -> None:
         """See `Metric.build`."""

@@ -77,8 +77,9 @@ class RLHFModule(LightningModule):
 
     def configure_callbacks(self) -> Sequence[Callback]:
         """Return what goes with every method; a subclass that has callbacks of its own adds them."""
-        if self.trainer.state.fn == TrainerFn.FITTING:  # the first hook of a fit: nothing is read or loaded yet
+        if self.trainer.state.fn == TrainerFn.FITTING:  # the first hook of all: nothing is read or written yet
             check_options(self.optimizer)
+        self.metrics.find()
         # Lightning asks in every stage, and would announce that a second one replaces the first.
         return [] if self.resume in self.trainer.callbacks else [self.resume]  # type: ignore[attr-defined]
 

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from qstar_pl.evaluation.metrics.evidence import Answers
 from qstar_pl.evaluation.metrics.needs import Facts, Need
+from qstar_pl.models.source import ModelSource
 
 
 class Baseline(ABC):
@@ -22,6 +23,10 @@ class Baseline(ABC):
     def missing(self, facts: Facts) -> str | None:
         """Return why there are no such answers, as "needs …, got …"; None if there are."""
         return None
+
+    def sources(self) -> list[ModelSource]:
+        """Return where `build` has language models from; they are asked for before a run writes anything."""
+        return []
 
     def build(self, tokenizer: PreTrainedTokenizerBase | None) -> None:  # noqa: B027 (most need none)
         """Load the models that it needs; called once, before `texts`."""

@@ -43,6 +43,10 @@ class OtherModel(Baseline):
             return None
         return f"a policy to draw as, got {stored(facts)}; StoredAnswers compares with a file"
 
+    def sources(self) -> list[ModelSource]:
+        """See `Baseline.sources`."""
+        return [self.model]
+
     def build(self, tokenizer: PreTrainedTokenizerBase | None) -> None:
         """See `Baseline.build`."""
         model, own = self.model.load(), self.model.tokenizer()
