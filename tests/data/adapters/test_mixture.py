@@ -43,6 +43,12 @@ def test_names_of_parts_are_known_unless_they_are_detected(files):
     assert GSM8K().part_names() == ()
 
 
+@pytest.mark.parametrize("name", ["a/b", "/", " a", "a\nb", ""])
+def test_a_name_that_metrics_cannot_carry_is_refused(name):
+    with pytest.raises(UserError, match=r"^name must (be without /|not be empty)"):
+        Part(GSM8K(), "b", name=name)
+
+
 def test_limits(files):
     one, two = files
     mixture = Mixture((Part(PromptResponse(), one, max_rows=4), Part(Auto(), two)))

@@ -30,11 +30,18 @@ class Part:
     max_rows: int | None = None
     """Read at most this many rows of this part."""
     name: str | None = None
-    """What reports and metrics call it; by default its path and adapter."""
+    """What reports and metrics call it, without /; by default its path and adapter."""
     held_out: bool = False
     """Never train on it: all of its prompts are for validation and test."""
 
     def __post_init__(self) -> None:
+        # Metrics are called <metric>/<part>; a name that is made up of a path is only shown, and may be anything.
+        if self.name is not None and (
+            "/" in self.name or self.name != self.name.strip() or not self.name.isprintable()
+        ):
+            raise UserError(f"name must be without /, outer spaces and line breaks, got {self.name!r}")
+        if self.name == "":
+            raise UserError(f"name must not be empty, got one for {self.path}")
         if self.weight is not None and not (self.weight > 0 and math.isfinite(self.weight)):
             raise UserError(f"weight must be a positive number, got {self.weight} for {self.title}")
         if self.max_rows is not None and self.max_rows < 1:

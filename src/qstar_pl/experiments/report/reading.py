@@ -153,7 +153,11 @@ class Results:
     @property
     def scored_part(self) -> str | None:
         """The part whose score cells are ranked by; None: all that is held out."""
-        return next((part for part in self.parts if self.score.endswith(f"/{part}")), None)
+        return self.part_of(self.score)
+
+    def part_of(self, score: str) -> str | None:
+        """Return the part whose score a key names; of parts called by paths, one may end as another is called."""
+        return max((part for part in self.parts if score.endswith(f"/{part}")), key=len, default=None)
 
     def score_of(self, part: str | None) -> str:
         """Return the key of the score of one part, or of all that is held out."""

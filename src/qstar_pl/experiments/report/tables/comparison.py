@@ -129,7 +129,7 @@ def smallest_effect(seeds: int, tests: int) -> float | None:
 
 
 def _over_answers(results: Results, cell: str, than: str, score: str) -> Interval | None:
-    part = next((one for one in results.parts if score.endswith(f"/{one}")), None)
+    part = results.part_of(score)
     kind = KINDS.get(score.removesuffix(f"/{part}"))
     if kind is None:
         return None

@@ -92,6 +92,14 @@ def test_a_score_of_one_part_is_compared_on_its_prompts(results: Results) -> Non
     assert WinRate().per_seed(other, "q_star", "ppo") == pytest.approx(wanted)
 
 
+def test_a_part_is_told_from_one_whose_path_ends_alike(results: Results) -> None:
+    parts = np.array(["b (TLDR)", "a/b (TLDR)"] * 12, dtype=object)
+    answers = {place: {**found, "part": parts} for place, found in (results.recorded_answers or {}).items()}
+    other = replace(results, recorded_answers=answers, score="val/reward_gold/b (TLDR)")
+    assert other.scored_part == "b (TLDR)"
+    assert replace(other, score="val/reward_gold/a/b (TLDR)").scored_part == "a/b (TLDR)"
+
+
 def test_without_gold_rewards_the_proxys_count(results: Results) -> None:
     answers = {
         key: {**columns, "reward_proxy": columns["reward_gold"], "reward_gold": np.full(len(columns["step"]), np.nan)}
