@@ -71,6 +71,15 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_a_kept_folder_that_was_renamed_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    several = [read_results(results_folder(tmp_path / "in", {"ppo": PPO}, (0,)))]
+    keep(several, tmp_path / "data")
+    (tmp_path / "data" / "made_tiny").rename(tmp_path / "data" / "mine")
+    with pytest.raises(UserError, match=r"^output must keep made_tiny once, got it in \S*/data/mine as well"):
+        keep(several, tmp_path / "data")
+    assert [one.name for one in (tmp_path / "data").iterdir()] == ["mine"]
+
+
 def test_what_was_not_recorded_is_not_kept(tmp_path: Path) -> None:
     quiet = {"ppo": replace(PPO, replies=False)}
     place = results_folder(tmp_path / "in", quiet, (0,))

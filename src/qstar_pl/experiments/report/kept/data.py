@@ -15,7 +15,7 @@ from qstar_pl.errors import UserError
 from qstar_pl.experiments.places import ANSWERS, CURVES, DISTRIBUTIONS, RESULTS, TIMES
 from qstar_pl.experiments.report.kept.paths import without_machine
 from qstar_pl.experiments.report.kept.tables import answers, bins, numbers, write
-from qstar_pl.experiments.report.reading import Results
+from qstar_pl.experiments.report.reading import Results, read_results
 from qstar_pl.files import replacing
 
 
@@ -27,7 +27,7 @@ def keep(experiments: Sequence[Results], folder: Path) -> list[Path]:
         folder: holds a folder for each, which replaces an earlier one of that name.
 
     Raises:
-        UserError: if two have the same name and variant.
+        UserError: if two have the same name and variant, or a folder of another name already holds one of them.
 
     """
     kept = dict[Path, Results]()
@@ -36,6 +36,12 @@ def keep(experiments: Sequence[Results], folder: Path) -> list[Path]:
         if place in kept:  # asked before anything is written
             raise UserError(f"runs must differ in name and variant to be kept, got {place.name} twice")
         kept[place] = one
+    for there in sorted(file.parent for file in folder.glob(f"*/{RESULTS}") if file.parent not in kept):
+        held = read_results(there)
+        if (place := folder / f"{held.name}_{held.variant}") in kept:
+            raise UserError(
+                f"output must keep {place.name} once, got it in {there} as well: remove that, or rename it back"
+            )
     for place, one in kept.items():
         if place.resolve() != one.folder.resolve():
             _copy(one, place)
