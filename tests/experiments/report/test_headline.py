@@ -88,7 +88,26 @@ def test_under_many_conditions_they_are_counted(tmp_path: Path) -> None:
 def test_a_cell_alone_is_not_ranked(tmp_path: Path) -> None:
     best, asked, _ = said(tmp_path, {"ppo": PPO, "q_star": replace(Q_STAR, status="failed")})
     assert best.startswith("ppo alone has ended, with a mean val/reward_gold after 3,200 samples: 0.6")
-    assert asked == "Whether q* beats the baseline cannot be said: no seed has ended with both."
+    assert asked == "Whether q* beats the baseline ppo cannot be said: no seed has ended with both."
+
+
+def test_where_no_cell_is_q_star_nothing_is_said_of_it(tmp_path: Path) -> None:
+    cells = {name: replace(PPO, factors={"method": "sft", "quality": name}) for name in ("half", "whole")}
+    results = read_results(results_folder(tmp_path / "apart", cells))
+    apart = replace(results, runs=tuple(replace(run, held_out=run.cell) for run in results.runs))
+    assert (
+        headline(apart)[1]
+        == "Whether another cell beats the baseline half cannot be said: other prompts were held out."
+    )
+    diverged = tuple(
+        replace(run, after={**run.after, SCORE: np.nan} if run.cell == "half" else run.after) for run in results.runs
+    )
+    assert headline(replace(results, runs=diverged))[1] == (
+        f"Whether another cell beats the baseline half cannot be said: no seed has ended with a finite {SCORE} of both."
+    )
+    assert said(tmp_path / "alone", {"half": cells["half"]})[1] == "There is no other cell to hold it against."
+    cells = {name: replace(one, status="failed") for name, one in cells.items()}
+    assert said(tmp_path / "none", cells)[1] == "So nothing can be said of them."
 
 
 def test_nothing_has_ended(tmp_path: Path) -> None:

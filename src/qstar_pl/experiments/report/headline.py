@@ -11,6 +11,7 @@ from qstar_pl.experiments.report.groups import Group, groups
 from qstar_pl.experiments.report.reading import Results
 from qstar_pl.experiments.report.tables.comparison import Comparison, comparisons, smallest_effect
 from qstar_pl.experiments.report.tables.main import p_text
+from qstar_pl.experiments.report.tables.measures.efficiency import common_seeds
 from qstar_pl.experiments.report.tables.measures.measure import Summary, number, summary
 from qstar_pl.experiments.report.tables.measures.score import ScoreAfter
 
@@ -28,7 +29,8 @@ def headline(results: Results, found: Sequence[Comparison] | None = None) -> tup
     known = {cell: one for cell, one in scores.items() if one is not None}
     if not known:
         nothing = f"No run of {results.name} has ended with a finite {results.score}."
-        return nothing, "So nothing can be said of q*.", "Nothing is sure."
+        who = "q*" if roles.q_star(results, results.cells) else "them"
+        return nothing, f"So nothing can be said of {who}.", "Nothing is sure."
     return _best(results, known), _q_star(results, found), _how_sure(results, found)
 
 
@@ -47,7 +49,7 @@ def _best(results: Results, scores: dict[str, Summary]) -> str:
 def _q_star(results: Results, found: Sequence[Comparison]) -> str:
     pairs = _pairs(results, found)
     if not pairs:
-        return "Whether q* beats the baseline cannot be said: no seed has ended with both."
+        return _why_nothing(results)
     if len(pairs) <= 2:
         return " ".join(_sentence(results, group, one, len(found)) for group, one in pairs)
     ahead = sum(one.mean > 0 for _, one in pairs)
@@ -58,6 +60,25 @@ def _q_star(results: Results, found: Sequence[Comparison]) -> str:
         f"{who} is ahead of its baseline under {ahead} of {len(pairs)} conditions, significantly (Holm over "
         f"{len(found)}) under {surely}, and significantly behind under {behind}."
     )
+
+
+def _why_nothing(results: Results) -> str:
+    """Return why no cell can be held against its baseline."""
+    found = [group for group in groups(results) if group.others]
+    if not found:
+        return "There is no other cell to hold it against."
+    asked = any(roles.q_star(results, group.others) and not roles.q_star(results, [group.baseline]) for group in found)
+    both = [
+        (results.run(cell, seed), results.run(group.baseline, seed))
+        for group in found
+        for cell in group.others
+        for seed in common_seeds(results, cell, group.baseline)
+    ]
+    unlike = any(one and other and one.held_out != other.held_out for one, other in both)
+    ended = f"no seed has ended with a finite {results.score} of both" if both else "no seed has ended with both"
+    who = "q* beats" if asked else "another cell beats"
+    baseline = f"the baseline {found[0].baseline}" if len(found) == 1 else "its baseline"
+    return f"Whether {who} {baseline} cannot be said: {'other prompts were held out' if unlike else ended}."
 
 
 def _pairs(results: Results, found: Sequence[Comparison]) -> list[tuple[Group, Comparison]]:
