@@ -1,0 +1,1 @@
+"""Training runs that kill themselves at named moments."""
