@@ -8,6 +8,7 @@ stop.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -80,11 +81,22 @@ def kill_at(output: Path, rows: int) -> int:
     return lines(work)
 
 
+def unused_port() -> int:
+    """Return a port that stays free until it is bound, however long that takes on a busy machine.
+
+    Not one that the system chooses: it gives those to any connection that is made in the meantime.
+    """
+    first = 20_000 + os.getpid() % 10_000  # other processes begin elsewhere
+    for port in range(first, first + 100):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"no port from {first} on is free")
+
+
 def begin_two_ranks(call: Callable[[], object]) -> list[int]:
     """Start two processes of one run."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = unused_port()
     children = []
     for rank in range(2):
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), WORLD_SIZE="2", NODE_RANK="0")
