@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -288,3 +289,26 @@ def test_looking_tells_who_holds_it_and_writes_nothing(tmp_path: Path) -> None:
     path.write_text("{")
     assert last_holder(path) is None
     tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_where_it_cannot_be_written_the_error_names_it_and_nothing_is_left(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EFBIG, as a full disk's ENOSPC: names no file by itself, and comes when the file is there already."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def full(*_: object) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        raise PermissionError  # a file system without links
+
+    monkeypatch.setattr(os, "link", full)
+    try:
+        if links:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        with pytest.raises(OSError, match="File too large") as caught:
+            Lock.acquire(tmp_path / ".lock", "what")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(tmp_path / ".lock")
+    assert not list(tmp_path.iterdir())

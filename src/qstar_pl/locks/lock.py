@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from qstar_pl.errors import UserError
+from qstar_pl.files import naming
 from qstar_pl.locks.holder import LIMIT_S, Holder
 
 BEAT_S = 20.0
@@ -54,14 +55,15 @@ class Lock:
 
         Raises:
             UserError: if somebody else holds it.
+            OSError: that names the file, if it cannot be written, as on a full disk; then nothing is left of it.
 
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         mine, taken_from = Holder.myself(), None
         own = path.with_name(f"{path.name}.{mine.token}")
-        # Written in full under a name of its own first: a lock made by a link is never seen half written.
-        own.write_text(json.dumps(asdict(mine)))
         try:
+            with naming(path):  # in full under a name of its own first: a lock made by a link is never half written
+                own.write_text(json.dumps(asdict(mine)))
             while not _link(own, path):
                 found = check_free(path, what)
                 # One's own process cannot be a predecessor: a lock of this process may be taken again.
@@ -168,8 +170,13 @@ def _link(own: Path, path: Path) -> bool:
         if own.stat().st_nlink == 2:  # NFS lost the answer, not the link
             return True
         try:  # a file system without links
-            with path.open("x", encoding="utf-8") as file:
-                file.write(own.read_text(encoding="utf-8"))
+            with naming(path), path.open("x", encoding="utf-8") as file:
+                try:
+                    file.write(own.read_text(encoding="utf-8"))
+                    file.flush()
+                except OSError:
+                    path.unlink(missing_ok=True)  # half of it would keep others waiting
+                    raise
         except FileExistsError:
             return False
     return True

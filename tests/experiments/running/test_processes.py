@@ -1,5 +1,6 @@
 """Runs side by side: killed and started again, failing, changed, waited for."""
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from small_experiment import TEMPLATE, experiment, go, in_stages, runs, write
 from qstar_pl.experiments.report.reading import read_results
 from qstar_pl.experiments.running import processes
 from qstar_pl.experiments.running.processes import Ended
+from qstar_pl.experiments.running.run_folder import Asked, RunFolder
 
 SCRIPT = Path(__file__).parents[2] / "small_experiment.py"
 DETERMINISTIC = ("results.json", "curves.parquet")
@@ -173,3 +175,27 @@ def test_what_starts_from_a_failed_stage_fails_with_its_reason_and_is_tried_agai
     assert [one.status for one in found] == ["failed"] * 4
     assert found[1].reason == "one, seed 0, from which it starts, has failed: lr must be positive, got -1"
     assert sum("finished: " in line for line in go(runs(Path("out"), in_stages()))) == 4
+
+
+def test_where_a_folder_cannot_be_written_what_is_at_work_ends_first(
+    isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: without an end, the runs would go on with nobody to wait for them."""
+    planned = runs(Path("out"))
+    begin = RunFolder.begin
+
+    def full(self: RunFolder, asked: Asked) -> None:
+        if self.cell == "two":
+            while not list(Path("out").glob("cells/one/*/version_0/checkpoints/last.ckpt")):
+                time.sleep(0.01)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        begin(self, asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "begin", full)
+        with pytest.raises(OSError, match="No space left"):
+            go(planned)
+    assert not any(run.folder.is_alive() for run in planned)
+    assert planned[0].state == "stopped"
+    go(runs(Path("out")))
+    assert [run.state for run in planned] == ["finished"] * 4

@@ -77,28 +77,51 @@ class Processes:
 
         Raises:
             Ended: after a signal, once all processes have ended.
+            OSError: if a run's folder cannot be written, as on a full disk; also once all have ended.
 
         """
-        waiting, active, total = deque(runs), list[_Active](), len(runs)
+        waiting, active = deque(runs), list[_Active]()
         with self._signals(), contextlib.closing(self.starter):
-            while active or (waiting and not self._stop):
-                while len(active) < self.jobs and not self._stop and (run := self._next(waiting, active)) is not None:
-                    waiting.remove(run)
-                    if self._has_no_start(run):
-                        continue
-                    if (origin := None if self.reuse is None else self.reuse.take(run)) is not None:
-                        self.tell(f"run {total - len(waiting)} of {total} ({run.name}): taken over from {origin}")
-                        continue
-                    active.append(self._started(run, total - len(waiting), total))
-                time.sleep(POLL_S)
-                active = [self._owned(one) for one in active]
-                for one in [one for one in active if self._has_ended(one)]:
+            try:
+                self._run(waiting, active, len(runs))
+            except BaseException:  # a full disk, on which it cannot be noted what has begun or ended
+                self._leave_none(active)
+                raise
+        if self._stop:
+            raise Ended(128 + self._stop[0])
+
+    def _run(self, waiting: deque[PlannedRun], active: list[_Active], total: int) -> None:
+        """Start what waits, and wait for all that is active."""
+        while active or (waiting and not self._stop):
+            while len(active) < self.jobs and not self._stop and (run := self._next(waiting, active)) is not None:
+                waiting.remove(run)
+                if self._has_no_start(run):
+                    continue
+                if (origin := None if self.reuse is None else self.reuse.take(run)) is not None:
+                    self.tell(f"run {total - len(waiting)} of {total} ({run.name}): taken over from {origin}")
+                    continue
+                active.append(self._started(run, total - len(waiting), total))
+            time.sleep(POLL_S)
+            active[:] = [self._owned(one) for one in active]
+            for one in list(active):
+                if self._has_ended(one):
                     active.remove(one)
                     if one.process is None and not self._stop:
                         waiting.appendleft(one.run)  # which may have been killed as well; if not, nothing is left to do
-                self._pass_on(active)
-        if self._stop:
-            raise Ended(128 + self._stop[0])
+            self._pass_on(active)
+
+    def _leave_none(self, active: list[_Active]) -> None:
+        """Let every process save its step and end, as after Ctrl-C: none goes on with nobody to wait for it."""
+        self._stop = self._stop or [signal.SIGTERM]
+        while active:
+            self._pass_on(active)
+            time.sleep(POLL_S)
+            active[:] = [one for one in map(self._owned, active) if not self._is_through(one)]
+
+    def _is_through(self, one: _Active) -> bool:
+        with contextlib.suppress(OSError):
+            return self._has_ended(one)
+        return True  # what it came to cannot be noted; the next start sees it from the run's own folder
 
     def _next(self, waiting: Sequence[PlannedRun], active: Sequence[_Active]) -> PlannedRun | None:
         """Return the first that may start.
