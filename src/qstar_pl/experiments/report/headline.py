@@ -9,7 +9,7 @@ import numpy as np
 from qstar_pl.experiments.report import roles
 from qstar_pl.experiments.report.groups import Group, groups
 from qstar_pl.experiments.report.reading import Results
-from qstar_pl.experiments.report.tables.comparison import Comparison, comparisons, smallest_effect
+from qstar_pl.experiments.report.tables.comparison import Comparison, comparisons, smallest_effect, tests
 from qstar_pl.experiments.report.tables.main import p_text
 from qstar_pl.experiments.report.tables.measures.efficiency import common_seeds
 from qstar_pl.experiments.report.tables.measures.measure import Summary, number, summary
@@ -51,14 +51,14 @@ def _q_star(results: Results, found: Sequence[Comparison]) -> str:
     if not pairs:
         return _why_nothing(results)
     if len(pairs) <= 2:
-        return " ".join(_sentence(results, group, one, len(found)) for group, one in pairs)
+        return " ".join(_sentence(results, group, one, tests(found)) for group, one in pairs)
     ahead = sum(one.mean > 0 for _, one in pairs)
     surely = sum(one.mean > 0 and one.is_significant for _, one in pairs)
     behind = sum(one.mean < 0 and one.is_significant for _, one in pairs)
     who = "q*" if any(roles.q_star(results, [one.cell]) for _, one in pairs) else "The best other cell"
     return (
         f"{who} is ahead of its baseline under {ahead} of {len(pairs)} conditions, significantly (Holm over "
-        f"{len(found)}) under {surely}, and significantly behind under {behind}."
+        f"{tests(found)}) under {surely}, and significantly behind under {behind}."
     )
 
 
@@ -95,7 +95,7 @@ def _asked(results: Results, group: Group, found: Sequence[Comparison]) -> Compa
     return max(mine, key=lambda one: one.mean, default=None)
 
 
-def _sentence(results: Results, group: Group, one: Comparison, tests: int) -> str:
+def _sentence(results: Results, group: Group, one: Comparison, tested: int) -> str:
     """Return whether one cell beats the baseline; says so plainly where it does not."""
     is_q_star = roles.q_star(results, [one.cell]) is not None
     of_q_star = roles.q_star(results, [group.baseline]) is not None
@@ -104,7 +104,7 @@ def _sentence(results: Results, group: Group, one: Comparison, tests: int) -> st
     where = f"With {group.name}: " if group.name else ""
     side = "above" if one.mean > 0 else "below"
     at = "" if one.interval is None else f"95% interval {one.interval.low:+.3f} to {one.interval.high:+.3f}, "
-    corrected = "no test with one seed" if one.holm is None else f"p = {p_text(one.holm)} after Holm over {tests}"
+    corrected = "no test with one seed" if one.holm is None else f"p = {p_text(one.holm)} after Holm over {tested}"
     corrected = corrected.replace("= <", "< ")
     numbers = f"{number(abs(one.mean))} {side} {baseline} ({at}{corrected}, {one.seeds} seed{'s' * (one.seeds != 1)})"
     name = "q*" if who.startswith("q*") else one.cell
@@ -118,18 +118,18 @@ def _sentence(results: Results, group: Group, one: Comparison, tests: int) -> st
 def _how_sure(results: Results, found: Sequence[Comparison]) -> str:
     if not found:
         return "Nothing is compared, so nothing is sure."
-    told = sum(one.is_significant for one in found)
-    counted = f"Of {len(found)} differences {told} {'is' if told == 1 else 'are'} significant after Holm's correction"
-    counted = f"The only difference is {'' if told else 'not '}significant" if len(found) == 1 else counted
+    told, asked_for = len({one.test for one in found if one.is_significant}), tests(found)
+    counted = f"Of {asked_for} differences {told} {'is' if told == 1 else 'are'} significant after Holm's correction"
+    counted = f"The only difference is {'' if told else 'not '}significant" if asked_for == 1 else counted
     asked = [one for _, one in _pairs(results, found)] or list(found)
     spreads = [float(one.differences.std(ddof=1)) for one in asked if one.seeds > 1]
     seeds = min(one.seeds for one in asked)
-    surely, alone = smallest_effect(seeds, len(found)), smallest_effect(seeds, 1)
+    surely, alone = smallest_effect(seeds, asked_for), smallest_effect(seeds, 1)
     if surely is None or alone is None:
         return "How sure this is cannot be said: one seed does not tell how seeds differ."
     spread = float(np.median(spreads))
     of = f"{asked[0].cell} − {asked[0].than}" if len(asked) == 1 else f"the median of {len(asked)} such differences"
-    beyond = f", and one above {number(surely * spread)} surely can" if len(found) > 1 else ""
+    beyond = f", and one above {number(surely * spread)} surely can" if asked_for > 1 else ""
     return (
         f"{counted}; with {seeds} seeds, over which {of} varies by {number(spread)} (s.d.), one below "
         f"{number(alone * spread)} cannot be told from chance{beyond}."

@@ -1,5 +1,6 @@
 """Paired tests, intervals and Holm's correction: against SciPy and statsmodels, and over null experiments."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from scipy.stats import ttest_rel
 from statsmodels.stats.multitest import multipletests
 
 from qstar_pl.experiments.report.reading import Results, Run, read_results
-from qstar_pl.experiments.report.tables.comparison import compare, comparisons, smallest_effect
+from qstar_pl.experiments.report.tables.comparison import compare, comparisons, corrected_over, smallest_effect
+from qstar_pl.experiments.report.tables.comparison import tests as count_tests
 
 CELLS = {"ppo": PPO, "off_policy": OFF_POLICY, "q_star": Q_STAR}
 
@@ -140,3 +142,37 @@ def test_cells_are_held_against_the_baseline_of_their_conditions(tmp_path: Path)
         ("q_star-small", "ppo-small", "size small"),
         ("q_star-large", "ppo-large", "size large"),
     ]
+
+
+def tuned(folder: Path, *, own: Sequence[str]) -> Results:
+    """Two methods and a baseline with shared and tuned settings; of `own` the shared settings won."""
+    cells = {
+        f"{name}-{level}": replace(one, factors={"method": name, "tuned": level}, gain=one.gain + more)
+        for level, more in (("shared", 0.0), ("tuned", 0.1))
+        for name, one in CELLS.items()
+    }
+    results = read_results(results_folder(folder, cells, range(5)))
+    runs = []
+    for run in results.runs:
+        shared = results.run(run.cell.replace("tuned", "shared"), run.seed)
+        assert shared is not None
+        runs.append(replace(run, after=shared.after) if run.cell.split("-")[0] in own else run)
+    return replace(results, runs=tuple(runs))
+
+
+def test_differences_between_the_same_runs_are_one_test(tmp_path: Path) -> None:
+    found = comparisons(tuned(tmp_path / "one", own=["ppo", "q_star"]))
+    assert [(one.cell, one.than) for one in found] == [
+        ("off_policy-shared", "ppo-shared"),
+        ("q_star-shared", "ppo-shared"),
+        ("off_policy-tuned", "ppo-tuned"),
+        ("q_star-tuned", "ppo-tuned"),
+    ]
+    assert count_tests(found) == 3
+    assert found[1].holm == found[3].holm
+    corrected = multipletests([found[place].p_value for place in (0, 1, 2)], method="holm")[1]
+    assert [one.holm for one in found[:3]] == pytest.approx(list(corrected))
+    assert "over these 3 tests: differences between the same runs are one test." in corrected_over(found)
+    others = comparisons(tuned(tmp_path / "none", own=["q_star"]))
+    assert count_tests(others) == 4
+    assert "over these 4." in corrected_over(others)

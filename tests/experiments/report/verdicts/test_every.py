@@ -167,6 +167,25 @@ def test_shared_and_tuned_settings_have_a_verdict_each(tmp_path: Path) -> None:
     ]
 
 
+def test_verdicts_on_the_same_runs_are_one_test(tmp_path: Path) -> None:
+    cells = {
+        f"{name}-{level}": replace(one, factors={"method": name, "tuned": level})
+        for level in ("shared", "tuned")
+        for name, one in {"ppo": PPO, "off": OFF_POLICY, "q": Q_STAR}.items()
+    }
+    results = made(tmp_path, cells, "main")
+    shared = {(run.cell, run.seed): run.after for run in results.runs}
+    runs = tuple(replace(run, after=shared[run.cell.replace("tuned", "shared"), run.seed]) for run in results.runs)
+    found = [one for one in hypotheses([replace(results, runs=runs)]) if one.p_value is not None]
+    first, again = (one for one in found if one.name == "H1")
+    assert first.p_value == again.p_value
+    tests = list({(one.name, one.p_value): one.p_value for one in found}.items())
+    assert len(tests) < len(found)
+    corrected = multipletests([p_value for _, p_value in tests], method="holm")[1]
+    place = [name for (name, _), _ in tests].index("H1")
+    assert first.holm == again.holm == pytest.approx(corrected[place])
+
+
 def test_verdicts_in_a_table(tmp_path: Path) -> None:
     several = [made(tmp_path, MAIN, "main")]
     table = verdict_table("Hypotheses", hypotheses(several))

@@ -34,8 +34,8 @@ class Comparison:
     """Its key."""
     group: str
     """Of the cell, in words; ""."""
-    differences: Floats
-    """[seeds]"""
+    scores: Floats
+    """[seeds, 2]: of the cell, and of the other."""
     interval: Interval | None
     """Student's over seeds: for new seeds on these held-out prompts. None with one seed."""
     bootstrap: Interval | None
@@ -55,7 +55,17 @@ class Comparison:
     @property
     def seeds(self) -> int:
         """How many."""
-        return len(self.differences)
+        return len(self.scores)
+
+    @property
+    def test(self) -> tuple[str, bytes]:
+        """What two comparisons share if they are one test: those of a cell whose own settings won, shared and tuned."""
+        return self.score, self.scores.tobytes()
+
+    @property
+    def differences(self) -> Floats:
+        """[seeds]"""
+        return self.scores[:, 0] - self.scores[:, 1]
 
     @property
     def is_significant(self) -> bool:
@@ -75,7 +85,7 @@ def compare(results: Results, cell: str, than: str, score: str | None = None) ->
     """
     score = results.score if score is None else score
     found = [
-        mine.after[score] - its.after[score]
+        (mine.after[score], its.after[score])
         for seed in common_seeds(results, cell, than)
         if (mine := results.run(cell, seed)) is not None
         and (its := results.run(than, seed)) is not None
@@ -83,15 +93,16 @@ def compare(results: Results, cell: str, than: str, score: str | None = None) ->
         and score in mine.after
         and score in its.after
     ]
-    differences = np.array([value for value in found if np.isfinite(value)])  # a run that diverged has no difference
-    if not len(differences):
+    scores = np.array([both for both in found if np.isfinite(both).all()])  # a run that diverged has no difference
+    if not len(scores):
         return None
+    differences = scores[:, 0] - scores[:, 1]
     return Comparison(
         cell,
         than,
         score,
         group_of(results, cell).name,
-        differences,
+        scores,
         mean_interval(differences, bounds=(-np.inf, np.inf)).interval,
         _over_answers(results, cell, than, score),
         paired_t_test(differences),
@@ -102,16 +113,28 @@ def compare(results: Results, cell: str, than: str, score: str | None = None) ->
 def comparisons(results: Results) -> tuple[Comparison, ...]:
     """Return how each cell differs from its group's baseline, and the pairs that the experiment names.
 
-    Holm's correction is over all of these: a pair that is asked for twice, in whichever order, is tested once.
+    Holm's correction is over all of these: a pair that is asked for twice, in whichever order, is tested once, and so
+    is one whose runs are those of another pair.
     """
     made = (compare(results, *pair) for pair in pairs(results))
     return with_holm([comparison for comparison in made if comparison is not None])
 
 
 def with_holm(found: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """Return comparisons that are shown together, corrected for their number."""
-    corrected = holm({place: one.p_value for place, one in enumerate(found) if one.p_value is not None})
-    return tuple(replace(one, holm=corrected.get(place)) for place, one in enumerate(found))
+    """Return comparisons that are shown together, corrected for the number of their tests."""
+    corrected = holm({one.test: one.p_value for one in found if one.p_value is not None})
+    return tuple(replace(one, holm=corrected.get(one.test)) for one in found)
+
+
+def tests(found: Sequence[Comparison]) -> int:
+    """Return how many tests comparisons are."""
+    return len({one.test for one in found})
+
+
+def corrected_over(found: Sequence[Comparison]) -> str:
+    """Return what Holm's correction was over, as a sentence for below a table."""
+    several = f"{tests(found)} tests: differences between the same runs are one test"
+    return f"Holm's correction over these {len(found) if tests(found) == len(found) else several}."
 
 
 def smallest_effect(seeds: int, tests: int) -> float | None:

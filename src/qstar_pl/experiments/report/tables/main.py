@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from qstar_pl.experiments.report.groups import Group, groups
 from qstar_pl.experiments.report.reading import Axis, Results
-from qstar_pl.experiments.report.tables.comparison import Comparison, comparisons, smallest_effect
+from qstar_pl.experiments.report.tables.comparison import (
+    Comparison,
+    comparisons,
+    corrected_over,
+    smallest_effect,
+    tests,
+)
 from qstar_pl.experiments.report.tables.measures.costs import RunSeconds, Spent, TrainingSeconds
 from qstar_pl.experiments.report.tables.measures.efficiency import Efficiency
 from qstar_pl.experiments.report.tables.measures.gradients import GradientVariance, NoiseScale, samples_per_micro_step
@@ -68,7 +74,7 @@ def comparison_table(results: Results, found: Sequence[Comparison] | None = None
         f"Difference of {results.score} at the end, paired by seed; first interval and p (two-sided): Student's t over "
         "seeds. "
         "Second interval: two-level bootstrap for new seeds and new prompts, sized by Student's t. "
-        f"Holm's correction over these {len(found)}. g: paired Hedges' g. Better: seeds with a positive difference.",
+        f"{corrected_over(found)} g: paired Hedges' g. Better: seeds with a positive difference.",
         *power_note(found),
     )
     return Table("Differences", heads, rows, 2, notes)
@@ -77,11 +83,11 @@ def comparison_table(results: Results, found: Sequence[Comparison] | None = None
 def power_note(found: Sequence[Comparison]) -> tuple[str, ...]:
     """Return a sentence that says what so few seeds can show; none without a comparison."""
     seeds = min((one.seeds for one in found), default=0)
-    least, alone = smallest_effect(seeds, len(found)), smallest_effect(seeds, 1)
+    least, alone = smallest_effect(seeds, tests(found)), smallest_effect(seeds, 1)
     if least is None or alone is None:
         return ("One seed shows nothing of how seeds differ: no test is possible.",) if found else ()
     return (
-        f"With {seeds} seeds and {len(found)} tests a difference of {least:.1f} of its own standard deviations over "
+        f"With {seeds} seeds and {tests(found)} tests a difference of {least:.1f} of its own standard deviations over "
         f"seeds is significant whatever the others are, and one below {alone:.1f} never is.",
     )
 

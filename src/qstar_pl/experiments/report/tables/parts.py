@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qstar_pl.experiments.report.groups import groups
 from qstar_pl.experiments.report.reading import Results
-from qstar_pl.experiments.report.tables.comparison import Comparison, compare, with_holm
+from qstar_pl.experiments.report.tables.comparison import Comparison, compare, corrected_over, with_holm
 from qstar_pl.experiments.report.tables.main import numbers_of, power_note
 from qstar_pl.experiments.report.tables.measures.measure import NOTHING
 from qstar_pl.experiments.report.tables.measures.score import ScoreAfter, ScoreBefore
@@ -35,7 +35,7 @@ def part_table(results: Results) -> Table:
     notes = (
         f"{results.score_of(None)} of the held-out prompts of each part: mean ± s.d. over seeds before the first step "
         "and at the end, and differences at the end, paired by seed; intervals and p as above. "
-        f"Holm's correction over these {len(compared)}.",
+        f"{corrected_over(tuple(compared.values()))}",
         *power_note(tuple(compared.values())),
     )
     return Table("Part by part", (*heads, "p", "p (Holm)", "g", "better"), rows if keys else (), 2, notes)
