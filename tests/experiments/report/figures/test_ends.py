@@ -42,3 +42,20 @@ def test_many_cells_take_several_panels_and_none_takes_none(tmp_path: Path) -> N
     assert len(list(ends(read_results(results_folder(tmp_path / "many", many, (0,)))))) == 2
     (none,) = ends(read_results(results_folder(tmp_path / "none", {"ppo": replace(PPO, status="failed")})))
     assert none == LeftOut("Score at the end", "no finished run measures val/reward_gold")
+
+
+def test_shared_and_tuned_settings_have_a_panel_each(tmp_path: Path) -> None:
+    cells = {
+        f"{name}-{level}": replace(one, factors={"method": name, "tuned": level})
+        for level in ("shared", "tuned")
+        for name, one in {"ppo": PPO, "q_star": Q_STAR}.items()
+    }
+    shared, tuned = ends(read_results(results_folder(tmp_path, cells)))
+    assert isinstance(shared, Panel)
+    assert isinstance(tuned, Panel)
+    assert "q_star-shared" in shared.alt
+    assert "tuned" not in shared.alt + shared.caption
+    assert "q_star-tuned" in tuned.alt
+    assert "shared" not in tuned.alt
+    assert tuned.caption.endswith("ppo-tuned is the baseline.")
+    assert (shared.name, tuned.name) == ("ends", "ends_2")

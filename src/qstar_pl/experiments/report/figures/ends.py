@@ -12,6 +12,7 @@ from qstar_pl.experiments.report import roles
 from qstar_pl.experiments.report.figures.panel import INK, MUTED, LeftOut, Panel, axes, short
 from qstar_pl.experiments.report.figures.seeds import ROW
 from qstar_pl.experiments.report.figures.words import handfuls, measure, numbered, of, seeds_of, styles
+from qstar_pl.experiments.report.groups import TUNED, group_of
 from qstar_pl.experiments.report.reading import Results
 from qstar_pl.figures import LineStyle
 
@@ -53,7 +54,7 @@ def ends(results: Results) -> Iterator[Panel | LeftOut]:
         yield LeftOut(title, f"no finished run measures {results.score}")
         return
     ranked = sorted(found, key=lambda cell: -found[cell].mean)
-    parts = handfuls(ranked, MOST)
+    parts = [part for cells in by_tuning(results, ranked) for part in handfuls(cells, MOST)]
     start = fmean(before) if before else None
     for number, cells in enumerate(parts):
         these = {cell: found[cell] for cell in cells}
@@ -62,7 +63,7 @@ def ends(results: Results) -> Iterator[Panel | LeftOut]:
             title + of(number, len(parts)),
             f"Mean and Student's 95% interval over {seeds_of(results, cells)}. "
             + ("Dashed: before training. " if start is not None else "")
-            + f"{results.baseline} is the baseline.",
+            + f"{_baseline(results, cells)} is the baseline.",
             f"{measure(results.score)} after training: "
             + "; ".join(f"{cell} {one.mean:.3f}" for cell, one in these.items())
             + ".",
@@ -70,6 +71,19 @@ def ends(results: Results) -> Iterator[Panel | LeftOut]:
             max(1.6, 0.9 + ROW * len(cells)),
             parts=len(parts),
         )
+
+
+def by_tuning(results: Results, cells: Sequence[str]) -> list[list[str]]:
+    """Return cells with shared and with tuned settings by themselves; all of them where nothing was tuned."""
+    levels = {cell: results.factors(cell).get(TUNED, "") for cell in cells}
+    kinds = sorted(set(levels.values()))  # "shared" before "tuned"
+    return [[cell for cell in cells if levels[cell] == kind] for kind in kinds]
+
+
+def _baseline(results: Results, cells: Sequence[str]) -> str:
+    """Return what these cells are held against; of several conditions, the experiment's baseline."""
+    found = {group_of(results, cell).baseline for cell in cells}
+    return found.pop() if len(found) == 1 else results.baseline
 
 
 def rows(
