@@ -186,6 +186,18 @@ def test_verdicts_on_the_same_runs_are_one_test(tmp_path: Path) -> None:
     assert first.holm == again.holm == pytest.approx(corrected[place])
 
 
+def test_verdicts_on_other_runs_are_tests_of_their_own_though_none_speaks_for_the_claim(tmp_path: Path) -> None:
+    cells = {
+        f"{name}-{level}": replace(one, factors={"method": name, "tuned": level})
+        for level in ("shared", "tuned")
+        for name, one in {"ppo": PPO, "off": OFF_POLICY, "q": replace(Q_STAR, gain=0.15)}.items()
+    }
+    found = [one for one in hypotheses([made(tmp_path, cells, "main")]) if one.p_value is not None]
+    assert [one.p_value for one in found if one.name == "H1"] == [1, 1]
+    corrected = multipletests([one.p_value for one in found], method="holm")[1]
+    assert [one.holm for one in found] == pytest.approx(list(corrected))
+
+
 def test_verdicts_in_a_table(tmp_path: Path) -> None:
     several = [made(tmp_path, MAIN, "main")]
     table = verdict_table("Hypotheses", hypotheses(several))

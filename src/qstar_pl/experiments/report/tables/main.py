@@ -72,8 +72,7 @@ def comparison_table(results: Results, found: Sequence[Comparison] | None = None
     heads = ("cell", "minus", "difference", "95% over seeds", "95% seeds × prompts", "p", "p (Holm)", "g", "better")
     notes = (
         f"Difference of {results.score} at the end, paired by seed; first interval and p (two-sided): Student's t over "
-        "seeds. "
-        "Second interval: two-level bootstrap for new seeds and new prompts, sized by Student's t. "
+        "seeds. Second interval: two-level bootstrap for new seeds and new prompts, sized by Student's t. "
         f"{corrected_over(found)} g: paired Hedges' g. Better: seeds with a positive difference.",
         *power_note(found),
     )

@@ -35,7 +35,7 @@ def part_table(results: Results) -> Table:
     notes = (
         f"{results.score_of(None)} of the held-out prompts of each part: mean ± s.d. over seeds before the first step "
         "and at the end, and differences at the end, paired by seed; intervals and p as above. "
-        f"{corrected_over(tuple(compared.values()))}",
+        + corrected_over(tuple(compared.values())),
         *power_note(tuple(compared.values())),
     )
     return Table("Part by part", (*heads, "p", "p (Holm)", "g", "better"), rows if keys else (), 2, notes)

@@ -79,6 +79,5 @@ def _row(one: Verdict) -> tuple[str, ...]:
 
 def _judged(claims: Sequence[Claim], several: Sequence[Results]) -> tuple[Verdict, ...]:
     found = [verdict for claim in claims for verdict in claim.judge(several)]
-    # A claim judged on the same runs again, those of tuned settings that are the shared ones, is no further test.
-    corrected = holm({(one.name, one.p_value): one.p_value for one in found if one.p_value is not None})
-    return tuple(one if one.p_value is None else replace(one, holm=corrected[one.name, one.p_value]) for one in found)
+    corrected = holm({one.test: one.p_value for one in found if one.p_value is not None})
+    return tuple(replace(one, holm=corrected.get(one.test)) for one in found)

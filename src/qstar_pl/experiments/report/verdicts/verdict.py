@@ -52,6 +52,11 @@ class Verdict:
         return "; ".join(self.parts) or NOTHING
 
     @property
+    def test(self) -> tuple[object, ...]:
+        """What two verdicts share if they are one test: those on the same runs, shared and tuned."""
+        return (self.name, *((one.value, one.interval, one.p_value) for one in self.evidence))
+
+    @property
     def p_value(self) -> float | None:
         """The largest `p_of_claim` of its parts, as a claim needs all of them; None if one has none."""
         known = [one.p_of_claim for one in self.evidence if one.is_judged]
