@@ -1,10 +1,12 @@
-"""Single tokens of a GPT-2 by the short way: the same bits as by transformers' own forward."""
+"""Passes of a GPT-2 by the short way: the same bits as by transformers' own forward."""
 
+import itertools
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel, StaticCache
 
 from qstar_pl.models.gpt2_steps import GPT2Steps
 
@@ -18,11 +20,18 @@ def model(**options: Any) -> GPT2LMHeadModel:
     return found
 
 
+def half() -> AbstractContextManager[Any]:
+    return torch.autocast("cpu", torch.bfloat16)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("rows", [1, 5, 33])
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("options", [{}, {"scale_attn_by_inverse_layer_idx": True, "n_inner": 56}])
-def test_every_logit_and_the_cache_have_the_same_bits(rows: int, padded: bool, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("precision", [nullcontext, half])
+def test_every_logit_and_the_cache_have_the_same_bits(
+    rows: int, padded: bool, options: dict[str, Any], precision: Any
+) -> None:
     own = model(**options)
     steps = GPT2Steps.of(own)
     assert steps is not None
@@ -31,17 +40,20 @@ def test_every_logit_and_the_cache_have_the_same_bits(rows: int, padded: bool, o
     if padded:
         mask[:, :3] = torch.arange(3) >= torch.arange(rows).unsqueeze(-1) % 4
     positions = (mask.long().cumsum(-1) - 1).clamp_min(0)
-    caches = [
-        own(ids[:, :6], attention_mask=mask[:, :6], position_ids=positions[:, :6], use_cache=True).past_key_values
-        for _ in range(2)
-    ]
-    for column in range(6, 20):
-        here, seen = slice(column, column + 1), mask[:, : column + 1] if padded else None
-        arguments = {"attention_mask": seen, "position_ids": positions[:, here], "past_key_values": caches[0]}
-        wanted = own(ids[:, here], use_cache=True, **arguments).logits
-        assert steps.fits(ids[:, here], caches[1])
-        assert torch.equal(steps.step(ids[:, here], seen, positions[:, here], caches[1]), wanted)
-    for one, other in zip(*(cache.layers for cache in caches), strict=True):
+    ends = [6, 7, 8, 11, 12, 20]  # a prompt, then one token or several
+    with precision():
+        arguments = {"attention_mask": mask[:, :6], "position_ids": positions[:, :6], "logits_to_keep": 1}
+        said = own(ids[:, :6], use_cache=True, **arguments)
+        assert steps.fits(None)
+        logits, cache = steps.begin(ids[:, :6], mask[:, :6] if padded else None, positions[:, :6])
+        assert torch.equal(logits, said.logits)
+        for start, end in itertools.pairwise(ends):
+            here, seen = slice(start, end), mask[:, :end] if padded else None
+            arguments = {"attention_mask": seen, "position_ids": positions[:, here]}
+            wanted = own(ids[:, here], use_cache=True, past_key_values=said.past_key_values, **arguments).logits
+            assert steps.fits(cache)
+            assert torch.equal(steps.step(ids[:, here], seen, positions[:, here], cache), wanted)
+    for one, other in zip(said.past_key_values.layers, cache.layers, strict=True):
         assert torch.equal(one.keys, other.keys)
         assert torch.equal(one.values, other.values)
 
@@ -65,11 +77,13 @@ def test_what_is_not_as_transformers_made_it_keeps_its_own_forward(other: Any) -
     assert GPT2Steps.of(other()) is None
 
 
-def test_several_tokens_and_gradients_go_the_long_way() -> None:
+def test_gradients_and_other_caches_go_the_long_way() -> None:
     own = model()
     cache, steps = own(torch.tensor([[1, 2]]), use_cache=True).past_key_values, GPT2Steps.of(own)
     assert steps is not None
-    assert not steps.fits(torch.tensor([[3]]), cache)
+    assert not steps.fits(None)
+    assert not steps.fits(cache)
     with torch.no_grad():
-        assert not steps.fits(torch.tensor([[3, 4]]), cache)
-        assert steps.fits(torch.tensor([[3]]), cache)
+        assert steps.fits(None)
+        assert steps.fits(cache)
+        assert not steps.fits(StaticCache(own.config, max_cache_len=8))

@@ -1,8 +1,8 @@
-"""One more token of a GPT-2 with a cache, without what transformers does around each operation.
+"""A GPT-2's passes with a cache, without what transformers does around each operation.
 
-A small model's step is mostly overhead: of 2.8 ms for 16 rows of the tiny policy, more than half goes into masks,
-hooks, output classes and the look-up of options. Here are the same operations on the same tensors in the same order, so
-that all results are the same to the last bit; whatever is not exactly such a model keeps to its own forward.
+A small model's pass is mostly overhead: of 2.8 ms for a token of 16 rows of the tiny policy, more than half goes into
+masks, hooks, output classes and the look-up of options. Here are the same operations on the same tensors in the same
+order, so that all results are the same to the last bit; whatever is not exactly such a model keeps to its own forward.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ class _Block:
 
 
 class GPT2Steps:
-    """Reads single tokens behind what a model's cache holds."""
+    """Reads prompts, and tokens behind what a model's cache holds."""
 
     def __init__(self, model: GPT2LMHeadModel) -> None:
         """Take the model's layers as they are now."""
         body = model.transformer
+        self._config = model.config
         self._tokens, self._positions = body.wte.weight, body.wpe.weight
         self._blocks = [_block(block) for block in body.h]
         self._last = _norm(body.ln_f)
@@ -68,36 +69,76 @@ class GPT2Steps:
         config = model.config
         plain = config._attn_implementation == "sdpa" and not config.add_cross_attention
         hooked = any(getattr(torch_module, f"_global{name}") for name in _HOOKS)
-        linear_parts = [part for part in model.modules() if isinstance(part, nn.Linear)]
+        parts = list(model.modules())
+        linear_parts = [part for part in parts if isinstance(part, nn.Linear)]
         plain = plain and not hooked and linear_parts == [model.lm_head] and model.lm_head.bias is None
-        return cls(model) if plain and all(map(_is_plain, model.modules())) else None
+        return cls(model) if plain and all(map(_is_plain, parts)) else None
 
-    def fits(self, ids: Tensor, cache: Any) -> bool:
-        """Return whether a step of tokens [rows, k] can be taken here."""
-        grows = type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
-        return grows and ids.shape[1] == 1 and not torch.is_grad_enabled()
+    def fits(self, cache: Any) -> bool:
+        """Return whether tokens behind what a cache holds can be read here; None: a new one."""
+        if torch.is_grad_enabled():
+            return False
+        return cache is None or (
+            type(cache) is DynamicCache and all(type(part) is DynamicLayer for part in cache.layers)
+        )
 
-    def step(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: DynamicCache) -> Tensor:
-        """Return the logits [rows, 1, vocabulary] behind one more token of every row, and add it to the cache.
+    def begin(self, ids: Tensor, mask: Tensor | None, positions: Tensor) -> tuple[Tensor, DynamicCache]:
+        """Read prompts; return the logits [rows, 1, vocabulary] behind them, and a cache of their columns.
 
         Args:
-            ids: [rows, 1].
-            mask: [rows, columns + 1] bool; None: nothing is padded.
-            positions: [rows, 1].
+            ids: [rows, columns].
+            mask: [rows, columns] bool; None: nothing is padded.
+            positions: [rows, columns].
+
+        """
+        cache = DynamicCache(config=self._config)
+        state = self._read(ids, mask, positions, cache)
+        return linear(self._last(state[:, -1:]), self._head), cache
+
+    def step(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: DynamicCache) -> Tensor:
+        """Return the logits [rows, k, vocabulary] behind k more tokens of every row, and add them to the cache.
+
+        Args:
+            ids: [rows, k].
+            mask: [rows, columns + k] bool; None: nothing is padded.
+            positions: [rows, k].
             cache: of `columns` columns.
 
         """
+        return linear(self._last(self._read(ids, mask, positions, cache)), self._head)
+
+    def _read(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: DynamicCache) -> Tensor:
+        """Return the last block's output [rows, k, width] at columns that the cache takes in."""
         state = torch.embedding(self._tokens, ids) + torch.embedding(self._positions, positions)
-        seen = None if mask is None or bool(mask.all()) else mask[:, None, None, :]
+        past, count = cache.get_seq_length(), ids.shape[1]
+        seen = _seen(mask, past, count, ids.device)
+        causal = count > 1 and seen is None
         for block, layer in zip(self._blocks, cache.layers, strict=True):
             query, key, value = block.keys(block.before_attention(state)).split(state.shape[-1], dim=2)
-            shape = (len(ids), 1, block.heads, -1)
+            shape = (len(ids), count, block.heads, -1)
             key, value = layer.update(key.view(shape).transpose(1, 2), value.view(shape).transpose(1, 2))
             query = query.view(shape).transpose(1, 2)
-            read = scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=block.scale)
+            options: dict[str, Any] = {"attn_mask": seen, "scale": block.scale, "is_causal": causal}
+            read = scaled_dot_product_attention(query, key, value, **options)
             state = block.mix(read.transpose(1, 2).reshape(state.shape)) + state
             state = state + block.narrow(gelu(block.widen(block.before_mlp(state))))
-        return linear(self._last(state), self._head)
+        return state
+
+
+def _seen(mask: Tensor | None, past: int, count: int, device: torch.device) -> Tensor | None:
+    """Return which columns each of `count` new ones sees behind `past` read ones: [rows or 1, 1, count, past + count].
+
+    None where attention needs no mask: one token sees every column, and a whole prompt those up to its own.
+    """
+    padded = mask is not None and not bool(mask.all())
+    if not padded and (count == 1 or past == 0):
+        return None
+    seen = mask[:, None, None, :] if mask is not None else None
+    if count == 1:
+        return seen
+    columns = torch.arange(past + count, device=device)
+    causal = columns <= columns[past:, None]
+    return causal[None, None] if seen is None else causal & seen
 
 
 def _is_plain(part: nn.Module) -> bool:

@@ -42,7 +42,7 @@ class Reader:
         self.model = model
         self._names = set(inspect.signature(type(inside(model)).forward).parameters)
         self._steps: GPT2Steps | None = None
-        """A shorter way for single tokens, where there is one."""
+        """A shorter way, where there is one."""
         self._cache = next((name for name in CACHES if name in self._names), None)
 
     def inputs(self, ids: Tensor, mask: Tensor | None, positions: Tensor | None) -> dict[str, Any]:
@@ -66,15 +66,18 @@ class Reader:
 
     def begin(self, ids: Tensor, mask: Tensor | None, positions: Tensor) -> tuple[Tensor, Any]:
         """Read prompts; return the logits [rows, vocabulary] behind them, and the cache (None: there is none)."""
+        self._steps = GPT2Steps.of(self.model)
+        if self._steps is not None and self._steps.fits(None):
+            logits, cache = self._steps.begin(ids, mask, positions)
+            return logits[:, -1], cache
         arguments = {**self.inputs(ids, mask, positions), **self.last(1), "use_cache": True}
         output = self.model(**arguments)
-        self._steps = GPT2Steps.of(self.model)
         return output.logits[:, -1], None if self._cache is None else getattr(output, self._cache, None)
 
     def step(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: Any) -> tuple[Tensor, Any]:
         """Read k more tokens [rows, k] of every row; return the logits [rows, k, vocabulary] and the cache."""
         assert self._cache is not None, "a model without a cache has nothing to continue"
-        if self._steps is not None and self._steps.fits(ids, cache):
+        if self._steps is not None and self._steps.fits(cache):
             return self._steps.step(ids, mask, positions, cache), cache
         # A state knows no columns: pads were kept out of it when they were read.
         mask = mask if self._cache == CACHES[0] else None

@@ -29,9 +29,9 @@ many, and a moved row would be cut elsewhere."""
 WHOLE_VECTORS = 32
 """Numbers of a tensor that a CPU computes at a time; what is left behind the last of them is rounded otherwise."""
 WORTH_READING = 1 / 4
-"""Share of the places that must be free for prompts to be read: a pass over prompts costs as much as two or three
+"""Share of the places that must be free for prompts to be read: a pass over prompts costs as much as two
 tokens, so that filling every place at once reads too often, and more free places than these wait too long."""
-LOST_PASSES = 8
+LOST_PASSES = 6
 """Passes that free places have cost, in sum, before the first prompts join. Rows that joined end at different times, so
 that from then on a batch's prompts are read in three or four passes instead of one: where answers are short and of like
 lengths (tiny/policy: 14 tokens, the longest of eight 18), that costs more than the places that stand empty."""
