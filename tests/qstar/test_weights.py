@@ -129,6 +129,18 @@ def test_pareto_smoothing_shortens_the_tail_and_leaves_the_rest():
     assert not torch.equal(smoothed[tail], raw[tail])
 
 
+def test_too_few_weights_for_a_tail_stay_raw_and_say_so():
+    log_weights = torch.randn(20, 1, generator=torch.Generator().manual_seed(0))
+    mask, prompt = torch.ones(20, 1, dtype=torch.bool), torch.zeros(20).long()
+    with pytest.warns(RuntimeWarning, match="20 weights of a micro-batch have no tail to smooth"):
+        few = ParetoSmoothedWeights()(log_weights, mask, prompt)
+    assert torch.equal(few, RawWeights()(log_weights, mask, prompt))
+    log_weights, mask, prompt = (torch.cat([part, part[:1]]) for part in (log_weights, mask, prompt))
+    log_weights[-1] = 3.0
+    enough = ParetoSmoothedWeights()(log_weights, mask, prompt)
+    assert not torch.equal(enough, RawWeights()(log_weights, mask, prompt))
+
+
 def test_normalized_weights_survive_log_weights_that_overflow_exp():
     for treatment in (SelfNormalisedWeights(), MeanNormalisedWeights()):
         weights = treatment(torch.tensor([[500.0], [499.0]]), torch.ones(2, 1, dtype=torch.bool), torch.zeros(2).long())

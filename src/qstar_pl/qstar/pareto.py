@@ -5,6 +5,9 @@ import math
 import torch
 from torch import Tensor
 
+FEWEST = 21
+"""Weights that have a tail: a fifth of them, rounded up, are the five values that a fit needs."""
+
 
 def fit_generalized_pareto(excesses: Tensor) -> tuple[float, float]:
     """Fit (k, σ) of a generalized Pareto law to sorted positive `excesses` [n] (Zhang & Stephens 2009).
@@ -33,13 +36,13 @@ def pareto_smooth(log_weights: Tensor) -> tuple[Tensor, float]:
 
     The M = ⌈min(n/5, 3√n)⌉ largest raw weights become quantiles (z−½)/M of the fitted law, never above the largest raw
     weight. k̂ < 0.7 says that the smoothed estimate can be trusted; above, no treatment can save the weights. With
-    fewer than 5 tail values, or a constant tail, there is nothing to fit: the weights come back unchanged and k̂ is inf
-    (few) or −inf (constant).
+    fewer than `FEWEST` weights, or a constant tail, there is nothing to fit: the weights come back unchanged and k̂ is
+    inf (few) or −inf (constant).
     """
     n = log_weights.numel()
-    tail = math.ceil(min(0.2 * n, 3 * math.sqrt(n)))
-    if tail < 5:
+    if n < FEWEST:
         return log_weights, math.inf
+    tail = math.ceil(min(0.2 * n, 3 * math.sqrt(n)))
     values, order = log_weights.double().sort()
     highest = values[-1]
     if highest == -torch.inf:  # all weights are 0

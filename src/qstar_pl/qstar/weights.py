@@ -9,6 +9,7 @@ is in the expected one (1: all), *error* the length of their difference over tha
 KL-symmetric q, whose ESS is 0.36, then for q = π_t, whose ESS is 0.01. On policy all of them are exact.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.qstar.masking import masked_sum
-from qstar_pl.qstar.pareto import pareto_smooth
+from qstar_pl.qstar.pareto import FEWEST, pareto_smooth
 
 _Function = Callable[[Tensor, Tensor], Tensor]
 """(raw log-weights [n], prompt_index [n]) → [n]."""
@@ -197,13 +198,20 @@ class TruncatedWeights(WeightTreatment):
 class ParetoSmoothedWeights(WeightTreatment):
     """The largest weights of the micro-batch replaced by quantiles of a fitted tail (PSIS; see `pareto_smooth`).
 
-    Needs at least 21 samples in a micro-batch to have a tail to fit; with fewer the weights stay raw. Biased a little
-    where the weights have moments, more where not: with 32 answers of one prompt (6,000 simulated sets) share 1.00; q =
-    π_t: about 0.87.
+    Needs at least 21 weights in a micro-batch to have a tail to fit; with fewer they stay raw, with a warning. Biased a
+    little where the weights have moments, more where not: with 32 answers of one prompt (6,000 simulated sets) share
+    1.00; q = π_t: about 0.87.
     """
 
     def treat(self, log_weights: Tensor, prompt_index: Tensor) -> Tensor:
         """See `WeightTreatment.treat`."""
+        if (count := log_weights.numel()) < FEWEST:
+            warnings.warn(
+                f"{type(self).__name__}: {count} weights of a micro-batch have no tail to smooth, and stay raw; "
+                f"there must be at least {FEWEST}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         return pareto_smooth(log_weights)[0].exp()
 
 
