@@ -163,6 +163,18 @@ def results_folder(
     return folder
 
 
+def as_stage(folder: Path, stage: str, cell: str) -> Path:
+    """Make one cell of a folder a stage, from whose end another goes on."""
+    file = folder / "results.json"
+    found = json.loads(file.read_text())
+    found["stages"] = [run for run in found["runs"] if run["cell"] == stage]
+    found["runs"] = [
+        {**run, "starts_from": stage if run["cell"] == cell else None} for run in found["runs"] if run["cell"] != stage
+    ]
+    file.write_text(json.dumps(found))
+    return folder
+
+
 EMPTY = {"reward_proxy": pa.float64(), "part": pa.string()}
 """Columns that may hold nothing, with their types."""
 

@@ -3,15 +3,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from results_folder import PPO, Q_STAR, MadeCell, results_folder
+from results_folder import PPO, Q_STAR, MadeCell, as_stage, results_folder
 from small_experiment import go, runs, write
 
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.report.reading import read_results, read_several
+from qstar_pl.experiments.report.tables.measures.costs import TrainingSeconds
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,27 @@ def test_curves_over_what_was_spent(made: Path) -> None:
     assert len(results.series("q_star", 0, "no/such")) == 0
     with pytest.raises(UserError, match="x must be one of step, samples, generated, tokens, seconds, got hours"):
         results.series("q_star", 0, "ess/ratio", "hours")  # type: ignore[arg-type]
+
+
+def test_time_counts_from_the_first_stage(tmp_path: Path) -> None:
+    cells = {"q_star": Q_STAR, "sft_q_star": Q_STAR, "sft": replace(PPO, step_s=0.05)}
+    results = read_results(as_stage(results_folder(tmp_path, cells), "sft", "sft_q_star"))
+    assert (results.cells, results.earlier) == (("q_star", "sft_q_star"), {"sft_q_star": "sft"})
+    for cell, spent in (("q_star", 0), ("sft_q_star", 5)):
+        places = results.series(cell, 1, "val/reward_gold", "seconds").x
+        np.testing.assert_allclose(places, spent + 0.4 * np.arange(0, 101, 20))
+        assert TrainingSeconds().per_seed(results, cell, "q_star")[1] == pytest.approx(spent + 40)
+    unknown = replace(results, times={key: value for key, value in results.times.items() if key[0] != "sft"})
+    assert len(unknown.series("sft_q_star", 1, "val/reward_gold", "seconds")) == 0
+    assert TrainingSeconds().per_seed(unknown, "sft_q_star", "q_star") == {}
+
+
+def test_nothing_is_spent_before_the_first_step_whatever_the_clock_shows_then(made: Path) -> None:
+    results = read_results(made)
+    clock = results.times["q_star", 0, "time/wall_s"]
+    late = {**clock, "value": np.where(clock["step"] == 0, 8e-4, clock["value"])}
+    shown = replace(results, times={**results.times, ("q_star", 0, "time/wall_s"): late})
+    assert shown.series("q_star", 0, "val/reward_gold", "seconds").x[0] == 0
 
 
 def test_answers_and_distributions(made: Path) -> None:

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +66,8 @@ class Results:
     """None where answers were not recorded."""
     distributions: Groups | None = field(repr=False)
     """None where they were not recorded."""
+    earlier: Mapping[str, str] = field(default_factory=dict)
+    """Cell → the cell, a stage that is no method of its own, from whose end it goes on."""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ class Results:
             seed: of the run.
             key: a metric, of curves.parquet or times.parquet.
             x: "step" (optimizer steps), "samples", "generated", "tokens" (as in budgets), or "seconds" of training
-                without validation.
+                without validation. All but steps count from the first of a run's stages.
 
         Returns:
             Its points by rising x, those of an unknown x left out; none if the metric was not logged.
@@ -132,7 +134,19 @@ class Results:
         if clock is None:
             return np.full(len(steps), np.nan)
         known, first = np.unique(clock["step"].astype(np.float64), return_index=True)
-        return np.interp(steps, known, clock["value"].astype(np.float64)[first], right=np.nan)
+        # Before the first step the clock may already show what it takes to read it; nothing has been spent.
+        known, first = known[known > 0], first[known > 0]
+        values = np.append(0.0, clock["value"].astype(np.float64)[first])
+        return self.seconds_before(cell, seed) + np.interp(steps, np.append(0.0, known), values, right=np.nan)
+
+    def seconds_before(self, cell: str, seed: int) -> float:
+        """Return the seconds of training that the stages before a run took; NaN where one of them is not known."""
+        stage = self.earlier.get(cell)
+        if stage is None:
+            return 0.0
+        clock = self.times.get((stage, seed, WALL_S))
+        own = np.nan if clock is None else float(clock["value"][np.argmax(clock["step"])])
+        return self.seconds_before(stage, seed) + own
 
     def answers(self, cell: str, seed: int, *, first: bool = False) -> tuple[Answer, ...]:
         """Return a run's held-out answers by prompt: of the last validation, or of that before the first step."""
@@ -227,6 +241,7 @@ def read_results(folder: Path) -> Results:
             times=times,
             recorded_answers=optional(folder / ANSWERS, ("cell", "seed"), _ANSWER),
             distributions=optional(folder / DISTRIBUTIONS, ("cell", "seed", "quantity"), _BINS),
+            earlier=_earlier((*found["runs"], *found.get("stages", ()))),
         )
     except UserError:
         raise
@@ -271,6 +286,10 @@ def _run(one: Mapping[str, Any], times: Groups) -> Run:
         code=str(one["code"]),
         seconds=None if started is None else float(started["value"][-1]),
     )
+
+
+def _earlier(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {str(one["cell"]): str(one["starts_from"]) for one in runs if one.get("starts_from")}
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

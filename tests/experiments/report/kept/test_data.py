@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from results_folder import OFF_POLICY, PPO, Q_STAR, results_folder
+from results_folder import OFF_POLICY, PPO, Q_STAR, as_stage, results_folder
 
 from qstar_pl.errors import UserError
 from qstar_pl.experiments.report.kept import keep
@@ -45,6 +45,15 @@ def test_the_report_is_the_same_byte_for_byte(tmp_path: Path) -> None:
     whole = [read_results(results_folder(tmp_path / "in", CELLS, (0, 1)))]
     assert keep(whole, tmp_path / "data") == [tmp_path / "data" / "made_tiny"]
     assert report(list(read_several(tmp_path / "data")), tmp_path / "kept") == report(whole, tmp_path / "whole")
+
+
+def test_the_time_of_earlier_stages_is_kept(tmp_path: Path) -> None:
+    folder = results_folder(tmp_path / "in", {**CELLS, "sft": replace(PPO, step_s=0.05)}, (0, 1))
+    whole = [read_results(as_stage(folder, "sft", "q_star"))]
+    keep(whole, tmp_path / "data")
+    kept = list(read_several(tmp_path / "data"))
+    assert {key for key in kept[0].times if key[0] == "sft"} == {("sft", seed, "time/wall_s") for seed in (0, 1)}
+    assert report(kept, tmp_path / "kept") == report(whole, tmp_path / "whole")
 
 
 def test_keeping_what_is_kept_changes_nothing(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The rows that a report reads, and files of them that take little room.
 
 - curves and times: finished runs, and of them the metrics in `read_metrics`. Tokens that had been spent stand beside
-  what is held out alone, and the clock only where the score was measured and at the end.
+  what is held out alone, and the clock only where the score was measured and at the end. Of stages that others go on
+  from, the clock at their end.
 - answers: the last validation of finished runs. Texts only of the prompts that the page shows, at the seed that it
   shows, before training as well; elsewhere they are empty. Proxy rewards only where they are compared.
 - distributions: a line for each bin, its counts summed over the log windows that histograms are drawn from.
@@ -80,11 +81,14 @@ def numbers(results: Results, name: str) -> pa.Table:
     from pyarrow import parquet
 
     clock = {(run.cell, run.seed): _seen(results, run.cell, run.seed) for run in results.runs if run.is_finished}
+    stages = [(stage, seed) for stage in results.earlier.values() for seed in results.seeds]
+    ends = {run: int(steps.max()) for run in stages if len(steps := results.series(*run, WALL_S, "step").x)}
     metrics = read_metrics(results)
     kept = []
     for row in parquet.read_table(results.folder / name, columns=list(_OF_NUMBER)).to_pylist():
         run = (row["cell"], row["seed"])
-        if row["key"] in metrics and run in clock and (row["key"] != WALL_S or row["step"] in clock[run]):
+        read = row["key"] in metrics and run in clock and (row["key"] != WALL_S or row["step"] in clock[run])
+        if read or (row["key"] == WALL_S and row["step"] == ends.get(run)):
             spent = {"generated": None, "tokens": None} if row["key"] in LOGGED else {}
             kept.append({**row, **spent})
     kept.sort(key=lambda row: (row["cell"], row["key"], row["seed"]))  # what was logged later stays behind

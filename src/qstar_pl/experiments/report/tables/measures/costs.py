@@ -43,12 +43,13 @@ class TrainingSeconds(Measure):
     """How long training took."""
 
     heading, unit, digits, better = "training", "s", 0, "lower"
-    explained = "seconds of training without loading and validation"
+    explained = "seconds of training without loading and validation, earlier stages included"
 
     def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
         """See `Measure.per_seed`."""
         found = {run.seed: results.series(cell, run.seed, WALL_S, "step").y for run in results.finished(cell)}
-        return {seed: float(one[-1]) for seed, one in found.items() if len(one) and np.isfinite(one[-1])}
+        spent = {seed: one[-1] + results.seconds_before(cell, seed) for seed, one in found.items() if len(one)}
+        return {seed: float(one) for seed, one in spent.items() if np.isfinite(one)}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class RunSeconds(Measure):
     """How long a run took."""
 
     heading, unit, digits = "run", "s", 0
-    explained = "wall time of a run's last start, with loading and validation"
+    explained = "wall time of a run's last start, with loading and validation, without earlier stages"
 
     def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
         """See `Measure.per_seed`."""
