@@ -137,7 +137,8 @@ class Results:
         # Before the first step the clock may already show what it takes to read it; nothing has been spent.
         known, first = known[known > 0], first[known > 0]
         values = np.append(0.0, clock["value"].astype(np.float64)[first])
-        return self.seconds_before(cell, seed) + np.interp(steps, np.append(0.0, known), values, right=np.nan)
+        spent: Floats = np.interp(steps, np.append(0.0, known), values, right=np.nan)
+        return spent + self.seconds_before(cell, seed)
 
     def seconds_before(self, cell: str, seed: int) -> float:
         """Return the seconds of training that the stages before a run took; NaN where one of them is not known."""
