@@ -14,9 +14,11 @@ from qstar_pl.experiments.report.tables.table import Table
 def part_table(results: Results) -> Table:
     """Return the score of each part, before and after, and how cells differ in it; without rows if there are no parts.
 
-    Holm's correction is over all differences of the table.
+    After the cells of a part, each against its baseline, come the pairs that the experiment names. Holm's correction is
+    over all differences of the table.
     """
-    pairs = dict.fromkeys((cell, group.baseline) for group in groups(results) for cell in group.cells)
+    to_baseline = [(cell, group.baseline) for group in groups(results) for cell in group.cells]
+    pairs = dict.fromkeys((*to_baseline, *results.comparisons))
     keys = [key for key in map(results.score_of, results.parts) if any(key in run.after for run in results.runs)]
     found = [compare(results, cell, than, key) for key in keys for cell, than in pairs if cell != than]
     compared = {(one.score, one.cell, one.than): one for one in with_holm([one for one in found if one is not None])}
