@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, StaticCache
+from transformers.pytorch_utils import Conv1D
 
 from qstar_pl.models.gpt2_steps import GPT2Steps
 
@@ -75,6 +76,15 @@ def adapted() -> GPT2LMHeadModel:
 )
 def test_what_is_not_as_transformers_made_it_keeps_its_own_forward(other: Any) -> None:
     assert GPT2Steps.of(other()) is None
+
+
+def test_a_class_with_another_forward_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = model()
+    for part in (GPT2LMHeadModel, torch.nn.LayerNorm, Conv1D):
+        with monkeypatch.context() as patch:
+            patch.setattr(part, "forward", lambda *_, **__: None)
+            assert GPT2Steps.of(own) is None
+        assert GPT2Steps.of(own) is not None
 
 
 def test_gradients_and_other_caches_go_the_long_way() -> None:
