@@ -95,7 +95,8 @@ class GPT2Steps:
         """
         cache = DynamicCache(config=self._config)
         state = self._read(ids, mask, positions, cache)
-        return linear(self._last(state[:, -1:]), self._head), cache
+        # The last of all states, as a view: the product with one that lies by itself is rounded otherwise.
+        return linear(self._last(state)[:, -1:], self._head), cache
 
     def step(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: DynamicCache) -> Tensor:
         """Return the logits [rows, k, vocabulary] behind k more tokens of every row, and add them to the cache.
