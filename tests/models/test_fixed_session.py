@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from reference.compilers import leaving, nothing_collected
 from reference.tiny_models import prompt_batch, random_model
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -195,6 +196,17 @@ def test_a_rollout_takes_over_the_tensors_that_the_last_one_left() -> None:
     assert addresses(again) == there
     check(again, plain)
     assert len(GRAPHS) == 1
+
+
+def test_what_the_compiler_leaves_behind_holds_no_tensors(monkeypatch) -> None:
+    """They would be there twice until everything is collected, and the next rollout's graphs be recorded anew."""
+    monkeypatch.setattr(torch, "compile", leaving)
+    owner, prompts = model(), prompt_batch(PROMPTS)
+    with nothing_collected():
+        first = read(owner, prompts)
+        there = addresses(first)
+        del first
+        assert addresses(read(owner, prompts)) == there
 
 
 def test_tensors_that_a_session_goes_on_with_are_left_to_nobody() -> None:

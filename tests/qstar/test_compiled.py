@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from reference.compilers import held_after, leaving
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from pairs import pair_families
@@ -68,6 +69,12 @@ def test_leading_shapes_and_no_rows() -> None:
     assert alpha.shape == (2, 3)
     assert mixture.logprobs.shape == (2, 3, 7)
     assert KLSymmetricAlpha(solver="compiled").mix(policy[:0], target[:0])[0].shape == (0, 3)
+
+
+def test_what_the_compiler_leaves_behind_holds_no_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", leaving)
+    policy, target = (torch.randn(2, 7).log_softmax(-1) for _ in range(2))
+    assert not held_after(lambda: KLSymmetricAlpha(solver="compiled").mix(policy, target))
 
 
 def test_without_a_compiler_it_is_the_solver_and_says_so_once(

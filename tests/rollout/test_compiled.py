@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from reference.compilers import held_after, leaving
 from torch import Tensor
 
 from qstar_pl.errors import UserError
@@ -109,6 +110,13 @@ def test_rows_that_a_graph_cannot_finish_are_drawn_plainly() -> None:
     spoiled[TARGET][0, 0] = torch.nan
     with pytest.raises(UserError, match="target_logprobs must be log-probabilities"):
         draw(spoiled, numbers(5))
+
+
+def test_what_the_compiler_leaves_behind_holds_no_caller(monkeypatch) -> None:
+    """Nor do those who called have to wait for a collection of everything, with the caches that they hold."""
+    monkeypatch.setattr(torch, "compile", leaving)
+    draw, logits = draw_of(Geometric(FixedAlpha(0.7))), pair(2)
+    assert not held_after(lambda: draw(logits, numbers(2)))
 
 
 def test_a_large_vocabulary_is_left_to_the_plain_function_on_a_cpu(monkeypatch) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from reference.compilers import held_after, leaving
 from torch import Tensor
 
 from qstar_pl.errors import UserError
@@ -89,6 +90,15 @@ def test_columns_are_those_of_float64() -> None:
         ess = 1 / (2 * own - mixture).exp().sum(-1)
         assert (said.columns[f"kl_behavior_{role}"] - kl)[done].abs().max() < 1e-5
         assert (said.columns[f"ess_{role}"] / ess - 1)[done].abs().max() < 1e-5
+
+
+def test_what_the_compiler_leaves_behind_holds_no_caller(monkeypatch) -> None:
+    monkeypatch.setattr(torch, "compile", leaving)
+    graph = module._Graph(one_pass, "inductor")
+    logits, uniforms = pair(2), numbers(2)
+    given = (logits[POLICY], logits[TARGET], uniforms, 1e-3, lambda: drawing(QSTAR, Truncation())(logits, uniforms))
+    assert not held_after(lambda: graph(*given))
+    assert graph._call is not None
 
 
 @pytest.mark.parametrize("certainty", [8.0, 16.0])

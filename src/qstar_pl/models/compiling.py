@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -98,6 +99,15 @@ def compiled(function: Callable[..., Any], backend: str, device: torch.device) -
         function = copied(function)
     result: Callable[..., Any] = torch.compile(function, **options)
     return result
+
+
+def free_callers() -> None:
+    """Free what called a function that was compiled just now, once it is done; to be called after a first call.
+
+    The compiler leaves exceptions in cycles, which hold the frames of all its callers, and these their caches. It
+    collects such cycles itself, but not those that have outlived a collection meanwhile.
+    """
+    gc.collect()
 
 
 def copied(function: FunctionType) -> FunctionType:

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from qstar_pl.models.alignment import Alignment
-from qstar_pl.models.compiling import Compiling, bucket, compiled, failures, notice, reason
+from qstar_pl.models.compiling import Compiling, bucket, compiled, failures, free_callers, notice, reason
 from qstar_pl.models.fixed_cache import FixedCache, can_be_fixed
 from qstar_pl.models.fixed_rooms import give_back, room_of, take
 from qstar_pl.models.freeze import eval_mode
@@ -129,6 +129,7 @@ class FixedSession(CachedSession):
             why = None if same(plain[:, -1], said[:, -1]) else "it says something else than the plain model"
         except failures() as error:
             why = reason(error)
+        free_callers()
         if why is None:
             _PASSES[model][key] = self._pass
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -120,6 +121,8 @@ class _Graph:
         said, expected = self(*pair, 1e-3), first_pass(*pair, 1e-3)
         if said is not None and not torch.allclose(said.alpha, expected.alpha, atol=1e-5):
             self._give_up("the compiled pass says something else")
+        # The compiler leaves exceptions in cycles, which hold the frames of all its callers, and these their caches.
+        gc.collect()
 
     def __call__(self, policy: Tensor, target: Tensor, tol: float) -> Passed | None:
         """Return what `first_pass` says; None, and a notice the first time, where it cannot be compiled."""

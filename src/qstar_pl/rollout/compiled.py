@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.functional import pad
 
-from qstar_pl.models.compiling import bucket, compiled, compiling_now, notice, reason
+from qstar_pl.models.compiling import bucket, compiled, compiling_now, free_callers, notice, reason
 from qstar_pl.qstar.deferred import Deferred, Report, current
 from qstar_pl.rollout.law import Law
 from qstar_pl.rollout.one_pass import compiles, one_pass_drawing
@@ -105,6 +105,7 @@ class _CompiledDraw:
             raise
         except Exception as error:
             why = reason(error)
+        free_callers()
         _GRAPHS[key] = graph if why is None else None
         if why is not None:
             notice(f"{type(self._key[0]).__name__} is not compiled, and drawn from as without torch_compile: {why}")

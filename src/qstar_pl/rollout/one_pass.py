@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from qstar_pl.errors import UserError
-from qstar_pl.models.compiling import DEFAULT_BACKEND, notice, reason
+from qstar_pl.models.compiling import DEFAULT_BACKEND, free_callers, notice, reason
 from qstar_pl.qstar import KLSymmetricAlpha
 from qstar_pl.qstar.deferred import current
 from qstar_pl.qstar.kl_symmetry import KLSymmetryProblem
@@ -231,7 +231,9 @@ class _Graph:
                 raise
             except Exception as error:  # whatever a compiler has to say
                 why = reason(error)
-        self._tried = True
+        if not self._tried:
+            self._tried = True
+            free_callers()
         if why is not None:
             self._call = None
             notice(f"q* is not drawn by one compiled graph, but operation by operation: {why}")
