@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from qstar_pl.data import Auto
+from qstar_pl.data.adapters.auto import description
+from qstar_pl.data.adapters.rows import convert
 from qstar_pl.data.reading import read_rows
+from qstar_pl.data.reading.rejected import RowRejected
 
 FOLDER = Path(__file__).parents[1] / "schemas"
 DOCS = Path(__file__).parents[3] / "docs" / "data.md"
@@ -127,6 +130,33 @@ def test_the_order_of_rows_and_columns_decides_nothing(name):
     rows = [row for _, row in read_rows(sample(name))]
     adapter = Auto().detect(rows).adapter
     assert Auto().detect([dict(reversed(row.items())) for row in reversed(rows)]).adapter == adapter
+
+
+ODD = (5, 10**400, True, "text", "[{", [1], [[]], ["a"], [{}], {}, {"a": 1}, [{"role": "user", "content": None}], None)
+
+
+def reason(adapter, row):
+    """Return why a row is left out; "" if it is not."""
+    try:
+        convert(adapter, "x:1", row)
+    except RowRejected as rejected:
+        return str(rejected)
+    return ""
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_one_odd_cell_costs_its_row_at_most(name):
+    """Whatever a cell holds, and wherever its row stands: the others decide who reads, and are read."""
+    rows = [row for _, row in read_rows(sample(name))] * 2
+    adapter = Auto().detect(rows).adapter
+    for column in rows[0]:
+        for odd in ODD:
+            bad = {**rows[0], column: odd}
+            for sampled in ([bad, *rows], [*rows, bad]):
+                claim = Auto().detect(sampled, "x:1")
+                assert type(claim.adapter) is type(adapter), (column, odd)
+                assert description(claim.adapter, sampled) != ""
+                assert " failed with " not in reason(claim.adapter, bad), (column, odd)
 
 
 def documented():

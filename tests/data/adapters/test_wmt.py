@@ -42,8 +42,10 @@ def test_empty_sides_are_left_out(sides, reason):
         (WMT(), {"translation": "x"}, "f:7: translation must be an object, got str"),
         (WMT(), {"translation": {"en": "x", "ro": 3}}, "f:7: ro must be text, got int"),
         (WMT("en", "de"), ROW, "f:7: WMT needs the columns en, de; the row has en, ro"),
-        (WMT("cs"), ROW, "target_language must be given where f:7 has not exactly two languages with cs among them"),
-        (WMT(), {"translation": {"en": "a", "ro": "b", "de": "c"}}, "target_language must be given where f:7"),
+        (WMT("cs"), ROW, "f:7: translation must hold cs and another language, got en, ro"),
+        (WMT(), {"translation": {"en": "a"}}, "f:7: translation must hold en and another language, got en"),
+        (WMT(), {"translation": {}}, "f:7: translation must hold en and another language, got none"),
+        (WMT(), {"translation": {"en": "a", "ro": "b", "de": "c"}}, "target_language .* where f:7 has several: ro, de"),
     ],
 )
 def test_malformed_rows(adapter, row, message):

@@ -133,9 +133,7 @@ def _check_cells(table: Table, where: str) -> None:
 
 def description(adapter: Adapter, rows: Sequence[Row]) -> str:
     """Return what an adapter makes of the columns of such rows, and which of them it ignores."""
-    # Of each column the first row's value, for columns that only some rows have.
-    whole = {name: value for row in reversed(rows) for name, value in row.items()}
+    whole = Table(rows).typical()
     found = ", ".join(f"{role} = {column}" for role, column in adapter.fields(whole).items())
-    columns = dict.fromkeys(name for row in rows for name in row)
-    ignored = ", ".join(name for name in columns if name not in adapter.uses(whole))
+    ignored = ", ".join(name for name in whole if name not in adapter.uses(whole))
     return f"read as {type(adapter).__name__} with {found}" + (f"; ignored: {ignored}" if ignored else "")

@@ -56,9 +56,9 @@ class HHRLHF(Adapter):
     @classmethod
     def claim(cls, table: Table) -> Claim | None:
         """Claim texts in `chosen` and `rejected` that are whole transcripts."""
-        if not table.holds(Kind.TEXT, of=("chosen", "rejected")) or table.share("chosen", is_transcript) <= 0.5:
-            return None
-        return Claim(Confidence.WHOLE_PAIRS, cls())
+        fits = table.holds(Kind.TEXT, of=("chosen", "rejected"))
+        fits = fits and table.share("chosen", is_transcript, Kind.TEXT) > 0.5
+        return Claim(Confidence.WHOLE_PAIRS, cls()) if fits else None
 
 
 def _turns(prompt: str) -> tuple[Turn, ...]:

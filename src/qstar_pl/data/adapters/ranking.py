@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -62,7 +62,7 @@ class Ranking(Adapter):
 def _objects(row: Row, name: str, where: str) -> list[dict[str, Any]]:
     """Return a list of objects; an object of lists, as Arrow may store it, is one too."""
     value = row.get(name)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and all(isinstance(items, list) for items in value.values()):
         value = [dict(zip(value, items, strict=False)) for items in zip(*value.values(), strict=False)]
     if not isinstance(value, list):
         raise RowError(where, f"{name} must be a list of answers, got {type(value).__name__}")
@@ -105,7 +105,7 @@ class UltraFeedback(Ranking):
         """Claim completions with responses and a score."""
 
         def scores(value: Any) -> set[str]:
-            keys = value if isinstance(value, Mapping) else value[0] if isinstance(value[0], Mapping) else ()
+            keys = _keys(value)
             return {"overall_score", "fine-grained_score"} & set(keys) if "response" in keys else set()
 
         if not table.holds(Kind.TEXT, of=("instruction",)) or not table.holds(
@@ -152,8 +152,14 @@ class Nectar(Ranking):
         """Claim answers with ranks."""
 
         def ranked(value: Any) -> bool:
-            keys = value if isinstance(value, Mapping) else value[0] if isinstance(value[0], Mapping) else ()
+            keys = _keys(value)
             return "answer" in keys and "rank" in keys
 
         fits = table.holds(Kind.TEXT, of=("prompt",)) and table.share("answers", ranked) > 0.5
         return Claim(Confidence.DATASET, cls()) if fits else None
+
+
+def _keys(value: Any) -> Iterable[str]:
+    """Return the keys of an object, or of a list's first."""
+    first = value[0] if isinstance(value, list) and value else value
+    return first if isinstance(first, Mapping) else ()

@@ -45,5 +45,5 @@ class RedTeam(Adapter):
     @classmethod
     def claim(cls, table: Table) -> Claim | None:
         """Claim transcripts."""
-        fits = table.holds(Kind.TEXT, of=("transcript",)) and table.share("transcript", is_transcript) > 0.5
+        fits = table.share("transcript", is_transcript, Kind.TEXT) > 0.5
         return Claim(Confidence.DATASET, cls()) if fits else None

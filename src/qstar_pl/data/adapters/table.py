@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any
@@ -107,7 +107,24 @@ class Table:
         """Tell whether a column is there and holds nothing else; what is empty in the sample may be filled later."""
         return name in self.columns and self.kind(name) in (kind, None)
 
-    def share(self, name: str, matches: Any) -> float:
-        """Return of how much of a column's cells `matches(cell)` is true; 0 for an empty column."""
+    def share(self, name: str, matches: Callable[[Any], object], *kinds: Kind) -> float:
+        """Return of how much of a column's cells `matches(cell)` is true; 0 for an empty column.
+
+        Cells of other kinds than these (if any are given) do not match, and `matches` does not see them.
+        """
         values = self.values(name)
-        return sum(bool(matches(value)) for value in values) / len(values) if values else 0.0
+        seen = [value for value in values if not kinds or kind(value) in kinds]
+        return sum(bool(matches(value)) for value in seen) / len(values) if values else 0.0
+
+    def typical(self) -> Row:
+        """Return a cell of each column as most of its cells are: of that kind, and objects with those keys."""
+        found = {}
+        for name in self.columns:
+            values = self.values(name) or [row[name] for row in self.rows if name in row]
+            shapes = [_shape(value) for value in values]
+            found[name] = values[shapes.index(Counter(shapes).most_common(1)[0][0])]
+        return found
+
+
+def _shape(value: Any) -> tuple[Kind | None, frozenset[str]]:
+    return kind(value), frozenset(value if isinstance(value, Mapping) else ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from qstar_pl.data.adapters.adapter import Adapter, Row
 from qstar_pl.data.adapters.columns import mapping, need, texts
 from qstar_pl.data.adapters.single_turn import single_turn
 from qstar_pl.data.adapters.table import Claim, Confidence, Table
+from qstar_pl.data.reading.rejected import RowError
 from qstar_pl.errors import UserError
 from qstar_pl.types import Example
 
@@ -91,8 +93,9 @@ class WMT(Adapter):
 
         if table.share("translation", by_language) <= 0.5:
             return None
-        codes = list(table.values("translation")[0])
-        return Claim(Confidence.DATASET, cls() if "en" in codes else cls(source_language=codes[0]))
+        codes = Counter(code for value in table.values("translation") if by_language(value) for code in value)
+        commonest = max(codes, key=lambda code: (codes[code], code == "en"))  # the first of equals, but English
+        return Claim(Confidence.DATASET, cls(source_language=commonest))
 
     def _sides(self, row: Row, where: str) -> dict[str, str]:
         need(row, ("translation",), where, type(self).__name__)
@@ -102,9 +105,9 @@ class WMT(Adapter):
         if self.target_language is not None:
             return self.target_language
         others = [code for code in sides if code != self.source_language]
-        if len(others) != 1:
-            raise UserError(
-                f"target_language must be given where {where} has not exactly two languages with "
-                f"{self.source_language} among them, got {', '.join(sides) or 'none'}"
-            )
+        if not others or self.source_language not in sides:
+            rule = f"translation must hold {self.source_language} and another language"
+            raise RowError(where, f"{rule}, got {', '.join(sides) or 'none'}", rule)
+        if len(others) > 1:
+            raise UserError(f"target_language must be given where {where} has several: {', '.join(others)}")
         return others[0]
