@@ -1,10 +1,11 @@
 """A metric of kept runs at any validation, seed by seed, and how two cells differ in it.
 
-    python benchmarks/kept_numbers.py EXPERIMENT METRIC CELL[@SAMPLES] [CELL[@SAMPLES]]
+    python benchmarks/kept_numbers.py EXPERIMENT METRIC CELL[@SAMPLES] [CELL[@SAMPLES]] [--seeds 3 4 5]
     python benchmarks/kept_numbers.py cross_domain val/reward_gold/summary q_star on_policy@640
     python benchmarks/kept_numbers.py stages val/reward_gold sft_q_star sft_q_star@start
 
-A cell is read at its end, after so many samples, or (`@start`) before its first step. Of two cells the difference is
+A cell is read at its end, after so many samples, before its first step (`@start`), or where it was `@lowest` or
+`@highest` of the whole run. Of two cells the difference is
 printed as well, paired by seed, with Student's 95% interval and the p-value of the paired t-test, which no correction
 for other tests has touched. Whatever `docs/results` says beyond its tables is printed by this.
 """
@@ -12,6 +13,7 @@ for other tests has touched. Whatever `docs/results` says beyond its tables is p
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from qstar_pl.errors import UserError
@@ -21,17 +23,22 @@ from qstar_pl.experiments.report.reading import Results, read_results
 DATA = Path(__file__).parents[1] / "docs" / "results" / "data"
 
 
-def values(results: Results, key: str, place: str) -> dict[int, float]:
-    """Return seed → a metric of a cell at a place, as `CELL@SAMPLES`."""
+def values(results: Results, key: str, place: str, seeds: Sequence[int]) -> dict[int, float]:
+    """Return seed → a metric of a cell at a place, as `CELL@SAMPLES`; of all seeds where none are given."""
     cell, _, at = place.partition("@")
     found = {}
     for run in results.finished(cell):
+        if seeds and run.seed not in seeds:
+            continue
         if at in ("", "start"):
             known = run.before if at else run.after
             if key in known:
                 found[run.seed] = known[key]
             continue
         points = results.series(cell, run.seed, key)
+        if at in ("lowest", "highest"):
+            found[run.seed] = float(points.y.min() if at == "lowest" else points.y.max())
+            continue
         here = points.y[points.x == float(at)]
         if len(here):
             found[run.seed] = float(here[-1])
@@ -51,12 +58,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", help="a folder of docs/results/data without _tiny, or the path of one")
     parser.add_argument("metric")
-    parser.add_argument("cells", nargs="+")
+    parser.add_argument("cells", nargs="+", metavar="CELL[@PLACE]")
+    parser.add_argument("--seeds", type=int, nargs="+", default=(), help="only these")
     options = parser.parse_args()
     kept = DATA / f"{options.experiment}_tiny"
     try:
         results = read_results(kept if kept.is_dir() else Path(options.experiment))
-        found = [values(results, options.metric, place) for place in options.cells[:2]]
+        found = [values(results, options.metric, place, options.seeds) for place in options.cells[:2]]
     except (UserError, ValueError) as error:
         parser.error(str(error))
     for place, one in zip(options.cells, found, strict=False):

@@ -86,7 +86,8 @@ def results_folder(
                 for place, part in enumerate(parts)
                 for step, key, value in tuple(logged)
             ]
-            logged += [(step, "val/kl_policy_reference", 0.1 * step) for step in VALIDATIONS]
+            spread = ["val/kl_policy_reference", *(f"val/kl_policy_reference/{part}" for part in parts)]
+            logged += [(step, key, 0.1 * step) for key in spread for step in VALIDATIONS]
             for key, value in made.constant.items():
                 logged += [(step, key, value * float(np.exp(0.03 * generator.standard_normal()))) for step in logs]
             place = {step: (32.0 * step, 900.0 * step, 1000.0 * step) for step in (*VALIDATIONS, *logs)}

@@ -85,3 +85,14 @@ def test_many_conditions_are_named_once(tmp_path: Path) -> None:
     table = main_table(read_results(results_folder(tmp_path, {"ppo": replace(PPO, replies=False), **cells}, [0])))
     assert [row[0] for row in table.rows] == ["ppo", *cells]
     assert "Baseline: that of the same target." in table.notes
+
+
+def test_of_parts_it_says_whose_prompts_a_column_is_about(tmp_path: Path) -> None:
+    judged = {
+        "score": "val/reward_gold/code",
+        "metrics": ["val/reward_gold/dialogue", "val/kl_policy_reference/dialogue"],
+    }
+    folder = results_folder(tmp_path, {"ppo": PPO, "q_star": Q_STAR}, parts=("code", "dialogue"), evaluation=judged)
+    table = main_table(read_results(folder))
+    assert "win rate and KL(θ‖init) without a part: on those prompts, too." in table.notes
+    assert {"KL(θ‖init), nats", "reward_gold/dialogue", "KL(θ‖init)/dialogue, nats"} <= set(table.heads)

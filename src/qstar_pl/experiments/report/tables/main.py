@@ -46,6 +46,8 @@ def measures(results: Results) -> tuple[Measure, ...]:
 def main_table(results: Results) -> Table:
     """Return all cells with what they have learned and how: mean ± s.d. over seeds."""
     notes = [f"Score: {results.score}, mean ± s.d. over seeds."]
+    if results.scored_part is not None:
+        notes += [f"{WinRate.heading} and {Divergence.heading} without a part: on those prompts, too."]
     return _table(f"{results.title}: what was learned", results, measures(results), [*notes, *_warnings(results)])
 
 

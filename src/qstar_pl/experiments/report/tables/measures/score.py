@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from qstar_pl.experiments.report.reading import Results
 from qstar_pl.experiments.report.tables.measures.measure import Measure, PerSeed
 
+_DIVERGENCE = "kl_policy_reference"
+
 
 @dataclass(frozen=True)
 class ScoreBefore(Measure):
@@ -44,12 +46,14 @@ class HeldOut(Measure):
     """Another metric of the last validation."""
 
     key: str
-    explained = "another metric of the last validation"
+    explained = "another metric of the last validation (behind a slash: on one part's prompts)"
 
     @property
     def title(self) -> str:
-        """Its key without `val/`."""
-        return self.key.removeprefix("val/")
+        """Its key without `val/`; a divergence as `Divergence` calls it."""
+        name = self.key.removeprefix("val/")
+        metric, slash, part = name.partition("/")
+        return f"{Divergence.heading}{slash}{part}, {Divergence.unit}" if metric == _DIVERGENCE else name
 
     def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
         """See `Measure.per_seed`."""
@@ -65,5 +69,5 @@ class Divergence(Measure):
 
     def per_seed(self, results: Results, cell: str, baseline: str) -> PerSeed:
         """See `Measure.per_seed`."""
-        key = results.key_of("val/kl_policy_reference", results.scored_part)
+        key = results.key_of(f"val/{_DIVERGENCE}", results.scored_part)
         return HeldOut(key).per_seed(results, cell, baseline)
