@@ -365,7 +365,8 @@ def test_report(tmp_path, tokenizer, capsys):
     assert printed.count("rows read") == 1  # once, though setup ran twice
     for line in report.lines():
         assert line in printed
-    for part in ("50 rows read, 49 used", "1 left out: chosen equals rejected", "effective batch 12 = 4 per step × 3"):
+    place = f"1 left out: chosen equals rejected; first {file}:4"
+    for part in ("50 rows read, 49 used", place, "effective batch 12 = 4 per step × 3"):
         assert part in str(report)
 
     dropped = data(file, batch_size=4, max_prompt_tokens=40, max_completion_tokens=12, drop_long_answers=True)

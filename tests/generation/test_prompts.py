@@ -35,6 +35,7 @@ def test_rows_keep_their_numbers_and_seeds_in_a_range(tmp_path, encoder):
     whole = read_prompts(source, path, None, encoder, 0, None)
     assert [row.example.metadata[ROW_INDEX] for row in whole.encoded] == [0, 1, 3, 4, 5]
     assert dict(whole.rejected) == {"the prompt is empty": 1}
+    assert whole.first == {"the prompt is empty": f"{path}:3"}
     assert whole.repeated == 2
     keys = [row.example.key for row in whole.encoded]
     assert len(set(keys)) == 5, "a prompt that stands there again gets other answers"
@@ -42,6 +43,7 @@ def test_rows_keep_their_numbers_and_seeds_in_a_range(tmp_path, encoder):
     assert [row.example.key for row in part.encoded] == keys[2:4]
     assert [row.example.metadata[ROW]["id"] for row in part.encoded] == [3, 4]
     assert not part.rejected
+    assert not part.first
 
 
 def test_auto_reads_what_the_first_row_is(tmp_path, encoder, capsys):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.data.batches.collate import Collate
 from qstar_pl.data.batches.mixing import MixedOrder, training_order
+from qstar_pl.data.selection import left_out
 from qstar_pl.data.selection.preparation import Prepared
 from qstar_pl.data.storage.encoded_rows import EncodedRows
 
@@ -47,6 +48,8 @@ class DataReport:
     rows_used: int
     rejected: Mapping[str, int]
     """Rows left out, per reason."""
+    first: Mapping[str, str]
+    """Of a reason, where its first row stands; none of those that are found after reading."""
     prompts_cut: int
     """Used rows whose prompt lost turns or tokens."""
     answers_cut: int
@@ -82,8 +85,7 @@ class DataReport:
             training: also what concerns training alone.
 
         """
-        left_out = sum(self.rejected.values())
-        reasons = [f"  {count} left out: {reason}" for reason, count in sorted(self.rejected.items())]
+        total = sum(self.rejected.values())
         of_training = [
             f"  training on {self.train_items} as {self.kind}",
             f"  effective batch {self.effective_batch} = {self.batch_size} per step "
@@ -91,8 +93,8 @@ class DataReport:
         ]
         return [
             f"Data: {self.source}: {self.rows_read} rows read, {self.rows_used} used",
-            *reasons,
-            *([f"  {left_out / self.rows_read:.1%} of all rows are left out"] if left_out else []),
+            *left_out.lines(self.rejected, self.first),
+            *([f"  {total / self.rows_read:.1%} of all rows are left out"] if total else []),
             *(part.line(self.train_items) for part in self.parts),
             f"  {self.prompts_cut} prompts cut to {self.max_prompt_tokens} tokens, "
             f"{self.answers_cut} answers cut to {self.max_completion_tokens}",
@@ -122,6 +124,7 @@ def make_report(source: str, rows: Rows, prepared: Prepared, collate: type[Colla
         rows_read=rows.read,
         rows_used=len(prepared.rows),
         rejected=dict(rows.rejected + prepared.rejected),
+        first=dict(rows.first),
         prompts_cut=prepared.rows.prompts_cut,
         answers_cut=prepared.rows.answers_cut,
         max_prompt_tokens=prepared.encoder.max_prompt_tokens,

@@ -9,6 +9,7 @@ from qstar_pl.data import RLHFDataModule
 from qstar_pl.data.adapters.adapter import RowSource
 from qstar_pl.data.batches.attached import Attached
 from qstar_pl.data.batches.loader import EvaluationLoader
+from qstar_pl.data.selection import left_out
 from qstar_pl.data.selection.left_out import MAX_LEFT_OUT
 from qstar_pl.data.text.chat import ChatTemplate, Dialogues, remarks
 from qstar_pl.data.text.encoding import Encoder
@@ -168,7 +169,7 @@ class GenerationData(RLHFDataModule):
         prompts = self.prompts
         batches = counted(-(-len(prompts.encoded) // self.batch_size), "batch", "batches")
         lines = [f"Data: {name}: {counted(len(prompts.encoded), 'prompt')} in {batches}"]
-        lines += [f"  {count} rows left out: {reason}" for reason, count in sorted(prompts.rejected.items())]
+        lines += left_out.lines(prompts.rejected, prompts.first)
         if prompts.cut:
             lines.append(f"  {prompts.cut} prompts were cut to max_prompt_tokens={self.max_prompt_tokens}")
         if prompts.repeated:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -44,6 +44,8 @@ class Prompts:
     """In the order of the dataset; all keys differ."""
     rejected: Counter[str]
     """Reason → number of rows left out."""
+    first: Mapping[str, str]
+    """Reason → place of the first such row."""
     repeated: int
     """Number of rows whose prompt occurs earlier in the dataset."""
 
@@ -82,8 +84,9 @@ def read_prompts(
     # Rows before `start` are read too: how often a prompt occurred before decides its key, and so its seed.
     for number, (where, found) in enumerate(islice(numbered(source, path, split), end)):
         if isinstance(found, RowRejected):
-            rejected[str(found)] += number >= start  # may enter a reason with count 0, which `+rejected` drops
-            first.setdefault(str(found), place_of(where, found))
+            if number >= start:
+                rejected[str(found)] += 1
+                first.setdefault(str(found), place_of(where, found))
             continue
         earlier, seen[found.key] = seen[found.key], seen[found.key] + 1
         if number < start:
@@ -95,17 +98,15 @@ def read_prompts(
             repeated += earlier > 0
         except RowRejected as reason:
             rejected[str(reason)] += 1
+            first.setdefault(str(reason), where)
     if not encoded:
-        reasons = "; ".join(
-            f"{count}: {reason}, first {first[reason]}" if reason in first else f"{count}: {reason}"
-            for reason, count in (+rejected).items()
-        )
+        reasons = "; ".join(f"{count}: {reason}, first {first[reason]}" for reason, count in rejected.items())
         raise UserError(
             f"dataset must have a usable row from start_idx={start} on, got {number + 1} rows in {path}"
             + (f" ({reasons})" if reasons else "")
         )
-    check_share(path, Rows([], number + 1 - start, +rejected, first=first), max_left_out)
-    return Prompts(encoded, +rejected, repeated)
+    check_share(path, Rows([], number + 1 - start, rejected, first=first), max_left_out)
+    return Prompts(encoded, rejected, first, repeated)
 
 
 def numbered(source: RowSource, path: str, split: str | None) -> Iterator[tuple[str, Example | RowRejected]]:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.errors import UserError
 
 MAX_LEFT_OUT = 0.5
 """Share of rows left out above which reading is an error, by default."""
+
+
+def lines(rejected: Mapping[str, int], first: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason: how many rows it has cost, and where the first of them stands, if that is known.
+
+    Args:
+        rejected: reason → number of rows.
+        first: reason → place.
+
+    """
+    at = {reason: f"; first {first[reason]}" if reason in first else "" for reason in rejected}
+    return [f"  {count} left out: {reason}{at[reason]}" for reason, count in sorted(rejected.items())]
 
 
 def check_share(path: str, rows: Rows, limit: float) -> None:
