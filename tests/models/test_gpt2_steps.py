@@ -10,6 +10,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, StaticCache
 from transformers.pytorch_utils import Conv1D
 
 from qstar_pl.models.gpt2_steps import GPT2Steps
+from qstar_pl.models.reading import Reader
 
 
 def model(**options: Any) -> GPT2LMHeadModel:
@@ -34,7 +35,6 @@ def half() -> AbstractContextManager[Any]:
 def test_every_logit_and_the_cache_have_the_same_bits(
     frozen: bool, rows: int, padded: bool, options: dict[str, Any], precision: Any
 ) -> None:
-    """Frozen: how PyTorch multiplies a view depends on whether the weights could be trained."""
     own = model(**options).requires_grad_(not frozen)
     steps = GPT2Steps.of(own)
     assert steps is not None
@@ -45,11 +45,12 @@ def test_every_logit_and_the_cache_have_the_same_bits(
     positions = (mask.long().cumsum(-1) - 1).clamp_min(0)
     ends = [6, 7, 8, 11, 12, 20]  # a prompt, then one token or several
     with precision():
-        arguments = {"attention_mask": mask[:, :6], "position_ids": positions[:, :6], "logits_to_keep": 1}
+        arguments = {"attention_mask": mask[:, :6], "position_ids": positions[:, :6]}
+        arguments |= Reader(own).last(1, ids[:, :6])
         said = own(ids[:, :6], use_cache=True, **arguments)
         assert steps.fits(None)
         logits, cache = steps.begin(ids[:, :6], mask[:, :6] if padded else None, positions[:, :6])
-        assert torch.equal(logits, said.logits)
+        assert torch.equal(logits, said.logits[:, -1:])
         for start, end in itertools.pairwise(ends):
             here, seen = slice(start, end), mask[:, :end] if padded else None
             arguments = {"attention_mask": seen, "position_ids": positions[:, here]}

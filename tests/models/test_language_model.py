@@ -1,8 +1,10 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from reference.tiny_models import SIZES, prompt_batch, random_model, word_tokenizer
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from qstar_pl.errors import UserError
 from qstar_pl.models import LanguageModel
@@ -62,6 +64,58 @@ def test_cached_and_teacher_forced_logits_equal_unpadded_single_rows(family: str
         assert read == [3 * (prompts.prompt_ids.shape[1] + COMPLETION.shape[1] - 1)]
         torch.testing.assert_close(three, expected[:3], rtol=1e-6, atol=1e-6)
     hook.remove()
+
+
+class Products(TorchDispatchMode):
+    """Counts products of several matrices at once that give logits."""
+
+    def __init__(self, vocab: int) -> None:
+        super().__init__()
+        self.vocab, self.count = vocab, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        said = func(*args, **(kwargs or {}))
+        self.count += func is torch.ops.aten.bmm.default and said.shape[-1] == self.vocab
+        return said
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_frozen_weights_are_read_once_for_all_rows(family: str, gradients: bool) -> None:
+    """PyTorch multiplies a view with them row by row: twice to four times the time for a large vocabulary on a CPU."""
+    said = []
+    for frozen in (False, True):
+        model = random_model(family, vocab=13)
+        model.get_output_embeddings().requires_grad_(not frozen)
+        tokens, prompts = LanguageModel(model), prompt_batch(PROMPTS, pads=3)
+        rows = slice(3)  # too few for their prompts to be read apart
+        with torch.set_grad_enabled(gradients), Products(13) as products:
+            forced = tokens.completion_logits(prompts, INDEX[rows], COMPLETION[rows], COMPLETION[rows] > 0)
+        with torch.no_grad(), products:
+            said.append((forced.detach(), tokens.start(prompts, 1).logits))
+        assert products.count == 0
+    torch.testing.assert_close(said[0], said[1], rtol=0, atol=0)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@torch.no_grad()
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_few_prompts_have_the_bits_of_many(family: str, frozen: bool) -> None:
+    """Fewer than four rows are summed in another order: several columns are read by the head then."""
+    tokens = LanguageModel(random_model(family, vocab=50).float().requires_grad_(not frozen))
+    prompts = [[3, 4, 5, 6, 9, 9], [7, 8, 2, 4, 4, 6], [4, 4, 4, 3, 2, 6], [5, 7, 9, 7, 7, 8], [9, 8, 7, 6, 5, 4]]
+    together = tokens.start(prompt_batch(prompts), 1).logits
+    for count in (1, 2, 3, 4):
+        assert torch.equal(tokens.start(prompt_batch(prompts[:count]), 1).logits, together[:count])
 
 
 def test_prompts_of_one_length_take_the_path_without_a_mask() -> None:

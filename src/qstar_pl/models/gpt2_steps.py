@@ -21,6 +21,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from transformers.models.gpt2.modeling_gpt2 import GPT2MLP, GPT2Attention, GPT2Block, GPT2Model
 from transformers.pytorch_utils import Conv1D
 
+from qstar_pl.models.inputs import read_by_head
 from qstar_pl.models.lean_gelu import LeanGELU, gelu
 
 PARTS = (
@@ -95,8 +96,8 @@ class GPT2Steps:
         """
         cache = DynamicCache(config=self._config)
         state = self._read(ids, mask, positions, cache)
-        # The last of all states, as a view: the product with one that lies by itself is rounded otherwise.
-        return linear(self._last(state)[:, -1:], self._head), cache
+        last = self._last(state[:, -read_by_head(1, ids) :])
+        return linear(last, self._head)[:, -1:], cache
 
     def step(self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: DynamicCache) -> Tensor:
         """Return the logits [rows, k, vocabulary] behind k more tokens of every row, and add them to the cache.

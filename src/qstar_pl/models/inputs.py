@@ -5,6 +5,7 @@ from torch import Tensor
 
 from qstar_pl.errors import UserError
 from qstar_pl.models.context import Context
+from qstar_pl.models.padding import LEAST_ROWS
 from qstar_pl.types import PromptBatch
 
 
@@ -77,3 +78,11 @@ def check_tokens(context: Context, tokens: int) -> None:
     """Raise UserError if a sequence of `tokens` tokens is longer than the model's context."""
     if context.limit is not None and tokens > context.limit:
         raise UserError(f"prompt and answer must fit into the model's {context.limit} {context.reason}, got {tokens}")
+
+
+def read_by_head(count: int, ids: Tensor) -> int:
+    """Return how many of the last columns of `ids` [rows, columns] the output head must read to know those `count`.
+
+    More than asked for, where that would be a product of fewer than `LEAST_ROWS` rows.
+    """
+    return min(ids.shape[1], max(count, -(-LEAST_ROWS // len(ids))))

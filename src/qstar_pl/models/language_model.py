@@ -149,7 +149,7 @@ class LanguageModel(NextToken):
         check_length(self.capabilities.context, mask)
         padding = self.reading.padding
         # Shifted rows end in different columns: the output head cannot know which are wanted.
-        arguments = self.reader.padded(ids, mask, padding) | (self.reader.last(last) if padding == "left" else {})
+        arguments = self.reader.padded(ids, mask, padding) | (self.reader.last(last, ids) if padding == "left" else {})
         with nullcontext() if torch.is_grad_enabled() else eval_mode(self.model):
             output = self.model(**arguments, **options)
         said = {"logits": output.logits}

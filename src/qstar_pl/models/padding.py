@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+LEAST_ROWS = 4
+"""Rows of a matrix product at least. Products of fewer rows are summed by other kernels, in another order; from four
+on, a single thread gives each row bit for bit what the whole batch gives it. Four cost hardly more than one."""
 STRIDE = 16
 """Columns that sums over a row take at a time, in any of the CPU's vector units (AVX-512: 16 of float32; AVX2: 8).
 A row that is moved by a multiple of them is summed in the same order: what it gets stays what it was, bit for bit."""

@@ -6,12 +6,13 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from qstar_pl.models.adapters_off import AdaptersOff
 from qstar_pl.models.gpt2_steps import GPT2Steps
-from qstar_pl.models.inputs import fill_masked, pack, position_ids
+from qstar_pl.models.inputs import fill_masked, pack, position_ids, read_by_head
 
 CACHES = ("past_key_values", "cache_params", "state")
 """What models call their memory of the tokens read so far: attention's keys and values, Mamba's and RWKV's state."""
@@ -60,9 +61,17 @@ class Reader:
         # Behind the tokens, pads need no mask, and plain positions are right.
         return self.inputs(pack(ids, mask), None, None)
 
-    def last(self, count: int) -> dict[str, int]:
-        """Return the argument that spares the output head all but the last `count` positions, if the model has it."""
-        return {"logits_to_keep": count} if "logits_to_keep" in self._names else {}
+    def last(self, count: int, ids: Tensor) -> dict[str, int | Tensor]:
+        """Return the argument that spares the output head all but the last `count` columns of `ids` [rows, columns].
+
+        Nothing, if the model has none. Places, not their number: of a number a model takes a view of its states, and
+        PyTorch multiplies a view with weights that are frozen row by row, which reads them once for each row. There may
+        be more of them, see `read_by_head`.
+        """
+        if "logits_to_keep" not in self._names:
+            return {}
+        kept, columns = read_by_head(count, ids), ids.shape[1]
+        return {"logits_to_keep": kept if kept == columns else torch.arange(-kept, 0, device=ids.device)}
 
     def begin(self, ids: Tensor, mask: Tensor | None, positions: Tensor) -> tuple[Tensor, Any]:
         """Read prompts; return the logits [rows, vocabulary] behind them, and the cache (None: there is none)."""
@@ -70,7 +79,7 @@ class Reader:
         if self._steps is not None and self._steps.fits(None):
             logits, cache = self._steps.begin(ids, mask, positions)
             return logits[:, -1], cache
-        arguments = {**self.inputs(ids, mask, positions), **self.last(1), "use_cache": True}
+        arguments = {**self.inputs(ids, mask, positions), **self.last(1, ids), "use_cache": True}
         output = self.model(**arguments)
         return output.logits[:, -1], None if self._cache is None else getattr(output, self._cache, None)
 
@@ -83,7 +92,7 @@ class Reader:
         mask = mask if self._cache == CACHES[0] else None
         arguments = {
             **self.inputs(ids, mask, positions),
-            **self.last(ids.shape[1]),
+            **self.last(ids.shape[1], ids),
             "use_cache": True,
             self._cache: cache,
         }

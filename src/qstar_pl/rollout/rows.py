@@ -7,12 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from qstar_pl.models.padding import LEAST_ROWS
+
 CROWDED = 7 / 8
 """Once no more than this share of a batch's rows still run, the others leave it: that copies the caches of those that
 stay, about as much as a token costs them."""
-LEAST_ROWS = 4
-"""Rows that stay in any case. Matrix products of fewer rows are summed by other kernels, in another order; from four
-on, a single thread gives each row bit for bit what the whole batch gives it. Four cost hardly more than one."""
 
 
 class Rows:
