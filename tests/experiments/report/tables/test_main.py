@@ -68,6 +68,18 @@ def test_what_a_reader_must_know_is_said(tmp_path: Path) -> None:
     assert "No win rates: the folder holds no answers.parquet." in notes
 
 
+def test_one_setting_under_two_names_is_said(tmp_path: Path) -> None:
+    made = read_results(results_folder(tmp_path, {"ppo": PPO, "q_star": Q_STAR, "other": Q_STAR}))
+    said = "The same numbers in every seed, as one setting under several names has them: q_star and other."
+    assert said not in main_table(made).notes  # the noise is each cell's own
+    ends = {run.seed: run.after for run in made.finished("q_star")}
+    twins = tuple(replace(run, after=ends[run.seed]) if run.cell == "other" else run for run in made.runs)
+    assert said in main_table(replace(made, runs=twins)).notes
+    last = replace(twins[-1], after={**twins[-1].after, "val/reward_gold": 0.5})
+    assert last.cell == "other"
+    assert said not in main_table(replace(made, runs=(*twins[:-1], last))).notes
+
+
 def test_gradients_of_unequal_batches_are_not_praised(tmp_path: Path) -> None:
     def noisy(samples: float) -> dict[str, float]:
         return {"grad/variance": 0.2, "grad/snr": 0.5, "grad/noise_scale": 2 * samples}

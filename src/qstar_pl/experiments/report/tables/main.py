@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from qstar_pl.experiments.report.groups import Group, groups
 from qstar_pl.experiments.report.reading import Axis, Results
@@ -117,6 +117,16 @@ def _table(title: str, results: Results, columns: Sequence[Measure], notes: Sequ
     return Table(title, heads, kept, 1, (*notes, *_baselines(found), *dict.fromkeys(explained)))
 
 
+def _alike(results: Results) -> list[list[str]]:
+    """Return the cells whose runs have ended with the same numbers to the last digit."""
+    ends: dict[Hashable, list[str]] = {}
+    for cell in results.cells:
+        runs = tuple((run.seed, tuple(sorted(run.after.items()))) for run in results.finished(cell))
+        if runs:
+            ends.setdefault(runs, []).append(cell)
+    return [cells for cells in ends.values() if len(cells) > 1]
+
+
 def _baselines(found: Sequence[Group]) -> tuple[str, ...]:
     if len(found) > SOME:
         return (f"Baseline: that of the same {', '.join(found[0].levels)}.",)
@@ -135,6 +145,9 @@ def _warnings(results: Results) -> tuple[str, ...]:
     off = [f"{run.cell}, seed {run.seed}: {run.off_budget}" for run in results.runs if run.off_budget]
     if off:
         said.append(f"Off their budget: {'; '.join(off)}.")
+    if alike := _alike(results):
+        pairs = "; ".join(" and ".join(cells) for cells in alike)
+        said.append(f"The same numbers in every seed, as one setting under several names has them: {pairs}.")
     micro = {cell: samples_per_micro_step(results, cell) for cell in results.cells}
     known = {cell: count for cell, count in micro.items() if count is not None}
     if len(set(known.values())) > 1:
