@@ -102,6 +102,10 @@ def test_pairs_that_are_left_out(chosen, worse, reason):
         ({"messages": [{"from": "human"}]}, "f:7: messages must hold objects with role and content, got one with from"),
         ({"messages": [{"role": 3, "content": "x"}]}, "f:7: a message's role must be text, got int"),
         ({"messages": [{"role": "user", "content": 3}]}, "f:7: a message's content must be text or a list of parts"),
+        (
+            {"messages": [*talk("Hi"), {"role": "assistant", "tool_calls": "look", "content": None}]},
+            "f:7: a message's tool_calls must be a list, got str",
+        ),
     ],
 )
 def test_malformed_rows(row, message):

@@ -169,6 +169,8 @@ def _spoken(message: Any, name: str, where: str) -> list[tuple[str, str]]:
         raise RowRejected("a message is neither the system's, the user's, the assistant's nor a tool's")
     text = _content(message[next(key for key in _TEXT_KEYS if key in message)], where)
     calls = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise RowError(where, f"a message's tool_calls must be a list, got {type(calls).__name__}")
     return [(ROLES[role.lower()], "\n".join([*([text] if text.strip() else []), *map(_call, calls)]))]
 
 
