@@ -79,9 +79,10 @@ def test_a_rate_that_falls_on_a_plateau(monitor: str, qstar: Call) -> None:
     assert rates == pytest.approx([0.01, 0.001, 0.0001])  # nothing is ever good enough
 
 
-def test_without_validation_the_rate_stays(qstar: Call) -> None:
+def test_without_validation_the_rate_stays_and_that_is_said(qstar: Call) -> None:
     plateau = ("--model.lr_scheduler=ReduceLROnPlateau", "--model.lr_scheduler.monitor=val/perplexity")
-    code, _, err = qstar("fit", *SFT, *plateau, "--trainer.limit_val_batches=0")
+    with pytest.warns(UserWarning, match=r"rate stays as it is: lr_scheduler.monitor is val/perplexity, which a run"):
+        code, _, err = qstar("fit", *SFT, *plateau, "--trainer.limit_val_batches=0")
     assert code == 0, err
 
 

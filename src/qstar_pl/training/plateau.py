@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from qstar_pl.errors import UserError
@@ -23,8 +24,12 @@ class Plateau:
         self._monitor: str | None = None
         self._told: Any = None
 
-    def config(self, scheduler: Any) -> dict[str, Any]:
+    def config(self, scheduler: Any, *, validates: bool) -> dict[str, Any]:
         """Return Lightning's options for a ReduceLROnPlateau, none for another schedule.
+
+        Args:
+            scheduler: of torch.
+            validates: whether the run has validations.
 
         Raises:
             UserError: if it does not say what it watches.
@@ -38,6 +43,11 @@ class Plateau:
             raise UserError(
                 "lr_scheduler.monitor must be given for ReduceLROnPlateau, e.g. val/perplexity "
                 "(lightning.pytorch.cli.ReduceLROnPlateau has it), got none"
+            )
+        if self._monitor.startswith("val/") and not validates:
+            rank_zero_warn(
+                f"the learning rate stays as it is: lr_scheduler.monitor is {self._monitor}, which a run without "
+                "validation (limit_val_batches or val_fraction is 0) never measures"
             )
         # Before its first measurement the metric is absent, of which Lightning warns, or with strict makes an error.
         warnings.filterwarnings("ignore", message="ReduceLROnPlateau conditioned on metric .* which is not available")

@@ -156,7 +156,8 @@ class RLHFModule(LightningModule):
             return fresh.optimizer
         # Lightning's default interval is an epoch.
         config: dict[str, Any] = {"scheduler": fresh.scheduler, "interval": "step"}
-        return {"optimizer": fresh.optimizer, "lr_scheduler": config | self.plateau.config(fresh.scheduler)}
+        config |= self.plateau.config(fresh.scheduler, validates=evaluates(self.trainer))
+        return {"optimizer": fresh.optimizer, "lr_scheduler": config}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """See `Plateau.step`."""
