@@ -151,6 +151,6 @@ def test_all_cells_are_valid_and_end_at_the_budget(name: str, variant: str, ligh
 def test_one_seed_is_asked_for_with_a_comma_behind_it() -> None:
     """As the command stands in a report; alone, the number says how many."""
     assert (seeds("5,"), seeds("5,6"), seeds("2")) == ((5,), (5, 6), (0, 1))
-    for wrong in (",", "5,,6", "-1,", ""):
+    for wrong in (",", "5,,6", "-1,", "", "0", "99999999999999"):
         with pytest.raises(argparse.ArgumentTypeError):
             seeds(wrong)

@@ -2,6 +2,9 @@
 
 import logging
 import math
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -146,3 +149,15 @@ def test_ratios_have_ticks_that_one_can_read(tmp_path: Path) -> None:
     wide = ticks(2.0**-30, 2.0**30)
     assert "1" in wide
     assert len(wide) <= 9
+
+
+def test_a_notebooks_backend_need_not_be_installed(tmp_path: Path) -> None:
+    """MPLBACKEND is handed on to all that is started from a notebook; matplotlib refuses one that is not there."""
+    code = (
+        "import sys; from pathlib import Path; from qstar_pl.figures import drawn\n"
+        "with drawn(Path(sys.argv[1])) as figure: figure.add_subplot().plot([1, 2])\n"
+    )
+    environment = {**os.environ, "MPLBACKEND": "module://none_such"}
+    file = tmp_path / "drawn.png"
+    subprocess.run([sys.executable, "-c", code, str(file)], env=environment, check=True, capture_output=True)
+    assert file.read_bytes().startswith(b"\x89PNG")

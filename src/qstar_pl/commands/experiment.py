@@ -46,6 +46,8 @@ GROUP = "train"
 
 EXPERIMENTS = FOLDER / "experiments"
 SOME_FAILED = 1
+MOST_SEEDS = 10_000
+"""More are a slip of the keyboard."""
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -58,8 +60,8 @@ def seeds(text: str) -> tuple[int, ...]:
         if min(found) < 0 or len(set(found)) < len(found):
             raise argparse.ArgumentTypeError(f"must be different seeds from 0 on, got {text}")
         return tuple(found)
-    if found[0] < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    if not 1 <= found[0] <= MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MOST_SEEDS}, got {text}")
     return tuple(range(found[0]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,9 +73,22 @@ def line_style(number: int) -> LineStyle:
 @contextmanager
 def house_style() -> Iterator[None]:
     """Draw in this project's style within the block, and as before after it."""
-    import matplotlib as mpl
-
+    mpl = _matplotlib()
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(SETTINGS)
         yield
+
+
+def _matplotlib() -> Any:
+    """Return matplotlib, which refuses to be imported where MPLBACKEND names a backend that is not installed.
+
+    Notebooks set it for all that is started from them. Drawing into files needs none.
+    """
+    named = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib as mpl
+    finally:
+        if named is not None:
+            os.environ["MPLBACKEND"] = named
+    return mpl

@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,7 +122,25 @@ def _without(folder: Path, key: str) -> None:
     (folder / "results.json").write_text(json.dumps(found))
 
 
+def _edited(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    found = json.loads((folder / "results.json").read_text())
+    edit(found)
+    (folder / "results.json").write_text(json.dumps(found))
+
+
 WRONG = {
+    "a name that leads elsewhere": (
+        lambda f: _edited(f, lambda found: found["experiment"].update(name="../../mine")),
+        r"results\.json must be .* experiment must have a name .* without /.*, got '\.\./\.\./mine'",
+    ),
+    "a seed twice": (
+        lambda f: _edited(f, lambda found: found["runs"].append(found["runs"][0])),
+        r"results\.json must be .* runs must have each seed of a cell once, got q_star, seed 0 again",
+    ),
+    "a number beyond floats": (
+        lambda f: _edited(f, lambda found: found["runs"][0]["after"].update({"val/reward_gold": 10**400})),
+        r"results\.json must be .*: int too large to convert to float",
+    ),
     "no results": (lambda f: (f / "results.json").unlink(), r"results\.json must exist"),
     "no JSON": (lambda f: (f / "results.json").write_text("{"), r"results\.json must be JSON"),
     "a later schema": (lambda f: (f / "results.json").write_text('{"schema": 2}'), "must be of schema 1, got 2"),

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -226,8 +227,8 @@ def read_results(folder: Path) -> Results:
         times = grouped(folder / TIMES, ("cell", "seed", "key"), _NUMBERS) if (folder / TIMES).exists() else {}
         return Results(
             folder=folder,
-            name=str(about["name"]),
-            variant=str(about["variant"]),
+            name=_name(about["name"]),
+            variant=_name(about["variant"]),
             title=str(about["title"]),
             question=str(about["question"]),
             description=str(about["description"]),
@@ -237,7 +238,7 @@ def read_results(folder: Path) -> Results:
             baseline=str(report["baseline"]),
             comparisons=tuple((str(one), str(other)) for one, other in report["comparisons"]),
             seeds=tuple(map(int, found["seeds"])),
-            runs=tuple(_run(one, times) for one in found["runs"]),
+            runs=_runs(found["runs"], times),
             curves=grouped(folder / CURVES, ("cell", "seed", "key"), _NUMBERS),
             times=times,
             recorded_answers=optional(folder / ANSWERS, ("cell", "seed"), _ANSWER),
@@ -248,8 +249,8 @@ def read_results(folder: Path) -> Results:
         raise
     except KeyError as error:
         raise UserError(f"{file} must hold {error.args[0]!r}, which is not there") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{file} must be of schema {SCHEMA}, got a damaged file: {error}") from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f"{file} must be as `qstar experiment` writes it, got a damaged file: {error}") from error
 
 
 def _json(file: Path) -> dict[str, Any]:
@@ -265,6 +266,22 @@ def _json(file: Path) -> dict[str, Any]:
         got = found.get("schema") if isinstance(found, dict) else type(found).__name__
         raise UserError(f"{file} must be of schema {SCHEMA}, got {got}")
     return found
+
+
+def _name(value: Any) -> str:
+    """Return the name of an experiment or a variant: folders are called by it, so it must not lead elsewhere."""
+    name = str(value)
+    if not name or name.startswith(".") or any(mark in name for mark in "/\\\0"):
+        raise ValueError(f"experiment must have a name and a variant without / and without a dot first, got {name!r}")
+    return name
+
+
+def _runs(rows: Sequence[Mapping[str, Any]], times: Groups) -> tuple[Run, ...]:
+    runs = tuple(_run(one, times) for one in rows)
+    twice = [key for key, count in Counter((run.cell, run.seed) for run in runs).items() if count > 1]
+    if twice:
+        raise ValueError(f"runs must have each seed of a cell once, got {twice[0][0]}, seed {twice[0][1]} again")
+    return runs
 
 
 def _run(one: Mapping[str, Any], times: Groups) -> Run:
