@@ -14,6 +14,12 @@ def test_columns_of_our_names_are_kept_under_others():
         "original_diagnostics": "theirs",
         "prompt": "x",
     }
+    twice = {"tokens": 1, "original_tokens": 3, "original_original_tokens": 4}
+    assert original_fields(Example(1, (), metadata={"row": twice})) == {
+        "original_original_original_tokens": 1,
+        "original_tokens": 3,
+        "original_original_tokens": 4,
+    }
     assert original_fields(Example(1, (), metadata={"source": "file:1"})) == {"source": "file:1"}
 
 

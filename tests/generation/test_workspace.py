@@ -35,6 +35,41 @@ def test_a_file_of_somebody_else_is_not_touched(tmp_path):
     assert workspace.output.read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["out.diagnostics.jsonl", "out.tokens.parquet", "out.run.json", "out.jsonl.work/mine"])
+def test_nor_are_its_neighbors(tmp_path, name):
+    workspace, file = Workspace(tmp_path / "out.jsonl"), tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("[1]")
+    with pytest.raises(
+        UserError, match=f"output must have a place of its own, .*{name.split('/')[0]} would be replaced"
+    ):
+        workspace.check({"settings": {}})
+    assert file.read_text() == "[1]"
+
+
+def test_what_an_earlier_run_has_left_beside_is_not_in_the_way(tmp_path):
+    workspace = Workspace(tmp_path / "out.jsonl")
+    workspace.diagnostics.write_text("{}")
+    workspace.run.write_text('{"format": 2}')  # the rows were deleted by hand
+    workspace.check({"settings": {}})
+    workspace.work.mkdir()
+    (workspace.work / "shard-00000.jsonl").write_text("")
+    (workspace.work / "run.json.part").write_text("{")
+    workspace.check({"settings": {}})
+
+
+def test_the_dataset_is_never_the_output(tmp_path):
+    workspace = Workspace(tmp_path / "out.jsonl")
+    workspace.check_apart(str(workspace.output))  # nothing is there
+    workspace.diagnostics.write_text("{}")
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(workspace.diagnostics)
+    for read in (workspace.diagnostics, link):
+        with pytest.raises(UserError, match="output must be another file than the dataset, got"):
+            workspace.check_apart(str(read))
+    workspace.check_apart("tiny")
+
+
 def test_shards_of_any_number_of_processes_are_put_together(tmp_path):
     workspace = Workspace(tmp_path / "out.jsonl")
     workspace.remember({})

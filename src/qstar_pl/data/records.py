@@ -65,7 +65,16 @@ def original_fields(example: Example) -> dict[str, Any]:
     """Return the columns of the row that an example was made of (without it: all metadata)."""
     row = example.metadata.get(ROW)  # put there when rows are read; examples made by hand have none
     fields: Mapping[str, Any] = row if isinstance(row, Mapping) else example.metadata
-    return {f"original_{name}" if name in OWN else name: value for name, value in fields.items()}
+    return {_free_name(name, fields): value for name, value in fields.items()}
+
+
+def _free_name(name: str, fields: Mapping[str, Any]) -> str:
+    if name not in OWN:
+        return name
+    name = f"original_{name}"
+    while name in fields:  # a dataset that was generated from a generated one has such a column already
+        name = f"original_{name}"
+    return name
 
 
 def json_line(value: Mapping[str, Any]) -> bytes:

@@ -120,6 +120,7 @@ def generate_dataset(
     # Before prompts are rendered; a run that continues keeps the day on which it was started.
     begin_run(date or (None if overwrite else workspace.stored().get("date")))
     module, data = build(settings)
+    workspace.check_apart(data.path)
     kind: Any = settings.save_diagnostics
     writer = GenerationWriter(str(output), kind, settings=asked, overwrite=overwrite)
     bar = GenerationProgress(show=progress)

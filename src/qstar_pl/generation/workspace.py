@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from qstar_pl.generation.shard import Place, repair, scan
 
 FORMAT = 2
 SUFFIX = ".jsonl"
+_OWN = re.compile(r"shard-\d+\.jsonl$|.*\.part$")
+"""Files of a work folder beside its run.json."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,37 @@ class Workspace:
         """
         # A part that is not stored yet, such as the models before they were first loaded, cannot differ.
         stored = self.stored()
+        if (strange := self._strange()) is not None:
+            raise UserError(
+                f"output must have a place of its own, got {self.output}, where {strange} would be replaced, which "
+                "`qstar generate` did not write; name another or give --overwrite"
+            )
         changed = [text for part, now in asked.items() if part in stored for text in differences(stored[part], now)]
         if changed and (self.complete or any(path.stat().st_size for path in self.shards())):
             state = "holds another run" if self.complete else "holds another, unfinished run"
             raise UserError(
                 f"output {self.output} {state}: {'; '.join(changed)}. Name another output, or give --overwrite"
             )
+
+    def check_apart(self, dataset: str) -> None:
+        """Raise UserError where the run would replace the file that it reads, as no `--overwrite` can mean."""
+        read = Path(dataset).expanduser()
+        for path in (self.output, self.diagnostics, self.tokens, self.run):
+            if path.exists() and read.exists() and path.samefile(read):
+                raise UserError(
+                    f"output must be another file than the dataset, got {self.output}, which replaces {read}"
+                )
+
+    def _strange(self) -> Path | None:
+        """Return what lies under a name that the run will use, and is no run's; None: nothing."""
+        if self.output.exists() or (self.work / "run.json").is_file():
+            return None
+        if self.work.exists():
+            # Without its settings: of a run that was killed while it was being begun or deleted.
+            own = self.work.is_dir() and all(_OWN.match(path.name) for path in self.work.iterdir())
+            return None if own else self.work
+        beside = [path for path in (self.diagnostics, self.tokens, self.run) if path.exists()]
+        return beside[0] if beside and not _is_identity(self.run) else None
 
     def remember(self, asked: Mapping[str, Any]) -> None:
         """Add to a run's identity in the work folder."""
@@ -146,6 +174,13 @@ class Workspace:
         for path in (self.output, self.run, self.diagnostics, self.tokens):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
+
+
+def _is_identity(file: Path) -> bool:
+    try:
+        return "format" in json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
