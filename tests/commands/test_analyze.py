@@ -174,6 +174,12 @@ def test_files_are_found_and_named(tmp_path):
         ("a.diagnostics.jsonl", "", "which is empty"),
         ("a.diagnostics.jsonl", "{\n", r"a.diagnostics.jsonl:1: diagnostics must be a JSON object per line"),
         ("a.diagnostics.jsonl", '{"messages": []}\n', "a line without any of its numbers"),
+        (
+            "a.diagnostics.jsonl",
+            f'{{"tokens": {10**400}, "alpha_mean": 0.5}}\n',
+            r"jsonl:1: tokens must lie within ±1e\+30, got 1000",
+        ),
+        ("a.diagnostics.jsonl", '{"alpha_mean": -1e308}\n', r"alpha_mean must lie within ±1e\+30, got -1e\+308"),
         ("a.jsonl", "{}\n", "there is no .*a.diagnostics.jsonl"),
     ],
 )

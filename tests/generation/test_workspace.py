@@ -58,6 +58,14 @@ def test_what_an_earlier_run_has_left_beside_is_not_in_the_way(tmp_path):
     workspace.check({"settings": {}})
 
 
+def test_a_finished_output_that_was_cut_is_not_whole(tmp_path):
+    workspace = Workspace(tmp_path / "out.jsonl")
+    workspace.output.write_text("{}\n{}\n")
+    workspace.check_whole(2)
+    with pytest.raises(UserError, match=r"output must be as its run has left it, with 6 rows, got .*out\.jsonl with 2"):
+        workspace.check_whole(6)
+
+
 def test_the_dataset_is_never_the_output(tmp_path):
     workspace = Workspace(tmp_path / "out.jsonl")
     workspace.check_apart(str(workspace.output))  # nothing is there

@@ -18,6 +18,8 @@ from qstar_pl.rollout.row_numbers import ROW_NUMBERS
 SUFFIX = ".diagnostics.jsonl"
 COLUMNS = ("tokens", *ROW_NUMBERS)
 NESTED = "diagnostics"
+LARGEST = 1e30
+"""No number of a run is larger, and no axis of a figure reaches further."""
 """Key under which some tools keep an answer's numbers, inside its row of text."""
 Column = NDArray[np.float64]
 
@@ -118,6 +120,8 @@ def _number(row: Mapping[str, Any], column: str, where: str) -> float:
     # bool is a subclass of int.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UserError(f"{where}: {column} must be a number, got {value!r}")
+    if LARGEST < abs(value) < math.inf:
+        raise UserError(f"{where}: {column} must lie within ±{LARGEST:g}, got {str(value)[:20]}")
     return float(value)
 
 

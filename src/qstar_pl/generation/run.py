@@ -114,6 +114,7 @@ def generate_dataset(
             workspace.sweep()
             stored = workspace.stored()
             rows, prompts = stored["totals"]["rows"], stored["data"]
+            workspace.check_whole(rows)
             return GenerationRun(
                 workspace.output, True, rows, rows, 0, 0, 0.0, is_first(), prompts["used"], prompts["cut"]
             )

@@ -134,6 +134,16 @@ class Workspace:
                     f"output must be another file than the dataset, got {self.output}, which replaces {read}"
                 )
 
+    def check_whole(self, rows: int) -> None:
+        """Raise UserError unless a finished run's output still has all its rows."""
+        with self.output.open("rb") as file:
+            found = sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
+        if found != rows:
+            raise UserError(
+                f"output must be as its run has left it, with {rows} rows, got {self.output} with {found}; "
+                "name another or give --overwrite"
+            )
+
     def _strange(self) -> Path | None:
         """Return what lies under a name that the run will use, and is no run's; None: nothing."""
         if self.output.exists() or (self.work / "run.json").is_file():
