@@ -104,6 +104,19 @@ def test_labels_that_are_classes_are_no_verdict(tmp_path):
     assert Auto().detect(rows).adapter == PromptResponse("prompt", "completion", label_field="label")
 
 
+def test_untidy_verdicts_and_scores_are_some_all_the_same():
+    """Else every bad answer would be a demonstration, for a few slips."""
+    for column, given, option in (
+        ("label", [True, False], {"label_field": "label"}),
+        ("score", [1, 5], {"score_field": "score", "min_score": 3.0}),
+    ):
+        rows = [{"prompt": f"t{n}", "completion": "c", column: given[n % 2] if n % 10 else "maybe"} for n in range(40)]
+        adapter = Auto().detect(rows).adapter
+        assert adapter == PromptResponse("prompt", "completion", **option)
+        with pytest.raises(UserError, match=f"f:1: {column} must"):
+            adapter.example(rows[0], "f:1")
+
+
 def test_nothing_fits():
     with pytest.raises(UserError, match=r"f:1: Auto needs a column of prompts .* the rows have post, summary\. --data"):
         choose("summary", "post")

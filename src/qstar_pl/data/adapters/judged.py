@@ -21,6 +21,9 @@ LABELS = ("label", "is_safe", "is_correct", "is_chosen", "is_preferred", "accept
 """Columns that are taken for a verdict on the answer, if they hold one."""
 SCORES = ("score", "rating", "reward", "overall_score", "helpfulness", "quality")
 """Columns that are taken for a score of the answer, if they hold numbers."""
+NEARLY_ALL = 0.9
+"""Share of a column's cells that must be verdicts, or numbers; what else there is are slips, and costs its row. Labels
+of classes, some of which look like verdicts, have fewer."""
 FINALS = ("final_answer", "ground_truth", "expected_answer", "answer")
 """Columns that are taken for the final answer beside a worked solution."""
 SYSTEMS = ("system", "system_prompt", "system_message")
@@ -138,11 +141,13 @@ def detect_judgement(table: Table, taken: Iterable[str]) -> tuple[dict[str, Any]
         system := next((name for name in SYSTEMS if name in free and table.may_hold(name, Kind.TEXT)), None)
     ) is not None:
         options["system_field"] = system
-    if (label := _first(table, LABELS, free)) is not None and table.share(label, lambda v: verdict(v) is not None) == 1:
+    label = _first(table, LABELS, free)
+    verdicts = 0.0 if label is None else table.share(label, lambda value: verdict(value) is not None)
+    if verdicts >= NEARLY_ALL:
         options["label_field"] = label
     elif (score := _first(table, SCORES, free)) is not None:
         numbers = [found for value in table.values(score) if (found := as_number(value)) is not None]
-        if len(numbers) == len(table.values(score)):
+        if len(numbers) >= NEARLY_ALL * len(table.values(score)):
             middle = (min(numbers) + max(numbers)) / 2
             options |= {"score_field": score, "min_score": middle}
             remarks = (
