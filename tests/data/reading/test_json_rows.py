@@ -5,6 +5,7 @@ import json
 import pytest
 
 from qstar_pl.data.reading import Unreadable, json_rows
+from qstar_pl.errors import UserError
 
 FORMS = {"list": "[{}]", "wrapped": '{{"data": [{}]}}'}
 
@@ -37,3 +38,36 @@ def test_only_the_row_at_fault_is_left_out(tmp_path, form, bad, reason):
     assert first == last == {"a": "\U0001f600"}
     assert isinstance(fault, Unreadable)
     assert reason in fault.reason
+
+
+@pytest.mark.parametrize(
+    ("behind", "line", "said"),
+    [
+        ('\n[{"a": 3}]', 2, '[{"a": 3}]'),
+        (" garbage", 1, "garbage"),
+        (",", 1, ","),
+        ("\n\n]", 3, "]"),
+        ("\n" + "x" * 50, 2, "x" * 40 + "…"),
+        ("\x1b[2J", 1, r"\x1b[2J"),
+    ],
+    ids=["list", "word", "comma", "bracket", "long", "escape"],
+)
+def test_what_stands_behind_the_list_is_said_and_not_lost(tmp_path, behind, line, said):
+    file = tmp_path / "x.json"
+    file.write_text(f'[{{"a": 1}}, {{"a": 2}}]{behind}\n')
+    with pytest.raises(UserError) as error:
+        list(json_rows.json_rows(file))
+    assert str(error.value) == f"{file}:{line}: must be one JSON list with nothing behind it, got '{said}' there"
+
+
+def test_white_space_may_stand_behind_the_list(tmp_path):
+    file = tmp_path / "x.json"
+    file.write_text('[{"a": 1}, {"a": oops}] \r\n\t\n')  # cut into items, for the second is at fault
+    assert [row for _, row in json_rows.json_rows(file)] == [{"a": 1}, Unreadable("the row is not JSON")]
+
+
+def test_a_bracket_too_many_in_a_row_does_not_end_the_file_early(tmp_path):
+    file = tmp_path / "x.json"
+    file.write_text('[{"a": 1}},\n{"a": 2}]')
+    with pytest.raises(UserError, match=r"x\.json:1: must be one JSON list with nothing behind it"):
+        list(json_rows.json_rows(file))

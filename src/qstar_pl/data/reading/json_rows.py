@@ -21,6 +21,8 @@ _MAX_DIGITS = sys.int_info.default_max_str_digits
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _BLANK = " \t\r\n\ufeff"
+_MOST_SHOWN = 40
+"""Characters of what does not belong into a file."""
 _WRAPPERS = ("data", "rows", "examples", "instances")
 """Keys under which a file that is one object keeps its rows."""
 
@@ -51,7 +53,7 @@ def json_rows(file: Path) -> Located:
     """Yield the rows of a .json file: a list of objects, an object with such a list or of columns, or one per line.
 
     Raises:
-        UserError: if it is a list without an end.
+        UserError: if it is a list without an end, or something stands behind that.
 
     """
     with open_text(file) as stream:
@@ -113,8 +115,19 @@ def _items(text: str, file: Path) -> Iterator[str]:
                 yield item
             start = match.end()
         if depth == 0:
+            _check_end(text, start, file)
             return
     raise UserError(f"{file}:{text.count(chr(10)) + 1}: must be JSON: the list has no end")
+
+
+def _check_end(text: str, end: int, file: Path) -> None:
+    """Check that nothing stands behind a list, such as a second one: its rows would be lost without a word."""
+    behind = text[end:].lstrip(_BLANK)
+    if not behind:
+        return
+    line = text.count("\n", 0, len(text) - len(behind)) + 1
+    shown = behind if len(behind) <= _MOST_SHOWN else f"{behind[:_MOST_SHOWN]}…"
+    raise UserError(f"{file}:{line}: must be one JSON list with nothing behind it, got {shown!r} there")
 
 
 def _row(text: str) -> Row | Unreadable:
