@@ -33,6 +33,12 @@ def test_all_schemas_agree_on_the_prompt():
     assert TLDR().example(changed(COMPARISON, choice=0), "f:1").chosen == "first"
 
 
+@pytest.mark.parametrize("choice", [1, 1.0, "1", "1.0", 0, 0.0, "0"])
+def test_the_choice_may_be_written_as_any_number(choice):
+    pair = TLDR().example(changed(COMPARISON, choice=choice), "f:1")
+    assert (pair.chosen, pair.rejected) == (("second", "first") if float(choice) else ("first", "second"))
+
+
 def test_news_articles():
     info = {"id": "x", "title": "News", "article": "It rained.", "post": None, "subreddit": None}
     example = TLDR().example(changed(COMPARISON, info=info), "f:1")
@@ -62,6 +68,10 @@ def test_rows_that_are_left_out(row, reason):
         ({"prompt": "x"}, "f:7: TLDR needs the columns prompt, completion; the row has prompt"),
         (changed(COMPARISON, choice=2), "f:7: choice must be 0 or 1, got 2"),
         (changed(COMPARISON, choice=True), "f:7: choice must be 0 or 1, got True"),
+        (changed(COMPARISON, choice=0.5), "f:7: choice must be 0 or 1, got 0.5"),
+        (changed(COMPARISON, choice="b"), "f:7: choice must be 0 or 1, got 'b'"),
+        (changed(COMPARISON, choice=None), "f:7: choice must be 0 or 1, got None"),
+        (changed(COMPARISON, choice=[1]), "f:7: choice must be 0 or 1, got "),
         (changed(COMPARISON, summaries=[{"text": "a"}]), "f:7: summaries must be a list of two, got 1 of them"),
         (changed(COMPARISON, summaries="ab"), "f:7: summaries must be a list of two, got str"),
         (changed(COMPARISON, summaries=[{"text": "a"}, {"text": 3}]), "f:7: text must be text, got int"),

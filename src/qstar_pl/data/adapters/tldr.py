@@ -103,10 +103,12 @@ class TLDR(Adapter):
             count = f"{len(summaries)} of them" if isinstance(summaries, list) else type(summaries).__name__
             raise RowError(where, f"summaries must be a list of two, got {count}")
         answers = [_text(mapping(summary, "a summary", where), "text", where).strip() for summary in summaries]
-        choice = row["choice"]
-        if isinstance(choice, bool) or choice not in (0, 1):  # True == 1
-            raise RowError(where, f"choice must be 0 or 1, got {choice!r}")
-        return _info_prompt(mapping(row["info"], "info", where), where), answers[choice], answers[1 - choice]
+        choice = as_number(row["choice"])
+        if choice not in (0, 1):
+            raise RowError(where, f"choice must be 0 or 1, got {row['choice']!r}")
+        if choice:
+            answers.reverse()
+        return _info_prompt(mapping(row["info"], "info", where), where), answers[0], answers[1]
 
 
 def _is_rated(value: Any) -> bool:
