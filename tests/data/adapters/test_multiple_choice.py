@@ -34,7 +34,11 @@ PROMPT = "Which is a fruit?\nA. Stone\nB. Apple\nC. Rain"
             "Which?\nA. A. B. King\nB. C. S. Lewis",
             "B",
         ),
+        ({"question": "Which is a fruit?", "choices": TEXTS, "answer": 1.0}, PROMPT, "B"),
+        ({"question": "Which is a fruit?", "choices": TEXTS, "answer": "1.0"}, PROMPT, "B"),
         ({"question": "Which is a fruit?", "choices": TEXTS, "answer": -1}, PROMPT, None),
+        ({"question": "Which is a fruit?", "choices": TEXTS, "answer": "-1"}, PROMPT, None),
+        ({"question": "Which is a fruit?", "choices": TEXTS, "answer": -1.0}, PROMPT, None),
         ({"question": "Which is a fruit?", "choices": TEXTS, "answerKey": ""}, PROMPT, None),
     ],
 )
@@ -47,6 +51,12 @@ def test_the_choices_are_part_of_the_prompt(row, prompt, right):
         reward = MultipleChoice().default_reward()
         assert reward.is_right(f"So the answer is {right}.", reward.references(example))
         assert not reward.is_right("So the answer is C.", reward.references(example))
+
+
+@pytest.mark.parametrize("key", [2, 2.0, "2", "2.0"])
+def test_a_label_that_is_a_number_may_be_written_as_any_number(key):
+    row = {"question": "Fruit?", "choices": LABELLED, "answerKey": key}
+    assert MultipleChoice().example(row, "f:1").chosen == "2"
 
 
 def test_rows_that_are_left_out():

@@ -30,7 +30,7 @@ class MultipleChoice(Adapter):
     """Rows with a question, its choices and the right one (MMLU, ARC, CommonsenseQA, OpenBookQA, RACE, HellaSwag).
 
     Choices are a list of texts, named A, B, … (which AQuA's, "A)21", begin with themselves), or an object with `text`
-    and `label`. The right one is named by its label, or by its number, beginning with 0. The prompt is the context,
+    and `label`. The right one is named by its label, or by its place, beginning with 0. The prompt is the context,
     where there is one, the question, and a line for each choice: "A. …". The demonstration is the label, which is
     `metadata["final_answer"]` too; `metadata["choices"]` holds the choices by label. A row without a key is a prompt
     only.
@@ -102,11 +102,15 @@ def _named(value: Any, name: str, where: str) -> dict[str, str]:
 
 def _right(value: Any, labels: Sequence[str], name: str, where: str) -> str | None:
     """Return the label of the right choice, None where the dataset does not tell (test splits: empty, −1)."""
-    if value is None or value == "" or value == -1:
+    if value is None or value == "":
         return None
     if isinstance(value, str) and value.strip() in labels:
         return value.strip()
-    number = as_number(value)
+    if (number := as_number(value)) == -1:
+        return None
+    # Labels that are numbers themselves (ARC has 1 to 4) are meant before places: the key 2, 2.0 or "2" is the label 2.
+    if number is not None and (own := [label for label in labels if as_number(label) == number]):
+        return own[0]
     if number is None or number not in range(len(labels)):  # by value: 1.0 is in the range, 1.5 is not
         raise RowError(where, f"{name} must be one of the choices, got {value!r}", f"{name} must be one of the choices")
     return labels[int(number)]
