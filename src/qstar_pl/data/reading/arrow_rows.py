@@ -17,7 +17,7 @@ def parquet_rows(file: Path) -> Located:
     """Yield the rows of a .parquet file.
 
     Raises:
-        UserError: if it is none.
+        UserError: if it is none, or names a column twice.
 
     """
     import pyarrow as arrow  # type: ignore[import-untyped]  # heavy, and only these files need it
@@ -25,6 +25,7 @@ def parquet_rows(file: Path) -> Located:
 
     try:
         with parquet.ParquetFile(file) as table:
+            _check_names(table.schema_arrow, file)
             yield from _rows(table.iter_batches(), file)
     except arrow.ArrowInvalid as error:
         raise UserError(f"{file}: must be a parquet file: {_first_line(error)}") from error
@@ -34,7 +35,7 @@ def arrow_rows(file: Path) -> Located:
     """Yield the rows of an .arrow file, a stream or a file of record batches.
 
     Raises:
-        UserError: if it is neither.
+        UserError: if it is neither, or names a column twice.
 
     """
     import pyarrow as arrow
@@ -42,13 +43,36 @@ def arrow_rows(file: Path) -> Located:
     try:
         with arrow.memory_map(str(file)) as source:
             try:  # `datasets` writes streams; the other form has a table of contents at its end
-                batches: Any = arrow.ipc.open_stream(source)
+                reader = batches = arrow.ipc.open_stream(source)
             except arrow.ArrowInvalid:
                 reader = arrow.ipc.open_file(source)
                 batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+            _check_names(reader.schema, file)
             yield from _rows(batches, file)
     except arrow.ArrowInvalid as error:
         raise UserError(f"{file}: must be an arrow file: {_first_line(error)}") from error
+
+
+def _check_names(schema: Any, file: Path) -> None:
+    """Check that no name stands for two columns, nor for two fields of an object: a row has one value for each."""
+    for path, names in _named(schema, ""):
+        if len(set(names)) < len(names):
+            within = f" within {path}" if path else ""
+            raise UserError(f"{file}: must name each column{within} once, got {', '.join(names)}")
+
+
+def _named(parent: Any, path: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the names in a schema or a type, and in the types below it, with the path of what they belong to."""
+    import pyarrow as arrow
+
+    top = isinstance(parent, arrow.Schema)
+    if not top and not arrow.types.is_nested(parent):
+        return
+    fields = [parent.field(number) for number in range(len(parent) if top else parent.num_fields)]
+    if top or arrow.types.is_struct(parent):
+        yield path, [field.name for field in fields]
+    for field in fields:
+        yield from _named(field.type, f"{path}.{field.name}" if path else field.name)
 
 
 def _rows(batches: Iterator[Any], file: Path) -> Located:
