@@ -1,6 +1,8 @@
 import datetime
 import gzip
 import json
+import os
+from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
@@ -202,6 +204,26 @@ def test_wrong_path_and_wrong_suffix(tmp_path):
     (tmp_path / "x.jsonl").write_text(LINES)
     with pytest.raises(UserError, match="split must be left out when path is a single file"):
         rows(tmp_path / "x.jsonl", "train")
+
+
+def test_what_is_there_but_no_file_is_not_said_to_be_missing(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "ring.jsonl").symlink_to("ring.jsonl")
+    (tmp_path / "lost").symlink_to("nothing.jsonl")
+    (tmp_path / "to_pipe.jsonl").symlink_to("pipe.jsonl")
+    found = {"pipe.jsonl": "a pipe", "ring.jsonl": "a link that leads nowhere", "lost": "a link that leads nowhere"}
+    found |= {"to_pipe.jsonl": "a pipe", "/dev/null": "a device"}
+    for name, kind in found.items():
+        with pytest.raises(UserError) as error:
+            rows(tmp_path / name)
+        said = f"path must be a file, a folder or a hub id, got {tmp_path / name}, which is {kind}"
+        assert str(error.value) == said
+
+
+def test_a_link_that_leads_nowhere_is_no_name_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("squad").symlink_to("squad")
+    assert looks_local("squad")
 
 
 def test_what_looks_local(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,13 @@ _JSON = (".json", ".json.gz")
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _PARQUET = (".parquet",)
 _ARROW = (".arrow",)
+_ODD = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+"""What may stand beside files and folders; rows are read twice, for detection and training, which these do not bear."""
 SUFFIXES = _LINES + _JSON + _CSV + _PARQUET + _ARROW
 
 
@@ -31,7 +39,8 @@ def looks_local(path: str) -> bool:
     of a hub id's form (`name` or `owner/name`, either with `:configuration` behind it).
     """
     folder = _folder(path)[0]
-    return folder.exists() or path.endswith(SUFFIXES) or not HUB_ID.fullmatch(path)
+    # A link that leads nowhere does not exist for Python, and yet the hub is not what it means.
+    return folder.exists() or folder.is_symlink() or path.endswith(SUFFIXES) or not HUB_ID.fullmatch(path)
 
 
 def local_files(path: str, split: str | None = None) -> list[Path] | None:
@@ -88,9 +97,19 @@ def _files(path: str, split: str | None) -> list[Path]:
         if split is not None:
             raise UserError(f"split must be left out when path is a single file, got split={split} for {path}")
         return [root]
+    if (odd := _odd(root)) is not None:
+        raise UserError(f"path must be a file, a folder or a hub id, got {path}, which is {odd}")
     if not root.is_dir():
         raise UserError(f"path must be a file, a folder or a hub id; there is no {path}{near(path)}")
     return folder_files(root, configuration, split, SUFFIXES)
+
+
+def _odd(path: Path) -> str | None:
+    """Return what stands at a path if it can be neither a file of rows nor a folder of them, nor is there nothing."""
+    if not path.exists():
+        return "a link that leads nowhere" if path.is_symlink() else None
+    mode = path.stat().st_mode
+    return next((name for fits, name in _ODD if fits(mode)), None)
 
 
 def json_lines(file: Path) -> Located:
