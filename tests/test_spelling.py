@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qstar_pl.console import SpellingConsole
-from qstar_pl.spelling import counted, make_printable, probability, spelled
+from qstar_pl.spelling import counted, make_printable, probability, spelled, without_controls
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,10 +65,12 @@ def test_columns_stay_straight() -> None:
     table.add_column("α")
     table.add_row("π_θ")
     table.add_row(console.verbatim("[b]ESS_θ/ESS_t …"))
+    table.add_row(console.verbatim("\x1b[2J"))
     console.print(table)
     console.file.flush()
     lines = written.getvalue().decode("ascii").splitlines()
     assert "| [b]ESS_theta/ESS_t ... |" in lines
+    assert r"| \x1b[2J                |" in lines
     assert len({len(line) for line in lines}) == 1
 
 
@@ -76,6 +78,20 @@ def test_every_text_file_names_its_encoding() -> None:
     words = ["check", "--quiet", "--preview", "--select", "PLW1514", "--no-cache", "--output-format", "concise"]
     ruff = subprocess.run([sys.executable, "-m", "ruff", *words, "src", "callbacks"], cwd=ROOT, capture_output=True)
     assert ruff.returncode == 0, ruff.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[2Jb", r"a\x1b[2Jb"),
+        ("\0\a\b\r\x7f", r"\x00\x07\x08\x0d\x7f"),
+        ("\x85\x9b2J", r"\x85\x9b2J"),
+        ("one\n\ttwo é 中 🙂 \u00a0", "one\n\ttwo é 中 🙂 \u00a0"),
+    ],
+    ids=["escape", "ascii", "latin", "text"],
+)
+def test_control_characters_are_shown_and_not_obeyed(text: str, shown: str) -> None:
+    assert without_controls(text) == shown
 
 
 def test_counts_are_of_one_or_of_several() -> None:

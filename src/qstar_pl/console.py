@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from qstar_pl.spelling import spelled
+from qstar_pl.spelling import spelled, without_controls
 
 
 class SpellingConsole(Console):
@@ -24,7 +24,7 @@ class SpellingConsole(Console):
 
     def verbatim(self, text: str) -> Text:
         """Return a text in which nothing counts as markup, such as what a model wrote."""
-        return Text(spelled(text, self.encoding))
+        return Text(spelled(without_controls(text), self.encoding))
 
 
 def fact_lines(facts: Mapping[str, str], width: int = 80) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import re
 import sys
 import unicodedata
 
@@ -20,6 +21,16 @@ _WORDS = {
     "‘": "'", "’": "'", "′": "'", "“": '"', "”": '"', "€": "EUR", "£": "GBP", "¥": "YEN", "§": "section ",
 }  # fmt: skip
 _HORIZONTAL, _VERTICAL = "─━╌╍┄┅┈┉═╴╶╸╺", "│┃╎╏┆┇┊┋║╵╷╹╻"
+# Those that ISO 8859 adds too: on some terminals \x9b alone begins an escape sequence.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def without_controls(text: str) -> str:
+    """Return a text with control characters other than newline and tab as escapes such as \\x1b.
+
+    What strangers wrote (rows, names of columns, answers) could else clear a terminal, retitle it, or hide a line.
+    """
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def spelled(text: str, encoding: str) -> str:

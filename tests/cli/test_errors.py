@@ -94,6 +94,11 @@ def test_what_every_process_meets_the_first_says(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_what_a_message_quotes_is_no_command_to_the_terminal(capsys: pytest.CaptureFixture) -> None:
+    assert one_line_errors(raising(UserError("path must be text, got a\x1b[2J\0\tb\n"))) == 2
+    assert capsys.readouterr().err == "error: path must be text, got a\\x1b[2J\\x00 b\n"
+
+
 def test_interrupts_exit_with_130(capsys: pytest.CaptureFixture) -> None:
     assert one_line_errors(raising(KeyboardInterrupt())) == 130
 

@@ -60,6 +60,26 @@ def test_an_example_without_metadata_has_no_heading_for_it(qstar: Call) -> None:
     assert out.splitlines()[-1] == "    |  c"
 
 
+def test_nothing_in_a_row_reaches_the_terminal_as_a_command(qstar: Call) -> None:
+    row = {"prompt": "a\x1b[2J\0\r\nb\tc", "response": "d\x9b2J", "odd\x1b]0;x\a": 1}
+    Path("rows.jsonl").write_text(json.dumps(row) + "\n")
+    code, out, err = qstar("data", "--path=rows.jsonl")
+    assert code == 0, err
+    assert not any(mark in out + err for mark in "\x1b\x9b\0\a\r")
+    assert r"a\x1b[2J\x00\x0d" in out
+    assert "b\tc" in out
+    assert r"d\x9b2J" in out
+    assert r"odd\x1b]0;x\x07" in out
+
+
+def test_nor_does_anything_that_an_error_quotes(qstar: Call) -> None:
+    Path("rows.jsonl").write_text(json.dumps({"odd\x1b]0;x\a": 1}) + "\n")
+    code, out, err = qstar("data", "--path=rows.jsonl")
+    assert code == 2
+    assert not any(mark in out + err for mark in "\x1b\a")
+    assert r"odd\x1b]0;x\x07" in err.splitlines()[-1]
+
+
 def test_a_malformed_row_is_named_with_file_and_line(qstar: Call) -> None:
     Path("x.jsonl").write_text('{"prompt": "p", "completion": "c"}\n\n{"prompt": "p", \n{"other": "p"}\n')
     code, out, _ = qstar("data", "--path=x.jsonl", "--adapter=PromptResponse", "--max_left_out=1")

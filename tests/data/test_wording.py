@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qstar_pl.data.wording import OF_DATA, OF_GENERATE, speaking, worded
+from qstar_pl.data.wording import OF_DATA, OF_GENERATE, announce, speaking, worded
 from qstar_pl.errors import UserError
 
 Call = Callable[..., tuple[int, str, str]]
@@ -69,3 +69,8 @@ def test_through_the_commands(words: str, line: str, qstar: Call) -> None:
     assert code == 2, err
     assert line in err.splitlines()[-1]
     assert ("--data.adapter" in err) == (command == "fit" and "Auto needs" in err)
+
+
+def test_what_is_announced_of_rows_is_no_command_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    announce("columns: a\x1b[2J,\n  b\0")
+    assert capsys.readouterr().out == "columns: a\\x1b[2J,\n  b\\x00\n"

@@ -14,6 +14,7 @@ from types import FrameType
 from qstar_pl.cli.plug_ins import described, own_failure, own_traceback
 from qstar_pl.cli.words import Option, options
 from qstar_pl.errors import UserError
+from qstar_pl.spelling import without_controls
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -39,8 +40,8 @@ def debugging() -> bool:
 
 
 def say(message: str) -> None:
-    """Print a message as one line on stderr, with its white space joined."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    """Print a message as one line on stderr, with its white space joined and without control characters."""
+    print(f"error: {without_controls(' '.join(message.split()))}", file=sys.stderr, flush=True)
 
 
 def one_line_errors(run: Callable[[], int], words: Sequence[str] = ()) -> int:

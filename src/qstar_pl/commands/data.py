@@ -26,6 +26,7 @@ from qstar_pl.data.text.chat import Dialogues, remarks
 from qstar_pl.data.text.templates import Template
 from qstar_pl.data.wording import OF_DATA, speaking, worded
 from qstar_pl.errors import UserError
+from qstar_pl.spelling import without_controls
 from qstar_pl.types import Example
 
 GROUP = "data"
@@ -198,7 +199,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     with speaking(OF_DATA):
         for line in inspect(parse(sys.argv[1:] if argv is None else argv)):
-            print(line if line.startswith("    ") else worded(line), flush=True)  # examples are printed verbatim
+            said = line if line.startswith("    ") else worded(line)  # examples are printed verbatim
+            print(without_controls(said), flush=True)
     return 0
 
 

@@ -15,6 +15,7 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 
 from qstar_pl.console import SpellingConsole
 from qstar_pl.errors import UserError
+from qstar_pl.spelling import without_controls
 
 Rules = Sequence[tuple[str, str]]
 """Regular expressions of what is said for `fit` → what is said instead, applied in this order."""
@@ -60,4 +61,4 @@ def announce(text: str) -> None:
     """Print what was found out about the data, on one process only."""
     # Lightning sets the rank when it is imported; without it there is one process, and reading data does not import it.
     if getattr(rank_zero_only, "rank", 0) == 0:
-        SpellingConsole().print(worded(text), markup=False, highlight=False, soft_wrap=True)
+        SpellingConsole().print(without_controls(worded(text)), markup=False, highlight=False, soft_wrap=True)
