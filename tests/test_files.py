@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from qstar_pl.files import full_disk_at, open_weights, plain_mode, write_text
+from qstar_pl.errors import UserError
+from qstar_pl.files import check_not_read, full_disk_at, open_weights, plain_mode, write_text
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664), (0o000, 0o666)])
@@ -47,6 +48,16 @@ def test_a_text_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert caught.value.filename == str(file)
     assert [one.name for one in file.parent.iterdir()] == ["a.json"]
     assert file.read_text() == "second"
+
+
+def test_an_output_is_none_of_the_files_that_are_read(isolated: Path) -> None:
+    Path("a.jsonl").write_text("{}\n")
+    Path("link.jsonl").symlink_to("a.jsonl")
+    for name in ("a.jsonl", "./a.jsonl", "link.jsonl", str(isolated / "a.jsonl")):
+        with pytest.raises(UserError, match=f"^json must be none of the files that are read, got {Path(name)}$"):
+            check_not_read(Path(name), [Path("nowhere"), Path("n" * 999), Path("a\0"), Path("a.jsonl")], "json")
+    check_not_read(Path("b.jsonl"), [Path("a.jsonl"), Path("b.jsonl")])
+    check_not_read(Path("/dev/null"), [Path("/dev/null")])
 
 
 def test_a_device_stays_one() -> None:

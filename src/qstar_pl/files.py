@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from qstar_pl.errors import UserError
 
 
 def plain_mode() -> int:
@@ -89,6 +91,29 @@ def write_text(path: Path, text: str) -> None:
         return
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def check_not_read(output: Path, read: Iterable[Path], argument: str = "output") -> None:
+    """Refuse an output that would take the place of what it is made from, by whatever name it is called.
+
+    Args:
+        output: a file that is to be written. A device or a pipe replaces nothing, so it may be read too.
+        read: the files that are read.
+        argument: the name of the user's option, for the message.
+
+    Raises:
+        UserError: if the output is one of the files that are read.
+
+    """
+    if output.is_file() and any(_is_same(output, one) for one in read):
+        raise UserError(f"{argument} must be none of the files that are read, got {output}")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # the other is not there, or its name is none that a file can have
+        return False
 
 
 @contextmanager

@@ -162,6 +162,39 @@ def test_mistakes(words: list[str], line: str, qstar: Call) -> None:
     assert err.splitlines()[-1].startswith(f"error: {line}"), err
 
 
+@pytest.mark.parametrize(
+    ("problems", "output"),
+    [
+        ("problems.jsonl", "samples.jsonl"),
+        ("problems.jsonl", "./problems.jsonl"),
+        ("problems.jsonl", "link.jsonl"),
+        ("packed.jsonl.gz", "packed.jsonl.gz"),
+        ("folder", "folder/problems.jsonl"),
+        ("samples.jsonl.results.jsonl", None),
+    ],
+)
+def test_results_take_the_place_of_nothing_that_is_read(problems: str, output: str | None, qstar: Call) -> None:
+    Path("folder").mkdir()
+    for name in ("problems.jsonl", "packed.jsonl.gz", "folder/problems.jsonl", "samples.jsonl.results.jsonl"):
+        write(name, PROBLEMS)
+    Path("link.jsonl").symlink_to("samples.jsonl")
+    write("samples.jsonl", [{"task_id": "T/0", "completion": "    return x\n"}])
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    words = [] if output is None else [f"--output={output}"]
+    code, _, err = qstar("pass-at-k", "samples.jsonl", f"--problems={problems}", *words)
+    got = Path(output or problems)
+    assert (code, err) == (2, f"error: output must be none of the files that are read, got {got}\n")
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_references_are_judged_without_writing_over_the_problems(qstar: Call) -> None:
+    before = write("problems.jsonl", PROBLEMS).read_bytes()
+    words = ["--problems=problems.jsonl", "--check_reference"]
+    code, _, err = qstar("pass-at-k", *words, "--output=problems.jsonl")
+    assert (code, err) == (2, "error: output must be none of the files that are read, got problems.jsonl\n")
+    assert Path("problems.jsonl").read_bytes() == before
+
+
 BIG = {
     "problem_id": 2,
     "question": "Return ten to the n, minus one.",

@@ -99,3 +99,10 @@ def test_mistakes(qstar) -> None:
     assert code == 2
     assert err.startswith("error: gpu must be one of A100-80GB, ")
     assert err.count("\n") == 1
+
+
+def test_figures_take_the_place_of_no_configuration(qstar) -> None:
+    Path("own.yaml").write_text("trainer:\n  max_steps: 1\n")
+    code, _, err = qstar("plan", "--config=own.yaml", "--json=own.yaml")
+    assert (code, err) == (2, "error: json must be none of the files that are read, got own.yaml\n")
+    assert Path("own.yaml").read_text() == "trainer:\n  max_steps: 1\n"

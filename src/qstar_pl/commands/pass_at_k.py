@@ -21,7 +21,7 @@ from qstar_pl.checks import at_least
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError, argument_called
 from qstar_pl.evaluation.pass_at_k import mean_pass_at_k
-from qstar_pl.files import write_text
+from qstar_pl.files import check_not_read, write_text
 from qstar_pl.sandbox import (
     ExecutionPool,
     Limits,
@@ -145,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     limits = Limits(wall_s=given.wall_s, cpu_s=given.cpu_s, memory_mib=given.memory_mib)
     with argument_called("problems", inside="path"):
         problems = read_problems(given.problems)
+    output = _output(given.output, given.samples, given.problems)
     for line in problems.complaints():
         print(line, file=sys.stderr)
     with argument_called("samples", inside="path"):
@@ -159,9 +160,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing := len(problems.by_key) - len(counts):
         what = "reference solution" if given.check_reference else "sample"
         print(f"note: {missing} of {len(problems.by_key)} problems have no {what} and do not count", file=sys.stderr)
-    output = given.output
-    if output is None and given.samples is not None:
-        output = given.samples.with_name(given.samples.name + ".results.jsonl")
     if output is not None:
         write_results(output, samples, verdicts)
     if given.check_reference:
@@ -169,6 +167,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(summary(counts, verdicts, given.k))
     print(f"{len(samples)} programs in {seconds:.1f} s: {len(samples) / seconds:.1f} per second; results in {output}")
     return 0
+
+
+def _output(given: Path | None, samples: Path | None, problems: Path) -> Path | None:
+    """Return the file of the results, before any program runs; None: none is written."""
+    from qstar_pl.data.reading import local_files
+
+    output = given
+    if output is None and samples is not None:
+        output = samples.with_name(samples.name + ".results.jsonl")
+    if output is not None:
+        read = local_files(str(problems)) or []  # on the hub, nothing can be written over
+        check_not_read(output, read if samples is None else [samples, *read])
+    return output
 
 
 def _print_references(
