@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from qstar_pl.errors import UserError
-from qstar_pl.files import check_not_read, full_disk_at, open_weights, plain_mode, write_text
+from qstar_pl.files import check_not_read, check_writable, full_disk_at, open_weights, plain_mode, write_text
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664), (0o000, 0o666)])
@@ -58,6 +58,29 @@ def test_an_output_is_none_of_the_files_that_are_read(isolated: Path) -> None:
             check_not_read(Path(name), [Path("nowhere"), Path("n" * 999), Path("a\0"), Path("a.jsonl")], "json")
     check_not_read(Path("b.jsonl"), [Path("a.jsonl"), Path("b.jsonl")])
     check_not_read(Path("/dev/null"), [Path("/dev/null")])
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(
+    isolated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("folder").mkdir()
+    Path("file").touch()
+    Path("link").symlink_to("folder")
+    for name, why in (
+        ("folder", "Is a directory"),
+        ("link", "Is a directory"),
+        ("file/a/b.json", "Not a directory"),
+        ("n" * 999, "File name too long"),
+    ):
+        with pytest.raises(UserError, match=f"^json must name a place that can be used, got {name}: {why}$"):
+            check_writable(Path(name), "json")
+    for name in ("file", "new.json", "link/new.json", "deep/er/new.json", "/dev/null"):
+        check_writable(Path(name))
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    for name in ("file", "new.json", "/dev/null"):
+        with pytest.raises(UserError, match=f"^output must name a place that can be used, got {name}: Permission"):
+            check_writable(Path(name))
+    assert sorted(path.name for path in isolated.iterdir()) == ["file", "folder", "link"]
 
 
 def test_a_device_stays_one() -> None:

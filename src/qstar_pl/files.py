@@ -109,6 +109,37 @@ def check_not_read(output: Path, read: Iterable[Path], argument: str = "output")
         raise UserError(f"{argument} must be none of the files that are read, got {output}")
 
 
+def check_writable(output: Path, argument: str = "output") -> None:
+    """Refuse, before any work, a place that `write_text` could not write to after it; writes nothing.
+
+    Args:
+        output: the file; folders on the way need not be there.
+        argument: the name of the user's option, for the message.
+
+    Raises:
+        UserError: if it is a folder, lies below a file, or may not be written.
+
+    """
+    try:
+        wrong = _unwritable(output.resolve())
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        wrong = error.errno
+    if wrong is not None:
+        raise UserError(f"{argument} must name a place that can be used, got {output}: {os.strerror(wrong)}")
+
+
+def _unwritable(path: Path) -> int | None:
+    """Return the number of the error that writing to a path, without links, would end in; None if it can be written."""
+    if path.is_dir():
+        return errno.EISDIR
+    # A device or a pipe is written as it is; a file is replaced, which is up to the nearest folder that is there.
+    special = path.exists() and not path.is_file()
+    there = path if special else next(one for one in path.parents if one.exists())
+    if not special and not there.is_dir():
+        return errno.ENOTDIR
+    return None if os.access(there, os.W_OK) else errno.EACCES
+
+
 def _is_same(path: Path, other: Path) -> bool:
     try:
         return path.samefile(other)

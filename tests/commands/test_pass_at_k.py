@@ -11,7 +11,7 @@ import pytest
 from qstar_pl.data.adapters.apps import APPS as AppsAdapter  # noqa: N811
 from qstar_pl.data.adapters.humaneval import HumanEval
 from qstar_pl.evaluation.samples import read_problems
-from qstar_pl.sandbox import problem_from_metadata
+from qstar_pl.sandbox import ExecutionPool, problem_from_metadata
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs run on Linux only")
 
@@ -193,6 +193,26 @@ def test_references_are_judged_without_writing_over_the_problems(qstar: Call) ->
     code, _, err = qstar("pass-at-k", *words, "--output=problems.jsonl")
     assert (code, err) == (2, "error: output must be none of the files that are read, got problems.jsonl\n")
     assert Path("problems.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "got"),
+    [
+        (["--output=folder"], "folder: Is a directory"),
+        (["--output=problems.jsonl/results.jsonl"], "problems.jsonl/results.jsonl: Not a directory"),
+        ([], "samples.jsonl.results.jsonl: Is a directory"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_refused_before_the_first_program(
+    words: list[str], got: str, qstar: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("folder", "samples.jsonl.results.jsonl"):
+        Path(name).mkdir()
+    write("problems.jsonl", PROBLEMS)
+    write("samples.jsonl", [{"task_id": "T/0", "completion": "    return x\n"}])
+    monkeypatch.setattr(ExecutionPool, "judge", lambda *_: pytest.fail("no program is to be run"))
+    code, _, err = qstar("pass-at-k", "samples.jsonl", "--problems=problems.jsonl", *words)
+    assert (code, err) == (2, f"error: output must name a place that can be used, got {got}\n")
 
 
 BIG = {

@@ -106,3 +106,9 @@ def test_figures_take_the_place_of_no_configuration(qstar) -> None:
     code, _, err = qstar("plan", "--config=own.yaml", "--json=own.yaml")
     assert (code, err) == (2, "error: json must be none of the files that are read, got own.yaml\n")
     assert Path("own.yaml").read_text() == "trainer:\n  max_steps: 1\n"
+
+
+def test_a_place_that_cannot_be_used_is_refused_before_the_plan(qstar) -> None:
+    Path("folder").mkdir()
+    code, out, err = qstar("plan", "--json=folder")
+    assert (code, out, err) == (2, "", "error: json must name a place that can be used, got folder: Is a directory\n")

@@ -102,3 +102,10 @@ def test_numbers_take_the_place_of_nothing_that_is_read(output: str, isolated: P
     said = f"error: output must be none of the files that are read, got {Path(output)}\n"
     assert (code, out, err) == (2, "", said)
     assert (isolated / output).read_bytes() == before
+
+
+def test_a_place_that_cannot_be_used_is_refused_before_any_number(isolated: Path, qstar: Run) -> None:
+    files = [write(isolated / "a.json", "a", 0.5)]
+    code, out, err = qstar("win-rate", *files, "--output=a.json/numbers.json")
+    said = "error: output must name a place that can be used, got a.json/numbers.json: Not a directory\n"
+    assert (code, out, err) == (2, "", said)

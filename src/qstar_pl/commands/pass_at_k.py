@@ -21,7 +21,7 @@ from qstar_pl.checks import at_least
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError, argument_called
 from qstar_pl.evaluation.pass_at_k import mean_pass_at_k
-from qstar_pl.files import check_not_read, write_text
+from qstar_pl.files import check_not_read, check_writable, write_text
 from qstar_pl.sandbox import (
     ExecutionPool,
     Limits,
@@ -177,6 +177,7 @@ def _output(given: Path | None, samples: Path | None, problems: Path) -> Path | 
     if output is None and samples is not None:
         output = samples.with_name(samples.name + ".results.jsonl")
     if output is not None:
+        check_writable(output)
         read = local_files(str(problems)) or []  # on the hub, nothing can be written over
         check_not_read(output, read if samples is None else [samples, *read])
     return output

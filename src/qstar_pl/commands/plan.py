@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from qstar_pl.checks import at_least
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.cli.words import options
-from qstar_pl.files import check_not_read, write_text
+from qstar_pl.files import check_not_read, check_writable, write_text
 from qstar_pl.planning.cluster import Cluster
 from qstar_pl.planning.gpus import GPUS, gpu
 
@@ -127,7 +127,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     cluster_of(arguments, asked)
     from qstar_pl.planning.shapes import given_shapes
 
-    if arguments.json is not None:  # configurations above all, but the value of any option may be a file
+    if arguments.json is not None:
+        check_writable(arguments.json, "json")
+        # Configurations above all, but the value of any option may be a file.
         check_not_read(arguments.json, [Path(one.value) for one in options(words) if one.value], "json")
     at_least(1, prompt_tokens=arguments.prompt_tokens, answer_tokens=arguments.answer_tokens)
     shapes = given_shapes(arguments.shape)

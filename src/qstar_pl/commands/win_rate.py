@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from qstar_pl.checks import at_least, within
 from qstar_pl.cli.tool_parser import ToolParser, place
 from qstar_pl.errors import UserError, argument_called
-from qstar_pl.files import check_not_read, write_text
+from qstar_pl.files import check_not_read, check_writable, write_text
 from qstar_pl.spelling import counted, probability
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     within("(0, 1)", confidence=given.confidence)
     at_least(0, prior=given.prior)
     if given.output is not None:
+        check_writable(given.output)
         check_not_read(given.output, [*given.annotations, *([given.gamed] if given.gamed else [])])
     from qstar_pl.evaluation.win_rates import (
         model_differences,
