@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -32,8 +31,8 @@ def report_again(settings: EvaluationSettings, scores: Path, output: Path) -> Re
     source, target = EvaluationFolder(scores), EvaluationFolder(output)
     if not source.complete:
         raise UserError(f"from_scores must be the folder of an evaluation that has ended, got {scores}")
-    before = json.loads(source.results.read_text(encoding="utf-8"))
-    lines = source.lines()
+    before = source.ended()
+    lines = source.lines(before["data"]["evaluated"])
     of_scores = before["stages"]["scores"]["metrics"]
     known = labels_of(CANDIDATES if settings.metrics is None else settings.metrics)
     if missing := [label for label in of_scores if label not in known]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from qstar_pl.describing import differences
 from qstar_pl.errors import UserError
+from qstar_pl.evaluating.stored_scores import read_scores
 from qstar_pl.files import write_text
 from qstar_pl.generation.workspace import Workspace, json_bytes, replace_file
 
@@ -130,18 +131,38 @@ class EvaluationFolder:
         if config is not None:
             write_text(self.config, config)
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Return the lines of scores.jsonl.
+    def ended(self) -> dict[str, Any]:
+        """Return results.json of the evaluation that has ended here.
 
         Raises:
-            UserError: if it cannot be read.
+            UserError: if it cannot be read, or does not say of which metrics, judge and prompts it is.
 
         """
         try:
-            with self.scores.open(encoding="utf-8") as file:
-                return [json.loads(line) for line in file]
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.scores} must be the scores of an evaluation, got {error}") from error
+            found = dict(json.loads(self.results.read_text(encoding="utf-8")))
+            stages = found["stages"]
+            _ = dict(stages["scores"]["metrics"]), str(stages["verdicts"].get("judge")), found["data"]["evaluated"] + 0
+        except KeyError as error:
+            raise UserError(f"{self.results} must be the results of an evaluation, got none with {error}") from error
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"{self.results} must be the results of an evaluation, got {error}") from error
+        return found
+
+    def stage(self, name: str) -> Any:
+        """Return what a stage of the evaluation that has ended here depended on; None: that is not known.
+
+        Raises:
+            UserError: if results.json cannot be read.
+
+        """
+        try:
+            return json.loads(self.results.read_text(encoding="utf-8")).get("stages", {}).get(name)
+        except (OSError, ValueError, AttributeError) as error:
+            raise UserError(f"output: {self.results} is damaged ({error}); give --overwrite to begin anew") from error
+
+    def lines(self, prompts: int) -> list[dict[str, Any]]:
+        """Return the lines of scores.jsonl, of so many prompts; see `read_scores`."""
+        return read_scores(self.scores, prompts)
 
     def finish(self) -> None:
         """Remove what a finished evaluation does not need."""

@@ -270,11 +270,14 @@ class Evaluation:
     def _kept(self, name: str, identity: Mapping[str, Any]) -> list[Record] | None:
         if self.launch.overwrite or not self.folder.complete:
             return None
-        stored = json.loads(self.folder.results.read_text(encoding="utf-8")).get("stages", {}).get(name)
-        if stored != json.loads(json.dumps(identity)):
+        if self.folder.stage(name) != json.loads(json.dumps(identity)):
             return None
         parts = ("answers", "baseline") if name == "scores" else ("verdicts",)
-        return [{part: line[part] for part in parts if part in line} for line in self.folder.lines()]
+        try:
+            lines = self.folder.lines(len(self.items))
+        except UserError as error:
+            raise UserError(f"{error}; give --overwrite to begin anew") from error
+        return [{part: line[part] for part in parts if part in line} for line in lines]
 
     def _evaluated(self) -> dict[str, Any]:
         """Return what all scores and verdicts depend on."""
