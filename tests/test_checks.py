@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from qstar_pl.checks import at_least, positive, within
+from qstar_pl.checks import at_least, not_empty, positive, within
 from qstar_pl.errors import UserError
 
 
@@ -30,3 +30,10 @@ def test_what_is_refused(check, message):
     with pytest.raises(UserError) as caught:
         check()
     assert str(caught.value) == message
+
+
+def test_a_place_has_a_name():
+    not_empty(output="a", from_scores=None)
+    for empty in ("", " "):
+        with pytest.raises(UserError, match=r"^from_scores must name a file or a folder, got nothing$"):
+            not_empty(output=".", from_scores=empty)

@@ -44,3 +44,15 @@ def within(interval: str, /, **named: float | None) -> None:
         below = value <= high if interval[-1] == "]" else value < high
         if not (above and below):
             raise UserError(f"{name} must lie in {interval}, got {value}")
+
+
+def not_empty(**places: str | None) -> None:
+    """Check that no place is an empty text, which `Path` would take for the working folder; None passes.
+
+    Raises:
+        UserError: naming the first that is.
+
+    """
+    for name, value in places.items():
+        if value is not None and not value.strip():
+            raise UserError(f"{name} must name a file or a folder, got nothing")

@@ -168,3 +168,25 @@ def test_stopped_while_it_scores_it_says_how_it_goes_on(
     assert qstar("evaluate", *words)[0] == 0
     assert len(calls) == 5
     assert results()["data"]["evaluated"] == 40
+
+
+@pytest.mark.parametrize(
+    ("words", "argument"),
+    [
+        (["--output="], "output"),
+        (["--output", ""], "output"),
+        (["--output", " "], "output"),
+        (["--output", "", "--judge_only"], "output"),
+        (["--from_scores", "", "--output=new"], "from_scores"),
+        (["--from_scores", "done", "--output", ""], "output"),
+        (["--config=own.yaml"], "output"),
+    ],
+)
+def test_no_place_is_not_the_working_folder(words: list[str], argument: str, qstar: Call) -> None:
+    Path("done").mkdir()
+    Path("done/config.yaml").write_text("answers: rejected\n")
+    Path("own.yaml").write_text("output: ''\n")
+    before = sorted(Path().rglob("*"))
+    code, _, err = qstar("evaluate", "--answers=rejected", "--num_samples=2", *words)
+    assert (code, err) == (2, f"error: {argument} must name a file or a folder, got nothing\n")
+    assert sorted(Path().rglob("*")) == before

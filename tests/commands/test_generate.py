@@ -236,3 +236,8 @@ def test_without_words_it_says_what_must_be_given(qstar):
     code, _, err = qstar("generate")
     assert code == 2
     assert err.splitlines()[-1].startswith("error: --output must be given")
+
+
+def test_no_place_is_not_the_working_folder(qstar):
+    code, _, err = qstar("generate", "--model_theta=tiny/policy", "--output", "")
+    assert (code, err) == (2, "error: output must name a file or a folder, got nothing\n")

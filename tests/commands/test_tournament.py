@@ -117,3 +117,8 @@ def test_mistakes(qstar: Call, words: str, message: str) -> None:
     assert "Traceback" not in said
     for part in message.split("|"):
         assert part in said
+
+
+def test_no_place_is_not_the_working_folder(qstar: Call) -> None:
+    code, _, err = qstar("tournament", "--answers", "chosen", "rejected", "--judge=LengthJudge", "--output", " ")
+    assert (code, err) == (2, "error: output must name a file or a folder, got nothing\n")

@@ -21,6 +21,7 @@ from typing import Any
 
 from lightning.pytorch.strategies import Strategy
 
+from qstar_pl.checks import not_empty
 from qstar_pl.cli.class_help import Asked, Page, answer_help
 from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.parser import OneLineParser, prepared
@@ -173,6 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(given: dict[str, Any], signals: StopSignals) -> int:
     """Evaluate with the options of `parser`, and return the exit code."""
     output, quiet, scores = (given.pop(name) for name in ("output", "quiet", "from_scores"))
+    not_empty(output=output, from_scores=scores)
     own = {name: given.pop(name) for name in ("overwrite", "judge_only", "date", "strategy", "config")}
     count = given.pop("devices")
     given["device"], devices = resolve_device(given["device"])

@@ -19,6 +19,7 @@ from typing import Any
 
 from lightning.pytorch.strategies import Strategy
 
+from qstar_pl.checks import not_empty
 from qstar_pl.cli.class_help import Asked, Page, answer_help
 from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.parser import OneLineParser, prepared
@@ -133,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def generate(given: dict[str, Any], signals: StopSignals) -> int:
     """Generate a dataset from the options of `parser`, and return the exit code."""
     output, overwrite, quiet, date = (given.pop(name) for name in ("output", "overwrite", "quiet", "date"))
+    not_empty(output=output)
     count, strategy = given.pop("devices"), given.pop("strategy")
     if output is None:
         raise UserError("--output must be given; qstar generate --help lists all options")

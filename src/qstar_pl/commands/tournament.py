@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from qstar_pl.checks import at_least, within
+from qstar_pl.checks import at_least, not_empty, within
 from qstar_pl.cli.class_help import Asked, Page, answer_help
 from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.parser import OneLineParser, prepared
@@ -122,6 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if argv is None else argv)
     given = {name: options.pop(name) for name in OWN}
     options["device"], _ = resolve_device(options["device"])
+    not_empty(output=given["output"])
     for name in ("answers", "judge", "output"):
         if not given[name]:
             raise UserError(f"--{name} must be given; qstar tournament --help lists all options")
