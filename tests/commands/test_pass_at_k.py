@@ -130,7 +130,18 @@ def test_isolation_in_words(qstar: Call) -> None:
         (["--problems=problems.jsonl"], "samples or --check_reference must be given"),
         (["samples.jsonl", "--problems=problems.jsonl", "--check_reference"], "samples or --check_reference"),
         (["samples.jsonl", "--problems=nowhere.jsonl"], "problems must be a file"),
-        (["nowhere.jsonl", "--problems=problems.jsonl"], "samples must be a file"),
+        (
+            ["nowhere.jsonl", "--problems=problems.jsonl"],
+            "samples must be a file of JSON lines, got nowhere.jsonl, which does not exist",
+        ),
+        (
+            ["folder", "--problems=problems.jsonl", "--output=new.jsonl"],
+            "samples must be a file of JSON lines, got the folder folder",
+        ),
+        (
+            ["/dev/null", "--problems=problems.jsonl", "--output=new.jsonl"],
+            "samples must be a file of JSON lines, got /dev/null, which is a device or a pipe",
+        ),
         (["samples.jsonl", "--problems=samples.jsonl"], "problems must be rows of HumanEval or APPS"),
         (["unknown.jsonl", "--problems=problems.jsonl"], "samples must name a task_id or problem_id"),
         (["bare.jsonl", "--problems=problems.jsonl"], "samples must have a completion"),
@@ -157,6 +168,7 @@ def test_mistakes(words: list[str], line: str, qstar: Call) -> None:
     write("bare.jsonl", [{"task_id": "T/0", "messages": [{"role": "user", "content": "hi"}]}])
     Path("malformed.jsonl").write_text('{"task_id": \n')
     Path("empty.jsonl").write_text("\n")
+    Path("folder").mkdir()
     code, _, err = qstar("pass-at-k", *words)
     assert code == 2
     assert err.splitlines()[-1].startswith(f"error: {line}"), err

@@ -152,8 +152,14 @@ def _program(problem: Problem, row: Row, where: str) -> str:
 
 def _objects(path: Path) -> Iterator[tuple[str, Row]]:
     if not path.is_file():
-        raise UserError(f"path must be a file of JSON lines, got {path}, which does not exist")
+        raise UserError(f"path must be a file of JSON lines, got {_other_than_a_file(path)}")
     for where, row in json_lines(path):
         if isinstance(row, Unreadable):
             raise UserError(f"a line must be a JSON object, got {where}: {row.reason}")
         yield where, row
+
+
+def _other_than_a_file(path: Path) -> str:
+    if path.is_dir():
+        return f"the folder {path}"
+    return f"{path}, which is a device or a pipe" if path.exists() else f"{path}, which does not exist"
