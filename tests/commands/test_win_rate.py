@@ -93,12 +93,14 @@ def test_gamed_baselines_are_read(isolated: Path, qstar: Run) -> None:
     assert "must know the difficulty of every prompt" in qstar("win-rate", name, "--gamed", "df_gamed.csv")[2]
 
 
-@pytest.mark.parametrize("output", ["a.json", "./bb.json", "gamed.csv"])
+@pytest.mark.parametrize("output", ["a.json", "./bb.json", "gamed.csv", "folder/ccc.json"])
 def test_numbers_take_the_place_of_nothing_that_is_read(output: str, isolated: Path, qstar: Run) -> None:
     files = [write(isolated / f"{name}.json", name, 0.5) for name in ("a", "bb")]
     (isolated / "gamed.csv").write_text("instruction\n")
+    (isolated / "folder").mkdir()
+    write(isolated / "folder/ccc.json", "ccc", 0.5)
     before = (isolated / output).read_bytes()
-    code, out, err = qstar("win-rate", *files, "--gamed=gamed.csv", "--output", output)
+    code, out, err = qstar("win-rate", *files, "folder", "--gamed=gamed.csv", "--output", output)
     said = f"error: output must be none of the files that are read, got {Path(output)}\n"
     assert (code, out, err) == (2, "", said)
     assert (isolated / output).read_bytes() == before

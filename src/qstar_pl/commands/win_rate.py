@@ -61,8 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     within("(0, 1)", confidence=given.confidence)
     at_least(0, prior=given.prior)
     if given.output is not None:
-        check_writable(given.output)
-        check_not_read(given.output, [*given.annotations, *([given.gamed] if given.gamed else [])])
+        _check_output(given)
     from qstar_pl.evaluation.win_rates import (
         model_differences,
         pair_reports,
@@ -89,6 +88,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_text(given.output, json.dumps(as_json(reports, differences, ratings), indent=2) + "\n")
         print(f"{given.output}: all numbers")
     return 0
+
+
+def _check_output(given: Any) -> None:
+    from qstar_pl.data.reading import local_files
+
+    check_writable(given.output)
+    with argument_called("annotations", inside="path"):
+        read = [file for path in given.annotations for file in local_files(str(path)) or []]
+    if given.gamed is not None:
+        with argument_called("gamed", inside="path"):
+            read += local_files(str(given.gamed)) or []
+    check_not_read(given.output, read)
 
 
 def _rated(annotations: Sequence[Annotation], prior: float, confidence: float) -> tuple[Ratings | None, str]:
