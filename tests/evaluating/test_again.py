@@ -69,3 +69,16 @@ def test_shortened_scores_are_refused_with_the_number_of_missing_lines(ended: Pa
         assert statistics(ended) == before
     run_small(**OWN, launch={"overwrite": True})
     assert (ended / "scores.jsonl").read_bytes().splitlines(keepends=True) == lines
+
+
+@pytest.mark.parametrize("read", ["answers", "dataset", "link"])
+def test_to_begin_anew_deletes_nothing_that_is_read(read: str, ended: Path) -> None:
+    rows = ended / "answers.jsonl"
+    rows.write_text('{"prompt": "Hi", "answer": "Hello."}\n')
+    Path("link.jsonl").symlink_to(rows)
+    options = {"answers": {"answers": str(rows)}, "dataset": {"dataset": str(rows)}, "link": {"answers": "link.jsonl"}}
+    before = contents(ended)
+    with pytest.raises(UserError, match=r"^output must be none of the files that are read, got out/answers\.jsonl$"):
+        run_small(**{**OWN, **options[read]}, launch={"overwrite": True})
+    assert contents(ended) == before
+    assert rows.exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from qstar_pl.describing import differences
 from qstar_pl.errors import UserError
 from qstar_pl.evaluating.stored_scores import read_scores
-from qstar_pl.files import write_text
+from qstar_pl.files import check_not_read, write_text
 from qstar_pl.generation.workspace import Workspace, json_bytes, replace_file
 
 
@@ -168,9 +168,23 @@ class EvaluationFolder:
         """Remove what a finished evaluation does not need."""
         shutil.rmtree(self.work, ignore_errors=True)
 
+    @property
+    def _own(self) -> tuple[Path, ...]:
+        return self.results, self.scores, self.table, self.times, self.config
+
+    def check_apart(self, read: Iterable[Path]) -> None:
+        """Raise UserError where `clear` would delete one of the files that are read."""
+        generated = (Workspace(self.generated(argument)) for argument in ("answers", "baseline"))
+        files = [
+            *self._own,
+            *(file for one in generated for file in (one.output, one.diagnostics, one.tokens, one.run)),
+        ]
+        for file in files:
+            check_not_read(file, read)
+
     def clear(self) -> None:
         """Delete all that an evaluation writes; the results first, so that nothing incomplete looks finished."""
-        for file in (self.results, self.scores, self.table, self.times, self.config):
+        for file in self._own:
             file.unlink(missing_ok=True)
         for argument in ("answers", "baseline"):
             Workspace(self.generated(argument)).clear()

@@ -30,7 +30,7 @@ from qstar_pl.evaluating.report.about import about
 from qstar_pl.evaluating.report.report import Report, report_of
 from qstar_pl.evaluating.report.tables import markdown
 from qstar_pl.evaluating.settings import EvaluationSettings
-from qstar_pl.evaluating.sources import Answered, DataAnswers
+from qstar_pl.evaluating.sources import Answered, AnswersFile, DataAnswers
 from qstar_pl.evaluating.stages import judging, scoring
 from qstar_pl.evaluating.stages.scoring import Scoring
 from qstar_pl.evaluating.stages.stage import Record, Stage
@@ -71,6 +71,8 @@ def evaluate(settings: EvaluationSettings, output: Path, launch: Launch = Launch
         lock = Lock.acquire(folder.lock, str(folder))
         try:
             if launch.overwrite:
+                files = [one.path for one in settings.sources().values() if isinstance(one, AnswersFile)]
+                folder.check_apart([Path(one).expanduser() for one in (settings.prompts().path, *files)])
                 folder.clear()
             folder.begin(settings.as_dict(), launch.config)
             run.do()
