@@ -478,6 +478,7 @@ TOOLS = [
     ("experiment mvp --seeds=0", "--seeds must be at least 1, got 0"),
     ("experiment mvp --seeds=abc", "--seeds must be how many seeds, or which ones (5,6,7), got abc"),
     ("experiment mvp --seeds=5,5", "--seeds must be different seeds from 0 on, got 5,5"),
+    ("experiment mvp --seeds=99999999999999", "--seeds must be at most 10000, got 99999999999999"),
     ("experiment mvp --jobs=0", "jobs must be at least 1, got 0"),
     ("experiment mvp --reuse_from=nowhere --dry_run", "reuse_from must be a folder with results folders, got nowhere"),
     ("experiment mvp --no_reuse --reuse_from=. --dry_run", "reuse_from must not be given with --no_reuse, got ."),

@@ -60,8 +60,10 @@ def seeds(text: str) -> tuple[int, ...]:
         if min(found) < 0 or len(set(found)) < len(found):
             raise argparse.ArgumentTypeError(f"must be different seeds from 0 on, got {text}")
         return tuple(found)
-    if not 1 <= found[0] <= MOST_SEEDS:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {MOST_SEEDS}, got {text}")
+    if found[0] < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    if found[0] > MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"must be at most {MOST_SEEDS}, got {text}")
     return tuple(range(found[0]))
 
 
