@@ -151,13 +151,17 @@ def test_ratios_have_ticks_that_one_can_read(tmp_path: Path) -> None:
     assert len(wide) <= 9
 
 
-def test_a_notebooks_backend_need_not_be_installed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("named", "used"), [("none_such", False), ("svg", True)])
+def test_a_notebooks_backend_need_not_be_installed(named: str, used: bool, tmp_path: Path) -> None:
     """MPLBACKEND is handed on to all that is started from a notebook; matplotlib refuses one that is not there."""
     code = (
         "import sys; from pathlib import Path; from qstar_pl.figures import drawn\n"
         "with drawn(Path(sys.argv[1])) as figure: figure.add_subplot().plot([1, 2])\n"
+        "import matplotlib.pyplot; print(matplotlib.get_backend().lower())\n"  # a caller's own figures
     )
-    environment = {**os.environ, "MPLBACKEND": "module://none_such"}
+    environment = {**os.environ, "MPLBACKEND": named}
     file = tmp_path / "drawn.png"
-    subprocess.run([sys.executable, "-c", code, str(file)], env=environment, check=True, capture_output=True)
+    words = [sys.executable, "-c", code, str(file)]
+    said = subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
     assert file.read_bytes().startswith(b"\x89PNG")
+    assert (said.stdout.strip() == named) is used

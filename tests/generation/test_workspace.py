@@ -73,7 +73,7 @@ def test_the_dataset_is_never_the_output(tmp_path):
     link = tmp_path / "link.jsonl"
     link.symlink_to(workspace.diagnostics)
     for read in (workspace.diagnostics, link):
-        with pytest.raises(UserError, match="output must be another file than the dataset, got"):
+        with pytest.raises(UserError, match="output must be none of the files that are read, got"):
             workspace.check_apart(str(read))
     workspace.check_apart("tiny")
 

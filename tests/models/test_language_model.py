@@ -73,7 +73,9 @@ class Products(TorchDispatchMode):
         super().__init__()
         self.vocab, self.count = vocab, 0
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         said = func(*args, **(kwargs or {}))
         self.count += func is torch.ops.aten.bmm.default and said.shape[-1] == self.vocab
         return said

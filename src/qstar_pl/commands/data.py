@@ -21,7 +21,7 @@ from qstar_pl.cli.layers.typed_paths import TypedPaths
 from qstar_pl.cli.parser import OneLineParser, prepared
 from qstar_pl.data import Auto, Rendering, RowFilter, RowSource, TokenizerRendering
 from qstar_pl.data.adapters.rows import Rows
-from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share
+from qstar_pl.data.selection.left_out import MAX_LEFT_OUT, check_share, lines
 from qstar_pl.data.text.chat import Dialogues, remarks
 from qstar_pl.data.text.templates import Template
 from qstar_pl.data.wording import OF_DATA, speaking, worded
@@ -90,10 +90,7 @@ def inspect(options: Inspection) -> Iterable[str]:
     examples, left_out = selection.apply(rows.examples, tokenizer)
     total = (rows.rejected + left_out).total()
     yield f"{adapter.named(path)}: {rows.read} rows read, {len(examples)} used"
-    for reason, count in sorted((rows.rejected + left_out).items()):
-        where = f"; first {rows.first[reason]}" if reason in rows.first else ""
-        where += f", then {', '.join(more)}" if (more := rows.places.get(reason, ())[1:]) else ""
-        yield f"  {count} left out: {reason}{where}"
+    yield from lines(rows.rejected + left_out, rows.first, rows.places)
     check_share(path, rows, options.max_left_out)
     if not examples:
         none = ", all of them left out" if rows.read else ""

@@ -174,12 +174,8 @@ class EvaluationFolder:
 
     def check_apart(self, read: Iterable[Path]) -> None:
         """Raise UserError where `clear` would delete one of the files that are read."""
-        generated = (Workspace(self.generated(argument)) for argument in ("answers", "baseline"))
-        files = [
-            *self._own,
-            *(file for one in generated for file in (one.output, one.diagnostics, one.tokens, one.run)),
-        ]
-        for file in files:
+        answers, baseline = (Workspace(self.generated(argument)) for argument in ("answers", "baseline"))
+        for file in (*self._own, *answers.files, *baseline.files):
             check_not_read(file, read)
 
     def clear(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,12 +84,16 @@ def house_style() -> Iterator[None]:
 def _matplotlib() -> Any:
     """Return matplotlib, which refuses to be imported where MPLBACKEND names a backend that is not installed.
 
-    Notebooks set it for all that is started from them. Drawing into files needs none.
+    Notebooks set it for all that is started from them. Drawing into files needs none, a caller's own pyplot does.
     """
-    named = os.environ.pop("MPLBACKEND", None)
+    imported = "matplotlib" in sys.modules
+    named = None if imported else os.environ.pop("MPLBACKEND", None)
     try:
         import matplotlib as mpl
     finally:
         if named is not None:
             os.environ["MPLBACKEND"] = named
+    if named is not None:
+        with suppress(ValueError):
+            mpl.rcParams["backend"] = named
     return mpl

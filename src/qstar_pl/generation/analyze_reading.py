@@ -17,9 +17,9 @@ from qstar_pl.rollout.row_numbers import ROW_NUMBERS
 
 SUFFIX = ".diagnostics.jsonl"
 COLUMNS = ("tokens", *ROW_NUMBERS)
-NESTED = "diagnostics"
 LARGEST = 1e30
 """No number of a run is larger, and no axis of a figure reaches further."""
+NESTED = "diagnostics"
 """Key under which some tools keep an answer's numbers, inside its row of text."""
 Column = NDArray[np.float64]
 

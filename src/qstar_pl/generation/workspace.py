@@ -13,6 +13,7 @@ from typing import Any
 
 from qstar_pl.describing import differences
 from qstar_pl.errors import UserError
+from qstar_pl.files import check_not_read
 from qstar_pl.generation.plan import Plan
 from qstar_pl.generation.shard import Place, repair, scan
 
@@ -64,6 +65,11 @@ class Workspace:
     def run(self) -> Path:
         """Settings, fingerprints and totals of the finished run."""
         return self.output.with_name(f"{self.output.stem}.run.json")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that a finished run leaves, the output first."""
+        return self.output, self.run, self.diagnostics, self.tokens
 
     def shard(self, rank: int) -> Path:
         """The file that process `rank` appends to."""
@@ -127,12 +133,8 @@ class Workspace:
 
     def check_apart(self, dataset: str) -> None:
         """Raise UserError where the run would replace the file that it reads, as no `--overwrite` can mean."""
-        read = Path(dataset).expanduser()
-        for path in (self.output, self.diagnostics, self.tokens, self.run):
-            if path.exists() and read.exists() and path.samefile(read):
-                raise UserError(
-                    f"output must be another file than the dataset, got {self.output}, which replaces {read}"
-                )
+        for path in self.files:
+            check_not_read(path, [Path(dataset).expanduser()])
 
     def check_whole(self, rows: int) -> None:
         """Raise UserError unless a finished run's output still has all its rows."""
@@ -181,7 +183,7 @@ class Workspace:
 
     def clear(self) -> None:
         """Delete all files; the output first, so that nothing incomplete looks finished."""
-        for path in (self.output, self.run, self.diagnostics, self.tokens):
+        for path in self.files:
             path.unlink(missing_ok=True)
         shutil.rmtree(self.work, ignore_errors=True)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Context
+from types import MappingProxyType
 
 from qstar_pl.data.adapters.rows import Rows
 from qstar_pl.errors import UserError
@@ -12,16 +13,23 @@ MAX_LEFT_OUT = 0.5
 """Share of rows left out above which reading is an error, by default."""
 
 
-def lines(rejected: Mapping[str, int], first: Mapping[str, str]) -> list[str]:
+def lines(
+    rejected: Mapping[str, int], first: Mapping[str, str], places: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> list[str]:
     """Return a line for each reason: how many rows it has cost, and where the first of them stands, if that is known.
 
     Args:
         rejected: reason → number of rows.
         first: reason → place.
+        places: reason → places of several, the first among them.
 
     """
-    at = {reason: f"; first {first[reason]}" if reason in first else "" for reason in rejected}
-    return [f"  {count} left out: {reason}{at[reason]}" for reason, count in sorted(rejected.items())]
+    found = []
+    for reason, count in sorted(rejected.items()):
+        where = f"; first {first[reason]}" if reason in first else ""
+        where += f", then {', '.join(more)}" if (more := places.get(reason, ())[1:]) else ""
+        found.append(f"  {count} left out: {reason}{where}")
+    return found
 
 
 def enough(left_out: int, read: int) -> float:
