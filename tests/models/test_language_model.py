@@ -84,7 +84,7 @@ class Products(TorchDispatchMode):
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 @pytest.mark.parametrize("gradients", [False, True])
 def test_frozen_weights_are_read_once_for_all_rows(family: str, gradients: bool) -> None:
-    """PyTorch multiplies a view with them row by row: twice to four times the time for a large vocabulary on a CPU."""
+    """PyTorch multiplies a view with them row by row."""
     said = []
     for frozen in (False, True):
         model = random_model(family, vocab=13)
